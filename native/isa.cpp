@@ -1,0 +1,56 @@
+#include "isa.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "kernels.h"
+
+namespace retrograd {
+
+namespace generic {
+const Kernels &table();
+}
+#ifdef RETROGRAD_HAS_AVX2
+namespace avx2 {
+const Kernels &table();
+}
+#endif
+#ifdef RETROGRAD_HAS_AVX512
+namespace avx512 {
+const Kernels &table();
+}
+#endif
+
+namespace {
+
+const Kernels &choose() {
+    const char *text = std::getenv("RETROGRAD_ISA");
+    std::string wanted = text ? text : "";
+    std::string possible;
+#ifdef RETROGRAD_HAS_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
+        if (wanted.empty() || wanted == "avx512") return avx512::table();
+        possible += "avx512, ";
+    }
+#endif
+#ifdef RETROGRAD_HAS_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        if (wanted.empty() || wanted == "avx2") return avx2::table();
+        possible += "avx2, ";
+    }
+#endif
+    if (wanted.empty() || wanted == "generic") return generic::table();
+    throw std::runtime_error("RETROGRAD_ISA is '" + wanted + "', which this machine or build does not have: choose " +
+                             possible + "generic, or leave it unset.");
+}
+
+}  // namespace
+
+const Kernels &kernels() {
+    static const Kernels &table = choose();
+    return table;
+}
+
+}  // namespace retrograd

@@ -1,0 +1,174 @@
+#include "pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace retrograd {
+namespace {
+
+// A worker looks for the next job this many times before it sleeps: about 20 microseconds, the time that Python needs
+// between two kernels, whereas waking a sleeping thread costs as much as a small kernel.
+constexpr int kSpins = 1500;
+
+inline void relax() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+class Pool {
+  public:
+    explicit Pool(int workers) {
+        for (int i = 0; i < workers; i++) threads_.emplace_back([this] { work(); });
+    }
+
+    ~Pool() {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            stop_ = true;
+            generation_.fetch_add(1);
+        }
+        wake_.notify_all();
+        for (auto &thread : threads_) thread.join();
+    }
+
+    int workers() const { return static_cast<int>(threads_.size()); }
+
+    void run(int64_t tasks, void (*body)(void *, int64_t), void *context) {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            body_ = body;
+            context_ = context;
+            tasks_ = tasks;
+            next_.store(0);
+            open_ = true;
+            generation_.fetch_add(1);
+        }
+        if (sleeping_.load() > 0) wake_.notify_all();
+        take_tasks();
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            open_ = false;  // a worker that wakes only now is not waited for
+        }
+        while (active_.load(std::memory_order_acquire) > 0) relax();
+    }
+
+  private:
+    void take_tasks() {
+        for (int64_t task; (task = next_.fetch_add(1)) < tasks_;) body_(context_, task);
+    }
+
+    void work() {
+        uint64_t seen = 0;
+        for (;;) {
+            for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; i++) relax();
+            if (generation_.load(std::memory_order_acquire) == seen) {
+                std::unique_lock<std::mutex> lock(mutex_);
+                sleeping_.fetch_add(1);
+                wake_.wait(lock, [&] { return generation_.load() != seen; });
+                sleeping_.fetch_sub(1);
+            }
+            {
+                std::lock_guard<std::mutex> lock(mutex_);
+                seen = generation_.load();
+                if (stop_) return;
+                if (!open_) continue;
+                active_.fetch_add(1);
+            }
+            take_tasks();
+            active_.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    std::vector<std::thread> threads_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::atomic<uint64_t> generation_{0};
+    std::atomic<int64_t> next_{0};
+    std::atomic<int> active_{0}, sleeping_{0};
+    void (*body_)(void *, int64_t) = nullptr;
+    void *context_ = nullptr;
+    int64_t tasks_ = 0;
+    bool open_ = false, stop_ = false;
+};
+
+int default_threads() {
+    if (const char *text = std::getenv("OMP_NUM_THREADS")) {
+        int value = std::atoi(text);
+        if (value > 0) return value;
+    }
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+    return std::max(1u, std::thread::hardware_concurrency());
+}
+
+struct State {
+    std::mutex in_use;  // held by the caller whose job the pool runs, or who changes the pool
+    Pool *pool = nullptr;
+    std::atomic<int> threads{0};
+};
+
+State *state = new State;  // never freed: threads may outlive static destructors
+thread_local bool inside = false;
+
+// The child of a fork has the pool's memory but not its threads: it starts with none, and makes its own when needed.
+void forget_pool_after_fork() {
+    int threads = state->threads.load();
+    state = new State;
+    state->threads.store(threads);
+    inside = false;
+}
+
+const int registered = pthread_atfork(nullptr, nullptr, forget_pool_after_fork);
+
+}  // namespace
+
+int num_threads() {
+    int threads = state->threads.load();
+    if (threads == 0) state->threads.store(threads = default_threads());
+    return threads;
+}
+
+void set_num_threads(int threads) {
+    std::lock_guard<std::mutex> lock(state->in_use);
+    state->threads.store(threads);
+    if (state->pool && state->pool->workers() != threads - 1) {
+        delete state->pool;
+        state->pool = nullptr;
+    }
+}
+
+void parallel_run(int64_t tasks, void (*body)(void *, int64_t), void *context) {
+    static_cast<void>(registered);
+    int threads = num_threads();
+    // A second caller at the same time, or a kernel inside a kernel, works alone: the results are the same.
+    if (tasks > 1 && threads > 1 && !inside) {
+        std::unique_lock<std::mutex> lock(state->in_use, std::try_to_lock);
+        if (lock.owns_lock()) {
+            if (!state->pool) state->pool = new Pool(threads - 1);
+            inside = true;
+            state->pool->run(tasks, body, context);
+            inside = false;
+            return;
+        }
+    }
+    for (int64_t task = 0; task < tasks; task++) body(context, task);
+}
+
+}  // namespace retrograd

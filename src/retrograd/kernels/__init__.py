@@ -1,0 +1,59 @@
+"""Fast kernels that outrank the rows' NumPy forwards: whether they are there, and how many threads they use.
+
+``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512) forces an instruction set,
+``OMP_NUM_THREADS`` sets the number of threads to begin with.
+"""
+
+import os
+
+__all__ = ["available", "describe", "get_num_threads", "native", "set_num_threads"]
+
+
+def _load():
+    """The compiled module and None, or None and the reason why it is not used."""
+    choice = os.environ.get("RETROGRAD_KERNELS", "")
+    if choice == "numpy":
+        return None, "RETROGRAD_KERNELS=numpy"
+    if choice not in ("", "native"):
+        raise ValueError(f"RETROGRAD_KERNELS is {choice!r}: expected 'native' (the default) or 'numpy'.")
+    try:
+        from retrograd import _native
+    except ImportError as error:
+        if choice == "native":
+            raise
+        absent = "cannot import name" in str(error)
+        return None, "installed without a C++ compiler" if absent else f"the compiled module does not load: {error}"
+    _native.isa()  # an impossible RETROGRAD_ISA is an error now, not in the middle of a training run
+    return _native, None
+
+
+native, _reason = _load()
+_threads = None  # what set_num_threads was told where there is no compiled module
+
+
+def available():
+    """Whether the compiled kernels are in use."""
+    return native is not None
+
+
+def describe():
+    """One line for people: which kernels are used, and why if they are not the compiled ones."""
+    if native is None:
+        return f"kernels: NumPy ({_reason})"
+    threads = native.get_num_threads()
+    return f"kernels: compiled, {native.isa()}, {threads} thread{'s' * (threads != 1)}"
+
+
+def get_num_threads():
+    """The number of threads that the kernels use; results do not depend on it."""
+    return (_threads or os.cpu_count() or 1) if native is None else native.get_num_threads()
+
+
+def set_num_threads(threads):
+    """Sets the number of threads that the kernels use (NumPy's own matrix products are not affected)."""
+    global _threads
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"set_num_threads expects a number of at least 1, not {threads!r}")
+    _threads = threads
+    if native is not None:
+        native.set_num_threads(threads)
