@@ -1,0 +1,38 @@
+"""retrograd: automatic differentiation that trains neural networks, under the names PyTorch users know.
+
+    import retrograd as torch
+"""
+
+import importlib as _importlib
+
+from . import autograd, methods  # noqa: F401
+from ._version import __version__  # noqa: F401
+from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: F401
+from .core.arrays import (  # noqa: F401
+    bfloat16, complex64, complex128, dtype, float8_e4m3fn, float8_e5m2, float16, float32, float64, get_default_dtype,
+    int8, int16, int32, int64, promote_types, set_default_dtype, uint8, uint16, uint32, uint64,
+)  # fmt: skip
+from .core.arrays import bool_ as bool  # noqa: F401
+from .core.device import device, get_default_device, set_default_device  # noqa: F401
+from .core.size import Size  # noqa: F401
+from .core.tensor import Tensor, strided  # noqa: F401
+from .ops import *  # noqa: F403
+
+half, float, double = float16, float32, float64
+cfloat, cdouble = complex64, complex128
+short, int, long = int16, int32, int64
+
+_LAZY = {"nn", "optim", "vision", "hub", "utils", "func", "linalg", "fft", "special", "serialization", "draw", "testing",
+         "random", "cuda", "backends", "kernels", "jit", "amp", "distributions", "safetensors", "printing"}  # fmt: skip
+_LAZY_NAMES = {"load": "serialization", "save": "serialization", "set_printoptions": "printing"}
+
+
+def __getattr__(name):
+    """Sub-packages, and names that live in one, are imported when first asked for."""
+    if name in _LAZY:
+        return _importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY_NAMES:
+        value = getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'retrograd' has no attribute '{name}'")

@@ -1,0 +1,180 @@
+"""`backward` and `grad`: check what the caller asks for, then let the engine walk."""
+
+import numpy as np
+
+from .. import engine
+from ..core.graph import AccumulateGrad, GradientEdge, Node
+from ..core.tensor import Tensor, wrap
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+    """Add the gradients of `tensors` to `.grad` of the leaves they depend on.
+
+    tensors: a Tensor, a GradientEdge or several. grad_tensors: for each, the gradient to start from (its shape); None
+    means 1, for one-element tensors only. retain_graph: keep what the graph saved, for another backward (default:
+    create_graph). create_graph: record the walk, for derivatives of it. inputs: accumulate into these only.
+    """
+    if grad_variables is not None:
+        grad_tensors = grad_variables if grad_tensors is None else grad_tensors
+    if inputs is not None and _is_one(inputs):
+        inputs = (inputs,)
+    if inputs is not None and len(inputs) == 0:
+        raise RuntimeError("'inputs' argument to backward cannot be empty.")
+    tensors = _several(tensors)
+    gradients = _several(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
+    roots, gradients = _roots(tensors, gradients, create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        engine.walk(roots, gradients, keep=keep, graph=create_graph)
+        return
+    targets = {}
+    for x in inputs:
+        edge = _input_edge(x)
+        if not isinstance(x, GradientEdge) and edge[0] is not None and type(edge[0]) is not AccumulateGrad and not x._retains:
+            raise RuntimeError(
+                "One of the differentiated Tensors given as 'inputs' to backward is not a leaf Tensor; call retain_grad() on "
+                "it first, or use autograd.grad"
+            )
+        targets[edge] = None
+    engine.walk(roots, gradients, keep=keep, graph=create_graph, targets=targets)
+
+
+def grad(
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
+    is_grads_batched=False, materialize_grads=False,
+):  # fmt: skip
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` is left alone.
+
+    The arguments are those of `backward`. allow_unused: give None for an input that the outputs don't depend on,
+    instead of an error. materialize_grads: give zeros for it. is_grads_batched: `grad_outputs` have a leading batch
+    dimension, and so have the results.
+    """
+    outputs, inputs = _several(outputs), _several(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+    allow_unused = materialize_grads if allow_unused is None else allow_unused
+    if not only_inputs:
+        import warnings
+
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
+            "parts of the graph, please use torch.autograd.backward.", FutureWarning, stacklevel=2,
+        )  # fmt: skip
+    gradients = _several(grad_outputs) if grad_outputs is not None else (None,) * len(outputs)
+    if is_grads_batched:
+        results = _batched(outputs, inputs, gradients, retain_graph, create_graph)
+    else:
+        results = _grad(outputs, inputs, gradients, retain_graph, create_graph)
+    for i, (x, r) in enumerate(zip(inputs, results, strict=True)):
+        if r is not None:
+            continue
+        if not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
+                f"is the desired behavior. (input {i}, of shape {list(x.shape) if isinstance(x, Tensor) else '?'})"
+            )
+        if materialize_grads and isinstance(x, Tensor):
+            results[i] = wrap(np.zeros_like(x._array))
+    return tuple(results)
+
+
+def _grad(outputs, inputs, gradients, retain_graph, create_graph):
+    roots, gradients = _roots(outputs, gradients, create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    edges = [_input_edge(x) for x in inputs]
+    targets = dict.fromkeys(e for e in edges if e[0] is not None)
+    engine.walk(roots, gradients, keep=keep, graph=create_graph, targets=targets, accumulate=False)
+    return [targets.get(e) for e in edges]
+
+
+def _batched(outputs, inputs, gradients, retain_graph, create_graph):
+    """One walk per entry of the gradients' leading dimension, the results stacked."""
+    from ..core.op import TABLE
+
+    if any(g is None for g in gradients):
+        raise RuntimeError("is_grads_batched=True needs grad_outputs, each with a leading batch dimension")
+    sizes = {g.shape[0] for g in gradients}
+    if len(sizes) != 1:
+        raise RuntimeError(f"is_grads_batched=True: the leading dimensions of grad_outputs differ: {sorted(sizes)}")
+    n = sizes.pop()
+    rows = [
+        _grad(outputs, inputs, [g[i] for g in gradients], retain_graph or i + 1 < n, create_graph) for i in range(n)
+    ]
+    return [None if column[0] is None else TABLE["stack"](0, *column) for column in zip(*rows, strict=True)]
+
+
+def _is_one(x):
+    return isinstance(x, (Tensor, GradientEdge))
+
+
+def _several(x):
+    return (x,) if x is None or _is_one(x) else tuple(x)
+
+
+def _roots(tensors, gradients, create_graph):
+    """Edges to start from, with a gradient for each."""
+    if len(tensors) != len(gradients):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+    roots, starts = [], []
+    for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
+        if isinstance(t, GradientEdge):
+            if g is None:
+                _check_scalar(t.node.shape, t.node.dtype)
+                g = wrap(np.ones(t.node.shape, t.node.dtype))
+            roots.append((t.node, t.output_nr))
+            starts.append(g)
+            continue
+        if not isinstance(t, Tensor):
+            raise TypeError(f"backward and grad take Tensors, got {type(t).__name__} at position {i}")
+        if not t.requires_grad:
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn: none of what it was computed from "
+                "has requires_grad=True, or it was computed under no_grad, or passed through detach() or an integer dtype"
+            )
+        if g is None:
+            _check_scalar(t._array.shape, t._array.dtype)
+            g = wrap(np.ones_like(t._array))
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+        elif g._array.shape != t._array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
+            )
+        elif (g._array.dtype.kind == "c") != (t._array.dtype.kind == "c"):
+            raise RuntimeError(
+                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+                f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {t.dtype}."
+            )
+        roots.append(t._edge())
+        starts.append(g)
+    return roots, starts
+
+
+def _check_scalar(shape, kind):
+    if np.prod(shape, dtype=np.int64) != 1:
+        raise RuntimeError(
+            f"grad can be implicitly created only for scalar outputs, and this one has shape {list(shape)}; call "
+            ".sum() or .mean() first, or pass gradient= (a vector for the vector-Jacobian product)"
+        )
+    if kind.kind == "c":
+        raise RuntimeError("grad can be implicitly created only for real scalar outputs but got a complex one; pass gradient=")
+
+
+def _input_edge(x):
+    if isinstance(x, GradientEdge):
+        return (x.node, x.output_nr)
+    if isinstance(x, Node):
+        raise TypeError("inputs are Tensors or GradientEdges; for a node use GradientEdge(node, 0)")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"inputs are Tensors or GradientEdges, got {type(x).__name__}")
+    if not x.requires_grad:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return x._edge()
+
+
+def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Add this tensor's gradients to `.grad` of the leaves it depends on. See `autograd.backward`."""
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+Tensor.backward = tensor_backward

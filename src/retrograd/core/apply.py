@@ -1,0 +1,318 @@
+"""The one door: run a row, record a Node.
+
+Every operation on Tensors passes through `apply`. Interpreters (forward mode, vmap, tracing) stand here too: while
+one is on the stack, it is handed the row and its arguments instead.
+"""
+
+import numpy as np
+
+from . import arrays
+from .arrays import quiet
+from .graph import Freed, Node, View, describe_location, modes, next_number, user_location
+from .tensor import Tensor, wrap
+
+ndarray = np.ndarray
+INPUT, INPUTS, OUTPUT, SHAPE, DTYPE = range(5)  # what kind of thing a row saves (a parameter counts as INPUT)
+
+
+def apply(op, args):
+    """Run `op` on `args`, Tensors or not, in the order of its forward's parameters; Tensors out."""
+    if modes.interpreters:
+        return interpret(op, args)
+    return execute(op, args)
+
+
+def interpret(op, args):
+    """Hand the row to the innermost interpreter, which stands aside while it works."""
+    outer, stack = modes.interpreters[:-1], modes.interpreters
+    modes.interpreters = outer
+    try:
+        return stack[-1].process(op, args)
+    finally:
+        modes.interpreters = stack
+
+
+def execute(op, args):
+    """Run `op` on real arrays and record its node."""
+    values = [a._array if isinstance(a, Tensor) else a for a in args]
+    if op.promote is not None:
+        op.promote_arguments(values)
+    token = quiet.enter()
+    try:
+        out = op.run(*values)
+    except Exception as error:
+        raise op.explain(error, args) from error
+    finally:
+        quiet.leave(token)
+    if op.outputs is None:
+        result = wrap(out if type(out) is ndarray else np.asarray(out))
+    else:
+        result = tuple([wrap(o if type(o) is ndarray else np.asarray(o)) for o in out])
+    node = record(op, args, result) if modes.grad and op.inputs else None
+    if op.view:
+        _mark_views(op, args, result, node)
+    if modes.inference:
+        for r in result if type(result) is tuple else (result,):
+            r._inference = True
+    return result
+
+
+def needed(op, args):
+    """The gradients that are wanted: a bit per differentiable input, in the order of the edges."""
+    needs, bit = 0, 1
+    for a in op.differentiable(args):
+        if isinstance(a, Tensor) and (
+            a._requires or a._grad_fn is not None or (a._view is not None and a.requires_grad)
+        ):
+            needs |= bit
+        bit <<= 1
+    return needs
+
+
+def record(op, args, result):
+    """Make the node of `result = op(*args)` if one of the inputs wants a gradient; give it back, or None."""
+    needs = needed(op, args)
+    if not needs:
+        return None
+    first = result
+    if op.outputs is not None:
+        first = next((r for i, r in enumerate(result) if op.is_differentiable_output(i, r)), None)
+        if first is None:
+            return None
+    elif result._array.dtype.kind not in "fcV":
+        return None
+    plan = op.plan(needs)
+    node = object.__new__(op.node_class())
+    node.op = op
+    node.plan = plan
+    node.where = user_location()
+    edges, bit = [], 1
+    for a in op.differentiable(args):
+        edges.append(a._edge() if needs & bit else _NO_EDGE)
+        bit <<= 1
+    node.edges = edges
+    node.number = next_number()  # after the edges: a leaf's AccumulateGrad may have been made just now, and is older
+    if op.outputs is None:
+        node.shape = result._array.shape
+        node.dtype = result._array.dtype
+        result._grad_fn = node
+    else:
+        node.outputs = len(result)
+        node.shape = [r._array.shape for r in result]
+        node.dtype = [r._array.dtype for r in result]
+        for i, r in enumerate(result):
+            if op.is_differentiable_output(i, r):
+                r._grad_fn = node
+                r._output_nr = i
+    if plan.entries:
+        _save(node, plan, args, result)
+    return node
+
+
+_NO_EDGE = (None, 0)
+
+
+def _save(node, plan, args, result):
+    """Keep what the formulas name; of Tensors also which version of their memory it was."""
+    saved, versions, holds = [], None, False
+    for slot, (kind, i) in enumerate(plan.entries):
+        if kind == INPUT:
+            a = args[i]
+            if isinstance(a, Tensor):
+                holds = True
+                if modes.saving or modes.saving_disabled:
+                    a = pack(a)
+                elif a._version_counter is not None and a._version_counter.n:
+                    versions = versions or {}
+                    versions[slot] = a._version_counter.n
+            saved.append(a)
+        elif kind == OUTPUT:
+            holds = True
+            r = result if node.op.outputs is None else result[i]
+            versions = versions or {}
+            if modes.saving or modes.saving_disabled:
+                saved.append(pack(r, i))
+            else:
+                saved.append((r._array, r._versions()))
+                versions[slot] = r._version_counter.n
+        elif kind == SHAPE:
+            a = args[i]
+            saved.append(a._array.shape if isinstance(a, Tensor) else np.shape(a))
+        elif kind == DTYPE:
+            a = args[i]
+            saved.append(a._array.dtype if isinstance(a, Tensor) else np.asarray(a).dtype)
+        else:
+            many, holds = args[i:], True
+            if modes.saving or modes.saving_disabled:
+                many = tuple(pack(a) if isinstance(a, Tensor) else a for a in many)
+            else:
+                versions = versions or {}
+                versions[slot] = [a._version_counter.n if isinstance(a, Tensor) and a._version_counter else 0 for a in many]
+            saved.append(many)
+    node.saved = saved
+    node.versions = versions
+    node.holds = holds
+
+
+class Packed:
+    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own output."""
+
+    __slots__ = ("value", "unpack", "output")
+
+    def __init__(self, value, unpack, output):
+        self.value = value
+        self.unpack = unpack
+        self.output = output
+
+
+def pack(tensor, output=None):
+    """Hand a tensor that is to be saved to the innermost pack hook."""
+    if modes.saving_disabled:
+        raise RuntimeError(modes.saving_disabled)
+    pack_hook, unpack_hook = modes.saving[-1]
+    version = tensor._versions()
+    before_mode, before = modes.grad, version.n
+    modes.grad = False
+    try:
+        value = pack_hook(tensor if output is None else tensor.detach())
+    finally:
+        modes.grad = before_mode
+    if version.n != before:
+        raise RuntimeError("A saved tensor pack hook is modifying its input in place; let it work on a copy")
+    return Packed(value, unpack_hook, output)
+
+
+class RowNode(Node):
+    """The node of a row: its formulas, applied to what they named."""
+
+    versions = None
+    holds = False  # saved values of tensors, and not only shapes and parameters
+
+    def free(self, freed):
+        if self.holds:
+            self.saved = freed
+
+    def run(self, g, graph):
+        values = self.unpack(graph)
+        plan = self.plan
+        values.append(g)
+        if plan.several:
+            values.extend(g)
+        if plan.joint is not None:
+            formula, arguments = plan.joint
+            values.append(plan.wanted)
+            return formula(*arguments(values))
+        if plan.variadic:
+            return self._run_variadic(values)
+        return [None if step is None else step[0](*step[1](values)) for step in plan.steps]
+
+    def _run_variadic(self, values):
+        grads = []
+        *steps, (formula, arguments) = self.plan.steps
+        for step in steps:
+            grads.append(None if step is None else step[0](*step[1](values)))
+        grads.extend(formula(*arguments(values)))
+        return grads
+
+    def unpack(self, graph):
+        """The saved values as the formulas want them: arrays, or Tensors with their history where `graph`."""
+        saved = self.saved
+        if type(saved) is Freed:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+                "if you need to access saved tensors after calling backward.\n"
+                f"  the values of {self.name()}, made at {describe_location(self.where)}\n"
+                f"  were freed by the backward at {describe_location(saved.where)}"
+            )
+        versions = self.versions
+        values = []
+        for slot, (kind, _) in enumerate(self.plan.entries):
+            s = saved[slot]
+            if kind == INPUT:
+                if isinstance(s, Tensor):
+                    counter = s._version_counter
+                    if counter is not None and counter.n != (0 if versions is None else versions.get(slot, 0)):
+                        self._complain(s._array.shape, s.dtype, counter, 0 if versions is None else versions.get(slot, 0))
+                    values.append(s if graph else s._array)
+                else:
+                    values.append(self._unpack_packed(s, graph) if type(s) is Packed else s)
+            elif kind == OUTPUT:
+                if type(s) is Packed:
+                    values.append(self._unpack_packed(s, graph))
+                    continue
+                array, counter = s
+                if counter.n != versions[slot]:
+                    self._complain(array.shape, arrays._FROM_NUMPY[array.dtype], counter, versions[slot])
+                values.append(self._rebuild(array, self.plan.entries[slot][1], counter) if graph else array)
+            elif kind == INPUTS:
+                many = []
+                for i, a in enumerate(s):
+                    if isinstance(a, Tensor):
+                        counter, expected = a._version_counter, versions[slot][i] if versions else 0
+                        if counter is not None and counter.n != expected:
+                            self._complain(a._array.shape, a.dtype, counter, expected)
+                        many.append(a if graph else a._array)
+                    else:
+                        many.append(self._unpack_packed(a, graph) if type(a) is Packed else a)
+                values.append(tuple(many))
+            else:
+                values.append(s)
+        return values
+
+    def _rebuild(self, array, output, counter=None):
+        """The node's own output as a Tensor again. (Keeping the Tensor would make each graph a reference cycle.)"""
+        t = wrap(array)
+        t._grad_fn, t._output_nr, t._version_counter = self, output or 0, counter
+        return t
+
+    def _unpack_packed(self, packed, graph):
+        value = packed.unpack(packed.value)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}")
+        if not graph:
+            return value._array
+        return value if packed.output is None else self._rebuild(value._array, packed.output)
+
+    def _complain(self, shape, dtype, counter, expected):
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[{dtype} {list(shape)}], saved by {self.name()}, is at version {counter.n}; expected version {expected} instead.\n"
+            f"  it was saved at {describe_location(self.where)}\n"
+            f"  and overwritten at {describe_location(counter.where)}\n"
+            "  Remedy: write the change out of place (y = y + 1 for y += 1), or change a clone()."
+        )
+
+    def __getattr__(self, attribute):
+        """`_saved_x`, `_saved_result`...: what the node keeps, for curious readers."""
+        if attribute.startswith("_saved_") and "plan" in self.__dict__:
+            slot = self.plan.slot_of(attribute[len("_saved_"):])
+            if slot is not None:
+                return self.unpack(True)[slot]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
+
+
+# --- views -----------------------------------------------------------------------------------------------------
+
+
+def _mark_views(op, args, result, node):
+    """Tie the outputs of a view row to the memory and the history of the input that they look into."""
+    source = args[0]
+    if not isinstance(source, Tensor):
+        return
+    counter = source._versions()
+    seen = source._view
+    base = source if seen is None else seen.base
+    kind = None if seen is None else seen.kind
+    if not modes.grad:
+        kind = "no_grad"
+    elif modes.inference:
+        kind = "inference"
+    rest = args[1:]
+    many = op.outputs is not None
+    for i, r in enumerate(result if many else (result,)):
+        r._version_counter = counter
+        step = (op.pick(i) if many else op, rest)
+        chain = (step,) if seen is None else (*seen.chain, step)
+        r._view = View(base, chain, counter.n, "multi" if many and kind is None else kind)

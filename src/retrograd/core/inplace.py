@@ -1,0 +1,182 @@
+"""In-place operations and writes through views, made from the out-of-place rows.
+
+`x.mul_(y)` computes `mul(old x, y)`, copies the values into x's memory and gives x the result's place in the graph.
+Where x is a view, its base changed too: the base's new history is the row `copy_slices(old base, new values)`, and
+every view of that base derives its own history anew when next asked (`Tensor.grad_fn`).
+"""
+
+import numpy as np
+
+from . import arrays
+from .apply import record
+from .graph import modes
+from .op import Op, zeros_like
+from .tensor import wrap
+
+
+def look(x, chain):
+    """The view of `x` that the view rows in `chain` lead to."""
+    for op, args in chain:
+        x = op(x, *args)
+    return x
+
+
+def _written(base, values, chain):
+    """A copy of `base` with `values` where the view is."""
+    out = np.array(base)
+    look(out, chain)[...] = values
+    return out
+
+
+# How a base depends on what it was and on what was written through a view of it.
+copy_slices = Op(
+    "copy_slices", lambda xp, base, values, chain: _written(base, values, chain),
+    base=lambda g, values_shape, values_dtype, chain: copy_slices(g, np.zeros(values_shape, values_dtype), chain),
+    values=lambda g, chain: look(g, chain),
+    node="CopySlices", jvp="linear",
+)  # fmt: skip
+
+
+def inplace(function, name):
+    """The in-place form of `function(x, ...)`, as the method `name` of Tensor."""
+
+    def method(self, *args, **kwargs):
+        return write(self, function(prepare(self, name), *args, **kwargs), name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of `{function.__name__}`: writes the result into this tensor and returns it."
+    return method
+
+
+def prepare(x, name):
+    """Check that `x` may be written to and give the Tensor that stands for its old value."""
+    if modes.grad:
+        if x._requires and x._grad_fn is None and x._view is None:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation ({name}): its history would be "
+                "lost. Update it under torch.no_grad(), or compute a new tensor."
+            )
+        view = x._view
+        if view is not None:
+            _check_view(x, view, name)
+    if x._inference and not modes.inference and (x.requires_grad or modes.grad):
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "tensor before doing inplace update."
+        )
+    a = x._array
+    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+        raise RuntimeError(
+            f"unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+            f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before performing the operation."
+        )
+    return x._alias() if modes.grad else x
+
+
+def _check_view(x, view, name):
+    base = view.base
+    if base._requires and base._grad_fn is None:
+        raise RuntimeError(
+            f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}): the leaf's "
+            "history would be lost. Do it under torch.no_grad(), or on a clone()."
+        )
+    if view.kind is None or not (x.requires_grad or base.requires_grad):
+        return
+    made = x._grad_fn.name() if x._grad_fn is not None else "an operation"
+    if view.kind == "multi":
+        raise RuntimeError(
+            f"Output {x._output_nr} of {made} is a view and is being modified inplace ({name}). This view is the output of "
+            "a function that returns multiple views. Such functions do not allow the output views to be modified inplace. "
+            "You should replace the inplace operation by an out-of-place one."
+        )
+    if view.kind == "no_grad":
+        raise RuntimeError(
+            f"A view was created in no_grad mode and is being modified inplace ({name}) with grad mode enabled. Make the view "
+            "where the graph is recorded, or write to it under no_grad."
+        )
+
+
+def write(x, result, name):
+    """Copy `result` into `x`, and give `x` (and the base it is a view of) the result's history."""
+    array, new = x._array, result._array
+    if new.shape != array.shape:
+        raise RuntimeError(
+            f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new.shape)} ({name} can't grow its tensor)"
+        )
+    if new.dtype != array.dtype and arrays._FROM_NUMPY[new.dtype].category > x.dtype.category:
+        raise RuntimeError(
+            f"result type {result.dtype} can't be cast to the desired output type {x.dtype} ({name}); "
+            "write out of place or convert the tensor first"
+        )
+    if not array.flags.writeable:
+        raise RuntimeError(f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it first")
+    np.copyto(array, new, casting="unsafe")
+    x._versions().bump()
+    if modes.grad:
+        rebase(x, result)
+    return x
+
+
+def rebase(x, result):
+    """Give `x`, whose memory now holds `result`'s values, and its base the history that `result` has."""
+    node = result._grad_fn
+    view = x._view
+    if node is None and not result._requires:
+        if x._grad_fn is None and not (view is not None and view.base.requires_grad):
+            if view is not None:
+                view.version = x._version_counter.n
+            return
+    elif view is None:
+        move_retained(x, node, result._output_nr)
+        x._grad_fn, x._output_nr, x._requires = node, result._output_nr, False
+        _save_here(node, x, result)
+        return
+    if view is None:
+        x._grad_fn, x._output_nr = None, 0
+        return
+    base = view.base
+    old = base._alias()
+    shared = wrap(base._array)
+    made = record(copy_slices, (old, result, view.chain), shared)
+    move_retained(base, made, 0)
+    base._grad_fn, base._output_nr, base._requires = made, 0, False
+    x.grad_fn  # noqa: B018  follows the base now
+
+
+def move_retained(x, node, output):
+    """A tensor that retains its gradient goes on doing so at its new node."""
+    if x._retains and x._grad_fn is not None and x._grad_fn.retained:
+        kept = x._grad_fn.retained.pop(x._output_nr, None)
+        if kept is not None:
+            node.retained = {**(node.retained or {}), output: kept}
+
+
+def _save_here(node, x, result):
+    """Where the node saved its own output, let it be x's memory: one array fewer, and later writes are noticed."""
+    if x._array.dtype != result._array.dtype or type(node.saved) is not list:
+        return
+    for slot, s in enumerate(node.saved):
+        if type(s) is tuple and len(s) == 2 and s[0] is result._array:
+            node.saved[slot] = (x._array, x._version_counter)
+            node.versions[slot] = x._version_counter.n
+
+
+def copy_from(x, source, name="copy_"):
+    """`x.copy_(source)`: write values through the graph, of any dtype and broadcastable shape."""
+    old = prepare(x, name)
+    return write(x, _copy(old, source), name)
+
+
+def _cast_like(xp, x, source):
+    source = xp.asarray(source)
+    if source.dtype.kind == "c" and x.dtype.kind != "c":
+        source = source.real
+    return xp.broadcast_to(source, x.shape).astype(x.dtype)
+
+
+_copy = Op(
+    "copy", _cast_like,
+    x=lambda g: zeros_like(g),
+    source=lambda g: g, node="CopyBackwards",
+    jvp=lambda t_source, x_shape, x_dtype: _cast_like(np, np.zeros(x_shape, x_dtype), t_source),
+)  # fmt: skip

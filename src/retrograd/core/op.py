@@ -1,0 +1,357 @@
+"""Op: one operation, one row. The forward computation, and for each input the formula of its gradient.
+
+    mul = Op("mul", lambda xp, x, y: xp.multiply(x, y),
+             x=lambda g, y: g * conj(y),
+             y=lambda g, x: g * conj(x), promote=PAIR)
+
+A keyword is an input's name. What a formula may name, and what of it is saved until backward:
+
+- `g`: the gradient of the output. Where `outputs="q r"` names several, `g` is a list of them (None where nothing
+  arrived) and `g_q`, `g_r` are its members;
+- an input's name: its value; `x_shape`, `x_dtype`: only that; a parameter's name; `out`, or an output's name;
+- `needs`: a tuple of bools, in a joint formula: which inputs want a gradient.
+
+Formulas are written with operators and rows: arrays pass through them in a plain backward, Tensors where
+`create_graph=True`. A misspelt name fails at import.
+"""
+
+from operator import itemgetter
+
+import numpy as np
+
+from . import arrays
+from .apply import DTYPE, INPUT, INPUTS, OUTPUT, SHAPE, RowNode, apply
+from .arrays import namespace, promote, quiet
+from .tensor import Tensor, wrap
+
+ELEMENTWISE = "elementwise"  # forward mode: the formulas, given tangents, are the tangent's formula too
+LINEAR = "linear"  # forward mode: the row itself, run on tangents
+PAIR = "pair"  # x and y are brought to PyTorch's common dtype
+PAIR_FLOAT = "pair_float"  # and whole numbers to the default floating dtype, as / does
+FLOAT = "float"  # x alone: whole numbers become the default floating dtype, as in sin
+
+TABLE = {}  # name -> Op: all rows
+KERNELS = {}  # (name, device) -> [(when, function)]
+
+
+class Plan:
+    """What one set of wanted gradients saves and computes: made once per row and set, then looked up.
+
+    `entries` says what is saved, under which `names`. A step is (formula, getter of its arguments) or None; the
+    getter picks from the saved values, followed by g, by the outputs' gradients where there are several, and by
+    `wanted` for a joint formula.
+    """
+
+    __slots__ = ("entries", "names", "steps", "joint", "several", "variadic", "wanted")
+
+    def slot_of(self, name):
+        name = {"result": "out", "self": self.names[0] if self.names else None}.get(name, name)
+        return self.names.index(name) if name in self.names else None
+
+
+class Op:
+    """A row of the table; call it on Tensors (through the door) or on raw arrays (straight through)."""
+
+    def __init__(
+        self, name, forward, *, jvp=None, joint=None, outputs=None, nondiff=(), promote=None, view=False, node=None, doc=None,
+        **formulas,
+    ):
+        self.name = self.__name__ = name
+        self.forward = forward
+        code = forward.__code__
+        count = code.co_argcount
+        self.parameters = code.co_varnames[1:count]
+        self.variadic = code.co_varnames[count] if code.co_flags & 4 else None  # *xs: comes last
+        defaults = forward.__defaults__ or ()
+        self.defaults = dict(zip(self.parameters[len(self.parameters) - len(defaults):], defaults, strict=True))
+        self.jvp = jvp
+        self.outputs = tuple(outputs.split()) if outputs else None
+        self.nondiff = nondiff
+        self.promote = promote
+        self.view = view
+        self.joint = joint
+        if joint:
+            inputs, formula = joint
+            formulas = {n: formula for n in inputs.split()}
+        self.formulas = formulas
+        self.kernels = None
+        self.node_name = node or "".join(part[:1].upper() + part[1:] for part in name.strip("_").split("_")) + "Backward0"
+        self._node_class = None
+        self._plans = {}
+        self._picks = {}
+        self._check(formulas)
+        self.inputs = tuple(i for i, p in enumerate(self.parameters) if p in formulas)
+        self.first_variadic = len(self.parameters) if self.variadic in formulas else None
+        if self.first_variadic is not None:
+            self.inputs += (self.first_variadic,)
+        if doc:
+            self.__doc__ = doc
+        if name in TABLE:
+            raise ValueError(f"two rows are named {name}")
+        TABLE[name] = self
+
+    # --- running ---
+
+    def __call__(self, *args, **named):
+        if named or len(args) < len(self.parameters):
+            if "out" in named:
+                return self._into(named.pop("out"), args, named)
+            args = self._bind(args, named)
+        for a in args:
+            if isinstance(a, Tensor):
+                return apply(self, args)
+        return self.run(*args)
+
+    def run(self, *values):
+        """The forward on raw values, by the first kernel that takes them, else by the row's own."""
+        if self.kernels is not None:
+            for when, kernel in self.kernels:
+                if when is None or when(*values):
+                    return kernel(*values)
+        return self.forward(namespace(*values), *values)
+
+    def _bind(self, args, named):
+        """Positional arguments from keywords and defaults; `input`, `other`, `self` name the first and second."""
+        for alias, i in (("input", 0), ("self", 0), ("other", 1)):
+            if alias in named and alias not in self.parameters and i < len(self.parameters):
+                named[self.parameters[i]] = named.pop(alias)
+        if len(args) > len(self.parameters) and self.variadic is None:
+            raise TypeError(
+                f"{self.name}() takes {len(self.parameters)} arguments ({', '.join(self.parameters)}) but {len(args)} were given"
+            )
+        full = list(args)
+        for p in self.parameters[len(args):]:
+            if p in named:
+                full.append(named.pop(p))
+            elif p in self.defaults:
+                full.append(self.defaults[p])
+            else:
+                raise TypeError(f"{self.name}() missing required argument '{p}'; it takes ({', '.join(self.parameters)})")
+        if named:
+            wrong = next(iter(named))
+            raise TypeError(
+                f"{self.name}() got an unexpected keyword argument '{wrong}'; it takes ({', '.join(self.parameters)})"
+            )
+        return tuple(full)
+
+    def _into(self, out, args, named):
+        result = self(*args, **named)
+        return result if out is None else write_out(result, out)
+
+    def promote_arguments(self, values):
+        """Bring `values` to the dtype that PyTorch computes in, in place; nothing to do for equal dtypes."""
+        kind = self.promote
+        x = values[0]
+        if kind is FLOAT:
+            if x.dtype.kind in "biu":
+                values[0] = x.astype(arrays._default_dtype.numpy)
+            return
+        y = values[1]
+        if type(x) is np.ndarray:
+            k = x.dtype.kind
+            if type(y) is np.ndarray:
+                if x.dtype is y.dtype and (kind is PAIR or k in "fcV"):
+                    return
+            elif (k == "f" and type(y) in (int, float)) or (k == "i" and kind is PAIR and type(y) is int and -128 <= y < 128):
+                return
+        values[:2] = promote((x, y), kind is PAIR_FLOAT)
+
+    def explain(self, error, args):
+        """`error` with what was given: the operation and the shapes and dtypes of its inputs."""
+        given = ", ".join(
+            f"{n}: {list(a._array.shape)} {a.dtype.name}" for n, a in zip(self._names(len(args)), args, strict=True) if isinstance(a, Tensor)
+        )
+        if isinstance(error, (ValueError, TypeError)) and "could not be broadcast" in str(error):
+            return RuntimeError(
+                f"{self.name}: the shapes can't be broadcast together ({given}). The size of each dimension, counted from "
+                "the last, must match or be 1 (PyTorch: 'The size of tensor a must match the size of tensor b')."
+            )
+        if isinstance(error, MemoryError):
+            return MemoryError(f"{self.name}: not enough memory for the result ({given})")
+        kind = {ValueError: RuntimeError}.get(type(error), type(error))
+        try:
+            return kind(f"{self.name}: {error} ({given})")
+        except TypeError:
+            return error
+
+    def _names(self, count):
+        return (*self.parameters, *[f"{self.variadic}[{i}]" for i in range(count - len(self.parameters))])
+
+    # --- the graph ---
+
+    def differentiable(self, args):
+        """The arguments that have a formula, one per edge."""
+        if self.first_variadic is None:
+            return [args[i] for i in self.inputs]
+        return [args[i] for i in self.inputs[:-1]] + list(args[self.first_variadic:])
+
+    def is_differentiable_output(self, i, tensor):
+        return i not in self.nondiff and tensor._array.dtype.kind in "fcV"
+
+    def node_class(self):
+        """The class of this row's nodes, named as PyTorch names it (`MulBackward0`); made when first needed."""
+        if self._node_class is None:
+            self._node_class = type(self.node_name, (RowNode,), {"__module__": "retrograd"})
+        return self._node_class
+
+    def plan(self, needs):
+        """What to save and which formulas to run where the bits of `needs` are wanted."""
+        plan = self._plans.get(needs)
+        if plan is None:
+            plan = self._plans[needs] = self._make_plan(needs)
+        return plan
+
+    def _make_plan(self, needs):
+        plan = Plan()
+        plan.several = self.outputs is not None
+        plan.variadic = self.first_variadic is not None
+        if self.joint:
+            wanted = [self.joint[1]]
+            plan.wanted = tuple(bool(needs >> i & 1) for i in range(len(self.inputs)))
+        else:
+            wanted = [
+                self.formulas[self.variadic] if i == self.first_variadic
+                else self.formulas[self.parameters[i]] if needs >> bit & 1 else None
+                for bit, i in enumerate(self.inputs)
+            ]
+        plan.names = []
+        for formula in wanted:
+            for name in _arguments(formula) if formula else ():
+                if name not in plan.names and not self._is_gradient(name):
+                    plan.names.append(name)
+        plan.entries = [self._entry(name) for name in plan.names]
+        steps = [None if f is None else (f, _getter([self._source(n, plan) for n in _arguments(f)])) for f in wanted]
+        plan.joint = steps[0] if self.joint else None
+        plan.steps = steps
+        return plan
+
+    def _is_gradient(self, name):
+        return name in ("g", "needs") or (name.startswith("g_") and self.outputs is not None and name[2:] in self.outputs)
+
+    def _source(self, name, plan):
+        """Where among a node's values (see Plan) a formula's argument is."""
+        if not self._is_gradient(name):
+            return plan.names.index(name)
+        if name == "g":
+            return len(plan.names)
+        return -1 if name == "needs" else len(plan.names) + 1 + self.outputs.index(name[2:])
+
+    def _entry(self, name):
+        """(kind, position) of something that a formula names."""
+        if name in self.parameters:
+            return INPUT, self.parameters.index(name)
+        if name == self.variadic:
+            return INPUTS, len(self.parameters)
+        if name == "out" and self.outputs is None:
+            return OUTPUT, 0
+        if self.outputs and name in self.outputs:
+            return OUTPUT, self.outputs.index(name)
+        stem, _, what = name.rpartition("_")
+        if what in ("shape", "dtype") and stem in self.parameters:
+            return (SHAPE if what == "shape" else DTYPE), self.parameters.index(stem)
+        raise TypeError(
+            f"row {self.name}: a formula names '{name}', which is none of g, out, needs, "
+            f"{', '.join((*self.parameters, *(self.outputs or ())))} (or x_shape, x_dtype of one)"
+        )
+
+    def _check(self, formulas):
+        for name, formula in formulas.items():
+            if name not in self.parameters and name != self.variadic:
+                raise TypeError(f"row {self.name}: a formula for '{name}', which is no input; they are {self.parameters}")
+            for n in _arguments(formula):
+                if not self._is_gradient(n):
+                    self._entry(n)
+
+    def pick(self, i):
+        """This row's output number `i` alone, as a callable: how one of several views is made again."""
+        if i not in self._picks:
+            self._picks[i] = lambda x, *args: self(x, *args)[i]
+        return self._picks[i]
+
+    def __repr__(self):
+        return f"<row {self.name}({', '.join(self._names(len(self.parameters)))})>"
+
+
+def _arguments(formula):
+    return formula.__code__.co_varnames[: formula.__code__.co_argcount]
+
+
+def _getter(indices):
+    """A function that picks `indices` from a list, as a tuple."""
+    if len(indices) == 1:
+        i = indices[0]
+        return lambda values: (values[i],)
+    return itemgetter(*indices)
+
+
+def write_out(result, out):
+    """Put `result` into the Tensor(s) that the caller gave as `out=`, resized if need be; gives `out` back."""
+    if isinstance(result, (tuple, list)):
+        for r, o in zip(result, out, strict=True):
+            write_out(r, o)
+        return out
+    if out.requires_grad or (isinstance(result, Tensor) and result.requires_grad):
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
+    array = result._array if isinstance(result, Tensor) else np.asarray(result)
+    kind = arrays._FROM_NUMPY[array.dtype]
+    if kind.category > out.dtype.category:
+        raise RuntimeError(f"result type {kind} can't be cast to the desired output type {out.dtype}")
+    if out._array.shape == array.shape:
+        np.copyto(out._array, array, casting="unsafe")
+    else:
+        out._array = array.astype(out._array.dtype)
+    out._versions().bump()
+    return out
+
+
+def is_complex(x):
+    """Whether a Tensor, an array or a Python number is complex."""
+    if isinstance(x, Tensor):
+        return x._array.dtype.kind == "c"
+    return x.dtype.kind == "c" if hasattr(x, "dtype") else isinstance(x, complex)
+
+
+def zeros_like(x):
+    """Zeros of the shape and dtype of `x`, carried as `x` is: an array for an array, a Tensor for a Tensor."""
+    return wrap(np.zeros_like(x._array)) if isinstance(x, Tensor) else np.zeros_like(x)
+
+
+def kernel(name, device="cpu", when=None):
+    """Register a faster forward for the row `name`, used where `when(*values)` holds. Decorates the function.
+
+    It takes the forward's arguments without `xp`, raw, and gives what the forward gives. The row's own forward stays
+    the reference and the fall-back.
+    """
+
+    def register(function):
+        op = TABLE[name]
+        KERNELS.setdefault((name, device), []).append((when, function))
+        op.kernels = (*(op.kernels or ()), (when, function))
+        return function
+
+    return register
+
+
+def raw(function):
+    """Run `function` on arrays quietly: for code that computes outside a row, such as an optimizer's step."""
+
+    def quietly(*args, **kwargs):
+        token = quiet.enter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            quiet.leave(token)
+
+    return quietly
+
+
+def as_tensor(value, like=None):
+    """`value` as a Tensor: itself, or a number as a 0-d array of `like`'s dtype where its category allows that."""
+    if isinstance(value, Tensor):
+        return value
+    if like is not None:
+        d = arrays.result_dtype([like._array, value])
+        return wrap(np.asarray(value, d.numpy))
+    return wrap(np.asarray(value, arrays.scalar_dtype(value).numpy if not hasattr(value, "dtype") else None))

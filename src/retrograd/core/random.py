@@ -1,0 +1,569 @@
+"""Random numbers that are PyTorch's CPU generator's, bit for bit: after `manual_seed(0)` the same draws, in the same order.
+
+The generator is MT19937; each function below takes as many 32-bit words as PyTorch 2.13 does, so the streams stay in
+step whatever was drawn before. Values are PyTorch's bits too, with these exceptions, all in the last place:
+`random_math` says when float32 normals differ; `geometric` rounds a logarithm, so an exact tie may fall the other way;
+float32 and narrower results of `cauchy`, `log_normal` and `exponential` may differ about once in 2**28; the indices of
+equal ratios in `multinomial` without replacement come in index order. Functions return NumPy arrays and fill them in
+memory order, as PyTorch fills a contiguous tensor.
+"""
+
+import math
+import os
+import threading
+import warnings
+
+import ml_dtypes
+import numpy as np
+
+from .device import device as Device
+from .random_math import box_muller32, box_muller64, fma64, libm
+
+_FLOATS = [np.dtype(t) for t in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)]
+_CHUNK = 1 << 16  # elements worked on at a time: temporaries stay in the cache
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_RANDPERM_SMALL = (2**32 - 1) // 20  # PyTorch changes randperm's algorithm at this size
+
+# A state as torch.get_rng_state lays it out: a C structure of 5056 bytes.
+_STATE = np.dtype([
+    ("seed", np.uint64), ("left", np.int32), ("seeded", np.int32), ("next", np.uint64), ("key", np.uint64, 624),
+    ("normal_x", np.float64), ("normal_y", np.float64), ("normal_rho", np.float64), ("normal_is_valid", np.int32),
+    ("float_normal", np.float32), ("float_normal_is_valid", np.bool_),
+], align=True)  # fmt: skip
+
+
+class Generator:
+    """A stream of random numbers, PyTorch's for the same seed; starts from the seed 67280421310721.
+
+    Draws are computed on the CPU whatever `device` says. A lock (`lock`, re-entrant) makes each draw whole: threads
+    that share a generator get different numbers.
+    """
+
+    def __init__(self, device="cpu"):
+        self.device = Device(device)
+        self.lock = threading.RLock()
+        self.manual_seed(67280421310721)
+
+    def manual_seed(self, seed):
+        """Restart the stream from `seed`, an int from -2**63 to 2**64 - 1 (only its low 32 bits matter); returns self."""
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__}")
+        if not _INT64_MIN <= seed < 2**64:
+            raise ValueError(f"manual_seed expected a seed from -2**63 to 2**64 - 1, but got {seed}")
+        with self.lock:
+            self._seed = int(seed) % 2**64
+            self._source = None  # made by the first draw: importing numpy.random takes a while
+            self._fresh = True  # seeded and not drawn from: PyTorch's state shows the difference
+            self._next_normal = None
+            self._float_normal = None  # in PyTorch's state, never used by its CPU kernels
+        return self
+
+    def seed(self):
+        """Restart the stream from a seed taken from the operating system, and return that seed."""
+        seed = int.from_bytes(os.urandom(8), "little")
+        self.manual_seed(seed)
+        return seed
+
+    def initial_seed(self):
+        """The seed that the stream was last started from, as a non-negative int."""
+        return self._seed
+
+    def get_state(self):
+        """The state as a uint8 array of 5056 bytes, in the layout of torch.get_rng_state."""
+        with self.lock:
+            words = self._words().bit_generator.state["state"]
+            state = np.zeros((), _STATE)
+            state["seed"], state["seeded"], state["key"] = self._seed, 1, words["key"]
+            state["next"] = 0 if self._fresh else words["pos"]
+            state["left"] = 1 if self._fresh else 625 - words["pos"]
+            if self._next_normal is not None:
+                state["normal_y"], state["normal_is_valid"] = self._next_normal, 1
+            if self._float_normal is not None:
+                state["float_normal"], state["float_normal_is_valid"] = self._float_normal, True
+        return np.frombuffer(state.tobytes(), np.uint8).copy()
+
+    def set_state(self, state):
+        """Continue from `state`, an array as `get_state` (or torch.get_rng_state) gives."""
+        state = np.asarray(state)
+        if state.dtype != np.uint8:
+            raise TypeError(f"RNG state must be an array of uint8, but got {state.dtype}")
+        if state.size != _STATE.itemsize:
+            raise RuntimeError(f"expected an RNG state of {_STATE.itemsize} bytes, but got {state.size} bytes")
+        state = np.frombuffer(state.tobytes(), _STATE)[0]
+        left, position = int(state["left"]), int(state["next"])
+        used_up = left == 1
+        if not (state["seeded"] and 1 <= left <= 624 and position <= 624 and (used_up or left == 625 - position)):
+            raise RuntimeError(
+                f"Invalid mt19937 state: seeded={state['seeded']}, left={left}, next={position}; "
+                "pass what get_state or torch.get_rng_state returned"
+            )
+        with self.lock:
+            self.manual_seed(int(state["seed"]))
+            self._fresh = used_up and position == 0
+            self._set_words(state["key"].astype(np.uint32), 624 if used_up else position)
+            self._next_normal = float(state["normal_y"]) if state["normal_is_valid"] else None
+            self._float_normal = state["float_normal"] if state["float_normal_is_valid"] else None
+
+    def clone_state(self):
+        """A new generator at the same place of the same stream."""
+        return _restore(str(self.device), self.get_state())
+
+    def __reduce__(self):
+        return _restore, (str(self.device), self.get_state())
+
+    def _words(self):
+        """NumPy's generator over the MT19937 words, made when it is first needed."""
+        if self._source is None:
+            seeded = np.random.RandomState(self._seed % 2**32).get_state(legacy=False)["state"]
+            self._set_words(seeded["key"], seeded["pos"])
+        return self._source
+
+    def _set_words(self, key, position):
+        words = np.random.MT19937(0)
+        words.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": position}}
+        self._source = np.random.Generator(words)
+
+    def bits32(self, n):
+        """The next `n` words of the stream as uint32."""
+        with self.lock:
+            words = self._words()
+            self._fresh &= n == 0
+            return words.integers(0, 2**32, n, dtype=np.uint32)  # the full range is the words themselves
+
+    def bits64(self, n):
+        """The next `2 n` words of the stream as `n` numbers uint64, the earlier word the higher."""
+        with self.lock:
+            words = self._words()
+            self._fresh &= n == 0
+            return words.integers(0, 2**64, n, dtype=np.uint64)
+
+    def floats(self, n):
+        """`n` uniform float32 numbers on [0, 1): 24 bits of a word each."""
+        bits = self.bits32(n)
+        bits &= np.uint32(2**24 - 1)
+        values = bits.view(np.int32).astype(np.float32)
+        values *= np.float32(2**-24)
+        return values
+
+    def doubles(self, n):
+        """`n` uniform float64 numbers on [0, 1): 53 bits of two words each."""
+        bits = self.bits64(n)
+        bits &= np.uint64(2**53 - 1)
+        values = bits.view(np.int64).astype(np.float64)
+        values *= 2.0**-53
+        return values
+
+    def normals(self, n):
+        """`n` standard normals as float64, one by one: Box-Muller gives two, the second waits for the next call."""
+        with self.lock:
+            out = np.empty(n)
+            waiting = n > 0 and self._next_normal is not None
+            if waiting:
+                out[0], self._next_normal = self._next_normal, None
+            for start in range(waiting, n, _CHUNK):
+                part = out[start : start + _CHUNK]
+                uniform = self.doubles((part.size + 1) // 2 * 2).reshape(-1, 2)
+                radius = np.sqrt(-2 * libm(math.log1p, -uniform[:, 1]))
+                theta = 2 * math.pi * uniform[:, 0]
+                pairs = np.stack([radius * libm(math.cos, theta), radius * libm(math.sin, theta)], 1).reshape(-1)
+                part[:] = pairs[: part.size]
+                if part.size % 2:
+                    self._next_normal = float(pairs[-1])
+            return out
+
+
+def _restore(device, state):
+    generator = Generator(device)
+    generator.set_state(state)
+    return generator
+
+
+default_generator = Generator()
+default_generator.seed()
+
+
+def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
+    """Uniform numbers on [low, high) (for complex dtypes in both parts), as `Tensor.uniform_`."""
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    if np_dtype.kind == "c":
+        return _complex(uniform, shape, np_dtype, low, high, generator)
+    _check_floating("uniform_", np_dtype)
+    largest = float(ml_dtypes.finfo(np_dtype).max)
+    for name, bound in (("from", low), ("to", high)):
+        if not -largest <= bound <= largest:
+            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound}")
+    if low > high:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}; swap them"
+        )
+    if high - low > largest:
+        raise RuntimeError(
+            f"uniform_ expects to - from <= {largest}, the largest {np_dtype}, but found to={high} and from={low}"
+        )
+    if np_dtype == np.float64:
+        low, high = float(low), float(high)
+        draw = lambda n: fma64(generator.doubles(n), high - low, low)
+    else:
+        first, last = np.float32(low), np.float32(high)
+        draw = lambda n: _scale32(generator.floats(n), first, last - first)
+    out = _fill(shape, np_dtype, draw, generator)
+    if (low, high) != (0, 1) or np_dtype.itemsize == 2:  # else 1 cannot come out
+        low, high = np.array([low, high]).astype(np_dtype)
+        out[out == high] = low  # rounded up to the bound that is excluded
+    return out
+
+
+def _scale32(values, first, span):
+    if first == 0 and span == 1:
+        return values
+    wide = values.astype(np.float64)
+    wide *= np.float64(span)
+    wide += np.float64(first)
+    return wide.astype(np.float32)
+
+
+def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
+    """Normal numbers, as `Tensor.normal_` for numbers `mean` and `std` and as `torch.normal` for arrays.
+
+    `shape` None is the shape of `mean` and `std` together. A complex number's parts have the variance std**2 / 2.
+    From 16 numbers on, PyTorch fills contiguous tensors (`contiguous`) in blocks and others one by one, which gives
+    different numbers.
+    """
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    if np.ndim(mean) or np.ndim(std) or shape is None:
+        if np.iscomplexobj(std):
+            raise RuntimeError("normal expects a real standard deviation, but got a complex std")
+        if np.size(std) and not np.min(std) >= 0:
+            raise RuntimeError(f"normal expects all elements of std >= 0.0, but found {np.min(std)}")
+        shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if shape is None else shape
+        out = normal(shape, np_dtype, 0.0, 1.0 if np.ndim(std) else std, generator, contiguous)
+        if np.ndim(std):
+            out *= std
+        out += np.asarray(mean, None if np.ndim(mean) else np_dtype)
+        return out
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if np_dtype.kind == "c":
+        return _complex(normal, shape, np_dtype, mean, std / math.sqrt(2), generator, contiguous)
+    _check_floating("normal_", np_dtype)
+    n = math.prod(shape)
+    with generator.lock:
+        if n < 16 or not contiguous:
+            return _fill(shape, np_dtype, lambda k: fma64(generator.normals(k), std, mean), generator)
+        draw, blocks = (
+            (generator.doubles, box_muller64) if np_dtype == np.float64 else (generator.floats, box_muller32)
+        )
+        whole = n // 16 * 16
+        out = np.empty(n, np_dtype)
+        out[:whole] = _fill((whole,), np_dtype, lambda k: blocks(draw(k), mean, std), generator)
+        if whole != n:  # the last 16 numbers are drawn anew
+            if np_dtype.itemsize >= 4:  # and the uniforms for a block that is not whole were drawn before
+                draw(n - whole)
+            out[-16:] = blocks(draw(16), mean, std).astype(np_dtype)
+    return out.reshape(shape)
+
+
+def _complex(sample, shape, np_dtype, *rest):
+    parts = sample((*shape, 2), np.float32 if np_dtype == np.complex64 else np.float64, *rest)
+    return parts.view(np_dtype)[..., 0]
+
+
+def random_(shape, np_dtype, low=None, high=None, generator=None):
+    """Discrete uniform numbers, as `Tensor.random_`: from low to high - 1.
+
+    Without `high`, up to the largest value (2**24 for float32, 2**53 for float64: the integers that they hold all);
+    without both, from 0.
+    """
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    floating = np_dtype in _FLOATS
+    if not floating and np_dtype.kind not in "iub":
+        raise NotImplementedError(f"random_ is not implemented for {np_dtype}; use an integer, floating or bool dtype")
+    digits = ml_dtypes.finfo(np_dtype).nmant + 1 if floating else None
+    largest = 2**digits if floating else 1 if np_dtype.kind == "b" else int(np.iinfo(np_dtype).max)
+    if low is None and high is None:
+        if np_dtype.kind == "u" and np_dtype.itemsize > 1:
+            raise NotImplementedError(f"random_ without bounds is not implemented for {np_dtype}; give from and to")
+        return _integers(shape, np_dtype, 0, largest + 1, np_dtype in (np.int64, np.float64), generator)
+    low = 0 if low is None else int(low)
+    if high is None and low == _INT64_MIN:
+        if np_dtype not in (np.int64, np.float64, np.float32, ml_dtypes.bfloat16):
+            raise NotImplementedError(
+                f"random_ from -2**63 handles only int64, float64, float32 and bfloat16, but got {np_dtype}"
+            )
+        return _integers(shape, np_dtype, 0, 2**64, True, generator)
+    high = min(largest, _INT64_MAX) + 1 if high is None else int(high)
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    _check_bounds(np_dtype, low, high, digits)
+    if floating:
+        low, high = _representable(np_dtype, low, high, digits)
+    return _integers(shape, np_dtype, low, high, high - low >= 2**28, generator)
+
+
+def randint(shape, low, high, np_dtype=np.int64, generator=None):
+    """Integers from `low` to `high` - 1, as `torch.randint`."""
+    return random_(shape, np_dtype, low, high, generator)
+
+
+def _check_bounds(np_dtype, low, high, digits):
+    if digits:
+        limit = float(ml_dtypes.finfo(np_dtype).max)
+        limits = -limit, limit
+    elif np_dtype.kind == "b":
+        limits = 0, 1
+    else:
+        limits = int(np.iinfo(np_dtype).min), min(int(np.iinfo(np_dtype).max), _INT64_MAX)
+    for name, bound in (("from", low), ("to - 1", high - 1)):
+        if not limits[0] <= bound <= limits[1]:
+            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound}; allowed: {limits}")
+        if digits and abs(bound) > 2**digits:
+            warnings.warn(
+                f"{name} = {bound} is out of bounds [-(2**{digits}), 2**{digits}]: {np_dtype} does not hold all integers "
+                "beyond, so they are not equally likely",
+                stacklevel=4,
+            )
+
+
+def _representable(np_dtype, low, high, digits):
+    """`low` and `high` moved inwards, so that rounding to a floating dtype does not leave the range."""
+    rounded = lambda x: int(_narrow(np.array([x], np.int64), np_dtype)[0])
+    step = lambda x: 1 << max(abs(x).bit_length() - digits, 0)
+    if rounded(low + 1) < low:
+        low = rounded(low + 1) + step(low + 1)
+    if rounded(high - 1) >= high:
+        high = rounded(high - 1) - step(high - 1)
+    if low >= high:
+        raise RuntimeError(
+            f"random_ expects 'from' as {np_dtype} to be less than 'to' as {np_dtype}, but got from={low} >= to={high}"
+        )
+    return low, high
+
+
+def _integers(shape, np_dtype, low, high, wide, generator):
+    """`low` + a word (two words if `wide`) modulo `high` - `low`, wrapped as int64, then as `np_dtype`."""
+    span = high - low
+
+    def draw(n):
+        if wide:
+            values = generator.bits64(n)
+            if span < 2**64:
+                values %= np.uint64(span)
+        else:
+            values = generator.bits32(n)
+            if span < 2**32:
+                quotient = values // np.uint32(span)  # vectorised, as NumPy's remainder is not
+                quotient *= np.uint32(span)
+                values -= quotient
+            values = values.astype(np.uint64)
+        values += np.uint64(low % 2**64)
+        return values.view(np.int64)
+
+    return _fill(shape, np_dtype, draw, generator)
+
+
+def randperm(n, np_dtype=np.int64, generator=None):
+    """The integers from 0 to `n` - 1 in random order, as `torch.randperm`."""
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    if n < 0:
+        raise RuntimeError(f"randperm expects n >= 0, but got {n}")
+    if np_dtype in _FLOATS:
+        largest = 2 ** (ml_dtypes.finfo(np_dtype).nmant + 1) + 1
+    elif np_dtype.kind in "iu":
+        largest = int(np.iinfo(np_dtype).max)
+    else:
+        raise NotImplementedError(f"randperm is not implemented for {np_dtype}; use an integer or floating dtype")
+    if n > largest:
+        raise RuntimeError(f"randperm: n cannot be greater than {largest} for {np_dtype}, but got {n}")
+    if n >= _RANDPERM_SMALL:
+        return _narrow(_inside_out(_modulo_64(generator.bits64(n))), np_dtype)
+    return _narrow(_swapped(generator.bits32(max(n - 1, 0))), np_dtype)
+
+
+def _swapped(words):
+    """What exchanging elements t and t + words[t] % (n - t) of 0..n-1, one t after the other, leaves.
+
+    The element that step t puts in place stood at its target: there the last earlier step with the same target had
+    put the element that stood at its own index, and so on back to an element never moved.
+    """
+    n = words.size + 1
+    steps = np.arange(n)
+    target = steps.copy()
+    target[:-1] += words % np.arange(n, 1, -1, dtype=np.uint32)
+    order = np.sort(target << 32 | steps)  # by target, then by step
+    target_sorted, step_sorted = order >> 32, order & 0xFFFFFFFF
+    same = target_sorted[1:] == target_sorted[:-1]
+    earlier = np.full(n, -1)  # the last earlier step with the same target
+    earlier[step_sorted[1:][same]] = step_sorted[:-1][same]
+    last = np.append(~same, True)
+    before, index = step_sorted[last], target_sorted[last]  # the last step with this target; it may be step `index`
+    before = np.where(before == index, earlier[before], before)
+    source = steps.copy()  # the step whose index held what stood at index t when step t began; t itself: never moved
+    source[index] = np.where(before < 0, index, before)
+    while True:
+        further = source[source]
+        if np.array_equal(further, source):
+            break
+        source = further
+    return np.where(earlier < 0, target, source[earlier])
+
+
+def _modulo_64(words):
+    return (words % np.arange(1, words.size + 1, dtype=np.uint64)).astype(np.int64)
+
+
+def _inside_out(targets):
+    """The inside-out shuffle: step i moves the element at `targets[i]` to i and puts i there."""
+    out = np.empty(targets.size, np.int64)
+    cells = memoryview(out)
+    for i, target in enumerate(memoryview(targets)):
+        cells[i] = cells[target]
+        cells[target] = i
+    return out
+
+
+def bernoulli(p, shape=None, np_dtype=np.float32, generator=None):
+    """Ones with probability `p`, else zeros, as `Tensor.bernoulli_`.
+
+    A number `p` takes two words an element, an array one (two if float64), broadcast to `shape` (None: its own).
+    """
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    if isinstance(p, np.ndarray):
+        if p.dtype not in _FLOATS:
+            raise NotImplementedError(f"bernoulli expects p of a floating dtype, but got {p.dtype}")
+        if not np.all((p >= 0) & (p <= 1)):
+            raise RuntimeError(f"bernoulli expects all p in [0, 1], but got p from {np.min(p)} to {np.max(p)}")
+        shape = p.shape if shape is None else shape
+        draw = generator.doubles if p.dtype == np.float64 else generator.floats
+        return (draw(math.prod(shape)).reshape(shape) < np.broadcast_to(p, shape)).astype(np_dtype)
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    threshold = np.uint64(math.ceil(p * 2**53))  # u < p for u a multiple of 2**-53
+
+    def draw(n):
+        bits = generator.bits64(n)
+        bits &= np.uint64(2**53 - 1)
+        return bits < threshold
+
+    return _fill(() if shape is None else shape, np_dtype, draw, generator)
+
+
+def exponential(shape, np_dtype, lambd=1.0, generator=None):
+    """Exponentially distributed numbers of rate `lambd`, as `Tensor.exponential_`."""
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    _check_floating("exponential_", np_dtype)
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    log1p = _exact(math.log1p) if np_dtype == np.float64 else np.log1p
+    return _fill(shape, np_dtype, lambda n: -1.0 / lambd * log1p(-generator.doubles(n)), generator)
+
+
+def geometric(shape, np_dtype, p, generator=None):
+    """The number of trials up to the first success of probability `p`, as `Tensor.geometric_`."""
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    if np_dtype not in _FLOATS and np_dtype.kind not in "iu":
+        raise NotImplementedError(f"geometric_ is not implemented for {np_dtype}; use an integer or floating dtype")
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    log_failure = math.log1p(-p)
+    return _fill(shape, np_dtype, lambda n: np.ceil(np.log(generator.doubles(n)) / log_failure), generator)
+
+
+def cauchy(shape, np_dtype, median=0.0, sigma=1.0, generator=None):
+    """Cauchy (Lorentz) distributed numbers, as `Tensor.cauchy_`."""
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    _check_floating("cauchy_", np_dtype)
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+    tan = _exact(math.tan) if np_dtype == np.float64 else np.tan
+    draw = lambda n: fma64(tan(math.pi * (generator.doubles(n) - 0.5)), sigma, median)
+    return _fill(shape, np_dtype, draw, generator)
+
+
+def log_normal(shape, np_dtype, mean=1.0, std=2.0, generator=None):
+    """Numbers whose logarithm is normal with `mean` and `std`, as `Tensor.log_normal_`."""
+    np_dtype, generator = np.dtype(np_dtype), generator or default_generator
+    _check_floating("log_normal_", np_dtype)
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
+    exp = _exact(_exp) if np_dtype == np.float64 else np.exp
+    return _fill(shape, np_dtype, lambda n: exp(fma64(generator.normals(n), std, mean)), generator)
+
+
+def multinomial(weights, num_samples, replacement=False, generator=None):
+    """Indices drawn with probabilities proportional to `weights` (1-D, or 2-D: a distribution a row), int64.
+
+    Without replacement (or for one sample) the largest ratios of a weight to an exponential number win.
+    """
+    generator = generator or default_generator
+    weights = np.asarray(weights)
+    if weights.ndim not in (1, 2):
+        raise RuntimeError(f"multinomial expects weights of 1 or 2 dimensions, but got shape {weights.shape}")
+    if weights.dtype not in _FLOATS:
+        raise RuntimeError(f"multinomial only supports weights of a floating dtype, but got {weights.dtype}")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial cannot draw {num_samples} samples; num_samples must be at least 1")
+    categories = weights.shape[-1]
+    if not replacement and num_samples > categories:
+        raise RuntimeError(
+            f"multinomial cannot draw {num_samples} samples without replacement from {categories} categories"
+        )
+    if categories > 2**24:
+        raise RuntimeError(f"multinomial: the number of categories cannot exceed 2**24, but got {categories}")
+    if weights.ndim == 2 and not weights.shape[0]:
+        return np.empty((0, num_samples), np.int64)
+    wide = weights.astype(np.float64 if weights.dtype == np.float64 else np.float32)
+    if not np.all((wide >= 0) & (wide < np.inf)):
+        raise RuntimeError("multinomial: the weights contain inf, nan or a number below 0")
+    sums = np.cumsum(wide, -1)
+    if not (categories and np.all(sums[..., -1] > 0)):
+        raise RuntimeError("multinomial: the weights of a distribution sum to 0; at least one must be positive")
+    if not replacement or num_samples == 1:
+        with np.errstate(divide="ignore", over="ignore"):
+            ratio = weights / exponential(weights.shape, weights.dtype, 1.0, generator)
+        if num_samples == 1:
+            return np.argmax(ratio, -1, keepdims=True)
+        return np.argsort(-ratio, -1, kind="stable")[..., :num_samples]
+    sums /= sums[..., -1:].copy()
+    sums[..., -1] = 1
+    chance = generator.doubles(sums.size // categories * num_samples).reshape(-1, num_samples)
+    rows = sums.reshape(-1, categories).astype(np.float64)
+    drawn = np.stack([np.searchsorted(row, u) for row, u in zip(rows, chance)])
+    return drawn.reshape(*weights.shape[:-1], num_samples)
+
+
+def _check_floating(name, np_dtype):
+    if np_dtype not in _FLOATS:
+        raise NotImplementedError(
+            f"{name} draws from a continuous distribution and is not implemented for {np_dtype}; "
+            "use float16, bfloat16, float32 or float64"
+        )
+
+
+def _exact(function):
+    return lambda x: libm(function, x)
+
+
+def _exp(x):
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _fill(shape, np_dtype, draw, generator):
+    """An array of `shape` filled in memory order with `draw(n)`, chunk by chunk, while no other thread draws."""
+    out = np.empty(shape, np_dtype)
+    flat = out.reshape(-1)
+    with generator.lock:
+        for start in range(0, flat.size, _CHUNK):
+            part = flat[start : start + _CHUNK]
+            part[:] = _narrow(draw(part.size), np_dtype)
+    return out
+
+
+def _narrow(values, np_dtype):
+    """`values` as `np_dtype`; to 16-bit floats by way of float32, as PyTorch converts."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np_dtype.itemsize == 2 and np_dtype in _FLOATS:
+            values = values.astype(np.float32, copy=False)
+        return values.astype(np_dtype, copy=False)

@@ -1,0 +1,318 @@
+"""Tensor: an array and its place in the graph. No maths here: `retrograd.methods` hangs the rows on it."""
+
+import weakref
+from collections import OrderedDict
+
+import numpy as np
+
+from . import arrays
+from .device import cpu
+from .graph import Handle, Version, accumulator, modes
+from .size import Size
+
+
+class Tensor:
+    """An n-dimensional array whose operations can be differentiated.
+
+    Make one with `tensor(data)`, `zeros(shape)` and the like. `requires_grad=True` asks for gradients: after
+    `loss.backward()` they are in `.grad`.
+    """
+
+    # Everything but the array has a default here, so that making a Tensor sets one or two attributes.
+    _requires = False  # set on leaves only
+    _grad = None
+    _grad_fn = None
+    _output_nr = 0
+    _version_counter = None  # None: never written in place and never viewed
+    _view = None
+    _hooks = None  # of a leaf; those of a result live in its node
+    _post_hooks = None
+    _accumulator = None
+    _retains = False
+    _inference = False
+    _leaf_error = None
+    name = None
+
+    __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
+
+    def __new__(cls, *args, device=None):
+        return _construct(cls, args, device)
+
+    # --- what it is ---
+
+    @property
+    def shape(self):
+        return Size(self._array.shape)
+
+    @property
+    def ndim(self):
+        return self._array.ndim
+
+    @property
+    def dtype(self):
+        return arrays._FROM_NUMPY[self._array.dtype]
+
+    @property
+    def device(self):
+        return cpu
+
+    @property
+    def layout(self):
+        return strided
+
+    @property
+    def itemsize(self):
+        return self._array.itemsize
+
+    @property
+    def nbytes(self):
+        return self._array.nbytes
+
+    # --- its place in the graph ---
+
+    @property
+    def requires_grad(self):
+        """Whether gradients flow to this tensor. May be set on leaves of floating or complex dtype."""
+        return (
+            self._requires
+            or self._grad_fn is not None
+            or (self._view is not None and self._view.base.requires_grad and self._view.kind != "no_grad")
+        )
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        value = bool(value)
+        if self.grad_fn is not None:
+            if not value:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return
+        if value and self._array.dtype.kind not in "fcV":
+            raise RuntimeError(
+                f"only Tensors of floating point and complex dtype can require gradients, this one is {self.dtype}; "
+                "convert it first, for instance with .float()"
+            )
+        if value and self._inference and not modes.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+        self._requires = value
+
+    @property
+    def is_leaf(self):
+        """True where no operation of the graph made it: the user did, or it requires no gradient."""
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self):
+        """The node that made this tensor, or None for a leaf."""
+        view = self._view
+        if view is not None and view.version != self._version_counter.n:
+            self._follow_base(view)
+        return self._grad_fn
+
+    def _follow_base(self, view):
+        """After a write to the shared memory: derive this view's node anew from what its base has become."""
+        if view.kind == "no_grad" or not view.base.requires_grad:
+            return
+        before = modes.grad
+        modes.grad = True
+        try:
+            fresh = view.base
+            for op, args in view.chain:
+                fresh = op(fresh, *args)
+        finally:
+            modes.grad = before
+        hooks = self._grad_fn.retained if self._grad_fn is not None else None
+        self._grad_fn, self._output_nr = fresh._grad_fn, fresh._output_nr
+        view.version = self._version_counter.n
+        if hooks and self._retains:
+            self._retain_on_node()
+
+    @property
+    def output_nr(self):
+        return self._output_nr
+
+    @property
+    def _version(self):
+        if self._inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return 0 if self._version_counter is None else self._version_counter.n
+
+    @property
+    def _base(self):
+        return None if self._view is None else self._view.base
+
+    def _is_view(self):
+        return self._view is not None
+
+    def _versions(self):
+        """The counter of writes to this tensor's memory, made when it is first needed."""
+        if self._version_counter is None:
+            self._version_counter = Version()
+        return self._version_counter
+
+    @property
+    def grad(self):
+        """The gradient accumulated here by backward: None, or a Tensor of this one's shape and dtype."""
+        if self._grad is None and not self._requires and not self._retains and self.grad_fn is not None:
+            import warnings
+
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+                "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated "
+                "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor "
+                "by mistake, make sure you access the leaf Tensor instead.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._array.shape != self._array.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: the tensor is {list(self._array.shape)}, "
+                    f"the gradient {list(value._array.shape)}"
+                )
+            if value._array.dtype != self._array.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: the tensor is {self.dtype}, the gradient {value.dtype}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self._grad = None
+
+    @property
+    def retains_grad(self):
+        return self._retains
+
+    def retain_grad(self):
+        """Keep this result's gradient in `.grad` too, as if it were a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self.is_leaf or self._retains:
+            return
+        self._retains = True
+        self._retain_on_node()
+
+    def _retain_on_node(self):
+        node = self._grad_fn
+        if node.retained is None:
+            node.retained = {}
+        node.retained[self._output_nr] = weakref.ref(self)
+
+    def register_hook(self, hook, *, prepend=False):
+        """Call `hook(grad)` when this tensor's gradient is known; what it returns, if not None, replaces it.
+
+        Returns a handle with `remove()`.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        node = self.grad_fn
+        if node is not None:
+            hooks = node.hooks_of(self._output_nr)
+        else:
+            hooks = self._hooks = OrderedDict() if self._hooks is None else self._hooks
+        return Handle(hooks, hook, prepend=prepend)
+
+    @property
+    def _backward_hooks(self):
+        return self._hooks
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call `hook(leaf)` after backward has added to this leaf's `.grad`. Returns a handle with `remove()`."""
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if not self.is_leaf:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._post_hooks is None:
+            self._post_hooks = OrderedDict()
+        return Handle(self._post_hooks, hook)
+
+    def _edge(self):
+        """(node, output number) that this tensor's gradient goes to; its own AccumulateGrad if it is a leaf."""
+        node = self._grad_fn if self._view is None else self.grad_fn
+        return (accumulator(self), 0) if node is None else (node, self._output_nr)
+
+    # --- the same memory, outside the graph ---
+
+    def detach(self):
+        """The same values, outside the graph: shares memory and its count of writes, requires no gradient."""
+        out = wrap(self._array)
+        out._version_counter = self._versions()
+        out._inference = self._inference
+        return out
+
+    @property
+    def data(self):
+        """The same memory outside the graph; writes through it are not noticed by backward. Prefer `detach()`."""
+        out = wrap(self._array)
+        if type(self) is not Tensor and hasattr(type(self), "_wrap_data"):
+            return type(self)._wrap_data(self, out)
+        return out
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and value._array.dtype.kind not in "fcV":
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+        self._array = value._array
+        self._accumulator = None  # its shape or dtype may be another now
+
+    def _alias(self):
+        """Another Tensor for the same place in the graph: what an in-place operation takes as its old input."""
+        out = wrap(self._array)
+        self.grad_fn  # noqa: B018  a stale view follows its base first
+        out._grad_fn, out._output_nr, out._requires = self._grad_fn, self._output_nr, self._requires
+        out._version_counter = self._versions()
+        if self._grad_fn is None and self._requires:
+            out._grad_fn, out._output_nr = accumulator(self), 0
+        return out
+
+
+def wrap(array, _new=object.__new__):
+    """A Tensor around `array`, sharing its memory; outside the graph."""
+    t = _new(Tensor)
+    t._array = array
+    return t
+
+
+def _construct(cls, args, device):
+    """`Tensor()`, `Tensor(2, 3)`, `Tensor([1., 2.])`, `Tensor(other)`: the old constructors, default dtype."""
+    kind = arrays.get_default_dtype().numpy
+    if len(args) == 1 and isinstance(args[0], Tensor):
+        other = args[0]._array
+        if other.dtype != kind:
+            raise TypeError(f"expected {arrays.get_default_dtype()} (got {args[0].dtype}); convert it with .to()")
+        array = other
+    elif len(args) == 1 and isinstance(args[0], Size):
+        array = np.empty(args[0], kind)
+    elif len(args) == 1 and not isinstance(args[0], int):
+        array = np.array(args[0], dtype=kind)
+    else:
+        array = np.empty(args, kind) if args else np.empty((0,), kind)
+    t = object.__new__(cls)
+    t._array = array
+    return t
+
+
+class _Layout:
+    """How a tensor lies in memory. There is one: strided."""
+
+    def __repr__(self):
+        return "torch.strided"
+
+    def __reduce__(self):
+        return "strided"
+
+
+strided = _Layout()

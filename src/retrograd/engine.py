@@ -1,0 +1,299 @@
+"""The backward walk: from the roots' gradients down to the leaves, newest node first.
+
+Nodes are numbered as they are made and a consumer is younger than what it consumes, so a heap on that number is a
+topological order: when a node comes up, everything that will ever add to its gradient already has. No counting pass,
+no recursion, and sums are formed in the same order in each run.
+"""
+
+import sys
+import threading
+from heapq import heappop, heappush
+
+import numpy as np
+
+from .core.arrays import quiet, sum_to
+from .core.graph import AccumulateGrad, Freed, describe_location, modes
+from .core.op import TABLE
+from .core.tensor import Tensor, wrap
+
+_accumulating = threading.Lock()  # several threads may add to one leaf
+
+
+def walk(roots, gradients, *, keep=False, graph=False, targets=None, accumulate=True):
+    """Run the graph backward from `roots`, edges (node, output number), with their `gradients`, Tensors.
+
+    keep: don't free what the nodes saved. graph: record the walk itself, for second derivatives. targets: a dict
+    from edges to None, filled with the gradients that arrive there; only nodes on the way to them run. accumulate:
+    add to `.grad` of the leaves (those among the targets, if there are targets).
+    """
+    needed = _on_the_way(roots, targets) if targets is not None else None
+    pending, owned, heap = {}, set(), []
+    freed = None if keep else Freed()
+    token, grad_mode = quiet.enter(), modes.grad
+    modes.grad = graph
+    try:
+        for (node, output), g in zip(roots, gradients, strict=True):
+            if needed is None or node in needed:
+                _deliver(node, output, g if graph else g._array, pending, owned, heap, graph)
+        while heap:
+            node = heappop(heap)[1]
+            g = pending.pop(node)
+            owned.discard(node)
+            if node.outputs > 1:
+                owned.difference_update([(node, i) for i in range(node.outputs)])
+            if node.tensor_hooks or node.pre_hooks or node.retained:
+                g = _run_hooks_before(node, g, graph)
+            if targets is not None:
+                _capture(node, g, targets, graph)
+                if accumulate and type(node) is AccumulateGrad:
+                    _accumulate(node, g, graph)
+                if not needed[node]:
+                    continue
+            elif type(node) is AccumulateGrad:
+                _accumulate(node, g, graph)
+                continue
+            try:
+                grads = node.run(g, graph)
+            except Exception as error:
+                if node.where is not None and not getattr(error, "__notes__", None):
+                    error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")
+                raise
+            if node.post_hooks:
+                grads = _run_hooks_after(node, grads, g, graph)
+            if freed is not None:
+                node.free(freed)
+            g = None  # whoever gets the array next may then be its only holder (see _is_ours)
+            for edge, gx in zip(node.edges, grads, strict=True):
+                target = edge[0]
+                if gx is None or target is None or (needed is not None and target not in needed):
+                    continue
+                _deliver(target, edge[1], gx, pending, owned, heap, graph)
+            grads = gx = None
+    finally:
+        modes.grad = grad_mode
+        quiet.leave(token)
+
+
+def _deliver(node, output, g, pending, owned, heap, graph):
+    """Add `g` to what waits for `node`, in the shape and dtype of the node's output."""
+    if node.outputs == 1:
+        shape, kind = node.shape, node.dtype
+    else:
+        shape, kind = node.shape[output], node.dtype[output]
+    if g.shape != shape or (g._array.dtype if graph else g.dtype) != kind:
+        g = _fit(node, g, shape, kind, graph)
+    waiting = pending.get(node)
+    if waiting is None:
+        if node.outputs > 1:
+            waiting = [None] * node.outputs
+            waiting[output] = g
+            g = waiting
+        pending[node] = g
+        heappush(heap, (-node.number, node))
+    elif node.outputs == 1:
+        pending[node] = _add(waiting, g, node, owned, graph)
+    else:
+        before = waiting[output]
+        waiting[output] = g if before is None else _add(before, g, (node, output), owned, graph)
+
+
+def _add(a, b, key, owned, graph):
+    """a + b; in place only into a buffer that an earlier sum of this walk made, as other arrays may be someone's."""
+    if graph:
+        return TABLE["add"](a, b)
+    if key in owned and type(a) is np.ndarray:
+        np.add(a, b, out=a)
+        return a
+    owned.add(key)
+    return np.asarray(a + b)
+
+
+def _fit(node, g, shape, kind, graph):
+    """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real part of a real one's."""
+    if graph:
+        if tuple(g.shape) != shape:
+            _check_fits(node, tuple(g.shape), shape)
+            g = TABLE["sum_to"](g, shape)
+        if g._array.dtype != kind:
+            g = TABLE["cast"](g, kind)
+        return g
+    if g.shape != shape:
+        _check_fits(node, g.shape, shape)
+        g = sum_to(g, shape)
+    if g.dtype != kind:
+        g = (g.real if g.dtype.kind == "c" and kind.kind != "c" else g).astype(kind)
+    return g
+
+
+def _check_fits(node, given, shape):
+    extra = len(given) - len(shape)
+    if extra < 0 or any(n != 1 and n != given[i + extra] for i, n in enumerate(shape)):
+        raise RuntimeError(
+            f"{node.name()} returned an invalid gradient: got shape {list(given)}, expected a shape compatible with {list(shape)}"
+        )
+
+
+def _on_the_way(roots, targets):
+    """Which nodes lead to a target: {node: whether it must run, or is only where a gradient is read}.
+
+    Depth first with a stack of our own: graphs can be deeper than Python's.
+    """
+    ends = {node for node, _ in targets}
+    found = {}
+    lowest = min((node.number for node in ends), default=0)
+    stack = [(node, None) for node, _ in roots]
+    while stack:
+        node, children = stack.pop()
+        if children is None:
+            if node in found:
+                continue
+            found[node] = False
+            children = [e[0] for e in node.edges if e[0] is not None and e[0].number >= lowest]
+            stack.append((node, children))
+            stack.extend([(c, None) for c in children if c not in found])
+        else:
+            found[node] = any(found.get(c) or c in ends for c in children)
+    return {node: runs for node, runs in found.items() if runs or node in ends}
+
+
+# --- hooks -----------------------------------------------------------------------------------------------------
+
+
+def _as_tensor(g, graph):
+    return g if graph or g is None else wrap(np.asarray(g))
+
+
+def _as_carrier(g, graph):
+    return g if graph or g is None else g._array
+
+
+def _run_hooks_before(node, g, graph):
+    """Hooks on the gradients (tensor hooks), then on the node, then what retain_grad wants."""
+    many = node.outputs > 1
+    grads = [_as_tensor(x, graph) for x in (g if many else [g])]
+    for output, hooks in (node.tensor_hooks or {}).items():
+        for hook in list(hooks.values()):
+            if grads[output] is not None:
+                grads[output] = _checked(hook(grads[output]), grads[output], node)
+    for hook in list((node.pre_hooks or {}).values()):
+        new = hook(tuple(grads))
+        if new is not None:
+            new = new if isinstance(new, tuple) else (new,)
+            grads = [n if n is None or old is None else _checked(n, old, node) for n, old in zip(new, grads, strict=True)]
+    for output, ref in (node.retained or {}).items():
+        tensor, x = ref(), grads[output]
+        if tensor is not None and x is not None:
+            before = tensor._grad
+            if before is None:
+                tensor._grad = x if graph else wrap(np.array(x._array))
+            else:
+                tensor._grad = TABLE["add"](before, x)
+    out = [_as_carrier(x, graph) for x in grads]
+    return out if many else out[0]
+
+
+def _checked(new, old, node):
+    """A hook's replacement for a gradient, if it is fit to be one."""
+    if new is None:
+        return old
+    if not isinstance(new, Tensor):
+        raise TypeError(f"a hook on {node.name()} must return a Tensor or None, not {type(new).__name__}")
+    if new._array.shape != old._array.shape:
+        raise RuntimeError(
+            f"hook on {node.name()} has changed the size of value: from {list(old._array.shape)} to {list(new._array.shape)}"
+        )
+    if new._array.dtype != old._array.dtype:
+        raise RuntimeError(f"hook on {node.name()} has changed the type of value: from {old.dtype} to {new.dtype}")
+    return new
+
+
+def _run_hooks_after(node, grads, g, graph):
+    """Hooks on the node that see the gradients of the inputs and may replace them."""
+    grads_in = tuple(_as_tensor(x, graph) for x in grads)
+    grads_out = tuple(_as_tensor(x, graph) for x in (g if node.outputs > 1 else [g]))
+    for hook in list(node.post_hooks.values()):
+        new = hook(grads_in, grads_out)
+        if new is not None:
+            new = new if isinstance(new, tuple) else (new,)
+            if len(new) != len(grads_in):
+                raise RuntimeError(f"hook on {node.name()} returned {len(new)} gradients, expected {len(grads_in)}")
+            grads_in = new
+    return [_as_carrier(x, graph) for x in grads_in]
+
+
+def _capture(node, g, targets, graph):
+    if node.outputs == 1:
+        if (node, 0) in targets:
+            targets[node, 0] = _as_tensor(g, graph)
+    else:
+        for output, x in enumerate(g):
+            if (node, output) in targets:
+                targets[node, output] = _as_tensor(x, graph)
+
+
+# --- leaves ----------------------------------------------------------------------------------------------------
+
+
+def _accumulate(node, g, graph):
+    """Add `g` to the leaf's `.grad`: into the same Tensor, so that whoever holds it sees the sum."""
+    leaf = node.variable
+    with _accumulating:
+        before = leaf._grad
+        if graph:
+            # a copy: the gradient may be a Tensor of the user's, whose later change must not reach .grad
+            leaf._grad = TABLE["clone"](g) if before is None else TABLE["add"](before, g)
+        elif before is None:
+            leaf._grad = wrap(g if _is_ours(g) else np.array(g))
+        elif before.requires_grad:
+            leaf._grad = wrap(before._array + g)
+        else:
+            np.add(before._array, g, out=before._array)
+            if before._version_counter is not None:
+                before._version_counter.n += 1
+    if node.pre_hooks or node.post_hooks:
+        for hook in list((node.post_hooks or {}).values()):
+            hook((), (_as_tensor(g, graph),))
+    if leaf._post_hooks:
+        for hook in list(leaf._post_hooks.values()):
+            if hook(leaf) is not None:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+
+
+def _is_ours(g):
+    """Whether nobody else holds this array, so that `.grad` may keep it without a copy.
+
+    Its holders then are: the caller's two variables on the way here, this one, and the call of getrefcount.
+    """
+    return (
+        type(g) is np.ndarray
+        and g.base is None
+        and g.flags.owndata
+        and g.flags.writeable
+        and sys.getrefcount(g) <= _HOLDERS
+    )
+
+
+_HOLDERS = 0
+
+
+def _measure_holders():
+    """How many references an array has in `_is_ours` when nobody but the walk holds it, on this Python."""
+    global _HOLDERS
+    seen = []
+
+    class Leaf:
+        pass
+
+    def probe(g):
+        seen.append(sys.getrefcount(g))
+
+    def accumulate(node, g, graph):
+        probe(g)
+
+    pending = {0: np.zeros(1)}
+    g = pending.pop(0)
+    accumulate(Leaf, g, False)
+    _HOLDERS = seen[0]
+
+
+_measure_holders()

@@ -1,0 +1,31 @@
+"""Hangs the rows on Tensor: methods, operators and in-place forms, from the lists that the row modules keep."""
+
+from .core import inplace
+from .core.tensor import Tensor
+from .ops import MODULES
+
+
+def _as_method(function):
+    """A row can be called but is no function; a class attribute must be one to be a method."""
+
+    def method(self, *args, **kwargs):
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = function.__name__
+    method.__doc__ = function.__doc__
+    return method
+
+
+def attach():
+    """Give Tensor the methods, operators and in-place forms that the row modules list."""
+    for module in MODULES:
+        for name in module.METHODS:
+            function = getattr(module, name)
+            setattr(Tensor, name, function if isinstance(function, type(attach)) else _as_method(function))
+        for name in module.INPLACE:
+            setattr(Tensor, name + "_", inplace.inplace(getattr(module, name), name + "_"))
+        for name, function in getattr(module, "OPERATORS", {}).items():
+            setattr(Tensor, name, function)
+
+
+attach()
