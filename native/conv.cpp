@@ -1,0 +1,489 @@
+// One idea serves all three: a tap (a position in the kernel) pairs each output pixel with one input pixel, so a
+// convolution is a sum over taps of matrix products whose rows are pixels found by address: no im2col copy.
+// Pixels that see the same taps (the interior, each border) form a class; within it every tap is one fixed offset.
+#include "conv.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "isa.h"
+#include "kernels.h"
+#include "memory.h"
+#include "pool.h"
+
+namespace retrograd {
+namespace {
+
+using std::vector;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A batch of images whose channels are contiguous: where they start, and the strides of n, h, w.
+template <class T> struct Images {
+    T *data;
+    int64_t n, h, w;
+};
+
+// Copies (N, C, H, W) with any strides to NHWC with a border of zeros.
+template <class T> void copy_channels_last(const Array &x, T *to, int64_t border_h, int64_t border_w) {
+    const int64_t C = x.shape[1], H = x.shape[2], W = x.shape[3];
+    const int64_t line = (W + 2 * border_w) * C, lines = H + 2 * border_h;
+    const int64_t sc = x.stride[1], sw = x.stride[3];
+    parallel(x.shape[0] * lines, [&](int64_t task) {
+        T *out = to + task * line;
+        const int64_t n = task / lines, h = task % lines - border_h;
+        if (h < 0 || h >= H) {
+            std::fill_n(out, line, T(0));
+            return;
+        }
+        std::fill_n(out, border_w * C, T(0));
+        std::fill_n(out + line - border_w * C, border_w * C, T(0));
+        out += border_w * C;
+        const T *in = x.as<T>() + n * x.stride[0] + h * x.stride[2];
+        for (int64_t w0 = 0; w0 < W; w0 += 16) {  // 16 pixels at a time: one cache line of each channel
+            const int64_t w1 = std::min(W, w0 + 16);
+            for (int64_t c = 0; c < C; c++)
+                for (int64_t w = w0; w < w1; w++) out[w * C + c] = in[c * sc + w * sw];
+        }
+    });
+}
+
+template <class T> Images<const T> channels_last(const Array &x, Scratch<T> &scratch) {
+    if (x.stride[1] == 1 || x.shape[1] == 1) return {x.as<T>(), x.stride[0], x.stride[2], x.stride[3]};
+    const int64_t C = x.shape[1], H = x.shape[2], W = x.shape[3];
+    T *copy = scratch.reset(x.size());
+    copy_channels_last(x, copy, 0, 0);
+    return {copy, H * W * C, W * C, C};
+}
+
+bool is_ohwi(const Array &w) {
+    const int64_t I = w.shape[1], KH = w.shape[2], KW = w.shape[3];
+    const int64_t dense[4] = {KH * KW * I, 1, KW * I, I};
+    for (int i = 0; i < 4; i++)
+        if (w.shape[i] > 1 && w.stride[i] != dense[i] && w.size() > 0) return false;
+    return true;
+}
+
+template <class T> const T *ohwi(const Array &w, Scratch<T> &scratch) {
+    if (is_ohwi(w)) return w.as<T>();
+    const int64_t O = w.shape[0], I = w.shape[1], KH = w.shape[2], KW = w.shape[3];
+    T *copy = scratch.reset(w.size());
+    parallel(O, [&](int64_t o) {
+        const T *in = w.as<T>() + o * w.stride[0];
+        T *out = copy + o * KH * KW * I;
+        for (int64_t i = 0; i < I; i++)
+            for (int64_t h = 0; h < KH; h++)
+                for (int64_t k = 0; k < KW; k++)
+                    out[(h * KW + k) * I + i] = in[i * w.stride[1] + h * w.stride[2] + k * w.stride[3]];
+    });
+    return copy;
+}
+
+// Indices along one axis that see the same taps.
+struct AxisClass {
+    vector<int64_t> at;    // the indices
+    vector<int64_t> from;  // for each, the source index of the first tap
+    vector<int64_t> taps;
+    vector<int64_t> shift;  // for each tap, its source index less the first tap's
+};
+
+// source(index, tap) is where that tap reads, or -1 if it reads nothing.
+template <class Source> vector<AxisClass> classify(int64_t count, int64_t taps, Source source) {
+    std::map<vector<int64_t>, size_t> seen;
+    vector<AxisClass> classes;
+    vector<int64_t> key;
+    for (int64_t i = 0; i < count; i++) {
+        key.clear();
+        for (int64_t k = 0; k < taps; k++)
+            if (source(i, k) >= 0) key.push_back(k);
+        auto [place, is_new] = seen.try_emplace(key, classes.size());
+        if (is_new) {
+            classes.push_back({{}, {}, key, {}});
+            for (int64_t k : key) classes.back().shift.push_back(source(i, k) - source(i, key[0]));
+        }
+        classes[place->second].at.push_back(i);
+        classes[place->second].from.push_back(key.empty() ? 0 : source(i, key[0]));
+    }
+    return classes;
+}
+
+// target[pixel] = bias + sum over the taps that the pixel sees of source[pixel of the tap] x weights[tap].
+// Channels per group: `depth` of the source, `width` of the target.
+template <class T> struct Gather {
+    Images<const T> source;
+    Images<T> target;
+    vector<AxisClass> rows, columns;
+    int64_t batch, groups, depth, width, taps_w;
+    const T *weights, *bias;
+    int64_t weights_row, weights_tap, weights_group;  // strides of the weights: along o, along taps, between groups
+};
+
+// A run of pixels of one class, and the offsets of its taps.
+struct Run {
+    const AxisClass *rows, *columns;
+    int64_t first, count;
+    const int64_t *source_offset, *weight_offset;
+    int64_t taps;
+};
+
+template <class T> struct Plan {
+    vector<Run> runs;
+    vector<vector<int64_t>> offsets;
+
+    Plan(const Gather<T> &g, int64_t longest) {
+        offsets.reserve(2 * g.rows.size() * g.columns.size());
+        for (const AxisClass &r : g.rows)
+            for (const AxisClass &c : g.columns) {
+                vector<int64_t> source, weight;
+                for (size_t i = 0; i < r.taps.size(); i++)
+                    for (size_t j = 0; j < c.taps.size(); j++) {
+                        source.push_back(r.shift[i] * g.source.h + c.shift[j] * g.source.w);
+                        weight.push_back((r.taps[i] * g.taps_w + c.taps[j]) * g.weights_tap);
+                    }
+                offsets.push_back(std::move(source));
+                offsets.push_back(std::move(weight));
+                const int64_t *s = offsets[offsets.size() - 2].data(), *w = offsets.back().data();
+                const int64_t pixels = g.batch * r.at.size() * c.at.size();
+                for (int64_t first = 0; first < pixels; first += longest)
+                    runs.push_back({&r, &c, first, std::min(longest, pixels - first), s, w,
+                                    static_cast<int64_t>(offsets.back().size())});
+            }
+    }
+};
+
+// Walks the pixels of a run in tiles of at most `most` rows, as equal as they can be.
+template <class T, class Tile, class Compute>
+void for_tiles(const Gather<T> &g, const Run &run, int64_t most, Tile &tile, const Compute &compute) {
+    const int64_t height = run.rows->at.size(), width = run.columns->at.size();
+    const int64_t tiles = ceil_div(run.count, most);
+    int64_t n = run.first / (height * width), i = run.first / width % height, j = run.first % width;
+    for (int64_t t = 0, done = 0; t < tiles; t++) {
+        const int64_t end = run.count * (t + 1) / tiles;
+        tile.rows = static_cast<int>(end - done);
+        for (int r = 0; r < tile.rows; r++) {
+            tile.a[r] = g.source.data + n * g.source.n + run.rows->from[i] * g.source.h +
+                        run.columns->from[j] * g.source.w;
+            tile.c[r] = g.target.data + n * g.target.n + run.rows->at[i] * g.target.h +
+                        run.columns->at[j] * g.target.w;
+            if (++j == width) {
+                j = 0;
+                if (++i == height) i = 0, n++;
+            }
+        }
+        done = end;
+        compute(tile);
+    }
+}
+
+// Weights as they lie, lanes along depth: for few pixels, where the time is spent reading weights, once.
+template <class T> void gather_dot(const Gather<T> &g) {
+    const TypedKernels<T> &k = kernels().of<T>();
+    const Plan<T> plan(g, INT64_MAX);
+    const int64_t blocks = ceil_div(g.width, k.dot_columns);
+    parallel(g.groups * blocks, [&](int64_t task) {
+        const int64_t group = task / blocks, o = task % blocks * k.dot_columns;
+        DotTile<T> tile{};
+        tile.depth = g.depth;
+        tile.b = g.weights + group * g.weights_group + o * g.weights_row;
+        tile.b_stride = g.weights_row;
+        tile.columns = static_cast<int>(std::min<int64_t>(k.dot_columns, g.width - o));
+        tile.bias = g.bias ? g.bias + group * g.width + o : nullptr;
+        for (const Run &run : plan.runs) {
+            tile.a_offset = run.source_offset;
+            tile.b_offset = run.weight_offset;
+            tile.segments = run.taps;
+            for_tiles(g, run, k.dot_rows, tile, [&](DotTile<T> &t) {
+                for (int r = 0; r < t.rows; r++) t.a[r] += group * g.depth, t.c[r] += group * g.width + o;
+                k.dot(t);
+            });
+        }
+    });
+}
+
+// Lanes along the target's channels, weights[tap][depth][lane] in panels of tile_lanes; `panel_stride` between them.
+template <class T> void gather_outer(const Gather<T> &g, int64_t panel_stride, int64_t depth_stride) {
+    const TypedKernels<T> &k = kernels().of<T>();
+    const Plan<T> plan(g, 16 * k.tile_rows);
+    const int64_t panels = ceil_div(g.width, k.tile_lanes), runs = plan.runs.size();
+    parallel(g.groups * panels * runs, [&](int64_t task) {
+        const Run &run = plan.runs[task % runs];
+        const int64_t group = task / runs / panels, panel = task / runs % panels, o = panel * k.tile_lanes;
+        OuterTile<T> tile{};
+        tile.depth = g.depth;
+        tile.a_step = 1;
+        tile.b = g.weights + group * g.weights_group + panel * panel_stride;
+        tile.b_step = depth_stride;
+        tile.lanes = static_cast<int>(std::min<int64_t>(k.tile_lanes, g.width - o));
+        tile.bias = g.bias ? g.bias + group * g.width + o : nullptr;
+        tile.a_offset = run.source_offset;
+        tile.b_offset = run.weight_offset;
+        tile.segments = run.taps;
+        for_tiles(g, run, k.tile_rows, tile, [&](OuterTile<T> &t) {
+            for (int r = 0; r < t.rows; r++) t.a[r] += group * g.depth, t.c[r] += group * g.width + o;
+            k.outer(t);
+        });
+    });
+}
+
+// Packs weights into panels [group][panel][tap][depth][lane], zeros beyond the width; source strides per group, lane, depth, tap.
+template <class T>
+void pack(const Gather<T> &g, int64_t taps, int64_t lane_stride, int64_t depth_stride, int64_t lanes, T *to) {
+    const int64_t panels = ceil_div(g.width, lanes);
+    parallel(g.groups * panels * taps, [&](int64_t task) {
+        const int64_t tap = task % taps, panel = task / taps % panels, group = task / taps / panels;
+        const int64_t used = std::min(lanes, g.width - panel * lanes);
+        const T *from = g.weights + group * g.weights_group + panel * lanes * lane_stride + tap * g.weights_tap;
+        T *out = to + task * g.depth * lanes;
+        if (lane_stride == 1) {
+            for (int64_t d = 0; d < g.depth; d++) {
+                std::copy_n(from + d * depth_stride, used, out + d * lanes);
+                std::fill_n(out + d * lanes + used, lanes - used, T(0));
+            }
+            return;
+        }
+        for (int64_t d0 = 0; d0 < g.depth; d0 += 16) {  // a transpose, in blocks that stay in the first cache
+            const int64_t d1 = std::min(g.depth, d0 + 16);
+            for (int64_t lane = 0; lane < lanes; lane++)
+                for (int64_t d = d0; d < d1; d++)
+                    out[d * lanes + lane] = lane < used ? from[lane * lane_stride + d * depth_stride] : T(0);
+        }
+    });
+}
+
+// Packing pays once each weight is used by this many pixels.
+constexpr int64_t kPackFrom = 48;
+
+struct Sizes {
+    int64_t N, C, H, W, O, I, KH, KW, OH, OW;
+};
+
+Sizes sizes_of(const Array &x, const Array &w, const Array &y, const ConvGeometry &g) {
+    for (const Array *a : {&x, &w, &y})
+        if (a->ndim != 4) refuse(std::string(a->name) + " has shape " + a->shape_text() + ", expected 4 dimensions");
+    expect_same_type(w, x);
+    expect_same_type(y, x);
+    if (x.type != 'f' && x.type != 'd') refuse("conv2d kernels take float32 and float64");
+    Sizes s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[1], w.shape[2], w.shape[3], 0, 0};
+    for (int i = 0; i < 2; i++)
+        if (g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
+            refuse("conv2d expects stride and dilation of at least 1 and padding of at least 0");
+    if (g.groups < 1 || s.C != s.I * g.groups || s.O % g.groups != 0)
+        refuse("conv2d: input " + x.shape_text() + " and weight " + w.shape_text() + " do not fit " +
+               std::to_string(g.groups) + " groups");
+    if (s.KH < 1 || s.KW < 1) refuse("conv2d: weight " + w.shape_text() + " has an empty kernel");
+    s.OH = (s.H + 2 * g.padding[0] - g.dilation[0] * (s.KH - 1) - 1);
+    s.OW = (s.W + 2 * g.padding[1] - g.dilation[1] * (s.KW - 1) - 1);
+    if (s.OH < 0 || s.OW < 0)
+        refuse("conv2d: kernel " + w.shape_text() + " is larger than the padded input " + x.shape_text());
+    s.OH = s.OH / g.stride[0] + 1;
+    s.OW = s.OW / g.stride[1] + 1;
+    expect_shape(y, {s.N, s.O, s.OH, s.OW});
+    return s;
+}
+
+void expect_result(const Array &a, bool stored_right, const char *layout) {
+    if (!a.writable) refuse(std::string(a.name) + " is read-only");
+    if (!stored_right) refuse(std::string(a.name) + " must be stored " + layout);
+}
+
+bool channels_contiguous(const Array &a) { return a.stride[1] == 1 || a.shape[1] == 1 || a.size() == 0; }
+
+// With few channels a tap is too short a run for the lanes: taps of one kernel row are read as one run, from a copy
+// with a border of zeros. Only for one group and no dilation along the row, where they are neighbours in memory.
+bool merges_taps(const Sizes &s, const ConvGeometry &g) {
+    return g.groups == 1 && s.KW > 1 && g.dilation[1] == 1 && s.C <= 8;
+}
+
+template <class T>
+void forward(const Array &x, const Array &w, const Array *bias, const Array &out, const ConvGeometry &g, Sizes s) {
+    Scratch<T> x_copy, w_copy, packed, bias_copy;
+    Gather<T> gather;
+    gather.weights = ohwi(w, w_copy);
+    gather.bias = nullptr;
+    if (bias) {
+        T *copy = bias_copy.reset(s.O);
+        for (int64_t o = 0; o < s.O; o++) copy[o] = bias->as<T>()[o * bias->stride[0]];
+        gather.bias = copy;
+    }
+    gather.target = {out.as<T>(), out.stride[0], out.stride[2], out.stride[3]};
+    gather.batch = s.N;
+    gather.groups = g.groups;
+    gather.width = s.O / g.groups;
+    int64_t taps_h = s.KH, taps_w = s.KW, ph = g.padding[0];
+    if (merges_taps(s, g)) {
+        const int64_t line = (s.W + 2 * g.padding[1]) * s.C, lines = s.H + 2 * g.padding[0];
+        copy_channels_last(x, x_copy.reset(s.N * lines * line), g.padding[0], g.padding[1]);
+        gather.source = {x_copy.get(), lines * line, line, s.C};
+        gather.depth = s.KW * s.C;
+        s.H = lines;
+        ph = 0;
+        taps_w = 1;
+        gather.columns = classify(s.OW, 1, [&](int64_t i, int64_t) { return i * g.stride[1]; });
+    } else {
+        gather.source = channels_last(x, x_copy);
+        gather.depth = s.I;
+        gather.columns = classify(s.OW, s.KW, [&](int64_t i, int64_t k) {
+            const int64_t at = i * g.stride[1] - g.padding[1] + k * g.dilation[1];
+            return at < s.W ? at : -1;
+        });
+    }
+    gather.rows = classify(s.OH, s.KH, [&](int64_t i, int64_t k) {
+        const int64_t at = i * g.stride[0] - ph + k * g.dilation[0];
+        return at < s.H ? at : -1;
+    });
+    gather.taps_w = taps_w;
+    gather.weights_tap = gather.depth;
+    gather.weights_row = taps_h * taps_w * gather.depth;
+    gather.weights_group = gather.width * gather.weights_row;
+    if (s.N * s.OH * s.OW < kPackFrom) return gather_dot(gather);
+    const int64_t lanes = kernels().of<T>().tile_lanes, panels = ceil_div(gather.width, lanes);
+    const int64_t panel_stride = taps_h * taps_w * gather.depth * lanes;
+    pack(gather, taps_h * taps_w, gather.weights_row, 1, lanes, packed.reset(g.groups * panels * panel_stride));
+    gather.weights = packed.get();
+    gather.weights_tap = gather.depth * lanes;
+    gather.weights_group = panels * panel_stride;
+    gather_outer(gather, panel_stride, lanes);
+}
+
+template <class T>
+void input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g, const Sizes &s) {
+    Scratch<T> gy_copy, w_copy, packed;
+    Gather<T> gather;
+    gather.source = channels_last(gy, gy_copy);
+    gather.target = {gx.as<T>(), gx.stride[0], gx.stride[2], gx.stride[3]};
+    auto back = [](int64_t count, int64_t limit, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+        return classify(count, taps, [=](int64_t i, int64_t k) {
+            const int64_t at = i + padding - k * dilation;
+            return at >= 0 && at % stride == 0 && at / stride < limit ? at / stride : -1;
+        });
+    };
+    gather.rows = back(s.H, s.OH, s.KH, g.stride[0], g.padding[0], g.dilation[0]);
+    gather.columns = back(s.W, s.OW, s.KW, g.stride[1], g.padding[1], g.dilation[1]);
+    gather.batch = s.N;
+    gather.groups = g.groups;
+    gather.depth = s.O / g.groups;
+    gather.width = s.I;
+    gather.taps_w = s.KW;
+    gather.weights = ohwi(w, w_copy);
+    gather.bias = nullptr;
+    const int64_t taps = s.KH * s.KW;
+    gather.weights_tap = s.I;
+    gather.weights_row = taps * s.I;
+    gather.weights_group = gather.depth * gather.weights_row;
+    const int64_t lanes = kernels().of<T>().tile_lanes, panels = ceil_div(gather.width, lanes);
+    if (s.N * s.OH * s.OW < kPackFrom) return gather_outer(gather, lanes, gather.weights_row);
+    const int64_t panel_stride = taps * gather.depth * lanes;
+    pack(gather, taps, 1, gather.weights_row, lanes, packed.reset(g.groups * panels * panel_stride));
+    gather.weights = packed.get();
+    gather.weights_tap = gather.depth * lanes;
+    gather.weights_group = panels * panel_stride;
+    gather_outer(gather, panel_stride, lanes);
+}
+
+// For each tap, the runs of output pixels (one per image row) whose source lies inside the image.
+struct TapRuns {
+    vector<int64_t> a, b;   // offsets in gy and x, for all image rows in order
+    vector<int64_t> start;  // where each chunk of image rows begins
+    int64_t depth;          // pixels in each run
+};
+
+template <class T>
+void weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g, Sizes s) {
+    const TypedKernels<T> &k = kernels().of<T>();
+    Scratch<T> gy_copy, x_copy;
+    const Images<const T> out = channels_last(gy, gy_copy);
+    Images<const T> in;
+    int64_t taps_w = s.KW, run = s.I, ph = g.padding[0], pw = g.padding[1];
+    if (merges_taps(s, g)) {
+        const int64_t line = (s.W + 2 * pw) * s.C, lines = s.H + 2 * ph;
+        copy_channels_last(x, x_copy.reset(s.N * lines * line), ph, pw);
+        in = {x_copy.get(), lines * line, line, s.C};
+        s.H = lines;
+        s.W += 2 * pw;
+        ph = pw = 0;
+        run = s.KW * s.C;
+        taps_w = 1;
+    } else {
+        in = channels_last(x, x_copy);
+    }
+    // About 256 pixels at a time: what they need of x stays in the first caches while all taps and channels use it.
+    const int64_t lines = s.N * s.OH, chunk = std::max<int64_t>(1, 256 / std::max<int64_t>(1, s.OW));
+    const int64_t chunks = std::max<int64_t>(1, ceil_div(lines, chunk));
+    vector<TapRuns> taps(s.KH * taps_w);
+    for (int64_t kh = 0; kh < s.KH; kh++)
+        for (int64_t kw = 0; kw < taps_w; kw++) {
+            TapRuns &tap = taps[kh * taps_w + kw];
+            int64_t w0 = 0, w1 = s.OW;
+            const int64_t shift = kw * g.dilation[1] - pw;
+            while (w0 < w1 && w0 * g.stride[1] + shift < 0) w0++;
+            while (w0 < w1 && (w1 - 1) * g.stride[1] + shift >= s.W) w1--;
+            tap.depth = w1 - w0;
+            for (int64_t line = 0; line <= lines; line++) {
+                if (line % chunk == 0 || line == lines) tap.start.push_back(tap.a.size());
+                if (line == lines) break;
+                const int64_t n = line / s.OH, oh = line % s.OH, ih = oh * g.stride[0] - ph + kh * g.dilation[0];
+                if (ih < 0 || ih >= s.H || tap.depth == 0) continue;
+                tap.a.push_back(n * out.n + oh * out.h + w0 * out.w);
+                tap.b.push_back(n * in.n + ih * in.h + (w0 * g.stride[1] + shift) * in.w);
+            }
+            if (lines == 0) tap.start.push_back(0);
+        }
+    const int64_t O = s.O / g.groups, panels = ceil_div(run, k.tile_lanes);
+    const int64_t tiles = ceil_div(O, k.tile_rows);
+    const int64_t blocks = std::min(tiles, ceil_div(8, g.groups * panels));  // enough tasks for a few threads
+    const int64_t taps_count = taps.size(), row = taps_count * run;
+    parallel(g.groups * panels * blocks, [&](int64_t task) {
+        const int64_t block = task % blocks, panel = task / blocks % panels, group = task / blocks / panels;
+        OuterTile<T> t{};
+        t.a_step = out.w;
+        t.b = in.data + group * s.I + panel * k.tile_lanes;
+        t.b_step = g.stride[1] * in.w;
+        t.lanes = static_cast<int>(std::min<int64_t>(k.tile_lanes, run - panel * k.tile_lanes));
+        for (int64_t c = 0; c < chunks; c++)
+            for (int64_t tap = 0; tap < taps_count; tap++) {
+                const TapRuns &runs = taps[tap];
+                t.a_offset = runs.a.data() + runs.start[c];
+                t.b_offset = runs.b.data() + runs.start[c];
+                t.segments = runs.start[c + 1] - runs.start[c];
+                t.depth = runs.depth;
+                t.accumulate = c > 0;
+                if (t.accumulate && t.segments == 0) continue;
+                for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; tile++) {
+                    const int64_t o0 = O * tile / tiles, o1 = O * (tile + 1) / tiles;
+                    t.rows = static_cast<int>(o1 - o0);
+                    for (int r = 0; r < t.rows; r++) {
+                        t.a[r] = out.data + group * O + o0 + r;
+                        t.c[r] = gw.as<T>() + (group * O + o0 + r) * row + tap * run + panel * k.tile_lanes;
+                    }
+                    k.outer(t);
+                }
+            }
+    });
+}
+
+}  // namespace
+
+void conv2d_forward(const Array &x, const Array &w, const Array *bias, const Array &out, const ConvGeometry &g) {
+    const Sizes s = sizes_of(x, w, out, g);
+    expect_result(out, channels_contiguous(out), "with contiguous channels (channels last)");
+    if (bias) {
+        expect_shape(*bias, {s.O});
+        expect_same_type(*bias, x);
+    }
+    x.type == 'f' ? forward<float>(x, w, bias, out, g, s) : forward<double>(x, w, bias, out, g, s);
+}
+
+void conv2d_input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g) {
+    const Sizes s = sizes_of(gx, w, gy, g);
+    expect_result(gx, channels_contiguous(gx), "with contiguous channels (channels last)");
+    gy.type == 'f' ? input_gradient<float>(gy, w, gx, g, s) : input_gradient<double>(gy, w, gx, g, s);
+}
+
+void conv2d_weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g) {
+    const Sizes s = sizes_of(x, gw, gy, g);
+    expect_result(gw, is_ohwi(gw), "as OHWI (output channel, kernel row, kernel column, input channel)");
+    gy.type == 'f' ? weight_gradient<float>(gy, x, gw, g, s) : weight_gradient<double>(gy, x, gw, g, s);
+}
+
+}  // namespace retrograd

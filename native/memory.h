@@ -1,0 +1,33 @@
+// Memory that is kept after use, so that a training step, which asks for the same sizes again and again, never waits for
+// the operating system to hand out zeroed pages.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace retrograd {
+
+void *acquire(size_t bytes);  // 64-byte aligned; throws std::bad_alloc
+void release(void *block);
+void empty_cache();           // gives all unused blocks back to the system
+size_t cached_bytes();        // held but unused
+
+// A scratch buffer of n elements; empty until asked for.
+template <class T> class Scratch {
+  public:
+    Scratch() = default;
+    explicit Scratch(int64_t n) { reset(n); }
+    ~Scratch() { release(data_); }
+    Scratch(const Scratch &) = delete;
+    Scratch &operator=(const Scratch &) = delete;
+    T *reset(int64_t n) {
+        release(data_);
+        data_ = nullptr;
+        return data_ = static_cast<T *>(acquire(static_cast<size_t>(n) * sizeof(T)));
+    }
+    T *get() const { return data_; }
+
+  private:
+    T *data_ = nullptr;
+};
+
+}  // namespace retrograd
