@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -168,7 +170,6 @@ def test_reset_connection_is_retried(server, dst):
         handler.wfile.close()
         handler.connection.close()
 
-    server.handle_error = lambda *_: None
     fetch(server.serve("file.bin", reset, whole(CONTENT)), dst, digest(CONTENT))
     assert dst.read_bytes() == CONTENT
 
@@ -287,6 +288,75 @@ def test_interrupt_keeps_the_bytes(server, dst, monkeypatch):
     fetch(url, dst)
     assert files(dst.parent) == {"file.bin": CONTENT}
     assert server.requests[1]["Range"] == f"bytes={len(left['file.bin.partial'])}-"
+
+
+def test_interrupted_after_every_byte(server, dst, monkeypatch):
+    content = CONTENT[:100]
+    write = _partial.Partial.write
+
+    def interrupted(partial, block):
+        write(partial, block)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_download, "CHUNK", 1)
+    url = server.serve("file.bin", whole(content))
+    with monkeypatch.context() as patch:
+        patch.setattr(_partial.Partial, "write", interrupted)
+        for _ in content:
+            with pytest.raises(KeyboardInterrupt):
+                fetch(url, dst)
+            assert not dst.exists()
+    fetch(url, dst)
+    assert files(dst.parent) == {"file.bin": content}
+    assert [request["Range"] for request in server.requests[1:]] == [f"bytes={n}-" for n in range(1, 100)]
+
+
+_CRASH = """
+import os, sys
+from retrograd import _download, _partial
+
+url, path, prefix, steps = sys.argv[1:]
+left = int(steps)
+
+def crashing(function):
+    def call(*args, **kwargs):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return function(*args, **kwargs)
+    return call
+
+for name in ("fsync", "replace", "remove", "open", "ftruncate"):
+    setattr(os, name, crashing(getattr(os, name)))
+_partial.open = crashing(open)
+_partial.Partial.write = crashing(_partial.Partial.write)
+_download.CHUNK = 700_000
+job = _partial.Job(url, path, prefix, progress=False)
+with _partial.locked(job):
+    _download.fetch(job)
+"""
+
+
+@pytest.mark.parametrize("prefix", ["", digest(CONTENT)[:8]])
+def test_killed_at_every_step(server, dst, prefix):
+    """A process that dies between any two calls leaves the old file or the new one, and no obstacle."""
+    url = server.serve("file.bin", whole(CONTENT))
+    seen = []
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for steps in range(100):
+        dst.write_bytes(b"old")
+        command = [sys.executable, "-c", _CRASH, url, str(dst), prefix, str(steps)]
+        code = subprocess.run(command, timeout=60, check=False, env=environment).returncode
+        assert code in (0, 9)
+        seen.append(dst.read_bytes())
+        assert seen[-1] in (b"old", CONTENT)
+        if code == 0:
+            break
+        fetch(url, dst, prefix)
+        assert files(dst.parent) == {"file.bin": CONTENT}
+    assert code == 0 and len(seen) > 5
+    assert b"old" in seen and seen[-1] == CONTENT
 
 
 @pytest.mark.parametrize("change", [

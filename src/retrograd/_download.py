@@ -273,6 +273,7 @@ def _describe(error):
 def _final_error(job, error, attempts):
     tried = f" ({attempts} attempts)" if attempts > 1 else ""
     if isinstance(error, HTTPError):
-        message = f"{error.msg}{tried}. This was the answer of {error.url}. {job.remedy}"
+        source = "" if error.url == job.url else f", which redirects to {error.url}"
+        message = f"{error.msg}{tried}: could not download {job.url}{source}. {job.remedy}"
         return HTTPError(job.url, error.code, message, error.headers, BytesIO())
     return job.failed(_describe(error) + tried, error)

@@ -65,11 +65,13 @@ def writing(job):
         raise
     except OSError as error:
         folder = os.path.dirname(os.path.abspath(job.path))
-        why = f"the disk is full ({error.strerror})" if error.errno in _DISK_FULL else str(error)
+        if error.errno in _DISK_FULL:
+            why = f"the disk is full ({error.strerror}). Make room there, or choose"
+        else:
+            why = f"{error}. Choose"
         raise DownloadError(
-            f"cannot write {os.path.basename(job.path)} into {folder}: {why}. Make room there, or choose "
-            "another folder (the environment variable TORCH_HOME and hub.set_dir move the cache)", error
-        ) from None
+            f"cannot write {os.path.basename(job.path)} into {folder}: {why} another folder: "
+            "the environment variable TORCH_HOME and hub.set_dir move the cache", error) from None
 
 
 @contextmanager

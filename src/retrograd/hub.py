@@ -13,7 +13,7 @@ from retrograd import serialization
 
 __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
 
-_PYTORCH_HASH = re.compile(r"-([a-f0-9]*)\.")
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # PyTorch's, which programs import
 _HASH = re.compile(r"-([a-f0-9]{8,64})\.")
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _MOST_EXPANSION = 100  # of a legacy zip file: weights do not compress further than that, zip bombs do
@@ -127,7 +127,7 @@ def _hash_in(name, asked):
     found = _HASH.search(name)
     if found and (asked or not _DATE.fullmatch(found[1])):
         return found[1]
-    found = _PYTORCH_HASH.search(name) if asked else None
+    found = HASH_REGEX.search(name) if asked else None
     return found[1] if found else ""
 
 
@@ -145,14 +145,15 @@ def _download_once(url, path, prefix, download_prefix, progress):
 
     hint = ". Or build the model with weights=None: untrained, with random parameters"
     job = _partial.Job(url, path, download_prefix, progress, hint)
+    if os.path.isfile(path):
+        warnings.warn(f"{path} is damaged: its SHA-256 does not begin with {prefix}. It is moved to "
+                      f"{path}.corrupt and downloaded again", stacklevel=3)
     with _partial.locked(job):
         if _is_intact(path, prefix):  # another process was faster
             return
         if os.path.isfile(path):
             with _partial.writing(job):
                 os.replace(path, path + ".corrupt")
-            warnings.warn(f"{path} is damaged: its SHA-256 does not begin with {prefix}. It was moved to "
-                          f"{path}.corrupt, and is downloaded again", stacklevel=3)
         if progress:
             sys.stdout.write(f'Downloading: "{url}" to {path}\n')
         _download.fetch(job)
