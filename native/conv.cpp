@@ -252,7 +252,7 @@ void pack(const Gather<T> &g, int64_t taps, int64_t lane_stride, int64_t depth_s
 }
 
 // Packing pays once each weight is used by this many pixels.
-constexpr int64_t kPackFrom = 48;
+constexpr int64_t kPackFrom = 128;
 
 struct Sizes {
     int64_t N, C, H, W, O, I, KH, KW, OH, OW;

@@ -14,6 +14,7 @@
 #include "pool.h"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 using namespace retrograd;
 
 namespace {
@@ -78,17 +79,17 @@ NB_MODULE(_native, m) {
         View bias_(bias, "bias");
         nb::gil_scoped_release release;
         conv2d_forward(x_, w_, &bias_, out_, geometry(stride, padding, dilation, groups));
-    });
+    }, "x"_a, "w"_a, "bias"_a.none(), "out"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a);
     m.def("conv2d_input_gradient", [](nb::handle gy, nb::handle w, nb::handle gx, Pair stride, Pair padding,
                                       Pair dilation, int64_t groups) {
         View gy_(gy, "gy"), w_(w, "w"), gx_(gx, "gx");
         nb::gil_scoped_release release;
         conv2d_input_gradient(gy_, w_, gx_, geometry(stride, padding, dilation, groups));
-    });
+    }, "gy"_a, "w"_a, "gx"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a);
     m.def("conv2d_weight_gradient", [](nb::handle gy, nb::handle x, nb::handle gw, Pair stride, Pair padding,
                                        Pair dilation, int64_t groups) {
         View gy_(gy, "gy"), x_(x, "x"), gw_(gw, "gw");
         nb::gil_scoped_release release;
         conv2d_weight_gradient(gy_, x_, gw_, geometry(stride, padding, dilation, groups));
-    });
+    }, "gy"_a, "x"_a, "gw"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a);
 }

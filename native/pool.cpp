@@ -18,9 +18,9 @@
 namespace retrograd {
 namespace {
 
-// A worker looks for the next job this many times before it sleeps: about 20 microseconds, the time that Python needs
-// between two kernels, whereas waking a sleeping thread costs as much as a small kernel.
-constexpr int kSpins = 1500;
+// A worker looks for the next job this many times before it sleeps: about 0.2 ms, longer than Python needs between two
+// kernels of a training step, because waking a sleeping thread costs as much as a small kernel.
+constexpr int kSpins = 10000;
 
 inline void relax() {
 #if defined(__x86_64__)
