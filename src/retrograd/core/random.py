@@ -1,186 +1,27 @@
-"""Random numbers that are PyTorch's CPU generator's, bit for bit: after `manual_seed(0)` the same draws, in the same order.
+"""Random numbers as PyTorch's CPU generator gives them, bit for bit: after `manual_seed(0)` the same draws.
 
-The generator is MT19937; each function below takes as many 32-bit words as PyTorch 2.13 does, so the streams stay in
-step whatever was drawn before. Values are PyTorch's bits too, with these exceptions, all in the last place:
-`random_math` says when float32 normals differ; `geometric` rounds a logarithm, so an exact tie may fall the other way;
-float32 and narrower results of `cauchy`, `log_normal` and `exponential` may differ about once in 2**28; the indices of
-equal ratios in `multinomial` without replacement come in index order. Functions return NumPy arrays and fill them in
-memory order, as PyTorch fills a contiguous tensor.
+Each function takes as many words of the generator's stream as PyTorch 2.13 does, so the streams stay in step
+whatever was drawn before. The values are PyTorch's bits too, with these exceptions: `random_math` says when
+float32 normals can differ; results of `exponential`, `cauchy` and `log_normal` narrower than float64 may
+differ in the last place about once in 2**28; an exact tie in `geometric` may fall the other way; and `multinomial`
+without replacement puts equal ratios in index order. Results are NumPy arrays, filled in memory order, as
+PyTorch fills a contiguous tensor.
 """
 
 import math
-import os
-import threading
 import warnings
 
 import ml_dtypes
 import numpy as np
 
-from .device import device as Device
+from .generator import Generator as Generator
+from .generator import default_generator
 from .random_math import box_muller32, box_muller64, fma64, libm
 
 _FLOATS = [np.dtype(t) for t in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)]
 _CHUNK = 1 << 16  # elements worked on at a time: temporaries stay in the cache
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_INT64_MAX = 2**63 - 1
 _RANDPERM_SMALL = (2**32 - 1) // 20  # PyTorch changes randperm's algorithm at this size
-
-# A state as torch.get_rng_state lays it out: a C structure of 5056 bytes.
-_STATE = np.dtype([
-    ("seed", np.uint64), ("left", np.int32), ("seeded", np.int32), ("next", np.uint64), ("key", np.uint64, 624),
-    ("normal_x", np.float64), ("normal_y", np.float64), ("normal_rho", np.float64), ("normal_is_valid", np.int32),
-    ("float_normal", np.float32), ("float_normal_is_valid", np.bool_),
-], align=True)  # fmt: skip
-
-
-class Generator:
-    """A stream of random numbers, PyTorch's for the same seed; starts from the seed 67280421310721.
-
-    Draws are computed on the CPU whatever `device` says. A lock (`lock`, re-entrant) makes each draw whole: threads
-    that share a generator get different numbers.
-    """
-
-    def __init__(self, device="cpu"):
-        self.device = Device(device)
-        self.lock = threading.RLock()
-        self.manual_seed(67280421310721)
-
-    def manual_seed(self, seed):
-        """Restart the stream from `seed`, an int from -2**63 to 2**64 - 1 (only its low 32 bits matter); returns self."""
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-            raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__}")
-        if not _INT64_MIN <= seed < 2**64:
-            raise ValueError(f"manual_seed expected a seed from -2**63 to 2**64 - 1, but got {seed}")
-        with self.lock:
-            self._seed = int(seed) % 2**64
-            self._source = None  # made by the first draw: importing numpy.random takes a while
-            self._fresh = True  # seeded and not drawn from: PyTorch's state shows the difference
-            self._next_normal = None
-            self._float_normal = None  # in PyTorch's state, never used by its CPU kernels
-        return self
-
-    def seed(self):
-        """Restart the stream from a seed taken from the operating system, and return that seed."""
-        seed = int.from_bytes(os.urandom(8), "little")
-        self.manual_seed(seed)
-        return seed
-
-    def initial_seed(self):
-        """The seed that the stream was last started from, as a non-negative int."""
-        return self._seed
-
-    def get_state(self):
-        """The state as a uint8 array of 5056 bytes, in the layout of torch.get_rng_state."""
-        with self.lock:
-            words = self._words().bit_generator.state["state"]
-            state = np.zeros((), _STATE)
-            state["seed"], state["seeded"], state["key"] = self._seed, 1, words["key"]
-            state["next"] = 0 if self._fresh else words["pos"]
-            state["left"] = 1 if self._fresh else 625 - words["pos"]
-            if self._next_normal is not None:
-                state["normal_y"], state["normal_is_valid"] = self._next_normal, 1
-            if self._float_normal is not None:
-                state["float_normal"], state["float_normal_is_valid"] = self._float_normal, True
-        return np.frombuffer(state.tobytes(), np.uint8).copy()
-
-    def set_state(self, state):
-        """Continue from `state`, an array as `get_state` (or torch.get_rng_state) gives."""
-        state = np.asarray(state)
-        if state.dtype != np.uint8:
-            raise TypeError(f"RNG state must be an array of uint8, but got {state.dtype}")
-        if state.size != _STATE.itemsize:
-            raise RuntimeError(f"expected an RNG state of {_STATE.itemsize} bytes, but got {state.size} bytes")
-        state = np.frombuffer(state.tobytes(), _STATE)[0]
-        left, position = int(state["left"]), int(state["next"])
-        used_up = left == 1
-        if not (state["seeded"] and 1 <= left <= 624 and position <= 624 and (used_up or left == 625 - position)):
-            raise RuntimeError(
-                f"Invalid mt19937 state: seeded={state['seeded']}, left={left}, next={position}; "
-                "pass what get_state or torch.get_rng_state returned"
-            )
-        with self.lock:
-            self.manual_seed(int(state["seed"]))
-            self._fresh = used_up and position == 0
-            self._set_words(state["key"].astype(np.uint32), 624 if used_up else position)
-            self._next_normal = float(state["normal_y"]) if state["normal_is_valid"] else None
-            self._float_normal = state["float_normal"] if state["float_normal_is_valid"] else None
-
-    def clone_state(self):
-        """A new generator at the same place of the same stream."""
-        return _restore(str(self.device), self.get_state())
-
-    def __reduce__(self):
-        return _restore, (str(self.device), self.get_state())
-
-    def _words(self):
-        """NumPy's generator over the MT19937 words, made when it is first needed."""
-        if self._source is None:
-            seeded = np.random.RandomState(self._seed % 2**32).get_state(legacy=False)["state"]
-            self._set_words(seeded["key"], seeded["pos"])
-        return self._source
-
-    def _set_words(self, key, position):
-        words = np.random.MT19937(0)
-        words.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": position}}
-        self._source = np.random.Generator(words)
-
-    def bits32(self, n):
-        """The next `n` words of the stream as uint32."""
-        with self.lock:
-            words = self._words()
-            self._fresh &= n == 0
-            return words.integers(0, 2**32, n, dtype=np.uint32)  # the full range is the words themselves
-
-    def bits64(self, n):
-        """The next `2 n` words of the stream as `n` numbers uint64, the earlier word the higher."""
-        with self.lock:
-            words = self._words()
-            self._fresh &= n == 0
-            return words.integers(0, 2**64, n, dtype=np.uint64)
-
-    def floats(self, n):
-        """`n` uniform float32 numbers on [0, 1): 24 bits of a word each."""
-        bits = self.bits32(n)
-        bits &= np.uint32(2**24 - 1)
-        values = bits.view(np.int32).astype(np.float32)
-        values *= np.float32(2**-24)
-        return values
-
-    def doubles(self, n):
-        """`n` uniform float64 numbers on [0, 1): 53 bits of two words each."""
-        bits = self.bits64(n)
-        bits &= np.uint64(2**53 - 1)
-        values = bits.view(np.int64).astype(np.float64)
-        values *= 2.0**-53
-        return values
-
-    def normals(self, n):
-        """`n` standard normals as float64, one by one: Box-Muller gives two, the second waits for the next call."""
-        with self.lock:
-            out = np.empty(n)
-            waiting = n > 0 and self._next_normal is not None
-            if waiting:
-                out[0], self._next_normal = self._next_normal, None
-            for start in range(waiting, n, _CHUNK):
-                part = out[start : start + _CHUNK]
-                uniform = self.doubles((part.size + 1) // 2 * 2).reshape(-1, 2)
-                radius = np.sqrt(-2 * libm(math.log1p, -uniform[:, 1]))
-                theta = 2 * math.pi * uniform[:, 0]
-                pairs = np.stack([radius * libm(math.cos, theta), radius * libm(math.sin, theta)], 1).reshape(-1)
-                part[:] = pairs[: part.size]
-                if part.size % 2:
-                    self._next_normal = float(pairs[-1])
-            return out
-
-
-def _restore(device, state):
-    generator = Generator(device)
-    generator.set_state(state)
-    return generator
-
-
-default_generator = Generator()
-default_generator.seed()
-
 
 def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
     """Uniform numbers on [low, high) (for complex dtypes in both parts), as `Tensor.uniform_`."""
@@ -198,7 +39,7 @@ def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
         )
     if high - low > largest:
         raise RuntimeError(
-            f"uniform_ expects to - from <= {largest}, the largest {np_dtype}, but found to={high} and from={low}"
+            f"uniform_ expects to - from <= {largest} for {np_dtype}, but found to={high} and from={low}"
         )
     if np_dtype == np.float64:
         low, high = float(low), float(high)
@@ -225,9 +66,9 @@ def _scale32(values, first, span):
 def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
     """Normal numbers, as `Tensor.normal_` for numbers `mean` and `std` and as `torch.normal` for arrays.
 
-    `shape` None is the shape of `mean` and `std` together. A complex number's parts have the variance std**2 / 2.
-    From 16 numbers on, PyTorch fills contiguous tensors (`contiguous`) in blocks and others one by one, which gives
-    different numbers.
+    `shape` None is the shape of `mean` and `std` together. A complex number's parts have the variance
+    std**2 / 2. From 16 numbers on, PyTorch fills a contiguous tensor in blocks and another one by one
+    (`contiguous=False`), which gives different numbers.
     """
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if np.ndim(mean) or np.ndim(std) or shape is None:
@@ -271,21 +112,21 @@ def _complex(sample, shape, np_dtype, *rest):
 def random_(shape, np_dtype, low=None, high=None, generator=None):
     """Discrete uniform numbers, as `Tensor.random_`: from low to high - 1.
 
-    Without `high`, up to the largest value (2**24 for float32, 2**53 for float64: the integers that they hold all);
-    without both, from 0.
+    Without `high`, up to the largest value (of floats: the largest up to which they hold every integer,
+    such as 2**24 for float32); without both, from 0.
     """
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     floating = np_dtype in _FLOATS
     if not floating and np_dtype.kind not in "iub":
-        raise NotImplementedError(f"random_ is not implemented for {np_dtype}; use an integer, floating or bool dtype")
+        raise NotImplementedError(f"random_ is not implemented for {np_dtype}; use integers, floats or bool")
     digits = ml_dtypes.finfo(np_dtype).nmant + 1 if floating else None
     largest = 2**digits if floating else 1 if np_dtype.kind == "b" else int(np.iinfo(np_dtype).max)
     if low is None and high is None:
         if np_dtype.kind == "u" and np_dtype.itemsize > 1:
-            raise NotImplementedError(f"random_ without bounds is not implemented for {np_dtype}; give from and to")
+            raise NotImplementedError(f"random_ of {np_dtype} needs bounds: give from and to")
         return _integers(shape, np_dtype, 0, largest + 1, np_dtype in (np.int64, np.float64), generator)
     low = 0 if low is None else int(low)
-    if high is None and low == _INT64_MIN:
+    if high is None and low == -_INT64_MAX - 1:
         if np_dtype not in (np.int64, np.float64, np.float32, ml_dtypes.bfloat16):
             raise NotImplementedError(
                 f"random_ from -2**63 handles only int64, float64, float32 and bfloat16, but got {np_dtype}"
@@ -318,8 +159,8 @@ def _check_bounds(np_dtype, low, high, digits):
             raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound}; allowed: {limits}")
         if digits and abs(bound) > 2**digits:
             warnings.warn(
-                f"{name} = {bound} is out of bounds [-(2**{digits}), 2**{digits}]: {np_dtype} does not hold all integers "
-                "beyond, so they are not equally likely",
+                f"{name} = {bound} is out of bounds [-(2**{digits}), 2**{digits}]: {np_dtype} does not hold "
+                "all integers beyond, so they are not equally likely",
                 stacklevel=4,
             )
 
@@ -334,7 +175,7 @@ def _representable(np_dtype, low, high, digits):
         high = rounded(high - 1) - step(high - 1)
     if low >= high:
         raise RuntimeError(
-            f"random_ expects 'from' as {np_dtype} to be less than 'to' as {np_dtype}, but got from={low} >= to={high}"
+            f"random_ expects 'from' to be less than 'to' as {np_dtype}, but got from={low} >= to={high}"
         )
     return low, high
 
@@ -371,19 +212,19 @@ def randperm(n, np_dtype=np.int64, generator=None):
     elif np_dtype.kind in "iu":
         largest = int(np.iinfo(np_dtype).max)
     else:
-        raise NotImplementedError(f"randperm is not implemented for {np_dtype}; use an integer or floating dtype")
+        raise NotImplementedError(f"randperm is not implemented for {np_dtype}; use integers or floats")
     if n > largest:
         raise RuntimeError(f"randperm: n cannot be greater than {largest} for {np_dtype}, but got {n}")
     if n >= _RANDPERM_SMALL:
         return _narrow(_inside_out(_modulo_64(generator.bits64(n))), np_dtype)
-    return _narrow(_swapped(generator.bits32(max(n - 1, 0))), np_dtype)
+    return _narrow(_swapped(generator.bits32(max(n - 1, 0)))[:n], np_dtype)
 
 
 def _swapped(words):
     """What exchanging elements t and t + words[t] % (n - t) of 0..n-1, one t after the other, leaves.
 
-    The element that step t puts in place stood at its target: there the last earlier step with the same target had
-    put the element that stood at its own index, and so on back to an element never moved.
+    The element that step t puts in place stood at its target: there the last earlier step with the same
+    target had put the element that stood at that step's own index, and so on back to one never moved.
     """
     n = words.size + 1
     steps = np.arange(n)
@@ -395,9 +236,9 @@ def _swapped(words):
     earlier = np.full(n, -1)  # the last earlier step with the same target
     earlier[step_sorted[1:][same]] = step_sorted[:-1][same]
     last = np.append(~same, True)
-    before, index = step_sorted[last], target_sorted[last]  # the last step with this target; it may be step `index`
-    before = np.where(before == index, earlier[before], before)
-    source = steps.copy()  # the step whose index held what stood at index t when step t began; t itself: never moved
+    before, index = step_sorted[last], target_sorted[last]  # the last step with target `index`
+    before = np.where(before == index, earlier[before], before)  # the last before step `index`
+    source = steps.copy()  # when step t began, index t held what index source[t] held at that step
     source[index] = np.where(before < 0, index, before)
     while True:
         further = source[source]
@@ -424,14 +265,15 @@ def _inside_out(targets):
 def bernoulli(p, shape=None, np_dtype=np.float32, generator=None):
     """Ones with probability `p`, else zeros, as `Tensor.bernoulli_`.
 
-    A number `p` takes two words an element, an array one (two if float64), broadcast to `shape` (None: its own).
+    A number `p` takes two words of the stream an element, an array one (two if float64). An array is
+    broadcast to `shape` (None: its own).
     """
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if isinstance(p, np.ndarray):
         if p.dtype not in _FLOATS:
             raise NotImplementedError(f"bernoulli expects p of a floating dtype, but got {p.dtype}")
         if not np.all((p >= 0) & (p <= 1)):
-            raise RuntimeError(f"bernoulli expects all p in [0, 1], but got p from {np.min(p)} to {np.max(p)}")
+            raise RuntimeError(f"bernoulli expects p in [0, 1], but got p from {np.min(p)} to {np.max(p)}")
         shape = p.shape if shape is None else shape
         draw = generator.doubles if p.dtype == np.float64 else generator.floats
         return (draw(math.prod(shape)).reshape(shape) < np.broadcast_to(p, shape)).astype(np_dtype)
@@ -461,7 +303,7 @@ def geometric(shape, np_dtype, p, generator=None):
     """The number of trials up to the first success of probability `p`, as `Tensor.geometric_`."""
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if np_dtype not in _FLOATS and np_dtype.kind not in "iu":
-        raise NotImplementedError(f"geometric_ is not implemented for {np_dtype}; use an integer or floating dtype")
+        raise NotImplementedError(f"geometric_ is not implemented for {np_dtype}; use integers or floats")
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
     log_failure = math.log1p(-p)
@@ -516,7 +358,7 @@ def multinomial(weights, num_samples, replacement=False, generator=None):
         raise RuntimeError("multinomial: the weights contain inf, nan or a number below 0")
     sums = np.cumsum(wide, -1)
     if not (categories and np.all(sums[..., -1] > 0)):
-        raise RuntimeError("multinomial: the weights of a distribution sum to 0; at least one must be positive")
+        raise RuntimeError("multinomial: the weights of a distribution sum to 0; one must be positive")
     if not replacement or num_samples == 1:
         with np.errstate(divide="ignore", over="ignore"):
             ratio = weights / exponential(weights.shape, weights.dtype, 1.0, generator)
@@ -551,7 +393,7 @@ def _exp(x):
 
 
 def _fill(shape, np_dtype, draw, generator):
-    """An array of `shape` filled in memory order with `draw(n)`, chunk by chunk, while no other thread draws."""
+    """An array of `shape` filled in memory order with `draw(n)`, by chunks, while no other thread draws."""
     out = np.empty(shape, np_dtype)
     flat = out.reshape(-1)
     with generator.lock:

@@ -1,12 +1,12 @@
-"""The arithmetic of PyTorch's CPU random kernels in NumPy, rounded step by step as their machine code rounds it.
+"""The arithmetic of PyTorch's CPU random kernels in NumPy, rounded step by step as they round it.
 
-PyTorch's x86-64 kernels use fused multiply-adds, single-precision Cephes polynomials (eight lanes at a time) for
-float32 normals, and the C library's functions for float64. NumPy has no fused multiply-add and functions of its own,
-whose last bit may differ, so what follows spells the operations out. Arrays in and out are one-dimensional.
+PyTorch's x86-64 kernels use fused multiply-adds, the single-precision polynomials of Cephes for float32
+normals, and the C library's functions for float64. NumPy has no fused multiply-add, and functions of its own,
+whose last bit may differ: so the operations are spelled out here. Arrays in and out are one-dimensional.
 
-What can remain: `fma32` rounds twice where the exact sum needs more than 53 bits, which changes a result about once
-in 2**29 such sums; `fma64` about once in 2**50. A PyTorch that runs without AVX2 (ARM, old x86) uses other
-polynomials: there float32 normals agree to a few units in the last place.
+What can remain: `fma32` rounds twice where the exact sum needs more than 53 bits, which changes a result once
+in 2**29 such sums or so; `fma64` once in 2**50. A PyTorch that runs without AVX2 (ARM, old x86) uses other
+approximations: there float32 normals agree to a few units in the last place.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 
 f32, f64 = np.float32, np.float64
 
-# Cephes logf (on [sqrt(1/2), sqrt(2))), sinf and cosf (on [-pi/4, pi/4]); float64 copies of float32 coefficients.
+# Cephes logf on [sqrt(1/2), sqrt(2)), sinf and cosf on [-pi/4, pi/4]; float32 coefficients held as float64.
 _LOG = [f64(f32(c)) for c in (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
     -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
@@ -28,7 +28,7 @@ _SQRT_HALF, _FOUR_OVER_PI, _TWO_PI = f32(math.sqrt(0.5)), f32(4 / math.pi), f32(
 
 
 def libm(function, x):
-    """`function` of the `math` module on each element: the C library's value, which NumPy's own may miss by a bit."""
+    """`function` of the `math` module on each element: the C library's, which NumPy's may miss by a bit."""
     return np.fromiter(map(function, x.tolist()), f64, x.size)
 
 
@@ -64,7 +64,7 @@ def _halves(x):
 
 
 def box_muller32(uniform, mean, std):
-    """float32 normals from float32 uniforms on [0, 1), in blocks of 16: eight radii, then their eight angles."""
+    """float32 normals from float32 uniforms on [0, 1), by blocks of 16: eight radii, then their angles."""
     blocks = uniform.reshape(-1, 2, 8)
     radius = _log(f32(1) - blocks[:, 0].reshape(-1))
     radius *= f32(-2)
@@ -74,9 +74,9 @@ def box_muller32(uniform, mean, std):
 
 
 def box_muller64(uniform, mean, std):
-    """float64 normals from float64 uniforms on [0, 1), in blocks of 16: eight radii, then their eight angles."""
+    """float64 normals from float64 uniforms on [0, 1), by blocks of 16: eight radii, then their angles."""
     blocks = uniform.reshape(-1, 2, 8)
-    # NumPy takes a complex log1p as log(hypot(1 + re, im)) with the C library's log; its real log has a SIMD version.
+    # NumPy's complex log1p is log(hypot(1 + re, im)) with the C library's log; its real log is its own.
     radius = np.log1p(-blocks[:, 0].reshape(-1) + 0j).real
     radius = np.sqrt(-2 * radius)
     theta = 2 * math.pi * blocks[:, 1].reshape(-1)
