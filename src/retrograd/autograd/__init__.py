@@ -1,6 +1,13 @@
-"""Gradients: `backward`, `grad`, and the modes that say whether a graph is recorded."""
+"""Gradients: `backward`, `grad`, custom Functions, and the modes that say whether a graph is recorded."""
 
-from ..core.graph import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from ..core.graph import (
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+)  # fmt: skip
+from ..core.tensor import Tensor as Variable
+from .function import Function
 from .walks import backward, grad
 
-__all__ = ["backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function", "Variable", "backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled",
+    "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
+]  # fmt: skip
