@@ -16,7 +16,7 @@ from retrograd.core.size import Size
 DTYPES = [
     "float32", "float64", "float16", "bfloat16", "float8_e5m2", "float8_e4m3fn", "complex64", "complex128",
     "int64", "int32", "int16", "int8", "uint8", "bool",
-]
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -229,7 +229,7 @@ SIZE_EXPRESSIONS = [
     lambda S: S([2, 3]) != [2, 3], lambda S: S([1, 2]) < S([1, 3]), lambda S: copy.deepcopy(S([2, 3])),
     lambda S: pickle.loads(pickle.dumps(S([2, 3]))), lambda S: f"{S([4])}", lambda S: S([4, 5]).index(5),
     lambda S: [*S([4, 5])],
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("expression", SIZE_EXPRESSIONS)

@@ -67,8 +67,18 @@ def printoptions(**options):
         set_printoptions(**before)
 
 
-def format_tensor(array, *, dtype_name, default_dtype_name="float32", requires_grad=False, grad_fn_name=None,
-                  device=None, tangent=None, tensor_contents=None, class_name="tensor"):
+def format_tensor(
+    array,
+    *,
+    dtype_name,
+    default_dtype_name="float32",
+    requires_grad=False,
+    grad_fn_name=None,
+    device=None,
+    tangent=None,
+    tensor_contents=None,
+    class_name="tensor",
+):
     """The repr of a tensor that holds `array`, a NumPy array (ml_dtypes' types included).
 
     dtype_name, default_dtype_name: PyTorch's names without "torch.". device: given only where it is to be
@@ -148,16 +158,18 @@ def _format_nested(array, indent, summarize, element):
     cut = summarize and len(array) > 2 * edge
     if array.ndim == 1:
         if cut:
-            first, last = _scalars(array[:edge]), _scalars(array[len(array) - edge:])
+            first, last = _scalars(array[:edge]), _scalars(array[len(array) - edge :])
             items = [*map(element, first), " ..." if edge else "...", *map(element, last)]
         else:
             items = [*map(element, _scalars(array))]
         room = (_options.linewidth - indent) / (element.width + 2)
         per_line = max(1, math.floor(min(room, len(items))))
-        lines = [", ".join(items[start:start + per_line]) for start in range(0, len(items), per_line)]
+        lines = [", ".join(items[start : start + per_line]) for start in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     rows = [*range(edge), None, *range(len(array) - edge, len(array))] if cut else range(len(array))
-    rows = ["..." if row is None else _format_nested(array[row], indent + 1, summarize, element) for row in rows]
+    rows = [
+        "..." if row is None else _format_nested(array[row], indent + 1, summarize, element) for row in rows
+    ]
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(rows) + "]"
 
 

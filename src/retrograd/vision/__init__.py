@@ -1,0 +1,15 @@
+"""Images and models for them, under torchvision's names."""
+
+import importlib
+
+_SUBMODULES = ("models", "transforms")
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *_SUBMODULES]

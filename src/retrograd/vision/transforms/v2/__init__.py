@@ -1,0 +1,8 @@
+"""torchvision's newer transforms: they take whole samples, (image, label) for instance, and transform the images."""
+
+from retrograd.vision.transforms.functional import InterpolationMode
+from retrograd.vision.transforms.v2 import functional
+from retrograd.vision.transforms.v2._classes import *  # noqa: F403
+from retrograd.vision.transforms.v2._classes import __all__ as _names
+
+__all__ = [*_names, "InterpolationMode", "functional"]
