@@ -60,9 +60,10 @@ def execute(op, args):
 def needed(op, args):
     """The gradients that are wanted: a bit per differentiable input, in the order of the edges."""
     needs, bit = 0, 1
-    for a in op.differentiable(args):
+    for i in op.inputs if op.first_variadic is None else op.input_positions(args):
+        a = args[i]
         if isinstance(a, Tensor) and (
-            a._requires or a._grad_fn is not None or (a._view is not None and a.requires_grad)
+            a._grad_fn is not None or a._requires or (a._view is not None and a.requires_grad)
         ):
             needs |= bit
         bit <<= 1
@@ -74,29 +75,21 @@ def record(op, args, result):
     needs = needed(op, args)
     if not needs:
         return None
-    first = result
-    if op.outputs is not None:
-        first = next((r for i, r in enumerate(result) if op.is_differentiable_output(i, r)), None)
-        if first is None:
-            return None
-    elif result._array.dtype.kind not in "fcV":
+    many = op.outputs is not None
+    if not (any(op.is_differentiable_output(i, r) for i, r in enumerate(result)) if many else result._array.dtype.kind in "fcV"):
         return None
-    plan = op.plan(needs)
-    node = object.__new__(op.node_class())
+    plan = op._plans.get(needs) or op.plan(needs)
+    node = object.__new__(op._node_class or op.node_class())
     node.op = op
     node.plan = plan
     node.where = user_location()
     edges, bit = [], 1
-    for a in op.differentiable(args):
-        edges.append(a._edge() if needs & bit else _NO_EDGE)
+    for i in op.inputs if op.first_variadic is None else op.input_positions(args):
+        edges.append(args[i]._edge() if needs & bit else _NO_EDGE)
         bit <<= 1
     node.edges = edges
     node.number = next_number()  # after the edges: a leaf's AccumulateGrad may have been made just now, and is older
-    if op.outputs is None:
-        node.shape = result._array.shape
-        node.dtype = result._array.dtype
-        result._grad_fn = node
-    else:
+    if many:
         node.outputs = len(result)
         node.shape = [r._array.shape for r in result]
         node.dtype = [r._array.dtype for r in result]
@@ -104,6 +97,11 @@ def record(op, args, result):
             if op.is_differentiable_output(i, r):
                 r._grad_fn = node
                 r._output_nr = i
+    else:
+        array = result._array
+        node.shape = array.shape
+        node.dtype = array.dtype
+        result._grad_fn = node
     if plan.entries:
         _save(node, plan, args, result)
     return node
@@ -115,12 +113,13 @@ _NO_EDGE = (None, 0)
 def _save(node, plan, args, result):
     """Keep what the formulas name; of Tensors also which version of their memory it was."""
     saved, versions, holds = [], None, False
+    hooked = modes.saving or modes.saving_disabled
     for slot, (kind, i) in enumerate(plan.entries):
         if kind == INPUT:
             a = args[i]
             if isinstance(a, Tensor):
                 holds = True
-                if modes.saving or modes.saving_disabled:
+                if hooked:
                     a = pack(a)
                 elif a._version_counter is not None and a._version_counter.n:
                     versions = versions or {}
@@ -129,12 +128,13 @@ def _save(node, plan, args, result):
         elif kind == OUTPUT:
             holds = True
             r = result if node.op.outputs is None else result[i]
-            versions = versions or {}
-            if modes.saving or modes.saving_disabled:
+            if hooked:
                 saved.append(pack(r, i))
             else:
-                saved.append((r._array, r._versions()))
-                versions[slot] = r._version_counter.n
+                counter = r._versions()
+                saved.append((r._array, counter))
+                versions = versions or {}
+                versions[slot] = counter.n
         elif kind == SHAPE:
             a = args[i]
             saved.append(a._array.shape if isinstance(a, Tensor) else np.shape(a))
@@ -143,11 +143,11 @@ def _save(node, plan, args, result):
             saved.append(a._array.dtype if isinstance(a, Tensor) else np.asarray(a).dtype)
         else:
             many, holds = args[i:], True
-            if modes.saving or modes.saving_disabled:
-                many = tuple(pack(a) if isinstance(a, Tensor) else a for a in many)
+            if hooked:
+                many = tuple([pack(a) if isinstance(a, Tensor) else a for a in many])
             else:
                 versions = versions or {}
-                versions[slot] = [a._version_counter.n if isinstance(a, Tensor) and a._version_counter else 0 for a in many]
+                versions[slot] = [a._version if isinstance(a, Tensor) and not a._inference else 0 for a in many]
             saved.append(many)
     node.saved = saved
     node.versions = versions

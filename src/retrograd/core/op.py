@@ -179,11 +179,11 @@ class Op:
 
     # --- the graph ---
 
-    def differentiable(self, args):
-        """The arguments that have a formula, one per edge."""
+    def input_positions(self, args):
+        """Where in `args` the inputs with a formula are, one per edge."""
         if self.first_variadic is None:
-            return [args[i] for i in self.inputs]
-        return [args[i] for i in self.inputs[:-1]] + list(args[self.first_variadic:])
+            return self.inputs
+        return (*self.inputs[:-1], *range(self.first_variadic, len(args)))
 
     def is_differentiable_output(self, i, tensor):
         return i not in self.nondiff and tensor._array.dtype.kind in "fcV"
