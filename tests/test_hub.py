@@ -803,6 +803,12 @@ def legacy_zip(state, compression=zipfile.ZIP_DEFLATED):
     return outer.getvalue(), inner.getvalue()
 
 
+def test_legacy_stream(server, tmp_path):
+    inner = legacy_zip({"weight": torch.arange(3.0)})[1]
+    state = hub.load_state_dict_from_url(server.serve("net.pth", whole(inner)), tmp_path, progress=False)
+    assert_same(state, inner)
+
+
 def test_legacy_zip(server, tmp_path):
     content, inner = legacy_zip({"weight": torch.arange(3.0)})
     url = server.serve("net.pth", whole(content))
@@ -859,6 +865,22 @@ def test_two_processes_download_once(server, checkpoint, tmp_path, damaged):
     assert results == [[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]] * 2
     assert len(server.requests) == 1
     assert files(tmp_path)[name] == checkpoint
+
+
+def test_waiting_is_announced(server, dst, capsys):
+    url = server.serve("file.bin", whole(CONTENT))
+    waiter = threading.Thread(target=hub.download_url_to_file, args=(url, str(dst)))
+    with _partial.locked(_partial.Job(url, str(dst))):
+        waiter.start()
+        deadline = time.monotonic() + 30
+        seen = ""
+        while "Waiting for another process" not in seen and time.monotonic() < deadline:
+            seen += capsys.readouterr().err
+            time.sleep(0.01)
+        assert f"Waiting for another process that downloads {dst}" in seen
+        assert not server.requests
+    waiter.join()
+    assert dst.read_bytes() == CONTENT
 
 
 def test_threads_download_once(server, checkpoint, tmp_path):

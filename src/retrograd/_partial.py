@@ -61,8 +61,6 @@ def writing(job):
     """Turn an error of the file system into one that says which folder and what to do."""
     try:
         yield
-    except DownloadError:
-        raise
     except OSError as error:
         folder = os.path.dirname(os.path.abspath(job.path))
         if error.errno in _DISK_FULL:
