@@ -290,6 +290,35 @@ def _keep(node, results):
     node._to_save = ()
 
 
+def call_with_tangents(level, cls, args, kwargs):
+    """`Function.apply` in forward mode: run forward, then the user's `jvp` on the tangents of `level`."""
+    node, outputs, single = run_forward(cls, args, kwargs)
+    tangents = [level.tangent(a) for a in args]
+    if all(t is None for t in tangents):
+        return outputs
+    if node.materialize_grads:
+        tangents = [
+            wrap(np.zeros_like(a._array)) if t is None and isinstance(a, Tensor) and a._array.dtype.kind in "fcV" else t
+            for a, t in zip(args, tangents, strict=True)
+        ]
+    kept = node.saved
+    node.saved = [None if t is None else SavedTensor(t) for t in node._for_forward] or kept
+    try:
+        results = cls.jvp(node, *tangents)
+    finally:
+        node.saved = kept
+    results = results if isinstance(results, tuple) else (results,)
+    outs = (outputs,) if single else outputs
+    if len(results) != len(outs):
+        raise RuntimeError(
+            f"{cls.__name__}.jvp returned an incorrect number of forward gradients: expected {len(outs)}, got {len(results)}"
+        )
+    for out, t in zip(outs, results, strict=True):
+        if t is not None and isinstance(out, Tensor):
+            level.attach(out, t)
+    return outputs
+
+
 def once_differentiable(backward):
     """Decorate a `backward` that can't be differentiated again: asking for second derivatives is then an error."""
 

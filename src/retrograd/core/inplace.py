@@ -14,6 +14,9 @@ from .op import Op, zeros_like
 from .tensor import wrap
 
 
+tangent_writers = []  # forward.py adds itself: what else follows when a tensor with tangents is written
+
+
 def look(x, chain):
     """The view of `x` that the view rows in `chain` lead to."""
     for op, args in chain:
@@ -114,6 +117,9 @@ def write(x, result, name):
     x._versions().bump()
     if modes.grad:
         rebase(x, result)
+    if x._tangents or result._tangents:
+        for follow in tangent_writers:
+            follow(x, result)
     return x
 
 

@@ -30,7 +30,7 @@ class Tensor:
     _accumulator = None
     _retains = False
     _inference = False
-    _leaf_error = None
+    _tangents = None  # {level of forward mode: Tensor}
     name = None
 
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
@@ -274,6 +274,7 @@ class Tensor:
         self.grad_fn  # noqa: B018  a stale view follows its base first
         out._grad_fn, out._output_nr, out._requires = self._grad_fn, self._output_nr, self._requires
         out._version_counter = self._versions()
+        out._tangents = self._tangents
         if self._grad_fn is None and self._requires:
             out._grad_fn, out._output_nr = accumulator(self), 0
         return out
