@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from retrograd.core import random as rng
+from retrograd.core import random_rejection as rejection
 from retrograd.core.random_math import fma32, fma64
 
 SIZES = [0, 1, 2, 15, 16, 17, 31, 100, 1000, 70_001]
@@ -264,6 +265,39 @@ def test_multinomial(dtype, replacement, shape):
         assert_same(ours, theirs, g, t)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_poisson(dtype):
+    g, t = pair(20)
+    for size, largest in [(1, 0), (3000, 9), (3000, 60), (500, 5000), (0, 1)]:
+        rates = (torch.rand(size, generator=torch.Generator()) * largest).to(torch_dtype(dtype))
+        assert_same(rejection.poisson(array_of(rates), g), torch.poisson(rates, generator=t), g, t)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binomial(dtype):
+    g, t = pair(21)
+    for largest in (0, 5, 40, 3000):
+        count = torch.randint(0, largest + 1, (60, 40), generator=torch.Generator()).to(torch_dtype(dtype))
+        prob = torch.linspace(0, 1, 40, dtype=torch_dtype(dtype)).expand(60, 40)
+        ours = rejection.binomial(array_of(count), array_of(prob[0]), g)
+        assert_same(ours, torch.binomial(count, prob, generator=t), g, t)
+    assert np.isnan(rejection.binomial(np.array([np.nan, 2.0]), np.array([0.5, np.nan]))).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gamma_and_dirichlet(dtype):
+    g, t = pair(22)
+    shapes = torch.rand(40, 10, 5, dtype=torch_dtype(dtype), generator=torch.Generator())
+    shapes *= torch.tensor([0.05, 1, 3, 30, 0])
+    theirs = torch._standard_gamma(shapes, generator=t)
+    assert_same(rejection.standard_gamma(array_of(shapes), g), theirs, g, t)
+    shapes += 0.1
+    ours, theirs = rejection.dirichlet(array_of(shapes), g), torch._sample_dirichlet(shapes, generator=t)
+    # The sums are taken in another order.
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-15 if dtype == "float64" else 2e-7)
+    np.testing.assert_array_equal(g.get_state(), t.get_state().numpy())
+
+
 def test_draws_of_different_kinds_in_turn():
     g, t = pair(15)
     order = np.random.default_rng(0).integers(0, 9, 120)
@@ -445,6 +479,10 @@ def test_the_default_generator_is_used_and_seeded():
         (lambda: rng.multinomial(np.array([1, -1.0]), 1), RuntimeError, "below 0"),
         (lambda: rng.multinomial(np.array([1, np.nan]), 3, True), RuntimeError, "inf, nan"),
         (lambda: rng.multinomial(np.zeros(3), 1), RuntimeError, "sum to 0"),
+        (lambda: rejection.poisson(np.array([1, -2.0])), RuntimeError, "rates >= 0, but got -2"),
+        (lambda: rejection.poisson(np.array([1])), NotImplementedError, "int64; use one of float16"),
+        (lambda: rejection.binomial(np.ones(2), np.ones(2, "f")), RuntimeError, "got float64 and float32"),
+        (lambda: rejection.standard_gamma(np.array([-1.0])), RuntimeError, "shapes >= 0, but got -1"),
     ],
 )  # fmt: skip
 def test_errors_say_what_was_given(call, error, message):

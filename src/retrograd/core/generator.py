@@ -3,6 +3,7 @@
 import math
 import os
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -163,6 +164,38 @@ class Generator:
                 if part.size % 2:
                     self._next_normal = float(pairs[-1])
             return out
+
+    @contextmanager
+    def one_by_one(self):
+        """Two functions: the next uniform double and the next standard normal, as Python numbers.
+
+        For loops that cannot say how many they need: words are drawn ahead, those not used given back.
+        """
+        with self.lock:
+            block, used, start = [], 0, None
+
+            def uniform():
+                nonlocal block, used, start
+                if used == len(block):
+                    start = self._words().bit_generator.state
+                    block, used = self.doubles(1024).tolist(), 0
+                used += 1
+                return block[used - 1]
+
+            def normal():
+                value, self._next_normal = self._next_normal, None
+                if value is None:
+                    theta = 2 * math.pi * uniform()
+                    radius = math.sqrt(-2 * math.log1p(-uniform()))
+                    value, self._next_normal = radius * math.cos(theta), radius * math.sin(theta)
+                return value
+
+            try:
+                yield uniform, normal
+            finally:
+                if block:
+                    self._source.bit_generator.state = start
+                    self.bits64(used)
 
 
 def _restore(device, state):

@@ -3,9 +3,9 @@
 Each function takes as many words of the generator's stream as PyTorch 2.13 does, so the streams stay in step
 whatever was drawn before. The values are PyTorch's bits too, with these exceptions: `random_math` says when
 float32 normals can differ; results of `exponential`, `cauchy` and `log_normal` narrower than float64 may
-differ in the last place about once in 2**28; an exact tie in `geometric` may fall the other way; and `multinomial`
-without replacement puts equal ratios in index order. Results are NumPy arrays, filled in memory order, as
-PyTorch fills a contiguous tensor.
+differ in the last place about once in 2**28; an exact tie in `geometric` may fall the other way; and
+`multinomial` without replacement puts equal ratios in index order. Results are NumPy arrays, filled in memory
+order, as PyTorch fills a contiguous tensor.
 """
 
 import math
