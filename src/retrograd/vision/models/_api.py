@@ -214,7 +214,9 @@ def handle_legacy_interface(**legacy):
             if named:
                 if twice := named.keys() & kwargs.keys():
                     raise TypeError(f"{builder.__name__}() got multiple values for {sorted(twice)}")
-                _warn(f"{builder.__name__}(): pass {', '.join(named)} by keyword; by position is deprecated")
+                given = ", ".join(named)
+                message = f"{builder.__name__}(): pass {given} by keyword; by position is deprecated"
+                warnings.warn(message, UserWarning, stacklevel=2)
             kwargs |= named
             for weights, (old, default) in legacy.items():
                 _replace_legacy(builder.__name__, kwargs, weights, old, default)
@@ -244,12 +246,10 @@ def _replace_legacy(builder, kwargs, weights, old, default):
             raise ValueError(f"No weights available for model {builder}; pass {weights}=None")
     advice = f"{weights}={chosen if chosen is None else repr(chosen)}"
     newest = f" ({type(chosen).__name__}.DEFAULT are the newest weights)" if chosen is not None else ""
-    _warn(
-        f"{builder}(): '{old}' and booleans as '{weights}' are deprecated; this call means {advice}{newest}"
+    warnings.warn(
+        f"{builder}(): '{old}' and booleans as '{weights}' are deprecated; this call means {advice}{newest}",
+        UserWarning,
+        stacklevel=3,
     )
     kwargs.pop(old, None)
     kwargs[weights] = chosen
-
-
-def _warn(message):
-    warnings.warn(message, UserWarning, stacklevel=4)
