@@ -59,12 +59,6 @@ class DualLevel:
             if t is not None and op.is_differentiable_output(i, r):
                 self.attach(r, t)
 
-    def process_function(self, cls, args, kwargs):
-        """The same for a Function of the user's, by its `jvp`."""
-        from .autograd.function import call_with_tangents
-
-        return call_with_tangents(self, cls, args, kwargs)
-
 
 def fit(tangent, x):
     """`tangent` in the shape and dtype of `x`: broadcast, cast, the real part where `x` is real."""

@@ -8,6 +8,7 @@ import numpy as np
 from ..core import inplace
 from ..core.graph import Freed, Node, View, describe_location, modes, next_number, no_grad, user_location
 from ..core.tensor import Tensor, wrap
+from ..forward import DualLevel
 from .saved import SavedTensor
 
 
@@ -181,6 +182,8 @@ class Function(metaclass=_FunctionMeta):
             stack = modes.interpreters
             modes.interpreters = stack[:-1]
             try:
+                if isinstance(stack[-1], DualLevel):
+                    return call_with_tangents(stack[-1], cls, args, kwargs)
                 return stack[-1].process_function(cls, args, kwargs)
             finally:
                 modes.interpreters = stack
