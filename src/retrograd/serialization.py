@@ -1,7 +1,7 @@
 """`save` and `load`: checkpoints in PyTorch's formats, and what a checkpoint may name.
 
-`load` never runs code from a file: it interprets the pickle inside itself and builds tensors, plain containers and
-the classes that were allowed with `add_safe_globals`. Anything else is a `CheckpointError`.
+`load` never runs code from a file: it interprets the pickle inside itself and builds tensors, plain
+containers and the classes that were allowed with `add_safe_globals`. Anything else is a `CheckpointError`.
 """
 
 import os
@@ -20,20 +20,22 @@ from ._checkpoint.writer import save_legacy, save_zip, writing
 
 __all__ = [
     "CheckpointError", "add_safe_globals", "allow_arbitrary_code_execution", "clear_safe_globals",
-    "get_safe_globals", "get_unsafe_globals_in_checkpoint", "inspect_checkpoint", "load", "safe_globals", "save",
+    "get_safe_globals", "get_unsafe_globals_in_checkpoint", "inspect_checkpoint", "load", "safe_globals",
+    "save",
 ]  # fmt: skip
 
 _safe_globals = []
 
 
-# --- what the user allows ----------------------------------------------------------------------------------------
+# --- what the user allows -----------------------------------------------------------------------------------
 
 
 def add_safe_globals(safe_globals):
     """Allow `load` to use these classes and functions when a checkpoint names them.
 
     Each is a class or function, or a pair of it and the name under which checkpoints know it, such as
-    `(MyNet, "__main__.MyNet")`. A checkpoint can then call them with any arguments: allow only what is harmless so.
+    `(MyNet, "__main__.MyNet")`. A checkpoint can then call them with any arguments: allow only what is
+    harmless so.
     """
     for item in safe_globals:
         _check_global(item)
@@ -45,12 +47,17 @@ def _check_global(item):
     if isinstance(item, tuple):
         if len(item) != 2:
             raise ValueError(
-                f"Expected tuple of length 2 (global, str of callable full path), but got tuple of length: {len(item)}"
+                "Expected tuple of length 2 (global, str of callable full path), but got tuple of length: "
+                f"{len(item)}"
             )
         if type(item[1]) is not str:
-            raise TypeError(f"Expected second item in tuple to be str of callable full path, but got: {type(item[1])}")
+            raise TypeError(
+                f"Expected second item in tuple to be str of callable full path, but got: {type(item[1])}"
+            )
     elif not hasattr(item, "__module__") or not hasattr(item, "__qualname__"):
-        raise TypeError(f"a safe global is a class or a function (or a pair of it and its name), got {item!r}")
+        raise TypeError(
+            f"a safe global is a class or a function (or a pair of it and its name), got {item!r}"
+        )
 
 
 def get_safe_globals():
@@ -80,31 +87,33 @@ class safe_globals:
 
 
 def get_unsafe_globals_in_checkpoint(f):
-    """The names of the globals that a checkpoint asks for and `load` would refuse, found without running it."""
+    """The names of the globals that a checkpoint asks for and `load` would refuse, found without running "
+    "it."""
     return unsafe_globals(f, get_safe_globals())
 
 
-# --- load --------------------------------------------------------------------------------------------------------
+# --- load ---------------------------------------------------------------------------------------------------
 
 
 def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=None, **pickle_load_args):
     """Load an object that `save` or PyTorch's `torch.save` wrote.
 
-    `f` is a path or a seekable binary file. Read are PyTorch's zip format, its stream format (before 1.6), and, by
-    the ending `.safetensors`, safetensors. `map_location` says where storages go: a device, a dict from the device in
-    the file to another, or a function of (storage, location). `mmap=True` maps a zip checkpoint's storages into memory
-    instead of reading them (copy on write: the file stays as it is; it must not be shortened meanwhile).
-    `encoding` (in `pickle_load_args`) decodes strings that Python 2 wrote.
+    `f` is a path or a seekable binary file. Read are PyTorch's zip format, its stream format (before 1.6),
+    and, by the ending `.safetensors`, safetensors. `map_location` says where storages go: a device, a dict
+    from the device in the file to another, or a function of (storage, location). `mmap=True` maps a zip
+    checkpoint's storages into memory instead of reading them (copy on write: the file stays as it is; it must
+    not be shortened meanwhile). `encoding` (in `pickle_load_args`) decodes strings that Python 2 wrote.
 
-    Raises `CheckpointError`, which is a `pickle.UnpicklingError`, for a file that is damaged or asks for more than
-    tensors and plain data; a `RuntimeError` where a tensor was saved on a device that is not available.
+    Raises `CheckpointError`, which is a `pickle.UnpicklingError`, for a file that is damaged or asks for more
+    than tensors and plain data; a `RuntimeError` where a tensor was saved on a device that is not available.
 
     `weights_only` None means True.
 
-    Differs from PyTorch: the file's pickle is never handed to Python's unpickler. `weights_only=False` reads ordinary
-    checkpoints by the same safe rules; a file that needs more than that is refused unless the call is made within
-    `serialization.allow_arbitrary_code_execution()`. NumPy arrays and scalars, frozensets and slices are allowed
-    without `add_safe_globals`. Objects that contain themselves or nest over 256 deep are refused.
+    Differs from PyTorch: the file's pickle is never handed to Python's unpickler. `weights_only=False` reads
+    ordinary checkpoints by the same safe rules; a file that needs more than that is refused unless the call
+    is made within `serialization.allow_arbitrary_code_execution()`. NumPy arrays and scalars, frozensets and
+    slices are allowed without `add_safe_globals`. Objects that contain themselves or nest over 256 deep are
+    refused.
     """
     if os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0").lower() in ("1", "y", "yes", "true"):
         weights_only = True
@@ -124,7 +133,9 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
             if source.size >= 4 and source.read(0, 4) == b"PK\x03\x04":
                 return load_zip(source, make_policy, restore, bool(mmap), encoding)
             if mmap:
-                raise CheckpointError("mmap=True needs the zip format: save the checkpoint again with a newer version")
+                raise CheckpointError(
+                    "mmap=True needs the zip format: save the checkpoint again with a newer version"
+                )
             return load_legacy(source, make_policy, restore, encoding)
         except CheckpointError as error:
             raise _explain(error, source.name, weights_only) from error.__cause__
@@ -133,7 +144,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
 def _encoding(pickle_module, weights_only, pickle_load_args):
     if pickle_module not in (None, pickle):
         raise ValueError(
-            f"load does not use pickle modules, got pickle_module={pickle_module!r}: files are read by retrograd's own "
+            f"load does not use pickle modules, got pickle_module={pickle_module!r}: files are read by "
+            "retrograd's own "
             "interpreter, which runs no code"
         )
     if pickle_module is not None and weights_only is not False:
@@ -154,14 +166,15 @@ def _explain(error, name, weights_only):
     message = f"can't load {name!r}: {error}"
     if weights_only is False and "is not allowed" in message:
         message += (
-            ". weights_only=False alone does not run code from a file: a pickle is a program, and loading it that way "
+            ". weights_only=False alone does not run code from a file: a pickle is a program, and loading it "
+            "that way "
             "gives it your rights. If you wrote this file yourself, load it within "
             "retrograd.serialization.allow_arbitrary_code_execution()"
         )
     return CheckpointError(message)
 
 
-# --- save --------------------------------------------------------------------------------------------------------
+# --- save ---------------------------------------------------------------------------------------------------
 
 
 def save(
@@ -174,9 +187,10 @@ def save(
 ):
     """Write `obj` to a path or a writable binary file, in PyTorch's zip format.
 
-    Tensors that share memory share it again after loading; like PyTorch, a view is saved with all of the memory that
-    it views (save `t.clone()` to avoid that). A path is replaced atomically: the data goes to a temporary file in the
-    same folder, which takes the path's place when it is complete and on disk; if that fails the old file is kept.
+    Tensors that share memory share it again after loading; like PyTorch, a view is saved with all of the
+    memory that it views (save `t.clone()` to avoid that). A path is replaced atomically: the data goes to a
+    temporary file in the same folder, which takes the path's place when it is complete and on disk; if that
+    fails the old file is kept.
 
     Differs from PyTorch: the pickle inside is always of protocol 2, which every reader understands, and
     `pickle_module` can't be another than `pickle`.

@@ -1,7 +1,7 @@
 """The policy for weights: which globals a checkpoint may name, and what each does here.
 
-Everything is looked up in tables of our own functions. A name in a file never leads to an import, and a file's
-arguments never reach a callable that is not made for them.
+Everything is looked up in tables of our own functions. A name in a file never leads to an import, and a
+file's arguments never reach a callable that is not made for them.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -51,7 +51,9 @@ class WeightsOnly(Policy):
     def find_global(self, module, name):
         path = f"{module}.{name}"
         if module in _BLOCKED_MODULES:
-            raise CheckpointError(f"the file asks for {path}; the module {module} is never allowed in a checkpoint")
+            raise CheckpointError(
+                f"the file asks for {path}; the module {module} is never allowed in a checkpoint"
+            )
         value = lookup(module, name)
         if value is not None:
             return value
@@ -139,7 +141,8 @@ def _ascii(text):
 
 
 def storage_id(pid, fields):
-    """The fields of a storage's persistent id after the word "storage", checked: type, key, location, count, ..."""
+    """The fields of a storage's persistent id after the word "storage", checked: type, key, location, "
+    "count, ..."""
     if len(pid) != fields + 1:
         raise CheckpointError(f"a storage reference has {len(pid)} fields, expected {fields + 1}")
     kind, key, location, count, *rest = pid[1:]
@@ -158,10 +161,13 @@ def refusal(path):
     if path in _UNSUPPORTED:
         return f"the file holds {_UNSUPPORTED[path]} ({path}), which retrograd does not have"
     return (
-        f"the file asks for the global {path}, which is not allowed: it holds more than tensors and plain data. "
-        "If it was saved with torch.save(model), save torch.save(model.state_dict()) instead and load that into a "
+        f"the file asks for the global {path}, which is not allowed: it holds more than tensors and plain "
+        "data. "
+        "If it was saved with torch.save(model), save torch.save(model.state_dict()) instead and load that "
+        "into a "
         "model made from its class. If you trust this class or function, allow it: "
-        f"serialization.add_safe_globals([{path.rpartition('.')[2]}]), or with serialization.safe_globals([...])"
+        f"serialization.add_safe_globals([{path.rpartition('.')[2]}]), or with "
+        "serialization.safe_globals([...])"
     )
 
 
@@ -173,7 +179,7 @@ def _by_path(user_globals):
     return found
 
 
-# --- what the user marked as safe runs; whatever goes wrong there is the file's error --------------------------
+# --- what the user marked as safe runs; whatever goes wrong there is the file's error -----------------------
 
 
 def _run_user(function, args, kwargs):
@@ -207,7 +213,7 @@ def _set_attributes(ordered, state):
     vars(ordered).update(state)
 
 
-# --- the table ---------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------
 
 
 def _ordered_dict(call, pairs=()):
@@ -445,7 +451,8 @@ def lookup(module, name):
 
 @cache
 def _functions():
-    """id of a global: the function that a call of it runs. They live as long as this module, so do their ids."""
+    """id of a global: the function that a call of it runs. They live as long as this module, so do their "
+    "ids."""
     table = {
         OrderedDict: _ordered_dict, Counter: _counter, set: _set, frozenset: _frozenset, complex: _complex,
         bytearray: _bytearray, bytes: _no_bytes, slice: _slice, Size: _size, device: _device,

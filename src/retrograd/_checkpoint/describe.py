@@ -1,4 +1,4 @@
-"""A policy that builds nothing: every name in a pickle becomes an inert `Thing`, tensors become `TensorInfo`."""
+"""A policy that builds nothing: names in a pickle become inert `Thing`s, tensors `TensorInfo`s."""
 
 import math
 
@@ -75,7 +75,9 @@ class Describe(Policy):
         if module == "torch._utils" and args:
             if name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"):
                 return _tensor_info(name, args)
-            if name in ("_rebuild_parameter", "_rebuild_parameter_with_state") and isinstance(args[0], TensorInfo):
+            if name in ("_rebuild_parameter", "_rebuild_parameter_with_state") and isinstance(
+                args[0], TensorInfo
+            ):
                 args[0].is_parameter = True
                 return args[0]
         return Thing(path, args)

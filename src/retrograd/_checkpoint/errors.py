@@ -6,7 +6,8 @@ import pickle
 class CheckpointError(pickle.UnpicklingError, RuntimeError):
     """A file that is damaged, hostile, or asks for more than tensors and plain data.
 
-    PyTorch raises `pickle.UnpicklingError` for some of these cases and `RuntimeError` for others; this is both.
+    PyTorch raises `pickle.UnpicklingError` for some of these cases and `RuntimeError` for others; this is
+    both.
     """
 
 

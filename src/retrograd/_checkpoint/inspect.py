@@ -30,8 +30,9 @@ class TensorReport:
 class Report:
     """What `inspect_checkpoint` found.
 
-    `format`: "zip", "legacy" or "safetensors"; `file_bytes`; `tensors`: a TensorReport each; `globals`: each global
-    that the file asks for, and whether loading allows it; `problems`: what is damaged, a sentence each.
+    `format`: "zip", "legacy" or "safetensors"; `file_bytes`; `tensors`: a TensorReport each; `globals`: each
+    global that the file asks for, and whether loading allows it; `problems`: what is damaged, a sentence
+    each.
     """
 
     def __init__(self, name, format, file_bytes):
@@ -49,7 +50,9 @@ class Report:
         return [name for name, allowed in self.globals.items() if not allowed]
 
     def __str__(self):
-        lines = [f"{self.name}: {self.format} checkpoint, {self.file_bytes:,} bytes, {len(self.tensors)} tensors"]
+        lines = [
+            f"{self.name}: {self.format} checkpoint, {self.file_bytes:,} bytes, {len(self.tensors)} tensors"
+        ]
         width = max((len(t.key) for t in self.tensors), default=0)
         lines += [
             f"  {t.key:<{width}}  {str(list(t.shape)):<20} {t.dtype.name:<10} {t.nbytes:>14,} bytes"
@@ -57,7 +60,9 @@ class Report:
             for t in self.tensors
         ]
         lines.append(f"globals that it asks for: {len(self.globals)}")
-        lines += [f"  {'allowed' if allowed else 'REFUSED'}  {name}" for name, allowed in self.globals.items()]
+        lines += [
+            f"  {'allowed' if allowed else 'REFUSED'}  {name}" for name, allowed in self.globals.items()
+        ]
         lines += [f"problem: {problem}" for problem in self.problems]
         return "\n".join(_printable(line) for line in lines)
 
@@ -86,7 +91,10 @@ def inspect_checkpoint(f):
 
 def unsafe_globals(f, user_globals):
     """The globals that a checkpoint asks for, less those allowed by default or by the user."""
-    allowed = {item[1] if isinstance(item, tuple) else f"{item.__module__}.{item.__qualname__}" for item in user_globals}
+    allowed = {
+        item[1] if isinstance(item, tuple) else f"{item.__module__}.{item.__qualname__}"
+        for item in user_globals
+    }
     return [name for name in inspect_checkpoint(f).unsafe_globals if name not in allowed]
 
 
@@ -134,7 +142,8 @@ def _fill(report, root, policy):
 
 
 def _tensors(root):
-    """Each tensor below `root` with its key, as `a.b.0`: depth first, without recursion, shared parts once."""
+    """Each tensor below `root` with its key, as `a.b.0`: depth first, without recursion, shared parts "
+    "once."""
     pending, seen = [("", root)], set()
     while pending:
         key, node = pending.pop()
@@ -161,5 +170,11 @@ def _inside(node):
 def _join(key, name):
     if name is None:
         return key
-    name = name[:200] if isinstance(name, str) else str(name) if isinstance(name, int) and abs(name) < 2**64 else "?"
+    name = (
+        name[:200]
+        if isinstance(name, str)
+        else str(name)
+        if isinstance(name, int) and abs(name) < 2**64
+        else "?"
+    )
     return f"{key}.{name}" if key else name

@@ -12,13 +12,17 @@ from .storage import Storage, swap_bytes
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
+_TAR = (
+    "a tar archive, the format of PyTorch before 0.1.10: load it once with PyTorch (weights_only=False, if you "
+    "trust it) and save it again"
+)
 
 
 def load_legacy(source, make_policy, restore, encoding):
     """The object in a stream checkpoint; leaves the file after it, so that several can follow one another.
 
-    The storages come after the pickle that needs them, so the pickle is interpreted twice: first to learn which
-    storages there are, then, when they are filled, to build the object.
+    The storages come after the pickle that needs them, so the pickle is interpreted twice: first to learn
+    which storages there are, then, when they are filled, to build the object.
     """
     stream = open_stream(source)
     storages = LegacyStorages(restore)
@@ -38,11 +42,15 @@ def open_stream(source):
     stream = Stream(b"", source, 0, source.size)
     magic = Machine(stream, Policy()).run()
     if magic != MAGIC:
-        raise CheckpointError(f"the file is a pickle of {quote(magic)}, not a checkpoint that torch.save wrote")
+        raise CheckpointError(
+            f"the file is a pickle of {quote(magic)}, not a checkpoint that torch.save wrote"
+        )
     version = Machine(stream, Policy()).run()
     if version != VERSION:
         raise CheckpointError(f"the checkpoint's stream version is {quote(version)}; {VERSION} is read")
-    Machine(stream, Policy()).run()  # the writing machine's type sizes; storages are little-endian on every machine
+    Machine(
+        stream, Policy()
+    ).run()  # the writing machine's type sizes; storages are little-endian on every machine
     return stream
 
 
@@ -51,15 +59,14 @@ def _refuse_strangers(source):
         raise CheckpointError("the file is empty")
     head = source.read(0, min(source.size, 512))
     known = (
-        (head[257:262] == b"ustar", "a tar archive, the format of PyTorch before 0.1.10: load and save it once with "
-         "PyTorch (weights_only=False, if you trust it) to convert it"),
+        (head[257:262] == b"ustar", _TAR),
         (head[:2] == b"\x1f\x8b", "gzip-compressed: unpack it first"),
         (head.lstrip()[:1] == b"<", "a web page, not a checkpoint: the download did not deliver the file"),
-        (head[:23] == b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
+        (head[:23] == b"version https://git-lfs", "a Git LFS pointer: fetch the file with git lfs pull"),
         (head[8:10] == b'{"', "a safetensors file: load it with safetensors.load_file"),
         (head[:6] == b"\x93NUMPY", "a NumPy array: load it with numpy.load"),
         (head[:8] == b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras, h5py)"),
-    )  # fmt: skip
+    )
     for matches, what in known:
         if matches:
             raise CheckpointError(f"this is {what}")
@@ -96,7 +103,8 @@ class LegacyStorages:
                 raise CheckpointError(f"storage {quote(key)} has {count} elements, expected {expected}")
             if nbytes > stream.remaining:
                 raise CheckpointError(
-                    f"storage {quote(key)} is said to have {nbytes} bytes, {stream.remaining} are left in the file: "
+                    f"storage {quote(key)} is said to have {nbytes} bytes, {stream.remaining} are left in "
+                    "the file: "
                     "it is truncated or damaged"
                 )
             data = np.empty(nbytes, np.uint8)

@@ -17,7 +17,8 @@ def open_archive(source):
     archive = ZipArchive(source)
     if "constants.pkl" in archive.members:
         raise CheckpointError(
-            "this is a TorchScript archive (torch.jit.save): it holds a program, which retrograd does not run. "
+            "this is a TorchScript archive (torch.jit.save): it holds a program, which retrograd does not "
+            "run. "
             "In PyTorch, save torch.jit.load(file).state_dict() with torch.save"
         )
     if "data.pkl" not in archive.members:
@@ -64,7 +65,9 @@ class ZipStorages:
         if member is None:
             raise CheckpointError(f"the file has no member {quote(name)}, which its data.pkl refers to")
         if nbytes > member.size:
-            raise CheckpointError(f"storage {quote(key)} is said to have {nbytes} bytes, the file has {member.size}")
+            raise CheckpointError(
+                f"storage {quote(key)} is said to have {nbytes} bytes, the file has {member.size}"
+            )
         if self.map is None or not nbytes:
             data = self.archive.load(name, nbytes)
         else:

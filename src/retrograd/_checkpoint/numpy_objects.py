@@ -1,7 +1,7 @@
 """NumPy's scalars, arrays and dtypes in a checkpoint: rebuilt from plain numbers, never from objects.
 
-PyTorch asks for `add_safe_globals` for these; here they are allowed, because nothing of NumPy's own unpickling runs
-on values that were not checked first.
+PyTorch asks for `add_safe_globals` for these; here they are allowed, because nothing of NumPy's own
+unpickling runs on values that were not checked first.
 """
 
 import math
@@ -50,7 +50,9 @@ def set_state(instance, state, budget):
 def _set_dtype_state(dtype, state):
     plain = (None, None, None, -1, -1, 0)
     if len(state) != 8 or type(state[0]) is not int or state[0] not in (3, 4) or state[2:] != plain:
-        raise CheckpointError("a NumPy dtype with fields, metadata or an alignment; only numbers and bools are read")
+        raise CheckpointError(
+            "a NumPy dtype with fields, metadata or an alignment; only numbers and bools are read"
+        )
     order = state[1].decode("ascii", "replace") if isinstance(state[1], bytes) else state[1]
     if order not in ("<", ">", "|", "="):
         raise CheckpointError(f"a NumPy dtype's byte order is {quote(state[1])}")

@@ -1,7 +1,7 @@
 """An interpreter for pickle streams that only builds plain data; a policy answers for everything with a name.
 
-Protocols 2 to 5 are understood. Nothing recurses, so nesting cannot exhaust the C stack; every length is checked
-against what is left of the file before it is read; keys are checked before they are hashed.
+Protocols 2 to 5 are understood. Nothing recurses, so nesting cannot exhaust the C stack; every length is
+checked against what is left of the file before it is read; keys are checked before they are hashed.
 """
 
 import struct
@@ -29,7 +29,9 @@ class Budget:
     def charge(self, amount):
         self.left -= amount
         if self.left < 0:
-            raise CheckpointError(f"the file makes its reader build far more {self.what} than its own size justifies")
+            raise CheckpointError(
+                f"the file makes its reader build far more {self.what} than its own size justifies"
+            )
 
 
 class Stream:
@@ -154,7 +156,7 @@ class Machine:
         self.outer = []  # the stacks below the marks
         self.memo = {}
         self.budget = Budget(stream.remaining, "objects")
-        self.hashes = {}  # id of a container: itself, so that the id stays its own, and its keys' hashes counted
+        self.hashes = {}  # id of a container: itself (so that the id stays its own), its keys' hashes counted
 
     def run(self):
         stream, dispatch = self.stream, _DISPATCH
@@ -177,13 +179,16 @@ class Machine:
 
     def _refuse_opcode(self, code):
         raise CheckpointError(
-            f"byte {self.stream.position - 1}: pickle opcode {bytes([code])!r} is not one that checkpoints use "
+            f"byte {self.stream.position - 1}: pickle opcode {bytes([code])!r} is not one that checkpoints "
+            "use "
             "(protocols 2 to 5 are read)"
         )
 
     def pop_mark(self):
         if not self.outer:
-            raise CheckpointError(f"byte {self.stream.position}: the pickle closes a group that it never opened")
+            raise CheckpointError(
+                f"byte {self.stream.position}: the pickle closes a group that it never opened"
+            )
         items, self.stack = self.stack, self.outer.pop()
         return items
 
@@ -198,7 +203,8 @@ class Machine:
             return str(data, encoding, errors)
         except UnicodeDecodeError as error:
             raise CheckpointError(
-                f"byte {self.stream.position}: text is not valid {encoding} ({error.reason}); for a file written by "
+                f"byte {self.stream.position}: text is not valid {encoding} ({error.reason}); for a file "
+                "written by "
                 "Python 2, encoding='latin1' or encoding='bytes' may help"
             ) from None
 
@@ -261,7 +267,11 @@ class Machine:
                 pending.extend((p, depth + 1) for p in part)
             elif kind in _TEXT:
                 self.budget.charge(len(part) >> 6)
-            elif kind not in _HASHED_FAST and kind not in self.policy.key_types and not self.policy.is_hashable(part):
+            elif (
+                kind not in _HASHED_FAST
+                and kind not in self.policy.key_types
+                and not self.policy.is_hashable(part)
+            ):
                 raise CheckpointError(f"{quote(part)} can't be a key of a dict or an element of a set")
         self.budget.charge(count)
 
@@ -315,7 +325,7 @@ def _children(node):
     return iter(inside)
 
 
-# --- the opcodes -------------------------------------------------------------------------------------------------
+# --- the opcodes --------------------------------------------------------------------------------------------
 
 _STOP = ord(".")
 _DISPATCH = [None] * 256
@@ -350,7 +360,8 @@ for _code, _size, _form in ((b"J", 4, "<i"), (b"K", 1, "<B"), (b"M", 2, "<H"), (
 
 
 def _sized(code, size, convert):
-    """An opcode whose operand is a length of `size` bytes and that many bytes, which `convert` makes an object of."""
+    """An opcode whose operand is a length of `size` bytes and that many bytes, which `convert` makes an "
+    "object of."""
     opcode(code)(lambda m: m.stack.append(convert(m, m.unsigned(size))))
 
 
@@ -385,7 +396,9 @@ def _proto(m):
 @opcode(0x95)
 def _frame(m):
     if m.unsigned(8) > m.stream.remaining:
-        raise CheckpointError(f"byte {m.stream.position}: a frame reaches past the end: the file is truncated")
+        raise CheckpointError(
+            f"byte {m.stream.position}: a frame reaches past the end: the file is truncated"
+        )
 
 
 @opcode(b"(")

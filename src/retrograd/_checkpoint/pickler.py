@@ -30,8 +30,10 @@ class Name:
         self.name = name
 
 
-_REBUILD = {n: Name("torch._utils", n) for n in ("_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter",
-                                                 "_rebuild_parameter_with_state")}  # fmt: skip
+_REBUILD_TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
+_REBUILD_TYPED = Name("torch._utils", "_rebuild_tensor_v3")
+_REBUILD_PARAMETER = Name("torch._utils", "_rebuild_parameter")
+_REBUILD_PARAMETER_WITH_STATE = Name("torch._utils", "_rebuild_parameter_with_state")
 _REBUILD_TYPE = Name("torch._tensor", "_rebuild_from_type_v2")
 _GET_LAYOUT = Name("torch.serialization", "_get_layout")
 _ENCODE = Name("_codecs", "encode")
@@ -45,7 +47,8 @@ _TYPES = {
 
 
 class Pickler:
-    """`Pickler(persistent_id).dump(obj)` gives the bytes; `persistent_id(array)` gives a storage's id and strides."""
+    """`Pickler(persistent_id).dump(obj)` gives the bytes; `persistent_id(array)` gives a storage's id and "
+    "strides."""
 
     def __init__(self, persistent_id):
         self.persistent_id = persistent_id
@@ -115,7 +118,9 @@ class Pickler:
             data = n.to_bytes(n.bit_length() // 8 + 1, "little", signed=True)
             if n < 0 and len(data) > 1 and data[-1] == 0xFF and data[-2] & 0x80:
                 data = data[:-1]
-            self.out += b"\x8a" + bytes((len(data),)) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))
+            self.out += (
+                b"\x8a" + bytes((len(data),)) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))
+            )
             self.out += data
 
     def _float(self, x):
@@ -220,7 +225,8 @@ class Pickler:
             found = getattr(found, part, None)
         if found is not obj:
             raise PicklingError(
-                f"can't save {module}.{name}: it is not found under that name in its module (lambdas and what is "
+                f"can't save {module}.{name}: it is not found under that name in its module (lambdas and "
+                "what is "
                 "defined inside functions can't be saved)"
             )
         self._global(obj, module, name)
@@ -253,8 +259,10 @@ class Pickler:
         if type(tensor) is Parameter:
             args = (tensor.detach(), tensor.requires_grad, OrderedDict())
             state = _attributes(tensor)
-            name = "_rebuild_parameter_with_state" if state else "_rebuild_parameter"
-            self._call(_REBUILD[name], args + ((state,) if state else ()), tensor)
+            if state:
+                self._call(_REBUILD_PARAMETER_WITH_STATE, (*args, state), tensor)
+            else:
+                self._call(_REBUILD_PARAMETER, args, tensor)
         elif type(tensor) is Tensor and not _attributes(tensor):
             self._call(*self._rebuilding(tensor), tensor)
         else:
@@ -266,8 +274,8 @@ class Pickler:
         storage, offset, strides = self.persistent_id(tensor._array)
         args = (storage, offset, tensor._array.shape, strides, tensor.requires_grad, OrderedDict())
         if storage.kind == "UntypedStorage":
-            return _REBUILD["_rebuild_tensor_v3"], (*args, tensor.dtype)
-        return _REBUILD["_rebuild_tensor_v2"], args
+            return _REBUILD_TYPED, (*args, tensor.dtype)
+        return _REBUILD_TENSOR, args
 
     def _storage(self, storage):
         module = "torch.storage" if storage.kind == "UntypedStorage" else "torch"
@@ -304,7 +312,8 @@ class Pickler:
 
 
 class StorageRef:
-    """A storage as the pickle refers to it: PyTorch's name of its type, its key and its number of elements."""
+    """A storage as the pickle refers to it: PyTorch's name of its type, its key and its number of "
+    "elements."""
 
     def __init__(self, kind, key, count, more):
         self.kind = kind
@@ -329,16 +338,20 @@ class _Open:
 
 def _attributes(tensor):
     """What the user has put on a tensor."""
-    return {name: value for name, value in vars(tensor).items() if not hasattr(type(tensor), name) and name != "_array"}
+    return {
+        name: value
+        for name, value in vars(tensor).items()
+        if not hasattr(type(tensor), name) and name != "_array"
+    }
 
 
 _NAMES = {}  # storage types that were written, so that each keeps one identity
 _WRITERS = {
-    type(None): Pickler._none, bool: Pickler._bool, int: Pickler._int, float: Pickler._float, str: Pickler._str,
-    bytes: Pickler._bytes, bytearray: Pickler._bytearray, complex: Pickler._complex, tuple: Pickler._tuple,
+    type(None): Pickler._none, bool: Pickler._bool, int: Pickler._int, float: Pickler._float,
+    str: Pickler._str, bytes: Pickler._bytes, bytearray: Pickler._bytearray, complex: Pickler._complex, tuple: Pickler._tuple,
     list: Pickler._list, dict: Pickler._dict, set: Pickler._set, frozenset: Pickler._set,
-    OrderedDict: Pickler._ordered_dict, Counter: Pickler._counter, Size: Pickler._size, device: Pickler._device,
-    arrays.dtype: Pickler._dtype, type(strided): Pickler._layout, Name: Pickler._name,
+    OrderedDict: Pickler._ordered_dict, Counter: Pickler._counter, Size: Pickler._size,
+    device: Pickler._device, arrays.dtype: Pickler._dtype, type(strided): Pickler._layout, Name: Pickler._name,
     StorageRef: Pickler._storage,
 }  # fmt: skip
 _SIMPLE = frozenset({type(None), bool, int, float, arrays.dtype, StorageRef})  # never in the memo

@@ -11,19 +11,19 @@ import sys
 
 import numpy as np
 
+from ..core import arrays
+from ..core.device import device as _device
+from ..core.tensor import Tensor, wrap
 from .errors import CheckpointError, quote
 from .source import Source, open_source
 from .storage import is_size, swap_bytes
 from .writer import write_all, writing
-from ..core import arrays
-from ..core.device import device as _device
-from ..core.tensor import Tensor, wrap
 
 __all__ = ["load", "load_file", "save", "save_file"]
 
 MAX_HEADER = 100_000_000  # bytes, the format's own limit
 
-# In the order in which writers sort them: tensors of wider elements come first, which keeps all of them aligned.
+# In the order of the format's writers, backwards: wider elements come first, which keeps all of them aligned.
 _DTYPES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "F8_E5M2": "float8_e5m2", "F8_E4M3": "float8_e4m3fn",
     "I16": "int16", "U16": "uint16", "F16": "float16", "BF16": "bfloat16", "I32": "int32", "U32": "uint32",
@@ -37,13 +37,15 @@ _ORDER = {name: position for position, name in enumerate(_DTYPES)}
 def load_file(filename, device="cpu", *, backend="mmap"):
     """The tensors of a safetensors file, by name.
 
-    `device` must be the CPU. `backend` ("mmap" or "pread") is accepted for `safetensors.torch`'s sake: the file is
-    read into memory either way. Raises `serialization.CheckpointError` for a file that is damaged.
+    `device` must be the CPU. `backend` ("mmap" or "pread") is accepted for `safetensors.torch`'s sake: the
+    file is read into memory either way. Raises `serialization.CheckpointError` for a file that is damaged.
     """
     if backend not in ("mmap", "pread"):
         raise ValueError(f"backend must be 'mmap' or 'pread', got {backend!r}")
     if _device(device).type != "cpu":
-        raise RuntimeError(f"safetensors files are loaded into host memory, got device={device!r}; move them afterwards")
+        raise RuntimeError(
+            f"safetensors files are loaded into host memory, got device={device!r}; move them afterwards"
+        )
     with open_source(filename) as source:
         try:
             return _load(source)
@@ -76,7 +78,7 @@ def save(tensors, metadata=None):
     return b"".join([header, *(_bytes_of(array) for array in ordered)])
 
 
-# --- reading -----------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 def read_header(source):
@@ -85,7 +87,9 @@ def read_header(source):
         raise CheckpointError("the file is too short for a safetensors header")
     length = int.from_bytes(source.read(0, 8), "little")
     if length > min(source.size - 8, MAX_HEADER):
-        raise CheckpointError(f"a header of {length} bytes is announced in a safetensors file of {source.size} bytes")
+        raise CheckpointError(
+            f"a header of {length} bytes is announced in a safetensors file of {source.size} bytes"
+        )
     raw = source.read(8, length)
     if raw[:1] != b"{":
         raise CheckpointError("a safetensors header must start with a brace")
@@ -122,16 +126,21 @@ def _entry(name, fields):
         raise CheckpointError(f"the entry of {quote(name)} must have dtype, shape and data_offsets")
     kind, shape, places = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(kind, str) or kind not in _READ:
-        raise CheckpointError(f"tensor {quote(name)} has the dtype {quote(kind)}; read are {', '.join(_READ)}")
+        raise CheckpointError(
+            f"tensor {quote(name)} has the dtype {quote(kind)}; read are {', '.join(_READ)}"
+        )
     if not isinstance(shape, list) or len(shape) > 64 or not all(is_size(n) for n in shape):
-        raise CheckpointError(f"the shape of {quote(name)} must be a list of at most 64 non-negative integers")
+        raise CheckpointError(
+            f"the shape of {quote(name)} must be a list of at most 64 non-negative integers"
+        )
     if not isinstance(places, list) or len(places) != 2 or not all(is_size(n) for n in places):
         raise CheckpointError(f"the data_offsets of {quote(name)} must be two non-negative integers")
     begin, end = places
     dtype = _READ[kind]
     if math.prod(shape) * dtype.itemsize != end - begin:
         raise CheckpointError(
-            f"tensor {quote(name)} of {kind} needs {quote(math.prod(shape) * dtype.itemsize)} bytes for its shape, "
+            f"tensor {quote(name)} of {kind} needs {quote(math.prod(shape) * dtype.itemsize)} bytes for its "
+            "shape, "
             f"its data_offsets give it {quote(end - begin)}"
         )
     if math.prod(n for n in shape if n) * dtype.itemsize >= 2**63:
@@ -163,13 +172,15 @@ def _load(source):
     return tensors
 
 
-# --- writing -----------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 def _describe(tensors, metadata):
     """The header's bytes, and the arrays in the order in which their data follows it."""
     _check_tensors(tensors)
-    if metadata is not None and not (_is_metadata(metadata) and all(isinstance(key, str) for key in metadata)):
+    if metadata is not None and not (
+        _is_metadata(metadata) and all(isinstance(key, str) for key in metadata)
+    ):
         raise TypeError(f"metadata must be a dict from str to str, got {metadata!r}")
     named = [(name, _WRITE[tensor._array.dtype], tensor._array) for name, tensor in tensors.items()]
     named.sort(key=lambda entry: (-_ORDER[entry[1]], entry[0]))
@@ -211,7 +222,8 @@ def _check_overlap(extents):
         shared = names if len(names) > 1 else [*last_names, *names] if start < last_end else None
         if shared:
             raise RuntimeError(
-                f"the tensors {shared} share memory, which safetensors can't describe: save one of them, or a .clone()"
+                f"the tensors {shared} share memory, which safetensors can't describe: save one of them, or "
+                "a .clone()"
             )
         last_end, last_names = end, names
 

@@ -10,10 +10,10 @@ from .errors import CheckpointError, quote
 
 # PyTorch's names of typed storages. Newer dtypes come as an UntypedStorage and a dtype.
 _TYPED = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
-    "ByteStorage": "uint8", "BoolStorage": "bool", "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
+    "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
 }  # fmt: skip
 STORAGE_NAMES = {arrays.DTYPES[dtype].numpy: name for name, dtype in _TYPED.items()}
 
@@ -83,7 +83,8 @@ class Storage:
         end = offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides))
         if end * itemsize > self.nbytes():
             raise CheckpointError(
-                f"a tensor of shape {_cut(shape)}, strides {_cut(strides)}, offset {quote(offset)} and {dtype} needs "
+                f"a tensor of shape {_cut(shape)}, strides {_cut(strides)}, offset {quote(offset)} and "
+                f"{dtype} needs "
                 f"{quote(end * itemsize)} bytes, its storage has {self.nbytes()}"
             )
         if dtype is arrays.bool_ and not self._holds_bools():
@@ -135,7 +136,7 @@ def swap_bytes(data, dtype):
     data[: data.size // part * part].view(f"u{part}").byteswap(inplace=True)
 
 
-# --- map_location ------------------------------------------------------------------------------------------------
+# --- map_location -------------------------------------------------------------------------------------------
 
 
 def restorer(map_location):
@@ -152,7 +153,8 @@ def restorer(map_location):
     if callable(map_location):
         return lambda storage, location: _by_callable(map_location, storage, location)
     raise TypeError(
-        f"map_location must be a device such as 'cpu', a dict from one to another, or a function of (storage, "
+        "map_location must be a device such as 'cpu', a dict from one to another, or a function of "
+        "(storage, "
         f"location), got {map_location!r}"
     )
 
@@ -163,7 +165,8 @@ def _by_callable(function, storage, location):
         return _default_restore(storage, location)
     if not isinstance(result, Storage):
         raise TypeError(
-            f"a map_location function must return the storage (moved) or None, it returned {type(result).__name__}"
+            "a map_location function must return the storage (moved) or None, it returned "
+            f"{type(result).__name__}"
         )
     return result
 
@@ -173,7 +176,8 @@ def _default_restore(storage, location, asked=False):
         place = device(location)
     except (RuntimeError, TypeError) as error:
         raise RuntimeError(
-            f"don't know how to restore a tensor saved on {quote(location)} ({error}): load it with map_location='cpu'"
+            f"don't know how to restore a tensor saved on {quote(location)} ({error}): load it with "
+            "map_location='cpu'"
         ) from None
     if place.type == "cpu":
         return storage
@@ -183,6 +187,7 @@ def _default_restore(storage, location, asked=False):
             "map_location='cpu' and move the tensors afterwards"
         )
     raise RuntimeError(
-        f"Attempting to deserialize an object on device '{place}', which is not available: its tensors were saved "
+        f"Attempting to deserialize an object on device '{place}', which is not available: its tensors were "
+        "saved "
         "from there. Load it into host memory with map_location='cpu'"
     )

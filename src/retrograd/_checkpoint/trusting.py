@@ -1,4 +1,4 @@
-"""The policy of `weights_only=False` inside `allow_arbitrary_code_execution()`: whatever the file names is run."""
+"""The policy of `weights_only=False` inside `allow_arbitrary_code_execution()`: what the file names is run."""
 
 import importlib
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ _allowed = ContextVar("arbitrary code execution is allowed", default=False)
 def allow_arbitrary_code_execution():
     """Within it, `load(f, weights_only=False)` may import and call anything that the file names.
 
-    A pickle is a program: loading one that way runs it, with your rights, before you have seen any of it. Use this
-    only for files that you wrote yourself. It holds for the current thread (and asyncio task) only.
+    A pickle is a program: loading one that way runs it, with your rights, before you have seen any of it. Use
+    this only for files that you wrote yourself. It holds for the current thread (and asyncio task) only.
     """
     token = _allowed.set(True)
     try:

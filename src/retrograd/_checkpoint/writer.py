@@ -1,4 +1,4 @@
-"""Writing checkpoints: the storages under an object's tensors, the zip and the stream format, atomic replacement."""
+"""Writing checkpoints: storages under tensors, the zip and the stream format, atomic replacement."""
 
 import hashlib
 import os
@@ -20,11 +20,12 @@ ZIP64_LIMIT = 0xFFFFFFFF  # sizes and offsets from here on need 64 bits
 _FOLDER = "archive"
 
 
-# --- storages ----------------------------------------------------------------------------------------------------
+# --- storages -----------------------------------------------------------------------------------------------
 
 
 class Storages:
-    """Finds the memory under each array. Arrays on the same memory get the same storage, which is written once."""
+    """Finds the memory under each array. Arrays on the same memory get the same storage, which is written "
+    "once."""
 
     def __init__(self, key, more=()):
         self.key = key  # makes the key of the n-th storage
@@ -54,7 +55,8 @@ class Storages:
         _, data, key, known = self.found[id(owner)]
         if known != dtype:
             raise RuntimeError(
-                f"Cannot save multiple tensors that view the same data as different types ({known} and {dtype}); "
+                f"Cannot save multiple tensors that view the same data as different types ({known} and "
+                f"{dtype}); "
                 "save a .clone() of one of them"
             )
         kind = STORAGE_NAMES.get(dtype, "UntypedStorage")
@@ -90,7 +92,7 @@ def write_all(file, data):
         written = file.write(data)
 
 
-# --- the zip format ----------------------------------------------------------------------------------------------
+# --- the zip format -----------------------------------------------------------------------------------------
 
 
 def save_zip(obj, file, byte_order=True):
@@ -111,7 +113,8 @@ def save_zip(obj, file, byte_order=True):
 
 
 class ZipWriter:
-    """A zip archive in the layout that PyTorch's writer gives it, so that readers may compute where members lie."""
+    """A zip archive in the layout that PyTorch's writer gives it, so that readers may compute where members "
+    "lie."""
 
     def __init__(self, file):
         self.file = file
@@ -131,7 +134,9 @@ class ZipWriter:
         padding = -before % ALIGNMENT
         extra = wide + struct.pack("<2s H", b"FB", padding) + b"Z" * padding
         # Sizes and checksum follow the data (flag 8), as PyTorch writes them.
-        self._write(struct.pack("<4s5H3L2H", b"PK\x03\x04", 0, 0x808, 0, 0, 0, 0, 0, 0, len(name), len(extra)))
+        self._write(
+            struct.pack("<4s5H3L2H", b"PK\x03\x04", 0, 0x808, 0, 0, 0, 0, 0, 0, len(name), len(extra))
+        )
         self._write(name)
         self._write(extra)
         if size:
@@ -142,7 +147,9 @@ class ZipWriter:
 
     def fingerprint(self):
         """40 digits that depend on the names and checksums of all members so far."""
-        digest = hashlib.sha256(b"".join(b"%b:%d;" % (name, crc) for name, crc, _, _ in self.entries)).digest()
+        digest = hashlib.sha256(
+            b"".join(b"%b:%d;" % (name, crc) for name, crc, _, _ in self.entries)
+        ).digest()
         return b"%040d" % (int.from_bytes(digest, "big") % 10**40)
 
     def finish(self):
@@ -166,7 +173,7 @@ class ZipWriter:
         )  # fmt: skip
 
 
-# --- the stream format -------------------------------------------------------------------------------------------
+# --- the stream format --------------------------------------------------------------------------------------
 
 
 def save_legacy(obj, file):
@@ -192,7 +199,7 @@ def _little_endian(data, dtype):
     return data.view(f"u{part}").byteswap().view(np.uint8)
 
 
-# --- replacing a file --------------------------------------------------------------------------------------------
+# --- replacing a file ---------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The zip archive of a checkpoint: its members' places, each checked against the file's bounds and one another.
+"""The zip archive of a checkpoint: where its members lie, checked against the file's bounds.
 
 PyTorch stores members uncompressed, so a member is a range of the file. Format: PKWARE's APPNOTE 6.3.
 """
@@ -43,7 +43,9 @@ class ZipArchive:
             if at + _END.size + fields[-1] == len(tail):
                 return self._directory_from(fields, size - len(tail) + at)
             at = tail.rfind(b"PK\x05\x06", 0, at)
-        raise CheckpointError("the file starts as a zip archive but has no directory at its end: it is truncated")
+        raise CheckpointError(
+            "the file starts as a zip archive but has no directory at its end: it is truncated"
+        )
 
     def _directory_from(self, fields, end):
         _, disk, first_disk, on_disk, count, size, start, _ = fields
@@ -71,8 +73,8 @@ class ZipArchive:
         for _ in range(count):
             if at + _CENTRAL.size > len(data):
                 raise CheckpointError("the zip archive's directory is truncated")
-            (signature, _, _, flags, method, _, _, crc, packed, size, name_length, extra_length, comment_length, disk,
-             _, _, header) = _CENTRAL.unpack_from(data, at)  # fmt: skip
+            signature, _, _, flags, method, _, _, crc, packed, size, *rest = _CENTRAL.unpack_from(data, at)
+            name_length, extra_length, comment_length, disk, _, _, header = rest
             if signature != b"PK\x01\x02":
                 raise CheckpointError("the zip archive's directory is damaged")
             at += _CENTRAL.size
@@ -88,7 +90,8 @@ class ZipArchive:
                 raise CheckpointError(f"the zip member {quote(name)} is encrypted")
             if method != 0 or packed != size:
                 raise CheckpointError(
-                    f"the zip member {quote(name)} is compressed; checkpoints store their members as they are. "
+                    f"the zip member {quote(name)} is compressed; checkpoints store their members as they "
+                    "are. "
                     "If you packed the file yourself, pack it again without compression (zip -0)"
                 )
             if disk:
