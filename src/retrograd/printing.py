@@ -174,7 +174,7 @@ def _format_nested(array, indent, summarize, element):
 
 
 def _scalars(array):
-    """The elements as Python numbers; those of ml_dtypes' types by way of float64, which holds them exactly."""
+    """The elements as Python numbers; ml_dtypes' types go by way of float64, which holds them exactly."""
     return (array if array.dtype.kind in "biufc" else array.astype(np.float64)).tolist()
 
 
@@ -203,7 +203,7 @@ class _FloatFormat:
             self.scientific = largest / smallest > 1000.0 or largest > 1.0e8 or smallest < 1.0e-4
         else:
             self.scientific = bool(_options.sci_mode)
-        # Zeros, infinities and nan are printed too but do not widen the columns: PyTorch measures only the rest.
+        # Zeros, infinities and nan do not widen the columns: PyTorch measures only the rest.
         self.width = max(1, *(len(self._digits(value)) for value in values))
 
     def _digits(self, value):

@@ -20,6 +20,7 @@ from retrograd.vision.models._weights import (
 
 __all__ = [
     "ResNet18_Weights", "ResNet34_Weights", "ResNet50_Weights", "ResNet101_Weights", "ResNet152_Weights",
-    "Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models",
+    "Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight",
+    "list_models",
     "register_model",
 ]  # fmt: skip

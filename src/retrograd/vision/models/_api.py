@@ -59,7 +59,7 @@ class WeightsEnum(Enum):
 
     @classmethod
     def verify(cls, obj):
-        """The member that `obj` means: a member, its name ("DEFAULT", "IMAGENET1K_V1") or None for no weights.
+        """The member that `obj` means: a member, a name such as "DEFAULT", or None for no weights.
 
         Raises KeyError for a name that does not exist and TypeError for anything else.
         """
@@ -206,9 +206,10 @@ def handle_legacy_interface(**legacy):
         def build(*args, **kwargs):
             late = args[positional:]
             if len(late) > len(keyword_only):
+                most = positional + len(keyword_only)
                 raise TypeError(
-                    f"{builder.__name__}() takes at most {positional + len(keyword_only)} positional arguments "
-                    f"but {len(args)} were given; pass the model's own options by keyword"
+                    f"{builder.__name__}() takes at most {most} positional arguments but {len(args)} were "
+                    "given; pass the model's own options by keyword"
                 )
             named = dict(zip(keyword_only, late, strict=False))
             if named:

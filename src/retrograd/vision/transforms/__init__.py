@@ -6,7 +6,7 @@ from retrograd.vision.transforms import functional, transforms
 from retrograd.vision.transforms.transforms import *  # noqa: F403
 from retrograd.vision.transforms.transforms import __all__ as _names
 
-__all__ = [*_names, "functional", "transforms", "v2"]
+__all__ = [*_names, "functional", "transforms", "v2"]  # noqa: F405  (v2 is imported when asked for)
 
 
 def __getattr__(name):

@@ -74,7 +74,7 @@ def pair(size):
 
 
 def resized_size(image_size, size, max_size=None):
-    """[height, width] that `resize` makes of an image of `image_size`; `size` is a sequence, or None with max_size."""
+    """[height, width] that `resize` makes of an image of `image_size`; `size` is a sequence or None."""
     height, width = image_size
     short, long = sorted((height, width))
     if size is not None and len(size) == 2:
@@ -86,7 +86,7 @@ def resized_size(image_size, size, max_size=None):
         if max_size is not None:
             if max_size <= new_short:
                 raise ValueError(
-                    f"max_size = {max_size} must be greater than the size of the smaller edge, which is {new_short}"
+                    f"max_size = {max_size} must be greater than the size of the smaller edge, {new_short}"
                 )
             if new_long > max_size:
                 new_short, new_long = int(max_size * new_short / new_long), max_size

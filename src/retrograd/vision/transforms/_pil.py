@@ -77,7 +77,7 @@ def pad(image, borders, fill, mode):
 
 
 def _fill_colour(image, fill):
-    """`fill` in the form Pillow wants for this image: one number, or one per band; whole ones except for mode F."""
+    """`fill` as Pillow wants it for this image: a number, or one per band; whole ones except in mode F."""
     bands = len(image.getbands())
     fill = 0 if fill is None else fill
     if isinstance(fill, numbers.Number):

@@ -10,7 +10,7 @@ __all__ = ["ImageClassification"]
 
 
 class ImageClassification(nn.Module):
-    """Shorter side to `resize_size`, square centre crop of `crop_size`, float in [0, 1], normalised per channel.
+    """Shorter side to `resize_size`, centre crop of `crop_size`, float in [0, 1], normalised per channel.
 
     Takes a PIL image, or a tensor (C, H, W) or (B, C, H, W); gives a float32 tensor.
     """
@@ -49,7 +49,7 @@ class ImageClassification(nn.Module):
     def describe(self):
         """What is done to an image, in words."""
         return (
-            "Takes a PIL image or a tensor of shape (C, H, W) or (B, C, H, W). The shorter side is resized to "
-            f"{self.resize_size} ({self.interpolation.value}), the centre of {self.crop_size} is kept, values are scaled "
-            f"to [0, 1] and normalised with mean={self.mean} and std={self.std}."
+            "Takes a PIL image or a tensor of shape (C, H, W) or (B, C, H, W). The shorter side is resized "
+            f"to {self.resize_size} ({self.interpolation.value}), the centre of {self.crop_size} is kept, "
+            f"values are scaled to [0, 1] and normalised with mean={self.mean} and std={self.std}."
         )

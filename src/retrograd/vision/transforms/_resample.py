@@ -36,7 +36,7 @@ _ANTIALIASED = {
 
 @lru_cache(maxsize=64)
 def taps(size, out_size, mode, antialias, dtype):
-    """(index, weight), both (out_size, taps): output i is the sum over k of weight[i, k] * input[index[i, k]].
+    """(index, weight), each (out_size, taps): output i sums weight[i, k] * input[index[i, k]] over k.
 
     Weights are computed in `dtype` (NumPy's float32 or float64), as PyTorch computes them in the image's.
     """
@@ -59,7 +59,7 @@ def taps(size, out_size, mode, antialias, dtype):
 
 
 def _merge_border(index, weight, size):
-    """The same taps with every input pixel named once per output: weights beyond the border go to the edge pixel."""
+    """The same taps with no input pixel named twice: weights beyond the border go to the edge pixel."""
     rows, count = np.arange(len(index))[:, None], min(index.shape[1], size)
     start = np.minimum(index[:, :1], size - count)
     merged = np.zeros((len(index), count), weight.dtype)
@@ -68,7 +68,7 @@ def _merge_border(index, weight, size):
 
 
 def _antialiased_taps(size, centre, scale, mode, dtype):
-    """The kernel stretched by `scale` where that shrinks the image, cut at the borders, weights summing to 1."""
+    """The kernel stretched by `scale` where that shrinks the image, cut at the borders, of sum 1."""
     count, kernel = _ANTIALIASED[mode]
     stretch = max(scale, dtype(1))
     support = dtype(count / 2) * stretch
@@ -111,7 +111,7 @@ def _weighted_sum(array, axis, index, weight):
 
 
 def _spread(array, size, mode, antialias):
-    """The transpose of `_resample` to `array`'s size from `size`: what each output got goes back to its inputs."""
+    """The transpose of `_resample` from `size` to `array`'s size: what outputs got goes back to inputs."""
     for axis in (-2, -1):
         if array.shape[axis] != size[axis]:
             index, weight = taps(size[axis], array.shape[axis], mode, antialias, array.dtype.type)
@@ -138,7 +138,7 @@ _resample_back = Op(
 
 
 def resample_uint8(array, size, mode, antialias):
-    """`array` (..., H, W) of uint8 resized in whole numbers, rounding after each axis, as Pillow and PyTorch do."""
+    """`array` (..., H, W) of uint8 resized in whole numbers, rounding after each axis, as PyTorch does."""
     for axis in (-1, -2):
         if array.shape[axis] != size[axis]:
             index, weight = taps(array.shape[axis], size[axis], mode, antialias, np.float64)
@@ -149,7 +149,7 @@ def resample_uint8(array, size, mode, antialias):
 
 
 def _fixed_point(weight):
-    """(weight * 2**bits rounded to integers, bits), with as many bits as keep the largest weight within int16."""
+    """(weight * 2**bits rounded to integers, bits), with as many bits as fit the largest into int16."""
     bits = 0
     while bits < 22 and int(weight.max() * (1 << (bits + 1)) + 0.5) < 1 << 15:
         bits += 1

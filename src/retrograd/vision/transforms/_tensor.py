@@ -35,8 +35,8 @@ def resize(image, size, mode, antialias):
         return _nearest(image, size, mode == "nearest-exact")
     if mode not in ("bilinear", "bicubic"):
         raise ValueError(
-            f"tensors can be resized with nearest, nearest-exact, bilinear or bicubic interpolation, not {mode}; "
-            "PIL images know more"
+            "tensors can be resized with nearest, nearest-exact, bilinear or bicubic interpolation, "
+            f"not {mode}; PIL images know more"
         )
     dtype = image.dtype
     if dtype not in (retrograd.float32, retrograd.float64):

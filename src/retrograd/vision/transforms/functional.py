@@ -20,8 +20,10 @@ from retrograd.vision.transforms._arguments import (
 
 __all__ = [
     "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "erase", "five_crop", "get_dimensions",
-    "get_image_num_channels", "get_image_size", "hflip", "normalize", "pad", "pil_modes_mapping", "pil_to_tensor",
-    "resize", "resized_crop", "rgb_to_grayscale", "ten_crop", "to_grayscale", "to_pil_image", "to_tensor", "vflip",
+    "get_image_num_channels", "get_image_size", "hflip", "normalize", "pad", "pil_modes_mapping",
+    "pil_to_tensor",
+    "resize", "resized_crop", "rgb_to_grayscale", "ten_crop", "to_grayscale", "to_pil_image", "to_tensor",
+    "vflip",
 ]  # fmt: skip
 
 
@@ -92,7 +94,8 @@ _MODES = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
 def to_pil_image(pic, mode=None):
     """A tensor (C, H, W) or (H, W), or an array (H, W, C) or (H, W), as a PIL image.
 
-    Floats are taken to lie in [0, 1] (except in mode "F"). mode: Pillow's, chosen by channels and type if None.
+    Floats are taken to lie in [0, 1] (except in mode "F"). mode: Pillow's, chosen by channels and type if
+    None.
     """
     if isinstance(pic, Tensor):
         array = pic._array
@@ -131,7 +134,7 @@ def to_pil_image(pic, mode=None):
 
 
 def convert_image_dtype(image, dtype=None):
-    """A tensor image in another type (float32 if None), its values scaled from the old type's range to the new one's.
+    """A tensor image in another type (float32 if None), its values scaled to that type's range.
 
     RuntimeError where a float type cannot hold the integer type's values (float32 to int32 or int64).
     """
@@ -148,9 +151,9 @@ def normalize(tensor, mean, std, inplace=False):
 def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True):
     """Resize an image.
 
-    size: (height, width), or the shorter side's length (an int or a sequence of one), which keeps the proportions.
-    max_size: then the longer side's largest length. antialias: for tensors, whether bilinear and bicubic average
-    over all pixels that an output pixel covers; PIL images always are.
+    size: (height, width), or the shorter side's length (an int or a sequence of one), which keeps the
+    proportions. max_size: then the longer side's largest length. antialias: for tensors, whether bilinear and
+    bicubic average over all pixels that an output pixel covers; PIL images always are.
     Tensors: whole numbers are computed in float32 and rounded, as torchvision does; gradients flow through.
     """
     interpolation = as_interpolation(interpolation)
@@ -176,8 +179,8 @@ def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, a
 def pad(img, padding, fill=0, padding_mode="constant"):
     """Pad an image on all sides.
 
-    padding: an int, (left/right, top/bottom) or (left, top, right, bottom). fill: for "constant"; one number, or one
-    per channel (PIL images only). padding_mode: "constant", "edge", "reflect" or "symmetric".
+    padding: an int, (left/right, top/bottom) or (left, top, right, bottom). fill: for "constant"; one number,
+    or one per channel (PIL images only). padding_mode: "constant", "edge", "reflect" or "symmetric".
     """
     check_padding(padding, fill, padding_mode)
     return _backend(img).pad(img, borders(padding), fill, padding_mode)

@@ -1,4 +1,4 @@
-"""Transforms as objects, for pipelines: torchvision's classes, on PIL images and on tensor images (..., H, W)."""
+"""Transforms as objects, for pipelines: torchvision's classes, on PIL images and tensors (..., H, W)."""
 
 import math
 import numbers
@@ -14,7 +14,8 @@ from retrograd.vision.transforms._arguments import InterpolationMode, as_interpo
 __all__ = [
     "CenterCrop", "Compose", "ConvertImageDtype", "FiveCrop", "Grayscale", "InterpolationMode", "Lambda",
     "Normalize", "PILToTensor", "Pad", "RandomApply", "RandomChoice", "RandomCrop", "RandomErasing",
-    "RandomGrayscale", "RandomHorizontalFlip", "RandomOrder", "RandomResizedCrop", "RandomVerticalFlip", "Resize",
+    "RandomGrayscale", "RandomHorizontalFlip", "RandomOrder", "RandomResizedCrop", "RandomVerticalFlip",
+    "Resize",
     "TenCrop", "ToPILImage", "ToTensor",
 ]  # fmt: skip
 
@@ -53,7 +54,7 @@ class Compose:
 
 
 class ToTensor:
-    """A PIL image or uint8 array (H, W, C) becomes a float tensor (C, H, W) in [0, 1]; see `functional.to_tensor`."""
+    """A PIL image or uint8 array (H, W, C) becomes a float tensor (C, H, W) in [0, 1]."""
 
     def __call__(self, pic):
         return F.to_tensor(pic)
@@ -138,7 +139,7 @@ class Resize(nn.Module):
 
 
 class CenterCrop(nn.Module):
-    """The middle of an image, of `size` (height, width) or square; a smaller image is padded with zeros first."""
+    """The middle of an image, `size` being (height, width) or a square's; smaller images are zero-padded."""
 
     def __init__(self, size):
         super().__init__()
@@ -165,7 +166,8 @@ class Pad(nn.Module):
         return F.pad(img, self.padding, self.fill, self.padding_mode)
 
     def __repr__(self):
-        return f"{type(self).__name__}(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"
+        name = type(self).__name__
+        return f"{name}(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"
 
 
 class Lambda:
@@ -229,7 +231,7 @@ class RandomOrder(RandomTransforms):
 
 
 class RandomChoice(RandomTransforms):
-    """Applies one of `transforms`, drawn with the weights `p` (from Python's `random`, as torchvision does)."""
+    """Applies one of `transforms`, drawn with the weights `p` (by Python's `random`, as in torchvision)."""
 
     def __init__(self, transforms, p=None):
         super().__init__(transforms)
@@ -262,7 +264,7 @@ class RandomCrop(nn.Module):
         crop_height, crop_width = output_size
         if height < crop_height or width < crop_width:
             raise ValueError(
-                f"Required crop size {(crop_height, crop_width)} is larger than input image size {(height, width)}"
+                f"Required crop size {tuple(output_size)} is larger than input image size {(height, width)}"
             )
         if (height, width) == (crop_height, crop_width):
             return 0, 0, height, width
@@ -320,7 +322,7 @@ def _check_ranges(scale, ratio):
 
 
 def _random_shapes(area, scale, ratio):
-    """Ten tries of (sqrt(a * r), sqrt(a / r)) rounded: a is a part of `area` by `scale`, r log-uniform in `ratio`."""
+    """Ten tries of (sqrt(a * r), sqrt(a / r)), a being a part of `area`, r log-uniform in `ratio`."""
     log_ratio = retrograd.log(retrograd.tensor(ratio)).tolist()
     for _ in range(10):
         part = area * _uniform(*scale)
@@ -352,7 +354,7 @@ class RandomResizedCrop(nn.Module):
 
     @staticmethod
     def get_params(img, scale, ratio):
-        """(top, left, height, width) of a random part; the middle of the image if ten tries don't fit into it."""
+        """(top, left, height, width) of a random part; of the middle if ten tries don't fit the image."""
         _, height, width = F.get_dimensions(img)
         for w, h in _random_shapes(height * width, scale, ratio):
             if 0 < w <= width and 0 < h <= height:
@@ -437,8 +439,8 @@ class RandomGrayscale(nn.Module):
 class RandomErasing(nn.Module):
     """Overwrites a random rectangle of a tensor image with probability `p`.
 
-    scale: (least, largest) part of the image's area. ratio: (least, largest) height / width. value: a number, one per
-    channel, or "random" for normally distributed pixels.
+    scale: (least, largest) part of the image's area. ratio: (least, largest) height / width. value: a number,
+    one per channel, or "random" for normally distributed pixels.
     """
 
     def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False):
@@ -460,7 +462,7 @@ class RandomErasing(nn.Module):
 
     @staticmethod
     def get_params(img, scale, ratio, value=None):
-        """(top, left, height, width, values) of a random rectangle; the whole, unchanged, if ten tries don't fit."""
+        """(top, left, height, width, values) of a rectangle; the whole, unchanged, if ten tries don't fit."""
         channels, height, width = img.shape[-3:]
         if value is not None and len(value) not in (1, channels):
             raise ValueError(

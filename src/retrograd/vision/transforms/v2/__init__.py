@@ -1,4 +1,4 @@
-"""torchvision's newer transforms: they take whole samples, (image, label) for instance, and transform the images."""
+"""torchvision's newer transforms: they take whole samples, such as (image, label), and change the images."""
 
 from retrograd.vision.transforms.functional import InterpolationMode
 from retrograd.vision.transforms.v2 import functional

@@ -15,7 +15,8 @@ from retrograd.vision.transforms.v2._transform import ArrayTransform, RandomAppl
 __all__ = [
     "CenterCrop", "Compose", "ConvertImageDtype", "FiveCrop", "Grayscale", "Identity", "Lambda", "Normalize",
     "PILToTensor", "Pad", "RandomApply", "RandomChoice", "RandomCrop", "RandomErasing", "RandomGrayscale",
-    "RandomHorizontalFlip", "RandomOrder", "RandomResizedCrop", "RandomVerticalFlip", "Resize", "TenCrop", "ToDtype",
+    "RandomHorizontalFlip", "RandomOrder", "RandomResizedCrop", "RandomVerticalFlip", "Resize", "TenCrop",
+    "ToDtype",
     "ToImage", "ToPILImage", "ToTensor", "Transform",
 ]  # fmt: skip
 
@@ -141,7 +142,8 @@ class ToTensor(ArrayTransform):
 
     def __init__(self):
         warnings.warn(
-            "v2.ToTensor() is deprecated; use v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])",
+            "v2.ToTensor() is deprecated; use v2.Compose([v2.ToImage(), "
+            "v2.ToDtype(torch.float32, scale=True)])",
             stacklevel=2,
         )
         super().__init__()
@@ -170,7 +172,8 @@ class ToPILImage(ArrayTransform):
 class ToDtype(Transform):
     """A tensor image becomes `dtype`; `scale` maps the old type's range of values to the new one's.
 
-    dtype may be a dict {type: dtype or None, "others": dtype or None}, as in torchvision; None changes nothing.
+    dtype may be a dict {type: dtype or None, "others": dtype or None}, as in torchvision; None changes
+    nothing.
     """
 
     def __init__(self, dtype, scale=False):
@@ -251,7 +254,7 @@ class Resize(Transform):
 
 
 class CenterCrop(Transform):
-    """The middle of an image, of `size` (height, width) or square; a smaller image is padded with zeros first."""
+    """The middle of an image, `size` being (height, width) or a square's; smaller images are zero-padded."""
 
     def __init__(self, size):
         super().__init__()

@@ -13,8 +13,8 @@ from retrograd.vision.transforms import _pil
 class Transform(nn.Module):
     """A transform of the images in a sample; the rest of the sample passes through.
 
-    A sample is any nesting of lists, tuples and dicts. Its images are its PIL images; where it has none, its first
-    tensor. Write your own by overriding `transform(inpt, params)`, which is called for every image, and
+    A sample is any nesting of lists, tuples and dicts. Its images are its PIL images; where it has none, its
+    first tensor. Write your own by overriding `transform(inpt, params)`, which is called for every image, and
     `make_params(flat_inputs)`, which draws what is random once per sample.
     """
 
