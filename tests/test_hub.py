@@ -840,10 +840,13 @@ def test_code_of_repositories_is_not_run(call):
 
 def _load_in_process(url, folder, ready, queue):
     ready.wait()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        state = hub.load_state_dict_from_url(url, model_dir=folder, progress=False)
-    queue.put(state["weight"].numpy().tolist())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = hub.load_state_dict_from_url(url, model_dir=folder, progress=False)
+        queue.put(state["weight"].numpy().tolist())
+    except Exception as error:  # the parent compares, and shows it
+        queue.put(repr(error))
 
 
 @pytest.mark.parametrize("damaged", [False, True])
