@@ -113,6 +113,8 @@ def test_normal_of_arrays(dtype):
     assert_same(rng.normal(None, d, *arrays, g), torch.normal(mean, std, generator=t), g, t)
     assert_same(rng.normal(None, d, arrays[0], 0.3, g), torch.normal(mean, 0.3, generator=t), g, t)
     assert_same(rng.normal(None, d, 0.3, arrays[1], g), torch.normal(0.3, std, generator=t), g, t)
+    ours = rng.normal(None, d, arrays[0][3, ...], arrays[1][1, 2, ...], g)
+    assert_same(ours, torch.normal(mean[3], std[1, 2], generator=t), g, t)
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS, "bool"])

@@ -23,6 +23,7 @@ _CHUNK = 1 << 16  # elements worked on at a time: temporaries stay in the cache
 _INT64_MAX = 2**63 - 1
 _RANDPERM_SMALL = (2**32 - 1) // 20  # PyTorch changes randperm's algorithm at this size
 
+
 def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
     """Uniform numbers on [low, high) (for complex dtypes in both parts), as `Tensor.uniform_`."""
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
@@ -71,16 +72,17 @@ def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
     (`contiguous=False`), which gives different numbers.
     """
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
-    if np.ndim(mean) or np.ndim(std) or shape is None:
+    arrays = isinstance(mean, np.ndarray), isinstance(std, np.ndarray)
+    if any(arrays):
         if np.iscomplexobj(std):
             raise RuntimeError("normal expects a real standard deviation, but got a complex std")
         if np.size(std) and not np.min(std) >= 0:
             raise RuntimeError(f"normal expects all elements of std >= 0.0, but found {np.min(std)}")
         shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if shape is None else shape
-        out = normal(shape, np_dtype, 0.0, 1.0 if np.ndim(std) else std, generator, contiguous)
-        if np.ndim(std):
+        out = normal(shape, np_dtype, 0.0, 1.0 if arrays[1] else std, generator, contiguous)
+        if arrays[1]:
             out *= std
-        out += np.asarray(mean, None if np.ndim(mean) else np_dtype)
+        out += mean if arrays[0] else np.array(mean, np_dtype)
         return out
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
