@@ -1,8 +1,9 @@
 """torchvision's newer transforms: they take whole samples, such as (image, label), and change the images."""
 
 from retrograd.vision.transforms.functional import InterpolationMode
-from retrograd.vision.transforms.v2 import functional
+from retrograd.vision.transforms.v2 import _color, functional
 from retrograd.vision.transforms.v2._classes import *  # noqa: F403
 from retrograd.vision.transforms.v2._classes import __all__ as _names
+from retrograd.vision.transforms.v2._color import *  # noqa: F403
 
-__all__ = [*_names, "InterpolationMode", "functional"]
+__all__ = [*_names, *_color.__all__, "InterpolationMode", "functional"]

@@ -8,9 +8,10 @@ import numpy as np
 
 import retrograd
 from retrograd.core.tensor import Tensor, wrap
-from retrograd.vision.transforms import _arguments, _resample, _tensor
+from retrograd.vision.transforms import _arguments, _color, _resample, _tensor
 from retrograd.vision.transforms import functional as v1
 from retrograd.vision.transforms._arguments import resized_size
+from retrograd.vision.transforms._color import *  # noqa: F403
 from retrograd.vision.transforms.functional import (
     InterpolationMode,
     center_crop,
@@ -29,6 +30,7 @@ from retrograd.vision.transforms.functional import hflip as horizontal_flip
 from retrograd.vision.transforms.functional import vflip as vertical_flip
 
 __all__ = [
+    *_color.__all__,
     "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "erase", "five_crop", "get_dimensions",
     "get_num_channels", "get_size", "hflip", "horizontal_flip", "normalize", "pad", "pil_to_tensor", "resize",
     "resized_crop", "rgb_to_grayscale", "ten_crop", "to_dtype", "to_grayscale", "to_image", "to_pil_image",
