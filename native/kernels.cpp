@@ -3,6 +3,7 @@
 // keep the AVX-512 copy for a machine that has none.
 #include "kernels.h"
 
+#include "loops.h"
 #include "tiles.h"
 
 namespace retrograd::RETROGRAD_ISA {
@@ -18,6 +19,20 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.dot_columns = kDotColumns;
     k.outer = outer<T>;
     k.dot = dot<T>;
+    k.column_moments = column_moments<T>;
+    k.column_sums = column_sums<T>;
+    k.column_affine = column_affine<T>;
+    k.column_gradient = column_gradient<T>;
+    k.relu = relu<T>;
+    k.relu_gradient = relu_gradient<T>;
+    k.add_scaled = add_scaled<T>;
+    k.layer_norm = layer_norm<T>;
+    k.layer_norm_gradient = layer_norm_gradient<T>;
+    k.softmax = softmax<T>;
+    k.softmax_gradient = softmax_gradient<T>;
+    k.max_pixel = max_pixel<T>;
+    k.sgd = sgd<T>;
+    k.adam = adam<T>;
     return k;
 }
 

@@ -27,11 +27,42 @@ template <class T> struct DotTile {
     int rows, columns;  // at most dot_rows, dot_columns
 };
 
+struct SgdStep {
+    double lr, momentum, dampening, weight_decay;
+    bool nesterov, maximize, first;  // first: the momentum buffer is new, and becomes the gradient
+};
+
+struct AdamStep {
+    double lr, beta1, beta2, eps, weight_decay;
+    double correction1, root_correction2;  // 1 - beta1^t and sqrt(1 - beta2^t)
+    bool decoupled, maximize;              // decoupled: AdamW's weight decay
+};
+
 template <class T> struct TypedKernels {
     int tile_rows, tile_lanes;  // the largest OuterTile
     int dot_rows, dot_columns;  // the largest DotTile
     void (*outer)(const OuterTile<T> &);
     void (*dot)(const DotTile<T> &);
+    // Columns of a contiguous (rows, channels) matrix.
+    void (*column_moments)(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2);
+    void (*column_sums)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product);
+    void (*column_affine)(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift,
+                          T *out);
+    void (*column_gradient)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a,
+                            const T *b, const T *d, T *gx);
+    // Flat runs of n elements.
+    void (*relu)(const T *x, T *out, int64_t n);
+    void (*relu_gradient)(const T *g, const T *out, T *gx, int64_t n);
+    void (*add_scaled)(const T *x, T scale, T *out, int64_t n);
+    void (*layer_norm)(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *invstd);
+    void (*layer_norm_gradient)(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
+                                T *gbias);
+    void (*softmax)(const T *x, int64_t n, T *out, bool log);
+    void (*softmax_gradient)(const T *g, const T *out, int64_t n, T *gx, bool log);
+    void (*max_pixel)(const T *x, int64_t taps, const int64_t *offset, const int64_t *place, int64_t channels, T *out,
+                      int64_t *index);
+    void (*sgd)(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n);
+    void (*adam)(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n);
 };
 
 struct Kernels {

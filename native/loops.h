@@ -1,0 +1,304 @@
+// Loops over runs of memory: normalisation, activations, optimizer steps.
+#pragma once
+#include "kernels.h"
+#include "vec.h"
+
+namespace retrograd::RETROGRAD_ISA {
+
+// Calls body(get, put, i, lanes) over n elements: whole vectors, then the rest as a part of one.
+template <class T, class Body> INLINE void for_vectors(int64_t n, Body body) {
+    constexpr int L = kLanes<T>;
+    int64_t i = 0;
+    for (; i + L <= n; i += L)
+        body(i, [](const T *p) INLINE_LAMBDA { return load(p); }, [](T *p, Vec<T> v) INLINE_LAMBDA { store(p, v); });
+    if (const int rest = static_cast<int>(n - i); rest > 0)
+        body(i, [rest](const T *p) INLINE_LAMBDA { return load_part(p, rest); },
+             [rest](T *p, Vec<T> v) INLINE_LAMBDA { store_part(p, v, rest); });
+}
+
+// --- columns of a (rows, channels) matrix: batch normalisation ---
+
+// Of each column: the mean, rounded, the sum of distances from it (not quite zero, for that reason) and the sum of their
+// squares; in two passes over a block that stays in cache.
+template <class T> void column_moments(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2) {
+    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> sum = {}, left = {}, square = {};
+        for (int64_t r = 0; r < rows; r++) sum += get(x + r * channels + c);
+        const Vec<T> middle = sum / static_cast<T>(rows);
+        for (int64_t r = 0; r < rows; r++) {
+            const Vec<T> d = get(x + r * channels + c) - middle;
+            left += d;
+            square += d * d;
+        }
+        put(mean + c, middle);
+        put(rest + c, left);
+        put(m2 + c, square);
+    });
+}
+
+// The sums of g and of g (x - mean), per column.
+template <class T>
+void column_sums(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product) {
+    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> middle = get(mean + c);
+        Vec<T> s = {}, p = {};
+        for (int64_t r = 0; r < rows; r++) {
+            const Vec<T> v = get(g + r * channels + c);
+            s += v;
+            p += v * (get(x + r * channels + c) - middle);
+        }
+        put(sum + c, s);
+        put(product + c, p);
+    });
+}
+
+// out = (x - mean) scale + shift, per column.
+template <class T>
+void column_affine(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift, T *out) {
+    for (int64_t r = 0; r < rows; r++)
+        for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+            const int64_t i = r * channels + c;
+            put(out + i, (get(x + i) - get(mean + c)) * get(scale + c) + get(shift + c));
+        });
+}
+
+// gx = g a - (x - mean) b - d, per column.
+template <class T>
+void column_gradient(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a, const T *b,
+                     const T *d, T *gx) {
+    for (int64_t r = 0; r < rows; r++)
+        for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+            const int64_t i = r * channels + c;
+            put(gx + i, get(g + i) * get(a + c) - (get(x + i) - get(mean + c)) * get(b + c) - get(d + c));
+        });
+}
+
+// --- flat runs ---
+
+template <class T> void relu(const T *x, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> v = get(x + i);
+        put(out + i, v <= Vec<T>{} ? Vec<T>{} : v);  // NaN stays
+    });
+}
+
+template <class T> void relu_gradient(const T *g, const T *out, T *gx, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        put(gx + i, get(out + i) <= Vec<T>{} ? Vec<T>{} : get(g + i));
+    });
+}
+
+// --- rows: layer normalisation and softmax, over n contiguous elements ---
+
+template <class T, class Term> INLINE T sum_of(int64_t n, Term term) {
+    Vec<T> sum = {};
+    for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA { sum += term(i, get); });
+    return sum_lanes(sum);
+}
+
+// As sum_of, for terms that are not zero where the part of a vector beyond the run reads as zero.
+template <class T, class Term> INLINE T sum_of_masked(int64_t n, Term term) {
+    Vec<T> sum = {};
+    for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {
+        const Vec<T> v = term(i, get);
+        const int64_t rest = n - i;
+        if (rest >= kLanes<T>) sum += v;
+        else for (int l = 0; l < rest; l++) sum[l] += v[l];
+    });
+    return sum_lanes(sum);
+}
+
+template <class T>
+void layer_norm(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *invstd) {
+    const T middle = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(x + i); }) / n;
+    const T m2 = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA {
+        const Vec<T> d = get(x + i) - middle;
+        return d * d;
+    });
+    const T scale = 1 / (sizeof(T) == 4 ? __builtin_sqrtf(m2 / n + eps) : __builtin_sqrt(m2 / n + eps));
+    *mean = middle;
+    *invstd = scale;
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> v = (get(x + i) - middle) * scale;
+        if (weight) v *= get(weight + i);
+        if (bias) v += get(bias + i);
+        put(out + i, v);
+    });
+}
+
+// gx of one row; adds the row's part of the gradients of weight and bias.
+template <class T>
+void layer_norm_gradient(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
+                         T *gbias) {
+    auto weighted = [=](int64_t i, auto get) INLINE_LAMBDA { return weight ? get(g + i) * get(weight + i) : get(g + i); };
+    if (gx) {
+        const T sum = sum_of<T>(n, weighted) / n;
+        const T product = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA {
+            return weighted(i, get) * ((get(x + i) - mean) * invstd);
+        }) / n;
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            put(gx + i, (weighted(i, get) - sum - (get(x + i) - mean) * invstd * product) * invstd);
+        });
+    }
+    if (gweight || gbias)
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            const Vec<T> v = get(g + i);
+            if (gweight) put(gweight + i, get(gweight + i) + v * ((get(x + i) - mean) * invstd));
+            if (gbias) put(gbias + i, get(gbias + i) + v);
+        });
+}
+
+// e^x to about one unit in the last place: 2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (its Taylor series).
+template <class T> INLINE Vec<T> exponential(Vec<T> x) {
+    constexpr bool F = sizeof(T) == 4;
+    constexpr T high = F ? 0.693359375 : 0.693147180369123816490, low = F ? -2.12194440e-4 : 1.90821492927058770002e-10;
+    constexpr T least = F ? -104 : -746, most = F ? 88.8 : 709.8;
+    using Int = decltype(x < x);
+    Vec<T> v = x < least ? broadcast(least) : x;  // NaN passes both comparisons
+    v = v > most ? broadcast(most) : v;
+    constexpr T round = F ? 12582912.0 : 6755399441055744.0;  // 1.5 * 2^mantissa bits: adding it rounds to whole numbers
+    const Vec<T> k = (v * T(1.44269504088896340736) + round) - round;
+    const Vec<T> r = (v - k * high) - k * low;
+    constexpr int terms = F ? 7 : 13;
+    T factorial = 1;
+    for (int i = 2; i <= terms; i++) factorial *= i;
+    Vec<T> p = broadcast(1 / factorial);
+    UNROLL
+    for (int i = terms; i > 0; i--) {
+        factorial /= i;
+        p = p * r + 1 / factorial;
+    }
+    // 2^k in two halves, so that results near the ends of the range come out right (subnormal or infinite).
+    constexpr int bits = F ? 23 : 52, bias = F ? 127 : 1023;
+    const Int whole = __builtin_convertvector(k == k ? k : Vec<T>{}, Int), half = whole >> 1;
+    const Int first = (half + bias) << bits, second = (whole - half + bias) << bits;
+    Vec<T> a, b;
+    __builtin_memcpy(&a, &first, sizeof a);
+    __builtin_memcpy(&b, &second, sizeof b);
+    return p * a * b;
+}
+
+template <class T> INLINE T largest_of(const T *x, int64_t n) {
+    Vec<T> top = broadcast(x[0]);
+    for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {
+        const int64_t rest = n - i;
+        Vec<T> v = get(x + i);
+        if (rest < kLanes<T>)
+            for (int l = static_cast<int>(rest); l < kLanes<T>; l++) v[l] = x[0];
+        top = v <= top ? top : v;  // a NaN in v is taken; one already in top is lost to a later number: see below
+    });
+    T result = top[0];
+    for (int l = 1; l < kLanes<T>; l++) result = top[l] <= result ? result : top[l];
+    return result;
+}
+
+// Without the largest element, e^x could overflow; with it, the largest term is 1. A NaN or +inf anywhere makes the sum
+// NaN whatever was found as the largest: NaN's own term is NaN, and inf - inf is.
+template <class T> void softmax(const T *x, int64_t n, T *out, bool log) {
+    const T top = largest_of(x, n);
+    if (log) {
+        const T sum = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return exponential<T>(get(x + i) - top); });
+        const T shift = sizeof(T) == 4 ? __builtin_logf(sum) : __builtin_log(sum);
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, (get(x + i) - top) - shift); });
+        return;
+    }
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, exponential<T>(get(x + i) - top)); });
+    const T scale = 1 / sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(out + i); });
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, get(out + i) * scale); });
+}
+
+template <class T> void softmax_gradient(const T *g, const T *out, int64_t n, T *gx, bool log) {
+    if (log) {
+        const T sum = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(g + i); });
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            put(gx + i, get(g + i) - exponential<T>(get(out + i)) * sum);
+        });
+        return;
+    }
+    const T sum = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(g + i) * get(out + i); });
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(gx + i, get(out + i) * (get(g + i) - sum)); });
+}
+
+// --- one pixel of a pooling window, over contiguous channels ---
+
+// The largest of the taps and where it was (the last NaN, if there is one, as PyTorch has it).
+template <class T>
+void max_pixel(const T *x, int64_t taps, const int64_t *offset, const int64_t *place, int64_t channels, T *out,
+               int64_t *index) {
+    using Int = decltype(Vec<T>{} < Vec<T>{});
+    constexpr int L = kLanes<T>;
+    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> top = broadcast(-static_cast<T>(__builtin_inf()));
+        Int which = Int{} + static_cast<int>(place[0]);
+        for (int64_t t = 0; t < taps; t++) {
+            const Vec<T> v = get(x + offset[t] + c);
+            const Int better = (v > top) | (v != v);
+            top = better ? v : top;
+            which = better ? Int{} + static_cast<int>(place[t]) : which;
+        }
+        put(out + c, top);
+        for (int64_t l = 0; l < L && c + l < channels; l++) index[c + l] = which[l];
+    });
+}
+
+// out += scale x, the inner loop of average pooling.
+template <class T> void add_scaled(const T *x, T scale, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, get(out + i) + scale * get(x + i)); });
+}
+
+// --- optimizer steps: the formulas of torch.optim, one pass over each parameter ---
+
+template <class T> void sgd(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n) {
+    const T lr = s.lr, decay = s.weight_decay, mu = s.momentum, keep = 1 - s.dampening, sign = s.maximize ? -1 : 1;
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> p = get(param + i);
+        Vec<T> g = sign * get(grad + i);
+        if (s.weight_decay != 0) g += decay * p;
+        if (momentum) {
+            const Vec<T> m = s.first ? g : mu * get(momentum + i) + keep * g;
+            put(momentum + i, m);
+            g = s.nesterov ? g + mu * m : m;
+        }
+        put(param + i, p - lr * g);
+    });
+}
+
+template <class T> INLINE Vec<T> square_root(Vec<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return _mm512_sqrt_ps(v);
+    else return _mm512_sqrt_pd(v);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return _mm256_sqrt_ps(v);
+    else return _mm256_sqrt_pd(v);
+#else
+    for (int i = 0; i < kLanes<T>; i++) v[i] = sizeof(T) == 4 ? __builtin_sqrtf(v[i]) : __builtin_sqrt(v[i]);
+    return v;
+#endif
+}
+
+template <class T>
+void adam(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n) {
+    const T decay = s.weight_decay, b2 = s.beta2, eps = s.eps, sign = s.maximize ? -1 : 1;
+    const T rest1 = 1 - s.beta1, rest2 = 1 - s.beta2;  // rounded once, from double, as PyTorch does
+    const T step = s.lr / s.correction1, shrink = 1 - s.lr * s.weight_decay, root = s.root_correction2;
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> p = get(param + i), g = sign * get(grad + i);
+        if (s.weight_decay != 0) {
+            if (s.decoupled) p *= shrink;
+            else g += decay * p;
+        }
+        const Vec<T> m0 = get(average + i), m = m0 + (g - m0) * rest1;
+        const Vec<T> v = get(square + i) * b2 + g * g * rest2;
+        put(average + i, m);
+        put(square + i, v);
+        Vec<T> top = v;
+        if (largest) {
+            const Vec<T> old = get(largest + i);
+            top = v <= old ? old : v;
+            put(largest + i, top);
+        }
+        put(param + i, p - step * (m / (square_root<T>(top) / root + eps)));
+    });
+}
+
+}  // namespace retrograd::RETROGRAD_ISA

@@ -1,0 +1,22 @@
+// Optimizer steps over many parameters at once, in place, in one parallel pass.
+#pragma once
+#include <vector>
+
+#include "array.h"
+#include "kernels.h"
+
+namespace retrograd {
+
+// One parameter and what goes with it: all of one shape and dtype (float32 or float64), in any layout; fastest where the
+// layouts agree. Absent ones are null.
+struct SgdTensors {
+    const Array *param, *grad, *momentum;
+};
+struct AdamTensors {
+    const Array *param, *grad, *average, *square, *largest;
+};
+
+void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step);
+void adam_step(const std::vector<AdamTensors> &tensors, const AdamStep &step);
+
+}  // namespace retrograd

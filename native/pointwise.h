@@ -1,0 +1,10 @@
+// Elementwise kernels. All arrays have one shape and dtype; results are dense, the others may have any layout.
+#pragma once
+#include "array.h"
+
+namespace retrograd {
+
+void relu(const Array &x, const Array &out);                             // max(x, 0); NaN stays
+void relu_gradient(const Array &g, const Array &out, const Array &gx);  // g where out > 0 (or NaN), else 0
+
+}  // namespace retrograd

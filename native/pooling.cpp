@@ -1,0 +1,214 @@
+#include "pooling.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "isa.h"
+#include "kernels.h"
+#include "layout.h"
+#include "pool.h"
+
+namespace retrograd {
+namespace {
+
+constexpr int64_t kChannels = 64;  // channels of one task where a task may not share an image with another
+
+Array channels_last_like(const Array &x) {
+    Array like = x;
+    like.stride[1] = 1;
+    like.stride[3] = x.shape[1];
+    like.stride[2] = x.shape[3] * like.stride[3];
+    like.stride[0] = x.shape[2] * like.stride[2];
+    return like;
+}
+
+void expect_image(const Array &a, char type) {
+    if (a.ndim != 4) refuse(std::string(a.name) + " has shape " + a.shape_text() + ", expected (N, C, H, W)");
+    if (a.type != type) refuse(std::string(a.name) + " has the wrong dtype");
+}
+
+void expect_real(const Array &a) {
+    if (a.type != 'f' && a.type != 'd') refuse("pooling kernels take float32 and float64");
+    expect_image(a, a.type);
+}
+
+void expect_result(const Array &a) {
+    if (!a.writable) refuse(std::string(a.name) + " is read-only");
+    if (a.size() && !same_layout(a, channels_last_like(a))) refuse(std::string(a.name) + " must be stored channels last");
+}
+
+template <class T> void max_pool(const Array &x, const Array &out, const Array &indices, const PoolGeometry &g) {
+    const Array like = channels_last_like(x);
+    const Flat<T> in(x, like);
+    const int64_t C = x.shape[1], H = x.shape[2], W = x.shape[3], OH = out.shape[2], OW = out.shape[3];
+    struct Window {
+        int64_t first, last;  // taps inside the image
+    };
+    auto windows = [](int64_t count, int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
+        std::vector<Window> result(count);
+        for (int64_t i = 0; i < count; i++) {
+            Window &w = result[i];
+            w = {0, kernel};
+            while (w.first < w.last && i * stride - padding + w.first * dilation < 0) w.first++;
+            while (w.first < w.last && i * stride - padding + (w.last - 1) * dilation >= size) w.last--;
+            if (w.first == w.last) refuse("max_pool2d: a window lies outside the image");
+        }
+        return result;
+    };
+    const std::vector<Window> rows = windows(OH, H, g.kernel[0], g.stride[0], g.padding[0], g.dilation[0]);
+    const std::vector<Window> columns = windows(OW, W, g.kernel[1], g.stride[1], g.padding[1], g.dilation[1]);
+    const int64_t most = g.kernel[0] * g.kernel[1];
+    Scratch<int64_t> scratch(2 * most * OH * x.shape[0]);  // for each task, the taps of one window at a time
+    parallel(x.shape[0] * OH, [&](int64_t task) {
+        const int64_t n = task / OH, i = task % OH;
+        int64_t *offset = scratch.get() + task * 2 * most, *place = offset + most;
+        for (int64_t j = 0; j < OW; j++) {
+            int64_t count = 0;
+            for (int64_t a = rows[i].first; a < rows[i].last; a++)
+                for (int64_t b = columns[j].first; b < columns[j].last; b++, count++) {
+                    const int64_t h = i * g.stride[0] - g.padding[0] + a * g.dilation[0];
+                    const int64_t w = j * g.stride[1] - g.padding[1] + b * g.dilation[1];
+                    place[count] = h * W + w;
+                    offset[count] = place[count] * C;
+                }
+            const int64_t to = ((n * OH + i) * OW + j) * C;
+            kernels().of<T>().max_pixel(in.get() + n * H * W * C, count, offset, place, C, out.as<T>() + to,
+                                        indices.as<int64_t>() + to);
+        }
+    });
+}
+
+template <class T> void max_pool_gradient(const Array &g, const Array &indices, const Array &gx) {
+    const Array like = channels_last_like(g);
+    const Flat<T> g_in(g, like);
+    const Flat<int64_t> index_in(indices, like);
+    const int64_t C = gx.shape[1], pixels = gx.shape[2] * gx.shape[3], windows = g.shape[2] * g.shape[3];
+    const int64_t parts = (C + kChannels - 1) / kChannels;
+    parallel(gx.shape[0] * parts, [&](int64_t task) {
+        const int64_t n = task / parts, c0 = task % parts * kChannels, c1 = std::min(C, c0 + kChannels);
+        T *to = gx.as<T>() + n * pixels * C;
+        for (int64_t p = 0; p < pixels; p++) std::fill(to + p * C + c0, to + p * C + c1, T(0));
+        for (int64_t w = 0; w < windows; w++) {
+            const T *from = g_in.get() + (n * windows + w) * C;
+            const int64_t *index = index_in.get() + (n * windows + w) * C;
+            for (int64_t c = c0; c < c1; c++)
+                if (index[c] >= 0 && index[c] < pixels) to[index[c] * C + c] += from[c];
+        }
+    });
+}
+
+// The windows of an average: bounds checked once, here.
+struct Windows {
+    const int64_t *rows, *columns;
+    const double *divisors;
+    int64_t OH, OW;
+
+    Windows(const Array &r, const Array &c, const Array &d, const Array &image, const Array &pooled)
+        : rows(r.as<int64_t>()), columns(c.as<int64_t>()), divisors(d.as<double>()), OH(pooled.shape[2]),
+          OW(pooled.shape[3]) {
+        expect_shape(r, {OH, 2});
+        expect_shape(c, {OW, 2});
+        expect_shape(d, {OH, OW});
+        if (r.type != 'q' || c.type != 'q' || d.type != 'd') refuse("rows and columns must be int64, divisors float64");
+        for (const Array *a : {&r, &c, &d})
+            if (a->size() && (a->stride[1] != 1 || (a->shape[0] > 1 && a->stride[0] != a->shape[1])))
+                refuse(std::string(a->name) + " must be contiguous");
+        expect_shape(pooled, {image.shape[0], image.shape[1], OH, OW});
+        for (int k = 0; k < 2; k++) {
+            const int64_t *bounds = k ? columns : rows, count = k ? OW : OH, size = image.shape[2 + k];
+            for (int64_t i = 0; i < count; i++)
+                if (bounds[2 * i] < 0 || bounds[2 * i] > bounds[2 * i + 1] || bounds[2 * i + 1] > size)
+                    refuse("pooling windows must lie inside the image");
+        }
+    }
+
+    // Calls body(window, pixel, divisor) for every pixel of every window, in order.
+    template <class Body> void each(int64_t i0, int64_t i1, int64_t W, Body body) const {
+        for (int64_t i = i0; i < i1; i++)
+            for (int64_t j = 0; j < OW; j++)
+                for (int64_t h = rows[2 * i]; h < rows[2 * i + 1]; h++)
+                    for (int64_t w = columns[2 * j]; w < columns[2 * j + 1]; w++)
+                        body(i * OW + j, h * W + w, divisors[i * OW + j]);
+    }
+};
+
+template <class T> void average(const Array &x, const Windows &windows, const Array &out) {
+    const Array like = channels_last_like(x);
+    const Flat<T> in(x, like);
+    const int64_t C = x.shape[1], pixels = x.shape[2] * x.shape[3], OW = windows.OW;
+    parallel(x.shape[0] * windows.OH, [&](int64_t task) {
+        const int64_t n = task / windows.OH, i = task % windows.OH;
+        const T *from = in.get() + n * pixels * C;
+        T *to = out.as<T>() + n * windows.OH * OW * C;
+        std::fill_n(to + i * OW * C, OW * C, T(0));
+        windows.each(i, i + 1, x.shape[3], [&](int64_t window, int64_t pixel, double) {
+            kernels().of<T>().add_scaled(from + pixel * C, T(1), to + window * C, C);
+        });
+        for (int64_t j = 0; j < OW; j++) {
+            const T divisor = static_cast<T>(windows.divisors[i * OW + j]);
+            for (int64_t c = 0; c < C; c++) to[(i * OW + j) * C + c] /= divisor;
+        }
+    });
+}
+
+template <class T> void average_gradient(const Array &g, const Windows &windows, const Array &gx) {
+    const Array like = channels_last_like(g);
+    const Flat<T> g_in(g, like);
+    const int64_t C = gx.shape[1], pixels = gx.shape[2] * gx.shape[3];
+    const int64_t parts = (C + kChannels - 1) / kChannels;
+    parallel(gx.shape[0] * parts, [&](int64_t task) {
+        const int64_t n = task / parts, c0 = task % parts * kChannels, count = std::min(C - c0, kChannels);
+        const T *from = g_in.get() + n * windows.OH * windows.OW * C + c0;
+        T *to = gx.as<T>() + n * pixels * C + c0;
+        for (int64_t p = 0; p < pixels; p++) std::fill_n(to + p * C, count, T(0));
+        windows.each(0, windows.OH, gx.shape[3], [&](int64_t window, int64_t pixel, double divisor) {
+            kernels().of<T>().add_scaled(from + window * C, static_cast<T>(1 / divisor), to + pixel * C, count);
+        });
+    });
+}
+
+}  // namespace
+
+void max_pool2d(const Array &x, const Array &out, const Array &indices, const PoolGeometry &g) {
+    expect_real(x);
+    expect_image(out, x.type);
+    expect_image(indices, 'q');
+    expect_result(out);
+    expect_result(indices);
+    expect_shape(out, {x.shape[0], x.shape[1], out.shape[2], out.shape[3]});
+    expect_shape(indices, {out.shape[0], out.shape[1], out.shape[2], out.shape[3]});
+    for (int i = 0; i < 2; i++)
+        if (g.kernel[i] < 1 || g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
+            refuse("max_pool2d expects kernel, stride and dilation of at least 1 and padding of at least 0");
+    if (x.shape[2] * x.shape[3] > INT32_MAX) refuse("max_pool2d: the image is too large");
+    x.type == 'f' ? max_pool<float>(x, out, indices, g) : max_pool<double>(x, out, indices, g);
+}
+
+void max_pool2d_gradient(const Array &g, const Array &indices, const Array &gx) {
+    expect_real(g);
+    expect_image(gx, g.type);
+    expect_image(indices, 'q');
+    expect_result(gx);
+    expect_shape(indices, {g.shape[0], g.shape[1], g.shape[2], g.shape[3]});
+    expect_shape(gx, {g.shape[0], g.shape[1], gx.shape[2], gx.shape[3]});
+    g.type == 'f' ? max_pool_gradient<float>(g, indices, gx) : max_pool_gradient<double>(g, indices, gx);
+}
+
+void average_pool2d(const Array &x, const Array &rows, const Array &columns, const Array &divisors, const Array &out) {
+    expect_real(x);
+    expect_image(out, x.type);
+    expect_result(out);
+    const Windows windows(rows, columns, divisors, x, out);
+    x.type == 'f' ? average<float>(x, windows, out) : average<double>(x, windows, out);
+}
+
+void average_pool2d_gradient(const Array &g, const Array &rows, const Array &columns, const Array &divisors,
+                             const Array &gx) {
+    expect_real(g);
+    expect_image(gx, g.type);
+    expect_result(gx);
+    const Windows windows(rows, columns, divisors, gx, g);
+    g.type == 'f' ? average_gradient<float>(g, windows, gx) : average_gradient<double>(g, windows, gx);
+}
+
+}  // namespace retrograd

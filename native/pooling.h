@@ -1,0 +1,21 @@
+// Two-dimensional pooling on NCHW shapes; channels-last (NHWC) arrays are read in place, results are stored so.
+#pragma once
+#include "array.h"
+
+namespace retrograd {
+
+struct PoolGeometry {
+    int64_t kernel[2], stride[2], padding[2], dilation[2];
+};
+
+// The sizes of out decide how many windows there are (so ceil_mode is the caller's). indices (int64, like out): h W + w.
+void max_pool2d(const Array &x, const Array &out, const Array &indices, const PoolGeometry &g);
+void max_pool2d_gradient(const Array &g, const Array &indices, const Array &gx);
+
+// Window (i, j) averages rows[i][0] <= h < rows[i][1] and columns likewise, and divides the sum by divisors[i][j]: one
+// form for average and adaptive average pooling. rows, columns: int64 (OH, 2), (OW, 2); divisors: float64 (OH, OW).
+void average_pool2d(const Array &x, const Array &rows, const Array &columns, const Array &divisors, const Array &out);
+void average_pool2d_gradient(const Array &g, const Array &rows, const Array &columns, const Array &divisors,
+                             const Array &gx);
+
+}  // namespace retrograd

@@ -1,0 +1,17 @@
+// Kernels over the last dimension, on C-contiguous arrays (..., D).
+#pragma once
+#include "array.h"
+
+namespace retrograd {
+
+// weight, bias: (D,) or null. mean, invstd: one per row, contiguous.
+void layer_norm(const Array &x, const Array *weight, const Array *bias, double eps, const Array &out, const Array &mean,
+                const Array &invstd);
+// gx like x, gweight and gbias (D,); null where not wanted.
+void layer_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &invstd, const Array *weight,
+                         const Array *gx, const Array *gweight, const Array *gbias);
+
+void softmax(const Array &x, const Array &out, bool log);
+void softmax_gradient(const Array &g, const Array &out, const Array &gx, bool log);
+
+}  // namespace retrograd

@@ -1,0 +1,531 @@
+"""The compiled kernels against PyTorch, over random shapes, layouts and dtypes; any number of threads, any ISA."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from retrograd import kernels
+
+if not kernels.available():
+    pytest.skip(kernels.describe(), allow_module_level=True)
+
+native = kernels.native
+F = torch.nn.functional
+float_types = st.sampled_from([np.float32, np.float64])
+quick = settings(max_examples=60, deadline=None)
+
+
+def random(seed, *shape, dtype=np.float32):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def laid_out(x, layout):
+    """`x` with its values in another memory layout."""
+    if layout == "channels_last" and x.ndim > 2:
+        return as_channels_last(x)
+    if layout == "strided" and x.ndim:
+        wide = np.zeros([2 * n for n in x.shape], x.dtype)
+        wide[tuple(slice(None, None, -2) for _ in x.shape)] = x
+        return wide[tuple(slice(None, None, -2) for _ in x.shape)]
+    return x.copy()
+
+
+def as_channels_last(x):
+    out = channels_last(x.shape, x.dtype)
+    out[...] = x
+    return out
+
+
+def channels_last(shape, dtype):
+    """An array of NaN, (N, C, ...) stored with contiguous channels."""
+    n, c, *space = shape
+    return np.moveaxis(np.full((n, *space, c), np.nan, dtype), -1, 1)
+
+
+layouts = st.sampled_from(["contiguous", "channels_last", "strided"])
+
+
+def close(got, expected, scale=1.0):
+    """Equal up to the rounding of a sum whose terms add up to about `scale`."""
+    expected = expected.detach().numpy() if isinstance(expected, torch.Tensor) else expected
+    rtol = 2e-5 if got.dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol * scale)
+
+
+def same(x):
+    return torch.tensor(x.copy())  # PyTorch knows no negative strides
+
+
+def wide(x):
+    return torch.tensor(x.astype(np.float64, order="C"))
+
+
+# --- convolution -----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def convolutions(draw):
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    geometry = {
+        "stride": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        "padding": draw(st.tuples(st.integers(0, 3), st.integers(0, 3))),
+        "dilation": draw(st.tuples(st.integers(1, 2), st.integers(1, 3))),
+    }
+    size = draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))
+    for n, k, p, d in zip(size, kernel, geometry["padding"], geometry["dilation"], strict=True):
+        assume(n + 2 * p >= d * (k - 1) + 1)
+    channels = st.sampled_from([1, 2, 3, 7, 16, 17, 33])
+    batch = draw(st.sampled_from([0, 1, 2, 5]))
+    i, o = draw(channels), draw(channels)
+    return (batch, groups * i, *size), (groups * o, i, *kernel), groups, geometry
+
+
+@quick
+@given(convolutions(), float_types, layouts, layouts, st.booleans())
+def test_convolution(case, dtype, layout, weight_layout, with_bias):
+    x_shape, w_shape, groups, geometry = case
+    x, w = laid_out(random(1, *x_shape, dtype=dtype), layout), laid_out(random(2, *w_shape, dtype=dtype), weight_layout)
+    bias = random(3, w_shape[0], dtype=dtype) if with_bias else None
+    tx, tw = wide(x).requires_grad_(), wide(w).requires_grad_()
+    expected = F.conv2d(tx, tw, None if bias is None else wide(bias), groups=groups, **geometry)
+    g = laid_out(random(4, *expected.shape, dtype=dtype), layout)
+    expected.backward(wide(g))
+
+    out, gx, gw = (channels_last(s, dtype) for s in (expected.shape, x_shape, w_shape))
+    native.conv2d_forward(x, w, bias, out, groups=groups, **geometry)
+    native.conv2d_input_gradient(g, w, gx, groups=groups, **geometry)
+    native.conv2d_weight_gradient(g, x, gw, groups=groups, **geometry)
+    close(out, expected, 100)
+    close(gx, tx.grad, 100)
+    close(gw, tw.grad, 300)
+
+
+def resnet_layer(seed=0):
+    """A layer large enough that weights are packed and several threads have work."""
+    return as_channels_last(random(seed, 3, 48, 15, 15)), as_channels_last(random(seed + 1, 80, 48, 3, 3))
+
+
+GEOMETRY = {"stride": (2, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+
+
+def convolve_all(x, w):
+    out = channels_last((3, 80, 8, 15), x.dtype)
+    gx, gw = channels_last(x.shape, x.dtype), channels_last(w.shape, x.dtype)
+    native.conv2d_forward(x, w, None, out, **GEOMETRY)
+    native.conv2d_input_gradient(out, w, gx, **GEOMETRY)
+    native.conv2d_weight_gradient(out, x, gw, **GEOMETRY)
+    return out, gx, gw
+
+
+@pytest.fixture
+def threads():
+    before = native.get_num_threads()
+    yield native.set_num_threads
+    native.set_num_threads(before)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(threads):
+    x, w = resnet_layer()
+    results = []
+    for n in (1, 2, 5):
+        threads(n)
+        results.append([*convolve_all(x, w), *normalise(x), *layer_normalise(random(5, 500, 70))])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_convolution_lets_nan_and_infinity_through():
+    x, w = resnet_layer()
+    x[1, 5, 7, 7] = np.nan
+    x[2, 0, 0, 0] = np.inf
+    out = convolve_all(x, w)[0]
+    expected = F.conv2d(same(x), same(w), None, (2, 1), 1).numpy()
+    assert np.array_equal(np.isnan(out), np.isnan(expected))
+    assert np.array_equal(np.isinf(out), np.isinf(expected))
+    assert np.isnan(out[1]).any() and not np.isnan(out[0]).any()
+
+
+def test_threads_survive_a_fork(threads):
+    threads(2)
+    x, w = resnet_layer()
+    expected = convolve_all(x, w)[0]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(convolve_all(x, w)[0], expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_many_python_threads_may_call_at_once(threads):
+    from concurrent.futures import ThreadPoolExecutor
+
+    threads(3)
+    x, w = resnet_layer()
+    expected = convolve_all(x, w)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: convolve_all(x, w), range(20)):
+            assert all(np.array_equal(a, b) for a, b in zip(result, expected, strict=True))
+
+
+# --- normalisation ---------------------------------------------------------------------------------------------
+
+
+def normalise(x, g=None, weight=None, bias=None, training=True, eps=1e-5):
+    """out, mean, variance, gx, gweight, gbias by the batch-norm kernels."""
+    c, dtype = x.shape[1], x.dtype
+    mean, variance = np.empty(c, dtype), np.empty(c, dtype)
+    native.batch_norm_moments(x, mean, variance)
+    invstd = 1 / np.sqrt(variance + dtype.type(eps))
+    out, gx, gw, gb = channels_last(x.shape, dtype), channels_last(x.shape, dtype), np.empty(c, dtype), np.empty(c, dtype)
+    native.batch_norm_apply(x, mean, invstd, weight, bias, out)
+    native.batch_norm_gradient(out if g is None else g, x, mean, invstd, weight, gx, gw, gb, training)
+    return out, mean, variance, gx, gw, gb
+
+
+@quick
+@given(
+    st.sampled_from([(2, 1), (7, 5), (600, 33), (2, 3, 4), (3, 64, 9, 7), (1, 17, 2, 2), (2, 4, 3, 2, 2)]),
+    float_types, layouts, st.booleans(),
+)  # fmt: skip
+def test_batch_norm(shape, dtype, layout, affine):
+    x, g = (laid_out(random(s, *shape, dtype=dtype) + 3, layout) for s in (1, 2))
+    weight, bias = (random(s, shape[1], dtype=dtype) if affine else None for s in (3, 4))
+    tx = wide(x).requires_grad_()
+    tw, tb = (torch.ones(shape[1]).double() if v is None else wide(v) for v in (weight, bias))
+    tw.requires_grad_(), tb.requires_grad_()
+    expected = F.batch_norm(tx, None, None, tw, tb if affine else torch.zeros_like(tb) + 0 * tb, training=True)
+    expected.backward(wide(g))
+    out, mean, variance, gx, gw, gb = normalise(x, g, weight, bias)
+    axes = tuple(i for i in range(x.ndim) if i != 1)
+    close(mean, x.astype(np.float64).mean(axes))
+    close(variance, x.astype(np.float64).var(axes))
+    if x.size / shape[1] < 3:
+        return  # two values per channel: the gradient is a difference of nearly equal numbers
+    close(out, expected, 10)
+    close(gx, tx.grad, 30)
+    close(gw, tw.grad, 300)
+    close(gb, g.astype(np.float64).sum(axes), 300)
+
+
+def test_batch_norm_by_fixed_statistics():
+    x, g = as_channels_last(random(1, 4, 6, 5, 5)), as_channels_last(random(2, 4, 6, 5, 5))
+    mean, variance, weight = random(3, 6), random(4, 6) ** 2 + 1, random(5, 6)
+    tx, tw = same(x).requires_grad_(), same(weight).requires_grad_()
+    expected = F.batch_norm(tx, same(mean), same(variance), tw, eps=1e-3)
+    expected.backward(same(g))
+    invstd = 1 / np.sqrt(variance + np.float32(1e-3))
+    out, gx, gw = channels_last(x.shape, x.dtype), channels_last(x.shape, x.dtype), np.empty(6, np.float32)
+    native.batch_norm_apply(x, mean, invstd, weight, None, out)
+    native.batch_norm_gradient(g, x, mean, invstd, weight, gx, gw, None, False)
+    close(out, expected)
+    close(gx, tx.grad)
+    close(gw, tw.grad, 100)
+
+
+def test_batch_norm_of_values_far_from_zero():
+    x = as_channels_last((random(1, 8, 3, 16, 16, dtype=np.float64) + 1000).astype(np.float32))
+    _, mean, variance, *_ = normalise(x)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(variance, exact.var((0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
+
+
+def layer_normalise(x, g=None, weight=None, bias=None):
+    rows, d = x.shape[:-1], x.shape[-1]
+    out, gx = np.full(x.shape, np.nan, x.dtype), np.full(x.shape, np.nan, x.dtype)
+    mean, invstd = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
+    native.layer_norm(x, weight, bias, 1e-5, out, mean, invstd)
+    gw, gb = np.empty(d, x.dtype), np.empty(d, x.dtype)
+    native.layer_norm_gradient(x if g is None else g, x, mean, invstd, weight, gx, gw, gb)
+    return out, mean, invstd, gx, gw, gb
+
+
+@quick
+@given(
+    st.sampled_from([(3, 5), (1, 1, 2), (40, 7, 31), (0, 4), (600, 256)]), float_types,
+    st.sampled_from(["contiguous", "strided"]), st.booleans(),
+)  # fmt: skip
+def test_layer_norm(shape, dtype, layout, affine):
+    x, g = (laid_out(random(s, *shape, dtype=dtype) + 2, layout) for s in (1, 2))
+    d = shape[-1]
+    weight, bias = (random(s, d, dtype=dtype) if affine else None for s in (3, 4))
+    tx, tw = wide(x).requires_grad_(), wide(np.ones(d) if weight is None else weight).requires_grad_()
+    expected = F.layer_norm(tx, (d,), tw, None if bias is None else wide(bias))
+    expected.backward(wide(g))
+    out, _, _, gx, gw, gb = layer_normalise(x, g, weight, bias)
+    close(out, expected, 30)
+    close(gx, tx.grad, 300 if d > 2 else 3000)
+    close(gw, tw.grad, 300)
+    close(gb, g.astype(np.float64).reshape(-1, d).sum(0), 300)
+
+
+@quick
+@given(
+    st.sampled_from([(5,), (3, 1), (40, 7), (0, 4), (600, 100), (2, 3, 17)]), float_types,
+    st.sampled_from(["contiguous", "strided"]), st.booleans(), st.sampled_from([1, 30, 500]),
+)  # fmt: skip
+def test_softmax(shape, dtype, layout, log, spread):
+    x = laid_out(random(1, *shape, dtype=dtype) * spread, layout)
+    g = laid_out(random(2, *shape, dtype=dtype), layout)
+    tx = wide(x).requires_grad_()
+    expected = (F.log_softmax if log else F.softmax)(tx, -1)
+    expected.backward(wide(g))
+    out, gx = np.full(shape, np.nan, dtype), np.full(shape, np.nan, dtype)
+    native.softmax(x, out, log)
+    native.softmax_gradient(g, out, gx, log)
+    close(out, expected, spread)
+    close(gx, tx.grad, 30)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_of_what_is_not_finite(dtype):
+    inf, nan = np.inf, np.nan
+    rows = [[0, -inf, 1], [-inf, -inf, -inf], [1, inf, 0], [nan, 0, 1], [0, 1, nan], [inf, inf, 1], [1e30, 0, -1e30]]
+    x = np.array([row * 7 for row in rows], dtype)
+    for log in (False, True):
+        out = np.empty_like(x)
+        native.softmax(x, out, log)
+        expected = (F.log_softmax if log else F.softmax)(same(x), -1).numpy()
+        np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
+# --- pooling ---------------------------------------------------------------------------------------------------
+
+
+@quick
+@given(
+    st.tuples(st.sampled_from([0, 1, 3]), st.sampled_from([1, 3, 16, 70]), st.integers(5, 12), st.integers(5, 12)),
+    float_types, layouts, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.integers(1, 2), st.booleans(), st.sampled_from(["plain", "ties", "nan"]),
+)  # fmt: skip
+def test_max_pool(shape, dtype, layout, kernel, stride, dilation, ceil_mode, values):
+    x = random(1, *shape, dtype=dtype)
+    if values == "ties":
+        x = np.round(x)
+    elif values == "nan":
+        x[..., 2:4, 1:3] = np.nan
+    x = laid_out(x, layout)
+    padding = tuple(k // 2 for k in kernel)
+    tx = same(x).requires_grad_()
+    if shape[0] == 0:
+        expected = torch.zeros(0, shape[1], 2, 2, dtype=tx.dtype)
+        index = torch.zeros(0, shape[1], 2, 2)
+    else:
+        expected, index = F.max_pool2d(tx, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
+    out, indices = channels_last(expected.shape, dtype), np.moveaxis(
+        np.zeros((expected.shape[0], *expected.shape[2:], expected.shape[1]), np.int64), -1, 1
+    )
+    native.max_pool2d(x, out, indices, kernel, stride, padding, (dilation, dilation))
+    np.testing.assert_array_equal(out, expected.detach().numpy())
+    np.testing.assert_array_equal(indices, index.numpy())
+    g, gx = laid_out(random(2, *expected.shape, dtype=dtype), layout), channels_last(shape, dtype)
+    if shape[0]:
+        expected.backward(same(g))
+        native.max_pool2d_gradient(g, indices, gx)
+        close(gx, tx.grad)
+
+
+@quick
+@given(
+    st.tuples(st.sampled_from([0, 1, 3]), st.sampled_from([1, 3, 16, 70]), st.integers(1, 9), st.integers(1, 9)),
+    float_types, layouts, st.tuples(st.integers(1, 4), st.integers(1, 4)),
+)  # fmt: skip
+def test_adaptive_average_pool(shape, dtype, layout, size):
+    x, g = laid_out(random(1, *shape, dtype=dtype), layout), laid_out(random(2, *shape[:2], *size, dtype=dtype), layout)
+    tx = wide(x).requires_grad_()
+    expected = F.adaptive_avg_pool2d(tx, size)
+    expected.backward(wide(g))
+    rows, columns = (
+        np.array([[i * n // k, -(-(i + 1) * n // k)] for i in range(k)]) for n, k in zip(shape[2:], size, strict=True)
+    )
+    divisors = np.outer(rows[:, 1] - rows[:, 0], columns[:, 1] - columns[:, 0]).astype(np.float64)
+    out, gx = channels_last(expected.shape, dtype), channels_last(shape, dtype)
+    native.average_pool2d(x, rows, columns, divisors, out)
+    native.average_pool2d_gradient(g, rows, columns, divisors, gx)
+    close(out, expected)
+    close(gx, tx.grad)
+
+
+# --- elementwise, optimizers -----------------------------------------------------------------------------------
+
+
+@quick
+@given(st.sampled_from([(), (1,), (0, 3), (5, 7), (70000,), (2, 3, 4, 5)]), float_types, layouts)
+def test_relu(shape, dtype, layout):
+    x, g = laid_out(random(1, *shape, dtype=dtype), layout), laid_out(random(2, *shape, dtype=dtype), layout)
+    if x.size > 4:
+        x.flat[:4] = [np.nan, 0, -0.0, np.inf]
+    tx = same(x).requires_grad_()
+    expected = F.relu(tx)
+    expected.backward(same(g))
+    out, gx = np.full(shape, 7, dtype), np.full(shape, 7, dtype)
+    native.relu(x, out)
+    native.relu_gradient(g, out, gx)
+    np.testing.assert_array_equal(out, expected.detach().numpy())
+    np.testing.assert_array_equal(gx, tx.grad.numpy())
+
+
+def parameters(dtype):
+    """Parameters and gradients of several sizes and layouts, as arrays and as PyTorch's own."""
+    shapes = [(70000,), (3,), (8, 4, 3, 3), (), (0,), (5, 6)]
+    params = [random(i, *s, dtype=dtype) for i, s in enumerate(shapes)]
+    params[2] = as_channels_last(params[2])
+    params[5] = laid_out(params[5], "strided")
+    return params, [torch.nn.Parameter(same(p)) for p in params]
+
+
+def gradients(params, step):
+    return [random(100 * step + i, *p.shape, dtype=p.dtype) for i, p in enumerate(params)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"momentum": 0.9},
+        {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+        {"momentum": 0.8, "nesterov": True, "maximize": True, "weight_decay": 0.01},
+    ],
+)
+def test_sgd(dtype, options):
+    params, theirs = parameters(dtype)
+    optimizer = torch.optim.SGD(theirs, lr=0.1, **options)
+    momenta = [np.full_like(p, np.nan) for p in params] if options.get("momentum") else None
+    rest = {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False, **options}
+    for step in range(3):
+        grads = gradients(params, step)
+        for p, g in zip(theirs, grads, strict=True):
+            p.grad = same(g)
+        optimizer.step()
+        native.sgd_step(params, grads, momenta, lr=0.1, first=step == 0, **rest)
+    for p, q in zip(params, theirs, strict=True):
+        close(p, q)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1, "amsgrad": True}, {"maximize": True, "betas": (0.5, 0.7)}])
+def test_adam(dtype, decoupled, options):
+    params, theirs = parameters(dtype)
+    options = {"weight_decay": 0.0, **options}
+    optimizer = (torch.optim.AdamW if decoupled else torch.optim.Adam)(theirs, lr=0.01, **options)
+    averages, squares, largest = ([np.zeros_like(p) for p in params] for _ in range(3))
+    beta1, beta2 = options.get("betas", (0.9, 0.999))
+    for step in range(1, 4):
+        grads = gradients(params, step)
+        for p, g in zip(theirs, grads, strict=True):
+            p.grad = same(g)
+        optimizer.step()
+        native.adam_step(
+            params, grads, averages, squares, largest if options.get("amsgrad") else None, lr=0.01, beta1=beta1, beta2=beta2,
+            eps=1e-8, weight_decay=options["weight_decay"], step=step, decoupled=decoupled,
+            maximize=options.get("maximize", False),
+        )  # fmt: skip
+    for p, q in zip(params, theirs, strict=True):
+        close(p, q)
+
+
+# --- the boundary ----------------------------------------------------------------------------------------------
+
+
+def refused(message, function, *args):
+    with pytest.raises(ValueError, match=message):
+        function(*args)
+
+
+def test_bad_arguments_are_refused():
+    x, w = resnet_layer()
+    out = channels_last((3, 80, 15, 15), np.float32)
+    one = (1, 1)
+    refused("same dtype", native.conv2d_forward, x, w.astype(np.float64), None, out, one, one, one, 1)
+    refused(r"out has shape .* expected \(3, 80, 13, 13\)", native.conv2d_forward, x, w, None, out, one, (0, 0), one, 1)
+    refused("do not fit 2 groups", native.conv2d_forward, x, w, None, out, one, one, one, 2)
+    refused("stride and dilation", native.conv2d_forward, x, w, None, out, (0, 1), one, one, 1)
+    refused("larger than the padded input", native.conv2d_forward, x[:, :, :1, :1], w, None, out, one, (0, 0), one, 1)
+    refused("channels last", native.conv2d_forward, x, w, None, np.ascontiguousarray(out), one, one, one, 1)
+    refused("OHWI", native.conv2d_weight_gradient, out, x, np.ascontiguousarray(w), one, one, one, 1)
+    refused("4 dimensions", native.conv2d_forward, x[0], w, None, out, one, one, one, 1)
+    refused("bias|expected", native.conv2d_forward, x, w, np.zeros(3, np.float32), out, one, one, one, 1)
+    refused("float32 and float64", native.conv2d_forward, *(a.astype(np.int64) for a in (x, w)), None,
+            out.astype(np.int64), one, one, one, 1)  # fmt: skip
+    out.flags.writeable = False
+    refused("read-only", native.conv2d_forward, x, w, None, out, one, one, one, 1)
+    refused("x has shape", native.relu, np.zeros(3, np.float32), np.zeros(4, np.float32))
+    refused("not aligned", native.relu, np.zeros(9, np.int8)[1:].view(np.float64), np.zeros(1))
+    refused("one for each parameter", native.sgd_step, [np.zeros(3)], [], None, 0.1, 0, 0, 0, False, False, True)
+    refused("expected its parameter's", native.sgd_step, [np.zeros(3)], [np.zeros(4)], None, 0.1, 0, 0, 0, False, False, True)
+    refused("inside the image", native.average_pool2d, np.zeros((1, 1, 2, 2)), np.array([[0, 3]]), np.array([[0, 1]]),
+            np.ones((1, 1)), np.zeros((1, 1, 1, 1)))  # fmt: skip
+    refused("at least 1", native.set_num_threads, 0)
+    with pytest.raises((BufferError, TypeError)):
+        native.relu([1.0], [1.0])
+
+
+def test_indices_outside_the_image_are_ignored():
+    g, indices, gx = np.ones((1, 1, 1, 2), np.float32), np.array([[[[-1, 4]]]]), np.zeros((1, 1, 2, 2), np.float32)
+    native.max_pool2d_gradient(g, indices, gx)
+    assert not gx.any()
+
+
+def test_memory_is_used_again():
+    native.empty_cache()
+    block = native.Block(1 << 20)
+    array = np.ndarray((1 << 18,), np.float32, block)
+    array[:] = 1
+    address = array.__array_interface__["data"][0]
+    assert address % 64 == 0
+    del block
+    assert native.cached_bytes() == 0, "the array keeps its block"
+    del array
+    assert native.cached_bytes() > 0
+    again = np.ndarray((1 << 18,), np.float32, native.Block(1 << 20))
+    assert again.__array_interface__["data"][0] == address
+    del again
+    native.empty_cache()
+    assert native.cached_bytes() == 0
+
+
+# --- switches --------------------------------------------------------------------------------------------------
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+SHOW = "from retrograd import kernels; print(kernels.describe(), kernels.available(), kernels.get_num_threads())"
+
+
+def test_kernels_can_be_switched_off():
+    assert run(SHOW, RETROGRAD_KERNELS="numpy").stdout.startswith("kernels: NumPy (RETROGRAD_KERNELS=numpy) False")
+    assert "expected 'native' (the default) or 'numpy'" in run(SHOW, RETROGRAD_KERNELS="fast").stderr
+
+
+def test_an_instruction_set_can_be_forced():
+    assert "compiled, generic" in run(SHOW, RETROGRAD_ISA="generic").stdout
+    assert "choose" in run(SHOW, RETROGRAD_ISA="sse9").stderr
+
+
+def test_number_of_threads_comes_from_the_environment():
+    assert run(SHOW, OMP_NUM_THREADS="3").stdout.split()[-1] == "3"
+
+
+@pytest.mark.skipif("RETROGRAD_ISA" in os.environ, reason="already one instruction set of several")
+@pytest.mark.parametrize("isa", ["generic", "avx2"])
+def test_all_of_this_for_lesser_instruction_sets(isa):
+    if "choose" in run(SHOW, RETROGRAD_ISA=isa).stderr:
+        pytest.skip(f"this machine or build has no {isa}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", __file__],
+        env={**os.environ, "RETROGRAD_ISA": isa, "PYTEST_ADDOPTS": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
