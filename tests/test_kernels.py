@@ -1,4 +1,4 @@
-"""The compiled kernels against PyTorch, over random shapes, layouts and dtypes; any number of threads, any ISA."""
+"""The compiled kernels against PyTorch: random shapes, layouts and dtypes, any number of threads, any ISA."""
 
 import os
 import subprocess
@@ -66,7 +66,7 @@ def wide(x):
     return torch.tensor(x.astype(np.float64, order="C"))
 
 
-# --- convolution -----------------------------------------------------------------------------------------------
+# --- convolution --------------------------------------------------------------------------
 
 
 @st.composite
@@ -91,7 +91,10 @@ def convolutions(draw):
 @given(convolutions(), float_types, layouts, layouts, st.booleans())
 def test_convolution(case, dtype, layout, weight_layout, with_bias):
     x_shape, w_shape, groups, geometry = case
-    x, w = laid_out(random(1, *x_shape, dtype=dtype), layout), laid_out(random(2, *w_shape, dtype=dtype), weight_layout)
+    x, w = (
+        laid_out(random(1, *x_shape, dtype=dtype), layout),
+        laid_out(random(2, *w_shape, dtype=dtype), weight_layout),
+    )
     bias = random(3, w_shape[0], dtype=dtype) if with_bias else None
     tx, tw = wide(x).requires_grad_(), wide(w).requires_grad_()
     expected = F.conv2d(tx, tw, None if bias is None else wide(bias), groups=groups, **geometry)
@@ -174,7 +177,7 @@ def test_many_python_threads_may_call_at_once(threads):
             assert all(np.array_equal(a, b) for a, b in zip(result, expected, strict=True))
 
 
-# --- normalisation ---------------------------------------------------------------------------------------------
+# --- normalisation --------------------------------------------------------------------------
 
 
 def normalise(x, g=None, weight=None, bias=None, training=True, eps=1e-5):
@@ -183,7 +186,12 @@ def normalise(x, g=None, weight=None, bias=None, training=True, eps=1e-5):
     mean, variance = np.empty(c, dtype), np.empty(c, dtype)
     native.batch_norm_moments(x, mean, variance)
     invstd = 1 / np.sqrt(variance + dtype.type(eps))
-    out, gx, gw, gb = channels_last(x.shape, dtype), channels_last(x.shape, dtype), np.empty(c, dtype), np.empty(c, dtype)
+    out, gx, gw, gb = (
+        channels_last(x.shape, dtype),
+        channels_last(x.shape, dtype),
+        np.empty(c, dtype),
+        np.empty(c, dtype),
+    )
     native.batch_norm_apply(x, mean, invstd, weight, bias, out)
     native.batch_norm_gradient(out if g is None else g, x, mean, invstd, weight, gx, gw, gb, training)
     return out, mean, variance, gx, gw, gb
@@ -192,15 +200,19 @@ def normalise(x, g=None, weight=None, bias=None, training=True, eps=1e-5):
 @quick
 @given(
     st.sampled_from([(2, 1), (7, 5), (600, 33), (2, 3, 4), (3, 64, 9, 7), (1, 17, 2, 2), (2, 4, 3, 2, 2)]),
-    float_types, layouts, st.booleans(),
-)  # fmt: skip
+    float_types,
+    layouts,
+    st.booleans(),
+)
 def test_batch_norm(shape, dtype, layout, affine):
     x, g = (laid_out(random(s, *shape, dtype=dtype) + 3, layout) for s in (1, 2))
     weight, bias = (random(s, shape[1], dtype=dtype) if affine else None for s in (3, 4))
     tx = wide(x).requires_grad_()
     tw, tb = (torch.ones(shape[1]).double() if v is None else wide(v) for v in (weight, bias))
     tw.requires_grad_(), tb.requires_grad_()
-    expected = F.batch_norm(tx, None, None, tw, tb if affine else torch.zeros_like(tb) + 0 * tb, training=True)
+    expected = F.batch_norm(
+        tx, None, None, tw, tb if affine else torch.zeros_like(tb) + 0 * tb, training=True
+    )
     expected.backward(wide(g))
     out, mean, variance, gx, gw, gb = normalise(x, g, weight, bias)
     axes = tuple(i for i in range(x.ndim) if i != 1)
@@ -249,9 +261,11 @@ def layer_normalise(x, g=None, weight=None, bias=None):
 
 @quick
 @given(
-    st.sampled_from([(3, 5), (1, 1, 2), (40, 7, 31), (0, 4), (600, 256)]), float_types,
-    st.sampled_from(["contiguous", "strided"]), st.booleans(),
-)  # fmt: skip
+    st.sampled_from([(3, 5), (1, 1, 2), (40, 7, 31), (0, 4), (600, 256)]),
+    float_types,
+    st.sampled_from(["contiguous", "strided"]),
+    st.booleans(),
+)
 def test_layer_norm(shape, dtype, layout, affine):
     x, g = (laid_out(random(s, *shape, dtype=dtype) + 2, layout) for s in (1, 2))
     d = shape[-1]
@@ -268,9 +282,12 @@ def test_layer_norm(shape, dtype, layout, affine):
 
 @quick
 @given(
-    st.sampled_from([(5,), (3, 1), (40, 7), (0, 4), (600, 100), (2, 3, 17)]), float_types,
-    st.sampled_from(["contiguous", "strided"]), st.booleans(), st.sampled_from([1, 30, 500]),
-)  # fmt: skip
+    st.sampled_from([(5,), (3, 1), (40, 7), (0, 4), (600, 100), (2, 3, 17)]),
+    float_types,
+    st.sampled_from(["contiguous", "strided"]),
+    st.booleans(),
+    st.sampled_from([1, 30, 500]),
+)
 def test_softmax(shape, dtype, layout, log, spread):
     x = laid_out(random(1, *shape, dtype=dtype) * spread, layout)
     g = laid_out(random(2, *shape, dtype=dtype), layout)
@@ -287,7 +304,15 @@ def test_softmax(shape, dtype, layout, log, spread):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_of_what_is_not_finite(dtype):
     inf, nan = np.inf, np.nan
-    rows = [[0, -inf, 1], [-inf, -inf, -inf], [1, inf, 0], [nan, 0, 1], [0, 1, nan], [inf, inf, 1], [1e30, 0, -1e30]]
+    rows = [
+        [0, -inf, 1],
+        [-inf, -inf, -inf],
+        [1, inf, 0],
+        [nan, 0, 1],
+        [0, 1, nan],
+        [inf, inf, 1],
+        [1e30, 0, -1e30],
+    ]
     x = np.array([row * 7 for row in rows], dtype)
     for log in (False, True):
         out = np.empty_like(x)
@@ -296,15 +321,22 @@ def test_softmax_of_what_is_not_finite(dtype):
         np.testing.assert_allclose(out, expected, rtol=1e-6)
 
 
-# --- pooling ---------------------------------------------------------------------------------------------------
+# --- pooling --------------------------------------------------------------------------
 
 
 @quick
 @given(
-    st.tuples(st.sampled_from([0, 1, 3]), st.sampled_from([1, 3, 16, 70]), st.integers(5, 12), st.integers(5, 12)),
-    float_types, layouts, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    st.integers(1, 2), st.booleans(), st.sampled_from(["plain", "ties", "nan"]),
-)  # fmt: skip
+    st.tuples(
+        st.sampled_from([0, 1, 3]), st.sampled_from([1, 3, 16, 70]), st.integers(5, 12), st.integers(5, 12)
+    ),
+    float_types,
+    layouts,
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.integers(1, 2),
+    st.booleans(),
+    st.sampled_from(["plain", "ties", "nan"]),
+)
 def test_max_pool(shape, dtype, layout, kernel, stride, dilation, ceil_mode, values):
     x = random(1, *shape, dtype=dtype)
     if values == "ties":
@@ -319,8 +351,9 @@ def test_max_pool(shape, dtype, layout, kernel, stride, dilation, ceil_mode, val
         index = torch.zeros(0, shape[1], 2, 2)
     else:
         expected, index = F.max_pool2d(tx, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
-    out, indices = channels_last(expected.shape, dtype), np.moveaxis(
-        np.zeros((expected.shape[0], *expected.shape[2:], expected.shape[1]), np.int64), -1, 1
+    out, indices = (
+        channels_last(expected.shape, dtype),
+        np.moveaxis(np.zeros((expected.shape[0], *expected.shape[2:], expected.shape[1]), np.int64), -1, 1),
     )
     native.max_pool2d(x, out, indices, kernel, stride, padding, (dilation, dilation))
     np.testing.assert_array_equal(out, expected.detach().numpy())
@@ -334,16 +367,24 @@ def test_max_pool(shape, dtype, layout, kernel, stride, dilation, ceil_mode, val
 
 @quick
 @given(
-    st.tuples(st.sampled_from([0, 1, 3]), st.sampled_from([1, 3, 16, 70]), st.integers(1, 9), st.integers(1, 9)),
-    float_types, layouts, st.tuples(st.integers(1, 4), st.integers(1, 4)),
-)  # fmt: skip
+    st.tuples(
+        st.sampled_from([0, 1, 3]), st.sampled_from([1, 3, 16, 70]), st.integers(1, 9), st.integers(1, 9)
+    ),
+    float_types,
+    layouts,
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+)
 def test_adaptive_average_pool(shape, dtype, layout, size):
-    x, g = laid_out(random(1, *shape, dtype=dtype), layout), laid_out(random(2, *shape[:2], *size, dtype=dtype), layout)
+    x, g = (
+        laid_out(random(1, *shape, dtype=dtype), layout),
+        laid_out(random(2, *shape[:2], *size, dtype=dtype), layout),
+    )
     tx = wide(x).requires_grad_()
     expected = F.adaptive_avg_pool2d(tx, size)
     expected.backward(wide(g))
     rows, columns = (
-        np.array([[i * n // k, -(-(i + 1) * n // k)] for i in range(k)]) for n, k in zip(shape[2:], size, strict=True)
+        np.array([[i * n // k, -(-(i + 1) * n // k)] for i in range(k)])
+        for n, k in zip(shape[2:], size, strict=True)
     )
     divisors = np.outer(rows[:, 1] - rows[:, 0], columns[:, 1] - columns[:, 0]).astype(np.float64)
     out, gx = channels_last(expected.shape, dtype), channels_last(shape, dtype)
@@ -353,7 +394,7 @@ def test_adaptive_average_pool(shape, dtype, layout, size):
     close(gx, tx.grad)
 
 
-# --- elementwise, optimizers -----------------------------------------------------------------------------------
+# --- elementwise, optimizers --------------------------------------------------------------------------
 
 
 @quick
@@ -399,7 +440,14 @@ def test_sgd(dtype, options):
     params, theirs = parameters(dtype)
     optimizer = torch.optim.SGD(theirs, lr=0.1, **options)
     momenta = [np.full_like(p, np.nan) for p in params] if options.get("momentum") else None
-    rest = {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False, **options}
+    rest = {
+        "momentum": 0.0,
+        "dampening": 0.0,
+        "weight_decay": 0.0,
+        "nesterov": False,
+        "maximize": False,
+        **options,
+    }
     for step in range(3):
         grads = gradients(params, step)
         for p, g in zip(theirs, grads, strict=True):
@@ -412,7 +460,9 @@ def test_sgd(dtype, options):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("decoupled", [False, True])
-@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1, "amsgrad": True}, {"maximize": True, "betas": (0.5, 0.7)}])
+@pytest.mark.parametrize(
+    "options", [{}, {"weight_decay": 0.1, "amsgrad": True}, {"maximize": True, "betas": (0.5, 0.7)}]
+)
 def test_adam(dtype, decoupled, options):
     params, theirs = parameters(dtype)
     options = {"weight_decay": 0.0, **options}
@@ -425,15 +475,25 @@ def test_adam(dtype, decoupled, options):
             p.grad = same(g)
         optimizer.step()
         native.adam_step(
-            params, grads, averages, squares, largest if options.get("amsgrad") else None, lr=0.01, beta1=beta1, beta2=beta2,
-            eps=1e-8, weight_decay=options["weight_decay"], step=step, decoupled=decoupled,
+            params,
+            grads,
+            averages,
+            squares,
+            largest if options.get("amsgrad") else None,
+            lr=0.01,
+            beta1=beta1,
+            beta2=beta2,
+            eps=1e-8,
+            weight_decay=options["weight_decay"],
+            step=step,
+            decoupled=decoupled,
             maximize=options.get("maximize", False),
-        )  # fmt: skip
+        )
     for p, q in zip(params, theirs, strict=True):
         close(p, q)
 
 
-# --- the boundary ----------------------------------------------------------------------------------------------
+# --- the boundary --------------------------------------------------------------------------
 
 
 def refused(message, function, *args):
@@ -446,31 +506,88 @@ def test_bad_arguments_are_refused():
     out = channels_last((3, 80, 15, 15), np.float32)
     one = (1, 1)
     refused("same dtype", native.conv2d_forward, x, w.astype(np.float64), None, out, one, one, one, 1)
-    refused(r"out has shape .* expected \(3, 80, 13, 13\)", native.conv2d_forward, x, w, None, out, one, (0, 0), one, 1)
+    refused(
+        r"out has shape .* expected \(3, 80, 13, 13\)",
+        native.conv2d_forward,
+        x,
+        w,
+        None,
+        out,
+        one,
+        (0, 0),
+        one,
+        1,
+    )
     refused("do not fit 2 groups", native.conv2d_forward, x, w, None, out, one, one, one, 2)
     refused("stride and dilation", native.conv2d_forward, x, w, None, out, (0, 1), one, one, 1)
-    refused("larger than the padded input", native.conv2d_forward, x[:, :, :1, :1], w, None, out, one, (0, 0), one, 1)
+    refused(
+        "larger than the padded input",
+        native.conv2d_forward,
+        x[:, :, :1, :1],
+        w,
+        None,
+        out,
+        one,
+        (0, 0),
+        one,
+        1,
+    )
     refused("channels last", native.conv2d_forward, x, w, None, np.ascontiguousarray(out), one, one, one, 1)
     refused("OHWI", native.conv2d_weight_gradient, out, x, np.ascontiguousarray(w), one, one, one, 1)
     refused("4 dimensions", native.conv2d_forward, x[0], w, None, out, one, one, one, 1)
     refused("bias|expected", native.conv2d_forward, x, w, np.zeros(3, np.float32), out, one, one, one, 1)
-    refused("float32 and float64", native.conv2d_forward, *(a.astype(np.int64) for a in (x, w)), None,
-            out.astype(np.int64), one, one, one, 1)  # fmt: skip
+    refused(
+        "float32 and float64",
+        native.conv2d_forward,
+        *(a.astype(np.int64) for a in (x, w)),
+        None,
+        out.astype(np.int64),
+        one,
+        one,
+        one,
+        1,
+    )
     out.flags.writeable = False
     refused("read-only", native.conv2d_forward, x, w, None, out, one, one, one, 1)
     refused("x has shape", native.relu, np.zeros(3, np.float32), np.zeros(4, np.float32))
     refused("not aligned", native.relu, np.zeros(9, np.int8)[1:].view(np.float64), np.zeros(1))
-    refused("one for each parameter", native.sgd_step, [np.zeros(3)], [], None, 0.1, 0, 0, 0, False, False, True)
-    refused("expected its parameter's", native.sgd_step, [np.zeros(3)], [np.zeros(4)], None, 0.1, 0, 0, 0, False, False, True)
-    refused("inside the image", native.average_pool2d, np.zeros((1, 1, 2, 2)), np.array([[0, 3]]), np.array([[0, 1]]),
-            np.ones((1, 1)), np.zeros((1, 1, 1, 1)))  # fmt: skip
+    refused(
+        "one for each parameter", native.sgd_step, [np.zeros(3)], [], None, 0.1, 0, 0, 0, False, False, True
+    )
+    refused(
+        "expected its parameter's",
+        native.sgd_step,
+        [np.zeros(3)],
+        [np.zeros(4)],
+        None,
+        0.1,
+        0,
+        0,
+        0,
+        False,
+        False,
+        True,
+    )
+    refused(
+        "inside the image",
+        native.average_pool2d,
+        np.zeros((1, 1, 2, 2)),
+        np.array([[0, 3]]),
+        np.array([[0, 1]]),
+        np.ones((1, 1)),
+        np.zeros((1, 1, 1, 1)),
+    )
     refused("at least 1", native.set_num_threads, 0)
     with pytest.raises((BufferError, TypeError)):
         native.relu([1.0], [1.0])
 
 
 def test_indices_outside_the_image_are_ignored():
-    g, indices, gx = np.ones((1, 1, 1, 2), np.float32), np.array([[[[-1, 4]]]]), np.zeros((1, 1, 2, 2), np.float32)
+    g, indices, gx = (
+        np.ones((1, 1, 1, 2), np.float32),
+        np.array([[[[-1, 4]]]]),
+        np.zeros((1, 1, 2, 2), np.float32),
+    )
     native.max_pool2d_gradient(g, indices, gx)
     assert not gx.any()
 
@@ -493,20 +610,28 @@ def test_memory_is_used_again():
     assert native.cached_bytes() == 0
 
 
-# --- switches --------------------------------------------------------------------------------------------------
+# --- switches --------------------------------------------------------------------------
 
 
 def run(code, **environment):
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-SHOW = "from retrograd import kernels; print(kernels.describe(), kernels.available(), kernels.get_num_threads())"
+SHOW = (
+    "from retrograd import kernels; print(kernels.describe(), kernels.available(), kernels.get_num_threads())"
+)
 
 
 def test_kernels_can_be_switched_off():
-    assert run(SHOW, RETROGRAD_KERNELS="numpy").stdout.startswith("kernels: NumPy (RETROGRAD_KERNELS=numpy) False")
+    assert run(SHOW, RETROGRAD_KERNELS="numpy").stdout.startswith(
+        "kernels: NumPy (RETROGRAD_KERNELS=numpy) False"
+    )
     assert "expected 'native' (the default) or 'numpy'" in run(SHOW, RETROGRAD_KERNELS="fast").stderr
 
 
@@ -525,7 +650,22 @@ def test_all_of_this_for_lesser_instruction_sets(isa):
     if "choose" in run(SHOW, RETROGRAD_ISA=isa).stderr:
         pytest.skip(f"this machine or build has no {isa}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", __file__],
-        env={**os.environ, "RETROGRAD_ISA": isa, "PYTEST_ADDOPTS": ""}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-o",
+            "addopts=",
+            __file__,
+        ],
+        env={**os.environ, "RETROGRAD_ISA": isa, "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-3000:]

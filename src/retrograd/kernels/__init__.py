@@ -1,7 +1,7 @@
 """Fast kernels that outrank the rows' NumPy forwards: whether they are there, and how many threads they use.
 
-``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512) forces an instruction set,
-``OMP_NUM_THREADS`` sets the number of threads to begin with.
+``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512) forces an
+instruction set, ``OMP_NUM_THREADS`` sets the number of threads to begin with.
 """
 
 import os
@@ -21,8 +21,9 @@ def _load():
     except ImportError as error:
         if choice == "native":
             raise
-        absent = "cannot import name" in str(error)
-        return None, "installed without a C++ compiler" if absent else f"the compiled module does not load: {error}"
+        if "cannot import name" in str(error):
+            return None, "installed without a C++ compiler"
+        return None, f"the compiled module does not load: {error}"
     _native.isa()  # an impossible RETROGRAD_ISA is an error now, not in the middle of a training run
     return _native, None
 
