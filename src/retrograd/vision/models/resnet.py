@@ -165,34 +165,34 @@ def _resnet(block, layers, weights, progress, **kwargs):
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet18_Weights.IMAGENET1K_V1))
-def resnet18(*, weights=None, progress=True, **kwargs):
+def resnet18(*, weights: ResNet18_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
     """ResNet-18. weights: a ResNet18_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
     return _resnet(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet34_Weights.IMAGENET1K_V1))
-def resnet34(*, weights=None, progress=True, **kwargs):
+def resnet34(*, weights: ResNet34_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
     """ResNet-34. weights: a ResNet34_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
     return _resnet(BasicBlock, [3, 4, 6, 3], ResNet34_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet50_Weights.IMAGENET1K_V1))
-def resnet50(*, weights=None, progress=True, **kwargs):
+def resnet50(*, weights: ResNet50_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
     """ResNet-50. weights: a ResNet50_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
     return _resnet(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet101_Weights.IMAGENET1K_V1))
-def resnet101(*, weights=None, progress=True, **kwargs):
+def resnet101(*, weights: ResNet101_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
     """ResNet-101. weights: a ResNet101_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
     return _resnet(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet152_Weights.IMAGENET1K_V1))
-def resnet152(*, weights=None, progress=True, **kwargs):
+def resnet152(*, weights: ResNet152_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
     """ResNet-152. weights: a ResNet152_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
     return _resnet(Bottleneck, [3, 8, 36, 3], ResNet152_Weights.verify(weights), progress, **kwargs)
