@@ -15,6 +15,7 @@ Formulas are written with operators and rows: arrays pass through them in a plai
 `create_graph=True`. A misspelt name fails at import.
 """
 
+from functools import wraps
 from operator import itemgetter
 
 import numpy as np
@@ -58,11 +59,12 @@ class Op:
     ):
         self.name = self.__name__ = name
         self.forward = forward
-        code = forward.__code__
+        plain = getattr(forward, "__wrapped__", forward)
+        code = plain.__code__
         count = code.co_argcount
         self.parameters = code.co_varnames[1:count]
         self.variadic = code.co_varnames[count] if code.co_flags & 4 else None  # *xs: comes last
-        defaults = forward.__defaults__ or ()
+        defaults = plain.__defaults__ or ()
         self.defaults = dict(zip(self.parameters[len(self.parameters) - len(defaults):], defaults, strict=True))
         self.jvp = jvp
         self.outputs = tuple(outputs.split()) if outputs else None
@@ -311,6 +313,23 @@ def is_complex(x):
     if isinstance(x, Tensor):
         return x._array.dtype.kind == "c"
     return x.dtype.kind == "c" if hasattr(x, "dtype") else isinstance(x, complex)
+
+
+def through_float32(forward):
+    """A forward of several steps, with float16 and bfloat16 computed in float32 and rounded once, as PyTorch does."""
+
+    @wraps(forward)
+    def widened(xp, x, *rest):
+        kind = x.dtype
+        if kind.kind != "V" and kind != np.float16:
+            return forward(xp, x, *rest)
+        rest = [r.astype(np.float32) if getattr(r, "dtype", None) == kind else r for r in rest]
+        out = forward(xp, x.astype(np.float32), *rest)
+        if isinstance(out, tuple):
+            return tuple(o.astype(kind) if o.dtype == np.float32 else o for o in out)
+        return out.astype(kind) if out.dtype == np.float32 else out
+
+    return widened
 
 
 def zeros_like(x):

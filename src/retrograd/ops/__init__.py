@@ -4,10 +4,29 @@ Each module lists its public functions (`__all__`), which of them are also Tenso
 in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict from `__add__` and the like).
 """
 
-from . import pointwise, reduce, shape
-from .pointwise import *  # noqa: F403
-from .reduce import *  # noqa: F403
-from .shape import *  # noqa: F403
+from . import (
+    activation, compare, complex_numbers, conv, elementary, extremes, normalization, operators, pointwise, pool, power, product, reduce, return_types, scan,
+    shape, softmaxes,
+)  # fmt: skip
+# Before the star-imports: a function may bear its module's name.
+MODULES = [
+    pointwise, compare, elementary, power, complex_numbers, operators, activation, reduce, extremes, softmaxes, scan, shape, product, conv, pool, normalization,
+]  # fmt: skip
 
-MODULES = [pointwise, reduce, shape]
+from .activation import *  # noqa: F403
+from .compare import *  # noqa: F403
+from .complex_numbers import *  # noqa: F403
+from .conv import *  # noqa: F403
+from .elementary import *  # noqa: F403
+from .extremes import *  # noqa: F403
+from .normalization import *  # noqa: F403
+from .pointwise import *  # noqa: F403
+from .pool import *  # noqa: F403
+from .power import *  # noqa: F403
+from .product import *  # noqa: F403
+from .reduce import *  # noqa: F403
+from .scan import *  # noqa: F403
+from .shape import *  # noqa: F403
+from .softmaxes import *  # noqa: F403
+
 __all__ = [name for module in MODULES for name in module.__all__]  # noqa: PLE0604

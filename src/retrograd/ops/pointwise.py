@@ -1,21 +1,38 @@
-"""Rows that compute each element from the elements in the same place."""
+"""Arithmetic, element by element: + - * / and powers of it, extremes of two, choices between two."""
 
+import ml_dtypes
 import numpy as np
 
-from ..core.apply import apply
-from ..core.op import ELEMENTWISE, FLOAT, PAIR, PAIR_FLOAT, Op, as_tensor, is_complex
-from ..core.tensor import Tensor
+from ..core import arrays, inplace
+from ..core.op import ELEMENTWISE, LINEAR, PAIR, PAIR_FLOAT, Op, as_tensor, is_complex, zeros_like
+from ..core.tensor import Tensor, wrap
+from .shape import cast_row
 
-__all__ = ["add", "sub", "mul", "div", "neg", "conj", "exp", "sin", "cos"]
-METHODS = ["add", "sub", "mul", "div", "neg", "conj", "exp", "sin", "cos"]
-INPLACE = ["add", "sub", "mul", "div", "neg", "exp", "sin", "cos"]
+__all__ = [
+    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj", "conj_physical", "copysign", "div",
+    "divide", "floor_divide", "fmax", "fmin", "fmod", "lerp", "maximum", "minimum", "mul", "multiply", "nan_to_num", "neg", "negative",
+    "positive", "remainder", "rsub", "sgn", "sign", "sub", "subtract", "true_divide", "where",
+]  # fmt: skip
+METHODS = [name for name in __all__ if name not in ("rsub", "where")]
+INPLACE = [
+    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj_physical", "copysign", "div", "divide",
+    "floor_divide", "fmod", "lerp", "mul", "multiply", "nan_to_num", "neg", "negative", "remainder", "sgn", "sign", "sub",
+    "subtract",    "true_divide",
+]  # fmt: skip
 
-conj_row = Op("conj", lambda xp, x: xp.conjugate(x), x=lambda g: conj(g), jvp=lambda t_x: conj(t_x))
+# --- sums and products -----------------------------------------------------------------------------------------
+
+conj_row = Op("conj", lambda xp, x: xp.conjugate(x), x=lambda g: conj(g), jvp=LINEAR)
 
 
 def conj(input):
     """The complex conjugate; what is real is returned as it is."""
     return conj_row(input) if is_complex(input) else input
+
+
+def conj_physical(input, *, out=None):
+    """The complex conjugate (always computed: there are no lazily conjugated tensors here)."""
+    return conj_row(input, out=out) if is_complex(input) or out is not None else input
 
 
 add_row = Op("add", lambda xp, x, y: xp.add(x, y), x=lambda g: g, y=lambda g: g, jvp=ELEMENTWISE, promote=PAIR)
@@ -25,17 +42,10 @@ sub_row = Op("sub", lambda xp, x, y: xp.subtract(x, y), x=lambda g: g, y=lambda 
 mul = Op(
     "mul", lambda xp, x, y: xp.multiply(x, y),
     x=lambda g, y: g * conj(y),
-    y=lambda g, x: g * conj(x), jvp=ELEMENTWISE, promote=PAIR,
+    y=lambda g, x: g * conj(x), jvp=ELEMENTWISE, promote=PAIR, doc="input * other.",
 )  # fmt: skip
 
-neg = Op("neg", lambda xp, x: xp.negative(x), x=lambda g: -g, jvp=ELEMENTWISE)
-
-exp = Op("exp", lambda xp, x: xp.exp(x), x=lambda g, out: g * conj(out), jvp=ELEMENTWISE, promote=FLOAT)
-
-sin = Op("sin", lambda xp, x: xp.sin(x), x=lambda g, x: g * conj(cos(x)), jvp=ELEMENTWISE, promote=FLOAT)
-
-cos = Op("cos", lambda xp, x: xp.cos(x), x=lambda g, x: g * -conj(sin(x)), jvp=ELEMENTWISE, promote=FLOAT)
-
+neg = Op("neg", lambda xp, x: xp.negative(x), x=lambda g: -g, jvp=ELEMENTWISE, doc="-input.")
 
 div_row = Op(
     "div", lambda xp, x, y: xp.divide(x, y),
@@ -44,40 +54,373 @@ div_row = Op(
 )  # fmt: skip
 
 
+def _need_divisors(x, y):
+    """Whole numbers have no infinity to stand for x / 0."""
+    if x.dtype.kind in "iub" and not np.all(y):
+        raise RuntimeError("ZeroDivisionError: division of whole numbers by zero; convert the tensor to a floating dtype")
+
+
+def _floor_divide(xp, x, y):
+    _need_divisors(x, y)
+    return xp.floor_divide(x, y)
+
+
+def _trunc_divide(xp, x, y):
+    _need_divisors(x, y)
+    if x.dtype.kind in "iub":
+        quotient = xp.floor_divide(x, y)
+        return quotient + ((quotient < 0) & (quotient * y != x)).astype(quotient.dtype)
+    return xp.trunc(xp.divide(x, y))
+
+
+def _remainder(xp, x, y):
+    _need_divisors(x, y)
+    return xp.remainder(x, y)
+
+
+def _fmod(xp, x, y):
+    _need_divisors(x, y)
+    return xp.fmod(x, y)
+
+
+# PyTorch gives the rounded quotients a gradient of zero.
+_floor_div_row = Op(
+    "floor_div", _floor_divide, x=lambda g: zeros_like(g), y=lambda g: zeros_like(g),
+    jvp=ELEMENTWISE, promote=PAIR, node="DivBackward1",
+)  # fmt: skip
+
+_trunc_div_row = Op(
+    "trunc_div", _trunc_divide, x=lambda g: zeros_like(g), y=lambda g: zeros_like(g),
+    jvp=ELEMENTWISE, promote=PAIR, node="DivBackward1",
+)  # fmt: skip
+
+floor_divide = Op(
+    "floor_divide", _floor_divide, promote=PAIR, doc="The quotient rounded down; whole numbers stay whole. No gradient."
+)
+
+remainder = Op(
+    "remainder", _remainder,
+    x=lambda g: g,
+    y=lambda g, x, y: -g * _floor_div_row(x, y), jvp=ELEMENTWISE, promote=PAIR,
+    doc="x - floor(x / y) * y: the remainder with the sign of the divisor, as Python's %.",
+)  # fmt: skip
+
+fmod = Op(
+    "fmod", _fmod,
+    x=lambda g: g,
+    y=lambda g, x, y: -g * _trunc_div_row(x, y), jvp=ELEMENTWISE, promote=PAIR,
+    doc="x - trunc(x / y) * y: the remainder with the sign of the dividend, as C's fmod.",
+)  # fmt: skip
+
+# Two products for formulas with a pole, where a zero gradient shall win over an infinite derivative.
+safe_mul = Op(
+    "safe_mul", lambda xp, x, y: xp.where((x == 0) & ~xp.isfinite(y), xp.zeros_like(x), x * y),
+    x=lambda g, y: safe_mul(g, conj(y)),
+    y=lambda g, x: safe_mul(conj(x), g), jvp=ELEMENTWISE, promote=PAIR, doc="x * y, and 0 where x is 0 whatever y is.",
+)  # fmt: skip
+
+safe_div = Op(
+    "safe_div", lambda xp, x, y: xp.where((x == 0) & (y == 0), xp.zeros_like(x), x / y),
+    x=lambda g, y: safe_div(g, conj(y)),
+    y=lambda g, out, y: -safe_div(g * conj(out), conj(y)), jvp=ELEMENTWISE, promote=PAIR, doc="x / y, and 0 for 0 / 0.",
+)  # fmt: skip
+
+
+def scaled(y, alpha):
+    """alpha * y for add and sub, where whole numbers want a whole alpha."""
+    if isinstance(alpha, float) and isinstance(y, Tensor) and y._array.dtype.kind in "iub":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    return mul(y, alpha)
+
+
 def add(input, other, *, alpha=1, out=None):
     """input + alpha * other."""
     if alpha != 1:
-        other = mul(other, alpha)
+        other = scaled(other, alpha)
     return add_row(input, other, out=out) if out is not None else add_row(input, other)
 
 
 def sub(input, other, *, alpha=1, out=None):
     """input - alpha * other."""
     if alpha != 1:
-        other = mul(other, alpha)
+        other = scaled(other, alpha)
     return sub_row(input, other, out=out) if out is not None else sub_row(input, other)
 
 
+def rsub(input, other, *, alpha=1):
+    """other - alpha * input."""
+    return sub(as_tensor(other, like=input), input, alpha=alpha)
+
+
+_DIVISIONS = {None: div_row, "floor": _floor_div_row, "trunc": _trunc_div_row}
+
+
 def div(input, other, *, rounding_mode=None, out=None):
-    """input / other; `rounding_mode` "trunc" or "floor" rounds the quotient and keeps whole dtypes."""
-    return div_row(as_tensor(input), other)
+    """input / other; `rounding_mode` "trunc" or "floor" rounds the quotient and keeps whole dtypes.
+
+    A rounded quotient has a gradient of zero.
+    """
+    row = _DIVISIONS.get(rounding_mode)
+    if row is None:
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    return row(input, other, out=out) if out is not None else row(input, other)
 
 
-def operator(row, reflected=False):
-    """The special method for `x + y` or, reflected, `y + x`; NotImplemented for what is no number or Tensor."""
-
-    def method(self, other):
-        if not isinstance(other, (Tensor, int, float, complex, np.generic)):
-            return NotImplemented
-        if reflected:
-            return apply(row, (as_tensor(other, like=self), self))
-        return apply(row, (self, other))
-
-    return method
+def true_divide(input, other, *, out=None):
+    """input / other, an alias of `div`."""
+    return div(input, other, out=out)
 
 
-OPERATORS = {
-    "__add__": operator(add_row), "__radd__": operator(add_row), "__sub__": operator(sub_row), "__rsub__": operator(sub_row, reflected=True),
-    "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(div_row), "__rtruediv__": operator(div_row, reflected=True),
-    "__neg__": lambda x: apply(neg, (x,)),
-}  # fmt: skip
+def positive(input):
+    """+input: the tensor itself."""
+    if input._array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def addcmul(input, tensor1, tensor2, *, value=1, out=None):
+    """input + value * tensor1 * tensor2."""
+    product = mul(tensor1, tensor2)
+    return add(input, product, alpha=value, out=out)
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
+    """input + value * tensor1 / tensor2."""
+    if all(t._array.dtype.kind in "iub" for t in (tensor1, tensor2)):
+        raise RuntimeError("addcdiv doesn't divide whole numbers by whole numbers; convert one of them to a floating dtype")
+    return add(input, div_row(tensor1, tensor2), alpha=value, out=out)
+
+
+multiply, subtract, divide, negative = mul, sub, div, neg
+
+# --- signs -----------------------------------------------------------------------------------------------------
+
+def _sign(xp, x):
+    return x.copy() if x.dtype.kind == "b" else xp.subtract(x > 0, x < 0, dtype=x.dtype)  # 0 for NaN, as PyTorch
+
+
+sign = Op(
+    "sign", _sign,
+    x=lambda g: zeros_like(g), jvp=ELEMENTWISE, doc="-1, 0 or 1; for complex numbers see `sgn`.",
+)  # fmt: skip
+
+
+def _sgn(xp, x):
+    return xp.sign(x) if x.dtype.kind == "c" else _sign(xp, x)  # NumPy's sign of a complex number is x / |x|
+
+
+# d(x / |x|) of a complex x: what of the gradient is across x, over |x|.
+sgn = Op(
+    "sgn", _sgn, x=lambda g, x, out: _turn(g, x, out), jvp=lambda t_x, x, out: _turn(t_x, x, out),
+    doc="x / |x|, and 0 for 0: the sign, of complex numbers too.",
+)  # fmt: skip
+
+
+def _turn(t, x, out):
+    if not is_complex(x):
+        return zeros_like(t)
+    size = absolute(x)
+    return masked((t - out * real_part(conj(out) * t)) / where_row(1, size, size == 0), size != 0)
+
+
+real_part = Op("real_part", lambda xp, x: x.real.copy(), x=lambda g: g, jvp=LINEAR, node="RealBackward0")
+
+absolute = Op(
+    "abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sgn(x),
+    jvp=lambda t_x, x: real_part(t_x * conj(sgn(x))) if is_complex(x) else t_x * sgn(x), doc="The absolute value, |x|.",
+)  # fmt: skip
+
+abs = absolute
+
+# --- choices ---------------------------------------------------------------------------------------------------
+
+where_row = Op(
+    "where", lambda xp, x, y, condition: xp.where(condition, x, y),
+    x=lambda g, condition: where_row(g, 0, condition),
+    y=lambda g, condition: where_row(0, g, condition),
+    promote=PAIR, jvp=lambda t_x, t_y, condition: where_row(t_x, t_y, condition),
+)  # fmt: skip
+
+_BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
+
+
+def _masked(xp, x, mask):
+    """Zero where the mask is False, even for NaN. Through the bits: np.where mispredicts branches, 15 times slower."""
+    bits = _BITS.get(x.dtype)
+    if bits is None or x.shape != mask.shape or x.size < 1000 or not (x.flags.c_contiguous and mask.flags.c_contiguous):
+        return xp.where(mask, x, xp.zeros((), x.dtype))
+    kept = mask.view(np.int8).astype(bits)
+    xp.negative(kept, out=kept)
+    return xp.bitwise_and(kept, x.view(bits), out=kept).view(x.dtype)
+
+
+masked = Op("masked", _masked, x=lambda g, mask: masked(g, mask), jvp=LINEAR, doc="x where the mask is True, else 0.")
+
+
+def where(condition, input=None, other=None, *, out=None):
+    """`input` where `condition` (bool) holds, else `other`; with `condition` alone, the indices where it holds.
+
+    The gradient of what was not chosen is exactly zero. Numbers promote as in arithmetic.
+    """
+    if input is None and other is None:
+        return tuple(wrap(i) for i in np.nonzero(np.atleast_1d(condition._array)))
+    if condition._array.dtype.kind != "b":
+        if condition._array.dtype != np.uint8:
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; compare "
+                "with something, for instance condition != 0"
+            )
+        condition = cast_row(condition, np.dtype(bool))
+    return where_row(input, other, condition, out=out)
+
+
+# Where both are equal, each gets half of the gradient.
+maximum = Op(
+    "maximum", lambda xp, x, y: xp.maximum(x, y),
+    x=lambda g, x, y: where_row(g * 0.5, masked(g, ~(x < y)), x == y),
+    y=lambda g, x, y: where_row(g * 0.5, masked(g, ~(y < x)), x == y), jvp=ELEMENTWISE, promote=PAIR,
+    doc="The larger of two, element by element; NaN where either is. Equal elements share the gradient.",
+)  # fmt: skip
+
+minimum = Op(
+    "minimum", lambda xp, x, y: xp.minimum(x, y),
+    x=lambda g, x, y: where_row(g * 0.5, masked(g, ~(x > y)), x == y),
+    y=lambda g, x, y: where_row(g * 0.5, masked(g, ~(y > x)), x == y), jvp=ELEMENTWISE, promote=PAIR,
+    doc="The smaller of two, element by element; NaN where either is. Equal elements share the gradient.",
+)  # fmt: skip
+
+fmax = Op(
+    "fmax", lambda xp, x, y: xp.fmax(x, y),
+    x=lambda g, x, y: where_row(g, 0, (x >= y) | (y != y)),
+    y=lambda g, x, y: where_row(0, g, (x >= y) | (y != y)), jvp=ELEMENTWISE, promote=PAIR,
+    doc="The larger of two, element by element; the other one where one is NaN.",
+)  # fmt: skip
+
+fmin = Op(
+    "fmin", lambda xp, x, y: xp.fmin(x, y),
+    x=lambda g, x, y: where_row(g, 0, (x <= y) | (y != y)),
+    y=lambda g, x, y: where_row(0, g, (x <= y) | (y != y)), jvp=ELEMENTWISE, promote=PAIR,
+    doc="The smaller of two, element by element; the other one where one is NaN.",
+)  # fmt: skip
+
+
+def _clamp(xp, x, low, high):
+    if low is not None:
+        x = xp.maximum(x, low)
+    return x if high is None else xp.minimum(x, high)
+
+
+def inside(x, low, high):
+    """Where low <= x <= high; a bound may be None."""
+    if low is None:
+        return x <= high
+    return x >= low if high is None else (x >= low) & (x <= high)
+
+
+_clamp_row = Op(
+    "clamp", _clamp, x=lambda g, x, low, high: masked(g, inside(x, low, high)), jvp=ELEMENTWISE, node="ClampBackward1"
+)
+
+_at_least = Op(
+    "clamp_min", lambda xp, x, y: xp.maximum(x, y),
+    x=lambda g, x, y: where_row(g, 0, x >= y),
+    y=lambda g, x, y: where_row(g, 0, x < y), jvp=ELEMENTWISE, promote=PAIR,
+)  # fmt: skip
+
+_at_most = Op(
+    "clamp_max", lambda xp, x, y: xp.minimum(x, y),
+    x=lambda g, x, y: where_row(g, 0, x <= y),
+    y=lambda g, x, y: where_row(g, 0, x > y), jvp=ELEMENTWISE, promote=PAIR,
+)  # fmt: skip
+
+
+def clamp(input, min=None, max=None, *, out=None):
+    """`input` brought between `min` and `max`: numbers, or Tensors that broadcast. At a bound the gradient passes."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        if min is not None:
+            input = _at_least(input, min)
+        if max is not None:
+            input = _at_most(input, max)
+        return input if out is None else inplace.copy_from(out, input)
+    array = input._array
+    if array.dtype.kind not in "fV":  # floats keep their dtype whatever the bounds
+        d = arrays.result_dtype([array, *(b for b in (min, max) if b is not None)]).numpy
+        if d != array.dtype:
+            input = cast_row(input, d)
+        elif d.kind in "iu":
+            min, max = [b if b is None else int(np.asarray(b).astype(d)) for b in (min, max)]
+    return _clamp_row(input, min, max, out=out) if out is not None else _clamp_row(input, min, max)
+
+
+def clamp_min(input, min, *, out=None):
+    """`input`, or `min` where that is larger."""
+    return clamp(input, min, out=out)
+
+
+def clamp_max(input, max, *, out=None):
+    """`input`, or `max` where that is smaller."""
+    return clamp(input, None, max, out=out)
+
+
+clip = clamp
+
+
+def _lerp(xp, x, y, weight):
+    near = xp.abs(weight) < 0.5  # each form is exact at its own end
+    if not near.ndim:
+        return x + weight * (y - x) if near else y - (y - x) * (1 - weight)
+    return xp.where(near, x + weight * (y - x), y - (y - x) * (1 - weight))
+
+
+_lerp_row = Op(
+    "lerp", _lerp,
+    x=lambda g, weight: g * conj(1 - weight),
+    y=lambda g, weight: g * conj(weight),
+    weight=lambda g, x, y: g * conj(y - x), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+
+def lerp(input, end, weight, *, out=None):
+    """input + weight * (end - input), `weight` a number or a Tensor."""
+    if input.dtype != end.dtype:
+        raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
+    if isinstance(weight, Tensor) and weight.dtype != input.dtype:
+        raise RuntimeError(f"expected dtype {input.dtype} for `weight` but got dtype {weight.dtype}")
+    return _lerp_row(input, end, weight, out=out)
+
+
+copysign = Op(
+    "copysign", lambda xp, x, y: xp.copysign(x, y),
+    x=lambda g, x, out: g * (sign(x) * sign(out)),
+    y=lambda g: zeros_like(g), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    doc="The magnitude of x with the sign of y (that of a zero counts).",
+)  # fmt: skip
+
+
+def _nan_to_num(xp, x, nan, posinf, neginf):
+    if x.dtype.kind in "iub":
+        return x.copy()
+    if x.dtype.kind == "c":
+        out = xp.empty_like(x)
+        out.real = _nan_to_num(xp, x.real, nan, posinf, neginf)
+        out.imag = _nan_to_num(xp, x.imag, nan, posinf, neginf)
+        return out
+    limits = ml_dtypes.finfo(x.dtype)
+    out = xp.array(x)
+    out[x != x] = nan
+    out[x == xp.inf] = limits.max if posinf is None else posinf
+    out[x == -xp.inf] = limits.min if neginf is None else neginf
+    return out
+
+
+_nan_to_num_row = Op(
+    "nan_to_num", _nan_to_num, x=lambda g, x: masked(g, x - x == 0),
+    jvp=lambda t_x, x: masked(t_x, x - x == 0),
+)  # fmt: skip
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
+    """`input` with numbers for NaN and the infinities; by default 0 and the dtype's largest and smallest."""
+    return _nan_to_num_row(input, 0.0 if nan is None else nan, posinf, neginf, out=out)

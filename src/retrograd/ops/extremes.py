@@ -1,0 +1,186 @@
+"""Largest and smallest elements, and where they are."""
+
+import numpy as np
+
+from ..core.op import Op
+from ..core.tensor import Tensor
+from . import return_types
+from .along import put_along, take_along
+from .arguments import deliver, normal_axis
+from .pointwise import masked, maximum, minimum
+from .reduce import axes_of, numpy_names, sum_row, unreduced
+from .shape import reshape_row
+
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
+METHODS = __all__
+INPLACE = []
+
+
+def _hits(x, extreme):
+    """Where x is the extreme value: the NaNs, where there are any."""
+    return (x == extreme) | (x != x)
+
+
+def _shared(g, x, axes, keepdim, out):
+    """The gradient of an extreme value, in equal parts to all elements that have it."""
+    hits = _hits(x, unreduced(out, x.shape, axes, keepdim))
+    return masked(unreduced(g, x.shape, axes, keepdim) / sum_row(hits, axes, True), hits)
+
+
+def _shared_tangent(t_x, x, axes, keepdim, out):
+    hits = _hits(x, unreduced(out, x.shape, axes, keepdim))
+    return sum_row(masked(t_x, hits), axes, keepdim) / sum_row(hits, axes, keepdim)
+
+
+amax_row = Op(
+    "amax", lambda xp, x, axes, keepdim: xp.maximum.reduce(x, axis=axes, keepdims=keepdim),
+    x=lambda g, x, axes, keepdim, out: _shared(g, x, axes, keepdim, out), jvp=_shared_tangent,
+)  # fmt: skip
+
+amin_row = Op(
+    "amin", lambda xp, x, axes, keepdim: xp.minimum.reduce(x, axis=axes, keepdims=keepdim),
+    x=lambda g, x, axes, keepdim, out: _shared(g, x, axes, keepdim, out), jvp=_shared_tangent,
+)  # fmt: skip
+
+
+def _arg(name):
+    def forward(xp, x, axis, keepdim):
+        function = getattr(xp, name)
+        if x.dtype.kind == "V":
+            x = x.astype(np.float32)
+        return function(x, axis=axis, keepdims=keepdim)
+
+    return forward
+
+
+_argmax_row = Op("argmax", _arg("argmax"))
+_argmin_row = Op("argmin", _arg("argmin"))
+
+
+def _extreme(name):
+    """The row of max(dim) or min(dim): the first of equal elements, and where it is."""
+    find = _arg("arg" + name)
+
+    def forward(xp, x, axis, keepdim):
+        if x.ndim == 0:
+            return x.copy(), xp.zeros((), np.int64)
+        indices = find(xp, x, axis, True)
+        values = np.take_along_axis(x, indices, axis)
+        return (values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))
+
+    return Op(
+        name, forward, outputs="values indices", nondiff=(1,),
+        x=lambda g_values, indices, x_shape, axis, keepdim: put_along(
+            *_kept(g_values, indices, x_shape, axis, keepdim), axis, x_shape
+        ),
+        jvp=lambda t_x, indices, x_shape, axis, keepdim: (_picked(t_x, indices, axis, keepdim), None),
+    )  # fmt: skip
+
+
+def _kept(g, indices, shape, axis, keepdim):
+    axes = (axis,) if shape else ()
+    return unreduced(g, shape, axes, keepdim), unreduced(indices, shape, axes, keepdim)
+
+
+def _picked(x, indices, axis, keepdim):
+    if not x.ndim:
+        return x
+    picked = take_along(x, unreduced(indices, x.shape, (axis,), keepdim), axis)
+    return picked if keepdim else reshape_row(picked, indices.shape)
+
+
+_max_row, _min_row = _extreme("max"), _extreme("min")
+
+
+def _need_elements(name, input, axes, dim):
+    shape = input._array.shape
+    if input._array.size or all(shape[a] for a in axes):
+        return
+    if dim is None or dim == ():
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            "'dim' argument."
+        )
+    empty = next(a for a in axes if not shape[a])
+    raise IndexError(f"{name}(): Expected reduction dim {empty} to have non-zero size.")
+
+
+def _reduce(name, row, input, dim, keepdim, out):
+    axes = axes_of(input, dim)
+    _need_elements(name, input, axes, dim)
+    if input._array.dtype.kind == "c":
+        raise NotImplementedError(f"{name} is not defined for complex numbers, which have no order")
+    return deliver(row(input, axes, keepdim), out)
+
+
+@numpy_names
+def amax(input, dim=(), keepdim=False, *, out=None):
+    """The largest elements over the dimensions `dim` (all by default); equal ones share the gradient evenly."""
+    return _reduce("amax", amax_row, input, dim, keepdim, out)
+
+
+@numpy_names
+def amin(input, dim=(), keepdim=False, *, out=None):
+    """The smallest elements over the dimensions `dim` (all by default); equal ones share the gradient evenly."""
+    return _reduce("amin", amin_row, input, dim, keepdim, out)
+
+
+@numpy_names
+def aminmax(input, *, dim=None, keepdim=False, out=None):
+    """(min, max) over the dimension `dim`, or over everything."""
+    axes = axes_of(input, dim)
+    _need_elements("aminmax", input, axes, dim)
+    return deliver(return_types.aminmax((amin_row(input, axes, keepdim), amax_row(input, axes, keepdim))), out)
+
+
+def _along(name, rows, input, dim, keepdim, out):
+    """max and min in their three forms: of everything, of two tensors, along a dimension."""
+    whole, pair, row = rows
+    if dim is None:
+        return _reduce(name, whole, input, None, False, out)
+    if isinstance(dim, Tensor):
+        return pair(input, dim, out=out)
+    axis = normal_axis(dim, input._array.ndim)
+    _need_elements(name, input, (axis,) if input._array.ndim else (), dim)
+    return deliver(getattr(return_types, name)(row(input, axis, keepdim)), out)
+
+
+@numpy_names
+def max(input, dim=None, keepdim=False, *, other=None, out=None):
+    """The largest element; or along `dim` (values, indices); or, given a tensor, the larger of both element by element.
+
+    Of everything, equal elements share the gradient evenly; along a dimension the first of them gets it.
+    """
+    return _along("max", (amax_row, maximum, _max_row), input, dim if other is None else other, keepdim, out)
+
+
+@numpy_names
+def min(input, dim=None, keepdim=False, *, other=None, out=None):
+    """The smallest element; or along `dim` (values, indices); or, given a tensor, the smaller of both element by element.
+
+    Of everything, equal elements share the gradient evenly; along a dimension the first of them gets it.
+    """
+    return _along("min", (amin_row, minimum, _min_row), input, dim if other is None else other, keepdim, out)
+
+
+def _place(name, row, input, dim, keepdim, out):
+    if input._array.dtype.kind in "bc":
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
+    if dim is None:
+        _need_elements(name, input, tuple(range(input._array.ndim)), None)
+        return deliver(row(input, None, keepdim), out)
+    axis = normal_axis(dim, input._array.ndim)
+    _need_elements(name, input, (axis,) if input._array.ndim else (), dim)
+    return deliver(row(input, axis if input._array.ndim else None, keepdim), out)
+
+
+@numpy_names
+def argmax(input, dim=None, keepdim=False, *, out=None):
+    """Where the largest element is: along `dim`, or in the flattened tensor. The first of equal ones; NaN is larger."""
+    return _place("argmax", _argmax_row, input, dim, keepdim, out)
+
+
+@numpy_names
+def argmin(input, dim=None, keepdim=False, *, out=None):
+    """Where the smallest element is: along `dim`, or in the flattened tensor. The first of equal ones; NaN is smaller."""
+    return _place("argmin", _argmin_row, input, dim, keepdim, out)

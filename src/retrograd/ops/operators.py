@@ -1,0 +1,78 @@
+"""Tensor's special methods for arithmetic, comparison, logic and bits, and their in-place forms."""
+
+import numpy as np
+
+from ..core import inplace
+from ..core.apply import apply
+from ..core.op import as_tensor
+from ..core.tensor import Tensor
+from . import compare, pointwise, power
+from .complex_numbers import imag_property, real_property
+
+__all__ = []
+METHODS = []
+INPLACE = []
+
+_COMMON = (Tensor, float, int)
+_NUMBERS = (Tensor, bool, int, float, complex)
+
+
+def operand(other):
+    """`other` as the door takes it, or None for what is no operand: NumPy's scalars count as Python's numbers."""
+    if isinstance(other, np.generic):
+        return other.item()
+    if isinstance(other, np.ndarray):
+        return as_tensor(other)
+    return other if isinstance(other, _NUMBERS) else None
+
+
+def operator(row, reflected=False):
+    """The special method for `x + y` or, reflected, `y + x`; NotImplemented for what is no number or Tensor."""
+
+    def method(self, other):
+        if type(other) not in _COMMON:
+            other = operand(other)
+            if other is None:
+                return NotImplemented
+        if reflected:
+            return apply(row, (as_tensor(other, like=self), self))
+        return apply(row, (self, other))
+
+    return method
+
+
+def inplace_operator(row, name):
+    """The special method for `x += y`: writes into the tensor."""
+    write = inplace.inplace(row, name)
+
+    def method(self, other):
+        if type(other) not in _COMMON:
+            other = operand(other)
+            if other is None:
+                return NotImplemented
+        return write(self, other)
+
+    return method
+
+
+def unary(row):
+    return lambda self: apply(row, (self,))
+
+
+OPERATORS = {
+    "__neg__": unary(pointwise.neg), "__pos__": pointwise.positive, "__abs__": unary(pointwise.absolute),
+    "__invert__": unary(compare.bitwise_not), "real": real_property, "imag": imag_property,
+}  # fmt: skip
+
+_TWO_SIDED = {
+    "add": pointwise.add_row, "sub": pointwise.sub_row, "mul": pointwise.mul, "truediv": pointwise.div_row,
+    "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "pow": power.pow_row, "and": compare.bitwise_and,
+    "or": compare.bitwise_or, "xor": compare.bitwise_xor, "lshift": compare.bitwise_left_shift,
+    "rshift": compare.bitwise_right_shift,
+}  # fmt: skip
+for _name, _row in _TWO_SIDED.items():
+    OPERATORS[f"__{_name}__"] = operator(_row)
+    OPERATORS[f"__r{_name}__"] = operator(_row, reflected=True)
+    OPERATORS[f"__i{_name}__"] = inplace_operator(_row, f"{_row.name}_")
+for _row in (compare.eq, compare.ne, compare.lt, compare.le, compare.gt, compare.ge):
+    OPERATORS[f"__{_row.name}__"] = operator(_row)
