@@ -5,12 +5,13 @@ in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict fr
 """
 
 from . import (
-    activation, compare, complex_numbers, conv, elementary, extremes, normalization, operators, pointwise, pool, power, product, reduce, return_types, scan,
-    shape, softmaxes,
+    activation, compare, complex_numbers, conv, elementary, extremes, normalization, operators, pointwise, pool,
+    power, product, reduce, return_types, scan, shape, softmaxes,
 )  # fmt: skip
 # Before the star-imports: a function may bear its module's name.
 MODULES = [
-    pointwise, compare, elementary, power, complex_numbers, operators, activation, reduce, extremes, softmaxes, scan, shape, product, conv, pool, normalization,
+    pointwise, compare, elementary, power, complex_numbers, operators, activation, reduce, extremes, softmaxes,
+    scan, shape, product, conv, pool, normalization,
 ]  # fmt: skip
 
 from .activation import *  # noqa: F403

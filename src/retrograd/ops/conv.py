@@ -1,0 +1,485 @@
+"""Convolution in one, two and three dimensions, and its transpose.
+
+Three rows per number of dimensions: `conv2d`, and its gradients `conv2d_input` and `conv2d_weight`. Each is
+bilinear and its gradients are the other two, so every order exists. The transposed convolution is
+`conv2d_input`. Their NumPy forwards copy the windows into a matrix (im2col), a block at a time, and leave the rest to BLAS.
+"""
+
+from math import prod
+
+import numpy as np
+
+from ..core.op import Op
+from .pointwise import conj
+from .product import blas_ready
+from .reduce import sum_row
+from .shape import permute_row, reshape_row
+
+__all__ = [
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
+    "conv_tbc",
+]  # fmt: skip
+METHODS = INPLACE = []
+
+BLOCK = 1 << 20  # elements of the matrix of windows that are made at a time: 4 MB of float32
+
+
+# --- on arrays ----------------------------------------------------------------------------------------
+
+
+def output_size(size, kernel, stride, padding, dilation):
+    """The spatial sizes of a convolution's output."""
+    return tuple(
+        (i + 2 * p - d * (k - 1) - 1) // s + 1
+        for i, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+    )
+
+
+def padded(xp, x, padding, value=0):
+    """`x` (N, C, ...) with `padding` elements of `value` on both sides of each spatial axis."""
+    if not any(padding):
+        return x
+    shape = (*x.shape[:2], *[n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)])
+    out = xp.zeros(shape, x.dtype) if value == 0 else xp.full(shape, value, x.dtype)
+    out[inner(padding, x.shape[2:])] = x
+    return out
+
+
+def inner(padding, size):
+    """The index of what is inside the padding."""
+    return (..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])
+
+
+def windows(xp, x, kernel, stride, dilation, size):
+    """A view (N, C, *kernel, *size) of what each window of `x`, padded already, covers."""
+    spatial = x.strides[2:]
+    return xp.lib.stride_tricks.as_strided(
+        x, (*x.shape[:2], *kernel, *size),
+        (
+            *x.strides[:2],
+            *[b * d for b, d in zip(spatial, dilation, strict=True)],
+            *[b * s for b, s in zip(spatial, stride, strict=True)],
+        ),
+    )  # fmt: skip
+
+
+def reached(k, stride, dilation, size):
+    """The index of the elements that position `k` of the kernel meets, for outputs of `size`."""
+    return (
+        ...,
+        *[
+            slice(i * d, i * d + (n - 1) * s + 1, s)
+            for i, s, d, n in zip(k, stride, dilation, size, strict=True)
+        ],
+    )
+
+
+def _blocks(images, size, row):
+    """(first image, end, first row, end) of the blocks to work in; a row of output costs `row` elements."""
+    rows = size[0]
+    if rows * row > BLOCK:
+        step = max(1, BLOCK // max(row, 1))
+        for i in range(images):
+            for r in range(0, rows, step):
+                yield i, i + 1, r, min(rows, r + step)
+    else:
+        step = max(1, BLOCK // max(rows * row, 1))
+        for i in range(0, images, step):
+            yield i, min(images, i + step), 0, rows
+
+
+def _columns(xp, x, block, kernel, stride, dilation, size, groups):
+    """The windows of a block as a matrix per group: (groups, C / groups * prod(kernel), outputs)."""
+    first, end, r0, r1 = block
+    x = x[first:end, :, r0 * stride[0] :]
+    view = windows(xp, x, kernel, stride, dilation, (r1 - r0, *size[1:]))
+    n = len(kernel)
+    view = view.transpose(1, *range(2, 2 + n), 0, *range(2 + n, 2 + 2 * n))
+    outputs = (end - first) * (r1 - r0) * prod(size[1:])
+    return view.reshape(groups, x.shape[1] // groups * prod(kernel), outputs)
+
+
+def _rows_of(g, block, groups):
+    """A block of the output's gradient as a matrix per group: (groups, O / groups, outputs)."""
+    first, end, r0, r1 = block
+    g = g[first:end, :, r0:r1].swapaxes(0, 1)
+    return g.reshape(groups, g.shape[0] // groups, -1)
+
+
+def _narrow(function):
+    """`function(xp, a, b, ...)` that works on 16-bit dtypes in float32."""
+
+    def wide(xp, a, b, *rest):
+        kind = a.dtype
+        if kind.kind == "V" or kind == np.float16:
+            return function(xp, a.astype(np.float32), b.astype(np.float32), *rest).astype(kind)
+        return function(xp, a, b, *rest)
+
+    return wide
+
+
+@_narrow
+def _convolve(xp, x, weight, stride, padding, dilation, groups):
+    kernel, channels = weight.shape[2:], weight.shape[0]
+    size = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    x = padded(xp, x, padding)
+    if prod(kernel) == 1 and groups == 1:
+        x = x[reached((0,) * len(kernel), stride, dilation, size)].reshape(*x.shape[:2], -1)
+        matrix = blas_ready(xp, weight.reshape(weight.shape[:2]))
+        return xp.matmul(matrix, x).reshape(x.shape[0], channels, *size)
+    if weight.shape[1] == 1:
+        return _convolve_each(xp, x, weight, stride, dilation, size)
+    out = xp.empty((x.shape[0], channels, *size), x.dtype)
+    matrix = weight.reshape(groups, channels // groups, -1)
+    for block in _blocks(x.shape[0], size, weight.shape[1] * groups * prod(kernel) * prod(size[1:])):
+        columns = _columns(xp, x, block, kernel, stride, dilation, size, groups)
+        first, end, r0, r1 = block
+        if end - first == 1 and r1 - r0 == size[0]:
+            xp.matmul(matrix, columns, out=out[first].reshape(groups, channels // groups, -1))
+        else:
+            result = xp.matmul(matrix, columns).reshape(channels, end - first, r1 - r0, *size[1:])
+            out[first:end, :, r0:r1] = result.swapaxes(0, 1)
+    return out
+
+
+def _convolve_each(xp, x, weight, stride, dilation, size):
+    """A depthwise convolution: each channel alone, a pass over the output per position of the kernel."""
+    images, channels = x.shape[:2]
+    several = weight.shape[0] // channels
+    out = xp.zeros((images, channels, several, *size), x.dtype)
+    term = xp.empty_like(out)
+    taps = weight.reshape(channels, several, *weight.shape[2:])
+    for k in np.ndindex(*weight.shape[2:]):
+        tap = taps[(..., *k)].reshape(channels, several, *[1] * len(size))
+        xp.multiply(x[reached(k, stride, dilation, size)][:, :, None], tap, out=term)
+        out += term
+    return out.reshape(images, channels * several, *size)
+
+
+@_narrow
+def _input_gradient(xp, g, weight, size, stride, padding, dilation, groups):
+    kernel, images, inputs = weight.shape[2:], g.shape[0], weight.shape[1] * groups
+    if prod(kernel) == 1 and groups == 1 and not any(padding) and set(stride) == {1}:
+        matrix = blas_ready(xp, weight.reshape(weight.shape[:2]).T)
+        return xp.matmul(matrix, g.reshape(*g.shape[:2], -1)).reshape(images, inputs, *size)
+    full = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+    out = xp.zeros((images, inputs, *full), g.dtype)
+    outputs = g.shape[2:]
+    if weight.shape[1] == 1:
+        _spread_each(xp, out, g, weight, stride, dilation)
+    else:
+        matrix = weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
+        for block in _blocks(images, outputs, inputs * prod(kernel) * prod(outputs[1:])):
+            first, end, r0, r1 = block
+            columns = xp.matmul(matrix, _rows_of(g, block, groups))
+            columns = columns.reshape(inputs, *kernel, end - first, r1 - r0, *outputs[1:])
+            part = out[first:end, :, r0 * stride[0] :]
+            for k in np.ndindex(*kernel):
+                met = reached(k, stride, dilation, (r1 - r0, *outputs[1:]))
+                part[met] += columns[(slice(None), *k)].swapaxes(0, 1)
+    return out if full == tuple(size) else xp.ascontiguousarray(out[inner(padding, size)])
+
+
+def _spread_each(xp, out, g, weight, stride, dilation):
+    """The gradient for the input of a depthwise convolution, added to `out`."""
+    channels, size = out.shape[1], g.shape[2:]
+    several = weight.shape[0] // channels
+    taps = weight.reshape(channels, several, *weight.shape[2:])
+    for m in range(several):
+        gm = g.reshape(g.shape[0], channels, several, *size)[:, :, m]
+        for k in np.ndindex(*weight.shape[2:]):
+            tap = taps[(slice(None), m, *k)].reshape(channels, *[1] * len(size))
+            out[reached(k, stride, dilation, size)] += gm * tap
+
+
+@_narrow
+def _weight_gradient(xp, g, x, kernel, stride, padding, dilation, groups):
+    size, channels, each = g.shape[2:], g.shape[1], x.shape[1] // groups
+    x = padded(xp, x, padding)
+    if each == 1:
+        return _taps_each(xp, g, x, kernel, stride, dilation)
+    total = xp.zeros((groups, channels // groups, each * prod(kernel)), g.dtype)
+    for block in _blocks(x.shape[0], size, x.shape[1] * prod(kernel) * prod(size[1:])):
+        columns = _columns(xp, x, block, kernel, stride, dilation, size, groups)
+        total += xp.matmul(_rows_of(g, block, groups), columns.swapaxes(1, 2))
+    return total.reshape(channels, each, *kernel)
+
+
+def _taps_each(xp, g, x, kernel, stride, dilation):
+    """The gradient for the weight of a depthwise convolution."""
+    images, channels = x.shape[:2]
+    several, size = g.shape[1] // channels, g.shape[2:]
+    g = g.reshape(images, channels, several, *size)
+    axes = (0, *range(3, g.ndim))
+    out = xp.empty((channels, several, *kernel), g.dtype)
+    for k in np.ndindex(*kernel):
+        out[(..., *k)] = (g * x[reached(k, stride, dilation, size)][:, :, None]).sum(axis=axes)
+    return out.reshape(channels * several, 1, *kernel)
+
+
+# --- checks -------------------------------------------------------------------------------------------
+
+
+def _check(x, weight, bias, stride, padding, dilation, groups):
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
+        which, other = ("weight", weight) if x.dtype != weight.dtype else ("bias", bias)
+        raise RuntimeError(
+            f"input has dtype {x.dtype.name} and {which} {other.dtype.name}; they should be the same: "
+            "convert one with .to()"
+        )
+    if weight.ndim != x.ndim:
+        raise RuntimeError(f"expected a weight of {x.ndim} dimensions, its shape is {list(weight.shape)}")
+    if groups <= 0 or weight.shape[0] % groups:
+        raise RuntimeError(f"groups={groups} must be positive and divide {weight.shape[0]}, the output channels")
+    if x.shape[1] != weight.shape[1] * groups:
+        raise RuntimeError(
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected "
+            f"input{list(x.shape)} to have {weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise RuntimeError(
+            f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with "
+            f"{weight.shape[0]} elements, but got bias of size {list(bias.shape)} instead"
+        )
+    _check_steps(stride, padding, dilation)
+    full = [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)]
+    reach = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    if any(n < r for n, r in zip(full, reach, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({_by(full)}). Kernel size: ({_by(reach)}). "
+            "Kernel size can't be greater than actual input size"
+        )
+
+
+def _check_steps(stride, padding, dilation):
+    if min(stride) <= 0:
+        raise RuntimeError(f"stride must be greater than zero, but got {list(stride)}")
+    if min(dilation) <= 0:
+        raise RuntimeError(f"dilation must be greater than zero, but got {list(dilation)}")
+    if min(padding) < 0:
+        raise RuntimeError(f"negative padding is not supported, but got {list(padding)}")
+
+
+def _by(sizes):
+    return " x ".join(map(str, sizes))
+
+
+# --- the rows -----------------------------------------------------------------------------------------
+
+
+def _convolution(xp, x, weight, bias, stride, padding, dilation, groups):
+    _check(x, weight, bias, stride, padding, dilation, groups)
+    out = _convolve(xp, x, weight, stride, padding, dilation, groups)
+    if bias is not None:
+        out += bias.reshape(-1, *[1] * (out.ndim - 2))
+    return out
+
+
+def _rows(name):
+    """The rows `name`, `name`_input and `name`_weight.
+
+    All parameters after the arrays are tuples, one number per spatial axis, and `groups`. `size` in the second
+    is the spatial size of its output (that of the convolution's input), in the third the kernel's.
+    """
+    conv = Op(
+        name, _convolution,
+        x=lambda g, weight, x_shape, stride, padding, dilation, groups: (
+            conv_input(g, conj(weight), x_shape[2:], stride, padding, dilation, groups)
+        ),
+        weight=lambda g, x, weight_shape, stride, padding, dilation, groups: (
+            conv_weight(g, conj(x), weight_shape[2:], stride, padding, dilation, groups)
+        ),
+        bias=lambda g: sum_row(g, (0, *range(2, g.ndim)), False),
+        jvp=lambda t_x, t_weight, t_bias, x, weight, stride, padding, dilation, groups: (
+            conv(t_x, weight, t_bias, stride, padding, dilation, groups)
+            + conv(x, t_weight, None, stride, padding, dilation, groups)
+        ),
+        node="ConvolutionBackward0",
+    )  # fmt: skip
+
+    conv_input = Op(
+        name + "_input",
+        lambda xp, y, weight, size, stride, padding, dilation, groups: (
+            _input_gradient(xp, y, weight, size, stride, padding, dilation, groups)
+        ),
+        y=lambda g, weight, stride, padding, dilation, groups: (
+            conv(g, conj(weight), None, stride, padding, dilation, groups)
+        ),
+        weight=lambda g, y, weight_shape, stride, padding, dilation, groups: (
+            conv_weight(conj(y), g, weight_shape[2:], stride, padding, dilation, groups)
+        ),
+        jvp=lambda t_y, t_weight, y, weight, size, stride, padding, dilation, groups: (
+            conv_input(t_y, weight, size, stride, padding, dilation, groups)
+            + conv_input(y, t_weight, size, stride, padding, dilation, groups)
+        ),
+        node="ConvolutionBackward0",
+    )  # fmt: skip
+
+    conv_weight = Op(
+        name + "_weight",
+        lambda xp, y, x, size, stride, padding, dilation, groups: (
+            _weight_gradient(xp, y, x, size, stride, padding, dilation, groups)
+        ),
+        y=lambda g, x, stride, padding, dilation, groups: (
+            conv(conj(x), g, None, stride, padding, dilation, groups)
+        ),
+        x=lambda g, y, x_shape, stride, padding, dilation, groups: (
+            conv_input(conj(y), g, x_shape[2:], stride, padding, dilation, groups)
+        ),
+        jvp=lambda t_y, t_x, y, x, size, stride, padding, dilation, groups: (
+            conv_weight(t_y, x, size, stride, padding, dilation, groups)
+            + conv_weight(y, t_x, size, stride, padding, dilation, groups)
+        ),
+    )  # fmt: skip
+    return conv, conv_input, conv_weight
+
+
+_ROWS = [_rows("conv1d"), _rows("conv2d"), _rows("conv3d")]
+
+
+# --- public -------------------------------------------------------------------------------------------
+
+
+def sizes(value, n, name):
+    """An int or a sequence of one or `n` ints as a tuple of `n`."""
+    if isinstance(value, (tuple, list)):
+        values = tuple(int(v) for v in value)
+        if len(values) == 1:
+            return values * n
+        if len(values) != n:
+            raise RuntimeError(f"expected {name} to be one int or a list of {n} values, but got {value!r}")
+        return values
+    return (int(value),) * n
+
+
+def _batched(n, name, input):
+    """`input` with a batch axis, and whether it lacked one."""
+    if input.ndim == n + 2:
+        return input, False
+    if input.ndim == n + 1:
+        return reshape_row(input, (1, *input.shape)), True
+    raise RuntimeError(
+        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, "
+        f"but got input of size: {list(input.shape)}"
+    )
+
+
+def _unbatched(output, lacked):
+    return reshape_row(output, output.shape[1:]) if lacked else output
+
+
+def _conv(n, input, weight, bias, stride, padding, dilation, groups):
+    name = f"conv{n}d"
+    input, lacked = _batched(n, name, input)
+    stride, dilation = sizes(stride, n, "stride"), sizes(dilation, n, "dilation")
+    cut = None
+    if isinstance(padding, str):
+        padding, cut = _named_padding(padding, weight.shape[2:], stride, dilation, name)
+    padding = sizes(padding, n, "padding")
+    out = _ROWS[n - 1][0](input, weight, bias, stride, padding, dilation, groups)
+    return _unbatched(out[cut] if cut else out, lacked)
+
+
+def _named_padding(padding, kernel, stride, dilation, name):
+    """'valid' and 'same' as numbers, and an index that takes off what they add too much.
+
+    Where 'same' needs an odd total, PyTorch pads one more at the end: here both sides get that one more, and
+    the first output is dropped.
+    """
+    if padding == "valid":
+        return 0, None
+    if padding != "same":
+        raise RuntimeError(f"{name}: invalid padding string {padding!r}; expected 'valid' or 'same'")
+    if max(stride) != 1:
+        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
+    total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    if not any(t % 2 for t in total):
+        return tuple(t // 2 for t in total), None
+    return tuple((t + 1) // 2 for t in total), (..., *[slice(t % 2, None) for t in total])
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlate `input` (N, C, L) or (C, L) with `weight` (O, C / groups, K)."""
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlate `input` (N, C, H, W) or (C, H, W) with `weight` (O, C / groups, KH, KW).
+
+    `padding` is a number of zeros on both sides, or 'valid' or 'same'.
+    """
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlate `input` (N, C, D, H, W) or (C, D, H, W) with `weight` (O, C / groups, KD, KH, KW)."""
+    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    name = f"conv_transpose{n}d"
+    input, lacked = _batched(n, name, input)
+    stride, padding = sizes(stride, n, "stride"), sizes(padding, n, "padding")
+    extra, dilation = sizes(output_padding, n, "output_padding"), sizes(dilation, n, "dilation")
+    _check_steps(stride, padding, dilation)
+    if weight.ndim != n + 2 or input.shape[1] != weight.shape[0]:
+        raise RuntimeError(
+            f"{name}: Given transposed=1, weight of size {list(weight.shape)}, "
+            f"expected "
+            f"input{list(input.shape)} to have {weight.shape[0]} channels, but got {input.shape[1]} channels instead"
+        )
+    if groups <= 0 or weight.shape[0] % groups:
+        raise RuntimeError(
+            f"{name}: groups={groups} must be positive and divide the {weight.shape[0]} input channels"
+        )
+    if input.dtype != weight.dtype:
+        raise RuntimeError(
+            f"{name}: input has dtype {input.dtype} and weight {weight.dtype}; they should be the same"
+        )
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise RuntimeError(
+            f"{name}: output padding must be smaller than either stride or dilation, but got output_padding "
+            f"{list(extra)}, stride {list(stride)}, dilation {list(dilation)}"
+        )
+    kernel = weight.shape[2:]
+    size = tuple(
+        (i - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for i, k, s, p, d, e in zip(input.shape[2:], kernel, stride, padding, dilation, extra, strict=True)
+    )
+    if min(size) < 1:
+        raise RuntimeError(f"{name}: the output would have the sizes {list(size)}; it is too small")
+    out = _ROWS[n - 1][1](input, weight, size, stride, padding, dilation, groups)
+    if bias is not None:
+        if tuple(bias.shape) != (out.shape[1],):
+            raise RuntimeError(f"{name}: expected bias of shape [{out.shape[1]}], but got {list(bias.shape)}")
+        out = out + reshape_row(bias, (-1, *[1] * n))
+    return _unbatched(out, lacked)
+
+
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv1d as a linear map, from (N, C, L) with `weight` (C, O / groups, K)."""
+    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv2d as a linear map, from (N, C, H, W) with `weight` (C, O / groups, KH, KW)."""
+    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv3d as a linear map, from (N, C, D, H, W); `weight` (C, O / groups, KD, KH, KW)."""
+    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
+    """Any of the convolutions, by the rank of `weight` and `transposed`."""
+    n = weight.ndim - 2
+    if transposed:
+        return _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv(n, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_tbc(input, weight, bias, pad=0):
+    """conv1d on (time, batch, channel) with `weight` (K, C, O)."""
+    out = _conv(1, permute_row(input, (1, 2, 0)), permute_row(weight, (2, 1, 0)), bias, 1, pad, 1, 1)
+    return permute_row(out, (2, 0, 1))
