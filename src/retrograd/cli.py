@@ -67,7 +67,7 @@ def _env(options):
     from . import __version__, kernels
 
     print(f"retrograd {__version__}, Python {platform.python_version()}, NumPy {numpy.__version__}, {platform.platform()}")
-    print(f"kernels: {kernels.describe()}")
+    print(kernels.describe())
     for package, use in (("PIL", "images"), ("cupy", "GPU"), ("matplotlib", "plots"), ("safetensors", "tests only")):
         found = importlib.util.find_spec(package) is not None
         print(f"{package}: {'found' if found else 'not installed'} ({use})")
