@@ -58,7 +58,7 @@ def pad(image, borders, fill, mode):
     """`borders` is [left, top, right, bottom]; a negative border cuts."""
     PIL = pillow()
     if mode == "constant":
-        padded = PIL.ImageOps.expand(image, tuple(borders), fill=_fill_colour(image, fill))
+        padded = PIL.ImageOps.expand(image, tuple(borders), fill=fill_colour(image, fill))
         if image.mode == "P":
             padded.putpalette(image.getpalette())
         return padded
@@ -76,7 +76,7 @@ def pad(image, borders, fill, mode):
     return padded
 
 
-def _fill_colour(image, fill):
+def fill_colour(image, fill):
     """`fill` as Pillow wants it for this image: a number, or one per band; whole ones except in mode F."""
     bands = len(image.getbands())
     fill = 0 if fill is None else fill

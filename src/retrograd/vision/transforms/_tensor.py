@@ -44,9 +44,12 @@ def resize(image, size, mode, antialias):
     image = _resample.resample(image, tuple(size), mode, bool(antialias))
     if dtype == retrograd.uint8 and mode == "bicubic":
         image = image.clamp(0, 255)
-    if dtype.name in _WHOLE_NUMBERS:
-        image = image.round()
-    return image.to(dtype)
+    return back_to(image, dtype)
+
+
+def back_to(image, dtype):
+    """A float image as `dtype`, rounded where that is a type of whole numbers."""
+    return (image.round() if dtype.name in _WHOLE_NUMBERS else image).to(dtype)
 
 
 def _nearest(image, size, exact):

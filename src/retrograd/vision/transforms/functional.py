@@ -7,7 +7,7 @@ import numpy as np
 
 import retrograd
 from retrograd.core.tensor import Tensor, wrap
-from retrograd.vision.transforms import _color, _pil, _tensor
+from retrograd.vision.transforms import _color, _pil, _tensor, _warp
 from retrograd.vision.transforms._arguments import (
     InterpolationMode,
     as_interpolation,
@@ -18,9 +18,10 @@ from retrograd.vision.transforms._arguments import (
     resized_size,
 )
 from retrograd.vision.transforms._color import *  # noqa: F403
+from retrograd.vision.transforms._warp import *  # noqa: F403
 
 __all__ = [
-    *_color.__all__,
+    *_color.__all__, *_warp.__all__,
     "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "erase", "five_crop", "get_dimensions",
     "get_image_num_channels", "get_image_size", "hflip", "normalize", "pad", "pil_modes_mapping",
     "pil_to_tensor",

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import retrograd
 from retrograd import nn
-from retrograd.vision.transforms import _color_transforms
+from retrograd.vision.transforms import _color_transforms, _warp_transforms
 from retrograd.vision.transforms import functional as F
 from retrograd.vision.transforms._arguments import InterpolationMode, as_interpolation, check_padding, pair
 from retrograd.vision.transforms._color_transforms import *  # noqa: F403
+from retrograd.vision.transforms._warp_transforms import *  # noqa: F403
 
 __all__ = [
-    *_color_transforms.__all__,
+    *_color_transforms.__all__, *_warp_transforms.__all__,
     "CenterCrop", "Compose", "ConvertImageDtype", "FiveCrop", "Grayscale", "InterpolationMode", "Lambda",
     "Normalize", "PILToTensor", "Pad", "RandomApply", "RandomChoice", "RandomCrop", "RandomErasing",
     "RandomGrayscale", "RandomHorizontalFlip", "RandomOrder", "RandomResizedCrop", "RandomVerticalFlip",

@@ -30,7 +30,7 @@ from retrograd.vision.transforms.functional import hflip as horizontal_flip
 from retrograd.vision.transforms.functional import vflip as vertical_flip
 
 __all__ = [
-    *_color.__all__,
+    *_color.__all__, "affine", "perspective", "rotate",
     "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "erase", "five_crop", "get_dimensions",
     "get_num_channels", "get_size", "hflip", "horizontal_flip", "normalize", "pad", "pil_to_tensor", "resize",
     "resized_crop", "rgb_to_grayscale", "ten_crop", "to_dtype", "to_grayscale", "to_image", "to_pil_image",
@@ -79,6 +79,23 @@ def resize(inpt, size, interpolation=InterpolationMode.BILINEAR, max_size=None, 
     if inpt.dtype == retrograd.uint8:
         return wrap(_resample.resample_uint8(inpt._array, new_size, interpolation.value, bool(antialias)))
     return _tensor.resize(inpt, new_size, interpolation.value, antialias)
+
+
+def rotate(inpt, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None):
+    """An image turned counter-clockwise by `angle` degrees; see `transforms.functional.rotate`."""
+    return _warp.rotate(inpt, angle, as_interpolation(interpolation), expand, center, fill)
+
+
+def affine(
+    inpt, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None, center=None
+):
+    """An image turned, scaled, sheared and moved; see `transforms.functional.affine`."""
+    return _warp.affine(inpt, angle, translate, scale, shear, as_interpolation(interpolation), fill, center)
+
+
+def perspective(inpt, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """An image with four corners moved; see `transforms.functional.perspective`."""
+    return _warp.perspective(inpt, startpoints, endpoints, as_interpolation(interpolation), fill)
 
 
 def resized_crop(
