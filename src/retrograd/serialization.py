@@ -145,8 +145,7 @@ def _encoding(pickle_module, weights_only, pickle_load_args):
     if pickle_module not in (None, pickle):
         raise ValueError(
             f"load does not use pickle modules, got pickle_module={pickle_module!r}: files are read by "
-            "retrograd's own "
-            "interpreter, which runs no code"
+            "retrograd's own interpreter, which runs no code"
         )
     if pickle_module is not None and weights_only is not False:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
@@ -167,8 +166,7 @@ def _explain(error, name, weights_only):
     if weights_only is False and "is not allowed" in message:
         message += (
             ". weights_only=False alone does not run code from a file: a pickle is a program, and loading it "
-            "that way "
-            "gives it your rights. If you wrote this file yourself, load it within "
+            "that way gives it your rights. If you wrote this file yourself, load it within "
             "retrograd.serialization.allow_arbitrary_code_execution()"
         )
     return CheckpointError(message)

@@ -3,10 +3,10 @@
 import math
 
 from ..core import arrays
-from .allowed import lookup, storage_id
 from .errors import CheckpointError
-from .opcodes import Policy
-from .storage import UNTYPED, check_geometry
+from .policy import Policy
+from .storage import UNTYPED, check_geometry, storage_id
+from .table import lookup
 
 
 class Thing:

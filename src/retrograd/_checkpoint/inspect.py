@@ -8,9 +8,11 @@ from .describe import Describe, StorageInfo, TensorInfo, Thing
 from .errors import CheckpointError
 from .load_legacy import LegacyStorages, open_stream
 from .load_zip import open_archive
-from .opcodes import Machine, Policy, Stream
+from .opcodes import Machine
+from .policy import Policy
 from .safetensors import read_header
 from .source import open_source
+from .stream import Stream
 
 
 class TensorReport:

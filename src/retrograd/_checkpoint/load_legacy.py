@@ -4,17 +4,18 @@ import sys
 
 import numpy as np
 
-from .allowed import storage_id
 from .describe import Describe
 from .errors import CheckpointError, quote
-from .opcodes import Machine, Policy, Stream
-from .storage import Storage, swap_bytes
+from .opcodes import Machine
+from .policy import Policy
+from .storage import Storage, storage_id, swap_bytes
+from .stream import Stream
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 _TAR = (
-    "a tar archive, the format of PyTorch before 0.1.10: load it once with PyTorch (weights_only=False, if you "
-    "trust it) and save it again"
+    "a tar archive, the format of PyTorch before 0.1.10: load it once with PyTorch (weights_only=False, if "
+    "you trust it) and save it again"
 )
 
 
@@ -104,8 +105,7 @@ class LegacyStorages:
             if nbytes > stream.remaining:
                 raise CheckpointError(
                     f"storage {quote(key)} is said to have {nbytes} bytes, {stream.remaining} are left in "
-                    "the file: "
-                    "it is truncated or damaged"
+                    "the file: it is truncated or damaged"
                 )
             data = np.empty(nbytes, np.uint8)
             stream.take_into(data)
@@ -116,9 +116,7 @@ class LegacyStorages:
     def load(self, pid):
         """The storage that a tensor views, or the part of it that it names."""
         kind, key, _, _, part = storage_id(pid, 5)
-        storage = self.filled[key]
-        if storage.dtype is not kind.dtype:
-            storage = Storage(storage.data, kind.dtype)
+        storage = self.filled[key].seen_as(kind.dtype)
         if part is None:
             return storage
         if type(part) is not tuple or len(part) != 3 or type(part[0]) not in (str, bytes):

@@ -5,22 +5,16 @@ import sys
 
 import numpy as np
 
-from .allowed import storage_id
 from .errors import CheckpointError, quote
-from .opcodes import Machine, Stream
-from .storage import UNTYPED, Storage, swap_bytes
+from .opcodes import Machine
+from .storage import UNTYPED, Storage, storage_id, swap_bytes
+from .stream import Stream
 from .zip_reader import ZipArchive
 
 
 def open_archive(source):
-    """The archive of a checkpoint; other things that come as zip files are refused by name."""
+    """The archive of a checkpoint."""
     archive = ZipArchive(source)
-    if "constants.pkl" in archive.members:
-        raise CheckpointError(
-            "this is a TorchScript archive (torch.jit.save): it holds a program, which retrograd does not "
-            "run. "
-            "In PyTorch, save torch.jit.load(file).state_dict() with torch.save"
-        )
     if "data.pkl" not in archive.members:
         raise CheckpointError("the zip archive has no data.pkl: it was not written by torch.save")
     return archive
@@ -55,9 +49,9 @@ class ZipStorages:
             storage = Storage(data, kind.dtype, self.swapped and kind is UNTYPED)
             self.loaded[key] = self.restore(storage, location)
         storage = self.loaded[key]
-        if storage.dtype is not kind.dtype:
-            return Storage(storage.data, kind.dtype)
-        return storage
+        if storage.dtype is not kind.dtype and self.swapped:
+            raise CheckpointError(f"storage {quote(key)} of another byte order is used as two types")
+        return storage.seen_as(kind.dtype)
 
     def _read(self, key, nbytes, dtype):
         name = f"data/{key}"

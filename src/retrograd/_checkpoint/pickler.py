@@ -17,7 +17,7 @@ from ..core.device import device
 from ..core.size import Size
 from ..core.tensor import Tensor, strided
 from ..nn.parameter import Parameter
-from .opcodes import MAX_DEPTH
+from .guards import MAX_DEPTH
 
 _BATCH = 1000  # items per APPENDS and SETITEMS, as Python's pickler has it
 
@@ -226,8 +226,7 @@ class Pickler:
         if found is not obj:
             raise PicklingError(
                 f"can't save {module}.{name}: it is not found under that name in its module (lambdas and "
-                "what is "
-                "defined inside functions can't be saved)"
+                "what is defined inside functions can't be saved)"
             )
         self._global(obj, module, name)
 
@@ -348,10 +347,10 @@ def _attributes(tensor):
 _NAMES = {}  # storage types that were written, so that each keeps one identity
 _WRITERS = {
     type(None): Pickler._none, bool: Pickler._bool, int: Pickler._int, float: Pickler._float,
-    str: Pickler._str, bytes: Pickler._bytes, bytearray: Pickler._bytearray, complex: Pickler._complex, tuple: Pickler._tuple,
-    list: Pickler._list, dict: Pickler._dict, set: Pickler._set, frozenset: Pickler._set,
-    OrderedDict: Pickler._ordered_dict, Counter: Pickler._counter, Size: Pickler._size,
-    device: Pickler._device, arrays.dtype: Pickler._dtype, type(strided): Pickler._layout, Name: Pickler._name,
-    StorageRef: Pickler._storage,
+    str: Pickler._str, bytes: Pickler._bytes, bytearray: Pickler._bytearray, complex: Pickler._complex,
+    tuple: Pickler._tuple, list: Pickler._list, dict: Pickler._dict, set: Pickler._set,
+    frozenset: Pickler._set, OrderedDict: Pickler._ordered_dict, Counter: Pickler._counter,
+    Size: Pickler._size, device: Pickler._device, arrays.dtype: Pickler._dtype,
+    type(strided): Pickler._layout, Name: Pickler._name, StorageRef: Pickler._storage,
 }  # fmt: skip
 _SIMPLE = frozenset({type(None), bool, int, float, arrays.dtype, StorageRef})  # never in the memo

@@ -140,8 +140,7 @@ def _entry(name, fields):
     if math.prod(shape) * dtype.itemsize != end - begin:
         raise CheckpointError(
             f"tensor {quote(name)} of {kind} needs {quote(math.prod(shape) * dtype.itemsize)} bytes for its "
-            "shape, "
-            f"its data_offsets give it {quote(end - begin)}"
+            f"shape, its data_offsets give it {quote(end - begin)}"
         )
     if math.prod(n for n in shape if n) * dtype.itemsize >= 2**63:
         raise CheckpointError(f"the shape of {quote(name)} is too large")

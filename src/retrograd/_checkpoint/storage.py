@@ -42,6 +42,7 @@ class Storage:
         self.foreign_order = foreign_order  # untyped bytes of a machine with the other byte order
         self.device = device("cpu")
         self._is_bool = None
+        self._others = {}
 
     def nbytes(self):
         """The number of bytes."""
@@ -67,6 +68,14 @@ class Storage:
     def __repr__(self):
         return f"<storage of {self.nbytes()} bytes, {self.dtype}>"
 
+    def seen_as(self, dtype):
+        """The same bytes as a storage of another dtype."""
+        if dtype is self.dtype:
+            return self
+        if dtype not in self._others:
+            self._others[dtype] = Storage(self.data, dtype)
+        return self._others[dtype]
+
     def part(self, offset, count):
         """`count` elements from element `offset` on, as a storage of its own on the same memory."""
         itemsize = self.dtype.itemsize
@@ -84,8 +93,7 @@ class Storage:
         if end * itemsize > self.nbytes():
             raise CheckpointError(
                 f"a tensor of shape {_cut(shape)}, strides {_cut(strides)}, offset {quote(offset)} and "
-                f"{dtype} needs "
-                f"{quote(end * itemsize)} bytes, its storage has {self.nbytes()}"
+                f"{dtype} needs {quote(end * itemsize)} bytes, its storage has {self.nbytes()}"
             )
         if dtype is arrays.bool_ and not self._holds_bools():
             raise CheckpointError("a bool tensor's storage holds bytes other than 0 and 1")
@@ -115,8 +123,8 @@ def check_geometry(offset, shape, strides):
         raise CheckpointError(f"a tensor of {len(shape)} dimensions; at most 64 are supported")
     if not is_size(offset) or not all(is_size(n) for n in shape) or not all(is_size(n) for n in strides):
         raise CheckpointError(
-            f"a tensor's offset ({quote(offset)}), shape {_cut(shape)} and strides {_cut(strides)} "
-            "must be non-negative integers"
+            f"a tensor's offset ({quote(offset)}), shape {_cut(shape)} and strides {_cut(strides)} must be "
+            "non-negative integers"
         )
 
 
@@ -128,6 +136,26 @@ def _empty(shape, dtype):
 
 def _cut(numbers):
     return "(" + ", ".join(quote(n) for n in numbers[:8]) + (", ..." if len(numbers) > 8 else "") + ")"
+
+
+def as_ascii(text):
+    """Python 2 wrote PyTorch's own words as bytes."""
+    return text.decode("ascii", "replace") if isinstance(text, bytes) else text
+
+
+def storage_id(pid, fields):
+    """The checked fields of a storage's persistent id: type, key, location, number of elements, and more."""
+    if len(pid) != fields + 1:
+        raise CheckpointError(f"a storage reference has {len(pid)} fields, expected {fields + 1}")
+    kind, key, location, count, *rest = pid[1:]
+    key, location = as_ascii(key), as_ascii(location)
+    if not isinstance(kind, type(UNTYPED)) or type(key) is not str or type(location) is not str:
+        raise CheckpointError("a storage reference must be a storage type, a key and a location")
+    if not is_size(count) or count > 2**62:
+        raise CheckpointError(f"a storage of {quote(count)} elements")
+    if len(key) > 200 or len(location) > 200:
+        raise CheckpointError("a storage's key or location is longer than 200 characters")
+    return kind, key, location, count, *rest
 
 
 def swap_bytes(data, dtype):
@@ -154,8 +182,7 @@ def restorer(map_location):
         return lambda storage, location: _by_callable(map_location, storage, location)
     raise TypeError(
         "map_location must be a device such as 'cpu', a dict from one to another, or a function of "
-        "(storage, "
-        f"location), got {map_location!r}"
+        f"(storage, location), got {map_location!r}"
     )
 
 
@@ -188,6 +215,5 @@ def _default_restore(storage, location, asked=False):
         )
     raise RuntimeError(
         f"Attempting to deserialize an object on device '{place}', which is not available: its tensors were "
-        "saved "
-        "from there. Load it into host memory with map_location='cpu'"
+        "saved from there. Load it into host memory with map_location='cpu'"
     )

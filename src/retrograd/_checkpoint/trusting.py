@@ -1,11 +1,12 @@
-"""The policy of `weights_only=False` inside `allow_arbitrary_code_execution()`: what the file names is run."""
+"""The policy of `weights_only=False` within `allow_arbitrary_code_execution()`: what a file names is run."""
 
 import importlib
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from .allowed import WeightsOnly, lookup
+from .allowed import WeightsOnly
 from .errors import CheckpointError
+from .table import lookup
 
 _allowed = ContextVar("arbitrary code execution is allowed", default=False)
 

@@ -56,8 +56,7 @@ class Storages:
         if known != dtype:
             raise RuntimeError(
                 f"Cannot save multiple tensors that view the same data as different types ({known} and "
-                f"{dtype}); "
-                "save a .clone() of one of them"
+                f"{dtype}); save a .clone() of one of them"
             )
         kind = STORAGE_NAMES.get(dtype, "UntypedStorage")
         count = data.size if kind == "UntypedStorage" else data.size // dtype.itemsize
@@ -208,8 +207,8 @@ def writing(f):
     if not isinstance(f, (str, os.PathLike)):
         if not hasattr(f, "write"):
             raise AttributeError(
-                "expected 'f' to be string, path, or a file-like object with a 'write' attribute, "
-                f"got {type(f).__name__}"
+                "expected 'f' to be string, path, or a file-like object with a 'write' attribute, got "
+                f"{type(f).__name__}"
             )
         yield f
         return

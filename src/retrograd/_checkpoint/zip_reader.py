@@ -30,6 +30,7 @@ class ZipArchive:
         start, size, count, tail = self._find_directory()
         self.directory_start = start
         found = self._read_directory(source.read(start, size), count)
+        _refuse_torchscript(found)
         self.members = self._check_members(found, start, tail)
 
     # --- where the directory is ---
@@ -86,18 +87,12 @@ class ZipArchive:
             size, packed, header = _wide(extra, size, packed, header)
             is_folder = raw.endswith(b"/") and size == 0
             name = _member_name(raw[:-1] if is_folder else raw)
-            if flags & 0x2041:
+            if flags & 0x2041:  # of a member, or of the directory
                 raise CheckpointError(f"the zip member {quote(name)} is encrypted")
-            if method != 0 or packed != size:
-                raise CheckpointError(
-                    f"the zip member {quote(name)} is compressed; checkpoints store their members as they "
-                    "are. "
-                    "If you packed the file yourself, pack it again without compression (zip -0)"
-                )
             if disk:
                 raise CheckpointError("a zip archive in several parts is not read")
             if not is_folder:
-                found.append((name, raw, header, size, crc))
+                found.append((name, raw, header, size, crc, method != 0 or packed != size))
             at = end
         if at != len(data):
             raise CheckpointError("the zip archive's directory holds more than its members")
@@ -105,7 +100,12 @@ class ZipArchive:
 
     def _check_members(self, found, directory_start, tail):
         members, last_end = {}, 0
-        for name, raw, header, size, crc in sorted(found, key=lambda entry: entry[2]):
+        for name, raw, header, size, crc, compressed in sorted(found, key=lambda entry: entry[2]):
+            if compressed:
+                raise CheckpointError(
+                    f"the zip member {quote(name)} is compressed; checkpoints store their members as they "
+                    "are. If you packed the file yourself, pack it again without compression (zip -0)"
+                )
             if header < last_end:
                 raise CheckpointError(f"the zip member {quote(name)} overlaps another one")
             local = _LOCAL.unpack(self.source.read(header, _LOCAL.size))
@@ -170,6 +170,14 @@ def _member_name(raw):
     if "\\" in name or "\0" in name or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
         raise CheckpointError(f"a zip member has the name {quote(name)}; names must be plain relative paths")
     return name
+
+
+def _refuse_torchscript(found):
+    if any(name.partition("/")[2] == "constants.pkl" for name, *_ in found):
+        raise CheckpointError(
+            "this is a TorchScript archive (torch.jit.save): it holds a program, which retrograd does not "
+            "run. In PyTorch, save torch.jit.load(file).state_dict() with torch.save"
+        )
 
 
 def _strip_folder(members):
