@@ -59,9 +59,10 @@ def test_gradients():
     image.requires_grad = True
     for name, args, kwargs in CALLS:
         for mode in (IM.NEAREST, IM.BILINEAR):
-            warped = getattr(theirs.functional, name)(reference, *args, interpolation=mode, fill=0.5,
-            **kwargs) (gradient,) = torch.autograd.grad((warped**2).sum(), reference)
-            warped = getattr(F, name)(image, *args, interpolation=as_ours(mode), fill=0.5, **kwargs)
+            options = {"interpolation": mode, "fill": 0.5, **kwargs}
+            warped = getattr(theirs.functional, name)(reference, *args, **options)
+            (gradient,) = torch.autograd.grad((warped**2).sum(), reference)
+            warped = getattr(F, name)(image, *args, **{**options, "interpolation": as_ours(mode)})
             (got,) = retrograd.autograd.grad((warped**2).sum(), image)
             difference = np.abs(got._array - gradient.numpy())
             assert np.quantile(difference, 0.98) < 1e-4

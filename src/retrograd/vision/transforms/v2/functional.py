@@ -8,7 +8,7 @@ import numpy as np
 
 import retrograd
 from retrograd.core.tensor import Tensor, wrap
-from retrograd.vision.transforms import _arguments, _color, _resample, _tensor
+from retrograd.vision.transforms import _arguments, _color, _resample, _tensor, _warp
 from retrograd.vision.transforms import functional as v1
 from retrograd.vision.transforms._arguments import resized_size
 from retrograd.vision.transforms._color import *  # noqa: F403
