@@ -9,7 +9,7 @@ import numpy as np
 
 from . import arrays
 from .apply import record
-from .graph import modes
+from .graph import modes, next_number
 from .op import Op, zeros_like
 from .tensor import wrap
 
@@ -24,7 +24,7 @@ def look(x, chain):
     return x
 
 
-def _written(base, values, chain):
+def written(base, values, chain):
     """A copy of `base` with `values` where the view is."""
     out = np.array(base)
     look(out, chain)[...] = values
@@ -33,7 +33,7 @@ def _written(base, values, chain):
 
 # How a base depends on what it was and on what was written through a view of it.
 copy_slices = Op(
-    "copy_slices", lambda xp, base, values, chain: _written(base, values, chain),
+    "copy_slices", lambda xp, base, values, chain: written(base, values, chain),
     base=lambda g, values_shape, values_dtype, chain: copy_slices(g, np.zeros(values_shape, values_dtype), chain),
     values=lambda g, chain: look(g, chain),
     node="CopySlices", jvp="linear",
@@ -44,11 +44,29 @@ def inplace(function, name):
     """The in-place form of `function(x, ...)`, as the method `name` of Tensor."""
 
     def method(self, *args, **kwargs):
-        return write(self, function(prepare(self, name), *args, **kwargs), name)
+        old = prepare(self, name)
+        start = next_number()
+        result = function(old, *args, **kwargs)
+        if result._grad_fn is not None:
+            _keep_old(old, result._grad_fn, start)
+        return write(self, result, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{function.__name__}`: writes the result into this tensor and returns it."
     return method
+
+
+def _keep_old(old, node, start):
+    """Where the nodes made since number `start` saved the old value, let them have a copy: its memory is overwritten next."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node is None or node.number < start:
+            continue
+        if type(node.saved) is list and any(s is old for s in node.saved):
+            old._array, old._version_counter = np.array(old._array), None
+            return
+        stack.extend([target for target, _ in node.edges])
 
 
 def prepare(x, name):

@@ -1,16 +1,41 @@
-"""Rows that move elements and compute nothing: views, copies, joins and splits.
+"""Shapes and the order of dimensions: views that reshape, permute, expand and squeeze; dtype casts and copies.
 
 The rows take normal forms only (non-negative axes, whole shapes); the public functions below them make those.
 """
+
+import math
+import warnings
 
 import numpy as np
 
 from ..core import arrays
 from ..core.op import LINEAR, Op
+from ..core.size import Size
+from ..core.tensor import Tensor
+from .arguments import as_sizes, normal_axes, normal_axis
 
-__all__ = ["clone"]
-METHODS = ["clone"]
+__all__ = [
+    "broadcast_tensors", "broadcast_to", "clone", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape",
+    "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze", "broadcast_shapes",
+]  # fmt: skip
+METHODS = [
+    "broadcast_to", "clone", "expand", "expand_as", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape",
+    "reshape_as", "squeeze", "sum_to_size", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze", "view",
+    "view_as", "contiguous",
+]  # fmt: skip
 INPLACE = []
+
+
+def _broadcast(xp, x, shape):
+    out = xp.broadcast_to(x, shape)
+    if x.flags.writeable:
+        out.flags.writeable = True  # a view with no dimension expanded may be written to, as in PyTorch
+    return out
+
+
+def _copy(xp, x):
+    return xp.array(x, order="C" if 0 in x.strides else "K")
+
 
 sum_to_row = Op(
     "sum_to", lambda xp, x, shape: arrays.sum_to(x, shape),
@@ -18,7 +43,7 @@ sum_to_row = Op(
 )  # fmt: skip
 
 broadcast_row = Op(
-    "broadcast_to", lambda xp, x, shape: xp.broadcast_to(x, shape),
+    "broadcast_to", _broadcast,
     x=lambda g, x_shape: sum_to_row(g, x_shape), jvp=LINEAR, view=True, node="ExpandBackward0",
 )  # fmt: skip
 
@@ -27,12 +52,25 @@ cast_row = Op(
     x=lambda g, x_dtype: cast_row(g, x_dtype), jvp=LINEAR, node="ToCopyBackward0",
 )  # fmt: skip
 
-clone = Op("clone", lambda xp, x: xp.array(x), x=lambda g: g, jvp=LINEAR)
+clone_row = Op("clone", _copy, x=lambda g: g, jvp=LINEAR)
+
+# A copy in a given order of memory: C order of the axes as `axes` lists them.
+contiguous_row = Op(
+    "contiguous", lambda xp, x, axes: xp.array(xp.transpose(x, axes), order="C").transpose(np.argsort(axes)),
+    x=lambda g: g, jvp=LINEAR, node="CloneBackward0",
+)  # fmt: skip
 
 permute_row = Op(
     "permute", lambda xp, x, axes: xp.transpose(x, axes),
-    x=lambda g, axes: permute_row(g, tuple(int(i) for i in np.argsort(axes))), jvp=LINEAR, view=True,
+    x=lambda g, axes: permute_row(g, tuple([int(i) for i in np.argsort(axes)])), jvp=LINEAR, view=True,
 )  # fmt: skip
+
+transpose_row = Op(
+    "transpose", lambda xp, x, axis0, axis1: x.swapaxes(axis0, axis1),
+    x=lambda g, axis0, axis1: transpose_row(g, axis0, axis1), jvp=LINEAR, view=True,
+)  # fmt: skip
+
+t_row = Op("t", lambda xp, x: x.T, x=lambda g: t_row(g), jvp=LINEAR, view=True)
 
 view_row = Op(
     "view", lambda xp, x, shape: x.reshape(shape, copy=False),
@@ -43,3 +81,341 @@ reshape_row = Op(
     "reshape", lambda xp, x, shape: x.reshape(shape, copy=True),
     x=lambda g, x_shape: reshape_row(g, x_shape), jvp=LINEAR, node="UnsafeViewBackward0",
 )  # fmt: skip
+
+# The three differ in nothing but the name that PyTorch gives their nodes.
+squeeze_row, squeeze_dim_row, squeeze_dims_row = [
+    Op(
+        name, lambda xp, x, axes: x.squeeze(axes),
+        x=lambda g, axes: unsqueeze_row(g, axes), jvp=LINEAR, view=True, node=node,
+    )
+    for name, node in (
+        ("squeeze", "SqueezeBackward0"), ("squeeze_dim", "SqueezeBackward1"), ("squeeze_dims", "SqueezeBackward2")
+    )
+]  # fmt: skip
+
+unsqueeze_row = Op(
+    "unsqueeze", lambda xp, x, axes: xp.expand_dims(x, axes),
+    x=lambda g, axes: squeeze_dims_row(g, axes), jvp=LINEAR, view=True,
+)  # fmt: skip
+
+
+def _reinterpreted(xp, x, kind):
+    if kind.itemsize == x.itemsize:
+        return x.view(kind)
+    if x.ndim and x.shape[-1] != 1 and x.strides[-1] != x.itemsize:
+        raise ValueError("to view as a dtype of another size, the last dimension's stride must be 1")
+    return x.view(kind)
+
+
+view_dtype_row = Op("view_dtype", _reinterpreted, view=True, node="ViewBackward1")
+
+
+# --- the public functions --------------------------------------------------------------------------------------
+
+
+def clone(input, *, memory_format=None):
+    """A copy of the values in new memory; gradients flow through it."""
+    if memory_format is None or memory_format.name == "preserve_format":
+        return clone_row(input)
+    return contiguous_row(input, memory_format.axes(input.ndim))
+
+
+def contiguous(input, memory_format=None):
+    """The tensor itself if its elements lie in memory in order (C order, or `memory_format`'s), else a copy that does."""
+    if memory_format is None or memory_format.name == "contiguous_format":
+        if input._array.flags.c_contiguous:
+            return input
+        return contiguous_row(input, tuple(range(input.ndim)))
+    axes = memory_format.axes(input.ndim)
+    if input._array.transpose(axes).flags.c_contiguous:
+        return input
+    return contiguous_row(input, axes)
+
+
+def whole_shape(shape, numel):
+    """`shape` with its -1, if any, made out from the number of elements."""
+    unknown = None
+    for i, n in enumerate(shape):
+        if n == -1:
+            if unknown is not None:
+                raise RuntimeError("only one dimension can be inferred")
+            unknown = i
+        elif n < 0:
+            raise RuntimeError(f"invalid shape dimension {n} at index {i} of shape {list(shape)}")
+    known = math.prod(shape) if unknown is None else -math.prod(shape)
+    if unknown is None:
+        if known == numel:
+            return shape
+    elif known == 0:
+        if numel == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                "can be any value and is ambiguous"
+            )
+    elif numel % known == 0:
+        return (*shape[:unknown], numel // known, *shape[unknown + 1 :])
+    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+
+
+def _may_view(array, shape):
+    if array.flags.c_contiguous:
+        return True
+    try:
+        array.reshape(shape, copy=False)
+    except ValueError:
+        return False
+    return True
+
+
+def view(input, *shape, dtype=None, size=None):
+    """The same memory under another shape (one size may be -1), or, given a dtype, read as that dtype.
+
+    RuntimeError where the elements' order in memory doesn't allow the shape without a copy: see `reshape`.
+    """
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (arrays.dtype, type))):
+        return view_dtype(input, shape[0] if dtype is None else dtype)
+    shape = whole_shape(as_sizes(shape if size is None else (size,)), input.numel())
+    if not _may_view(input._array, shape):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            f"contiguous subspaces): shape {list(input.shape)} with strides {list(input.stride())} can't be viewed as "
+            f"{list(shape)}. Use .reshape(...) instead."
+        )
+    return view_row(input, shape)
+
+
+def reshape(input, *args, shape=None):
+    """The same elements under another shape, of which one size may be -1: a view where possible, else a copy."""
+    shape = whole_shape(as_sizes(args if shape is None else (shape,)), input.numel())
+    return (view_row if _may_view(input._array, shape) else reshape_row)(input, shape)
+
+
+def view_dtype(input, dtype):
+    """The same bytes read as elements of `dtype`; the last dimension shrinks or grows with the element's size.
+
+    Gradients don't flow through it.
+    """
+    kind, old = arrays.as_dtype(dtype).numpy, input._array.dtype
+    if kind.itemsize != old.itemsize:
+        if not input.ndim:
+            raise RuntimeError(
+                f"self.dim() cannot be 0 to view {input.dtype} as {arrays.as_dtype(dtype)} (different element sizes)"
+            )
+        ratio = kind.itemsize // old.itemsize
+        if ratio > 1 and input.shape[-1] % ratio:
+            raise RuntimeError(
+                f"self.size(-1) must be divisible by {ratio} to view {input.dtype} as {arrays.as_dtype(dtype)} (different "
+                f"element sizes), but got {input.shape[-1]}"
+            )
+    return view_dtype_row(input, kind)
+
+
+def view_as(input, other):
+    """`input.view(other.shape)`."""
+    return view(input, other.shape)
+
+
+def reshape_as(input, other):
+    """`input.reshape(other.shape)`."""
+    return reshape(input, other.shape)
+
+
+def flatten(input, start_dim=0, end_dim=-1):
+    """The dimensions `start_dim` to `end_dim` joined into one: a view where possible, else a copy."""
+    if input.ndim == 0:
+        return reshape(input, 1)
+    start, end = normal_axis(start_dim, input.ndim), normal_axis(end_dim, input.ndim)
+    if start > end:
+        raise RuntimeError(f"flatten() has invalid args: start_dim cannot come after end_dim (got {start_dim}, {end_dim})")
+    if start == end:
+        return input
+    shape = input.shape
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+def ravel(input):
+    """The elements in one dimension: a view where possible, else a copy."""
+    return reshape(contiguous(input), -1)
+
+
+def unflatten(input, dim, sizes):
+    """The dimension `dim` split into several of `sizes`, of which one may be -1: a view where possible."""
+    axis = normal_axis(dim, input.ndim)
+    shape = input.shape
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    try:
+        sizes = whole_shape(as_sizes((sizes,)), shape[axis])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} ({shape[axis]}) in the input tensor"
+        ) from None
+    return reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+
+
+def permute(input, *args, dims=None):
+    """A view with its dimensions in the order `dims`."""
+    dims = as_sizes(args if dims is None else (dims,))
+    if len(dims) != input.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    return permute_row(input, normal_axes(dims, input.ndim) if dims else ())
+
+
+def transpose(input, dim0, dim1):
+    """A view with the dimensions `dim0` and `dim1` exchanged."""
+    return transpose_row(input, normal_axis(dim0, input.ndim), normal_axis(dim1, input.ndim)) if input.ndim else alias(input)
+
+
+def swapaxes(input, axis0, axis1):
+    """`transpose`, under NumPy's name."""
+    return transpose(input, axis0, axis1)
+
+
+def swapdims(input, dim0, dim1):
+    """`transpose`."""
+    return transpose(input, dim0, dim1)
+
+
+def t(input):
+    """A matrix transposed; tensors of fewer dimensions as they are. A view."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute")
+    return t_row(input)
+
+
+def alias(input):
+    """A view of everything."""
+    return view_row(input, tuple(input.shape))
+
+
+def movedim(input, source, destination):
+    """A view with the dimensions `source` moved to the places `destination`; the others keep their order."""
+    n = input.ndim
+    source = normal_axes(source if isinstance(source, (tuple, list)) else (source,), n)
+    destination = normal_axes(destination if isinstance(destination, (tuple, list)) else (destination,), n)
+    if len(source) != len(destination):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of "
+            f"dims as destination ({list(destination)} dims)"
+        )
+    if n == 0:
+        return alias(input)
+    rest = iter([i for i in range(n) if i not in source])
+    placed = dict(zip(destination, source, strict=True))
+    return permute_row(input, tuple([placed[i] if i in placed else next(rest) for i in range(n)]))
+
+
+def moveaxis(input, source, destination):
+    """`movedim`, under NumPy's name."""
+    return movedim(input, source, destination)
+
+
+def squeeze(input, dim=None):
+    """A view without its dimensions of size 1: all of them, or those among `dim` (an int or several)."""
+    shape = input.shape
+    if dim is None:
+        return squeeze_row(input, tuple([i for i, n in enumerate(shape) if n == 1]))
+    several = isinstance(dim, (tuple, list))
+    axes = normal_axes(dim, len(shape)) if dim != () and dim != [] else ()
+    axes = tuple([i for i in axes if shape and shape[i] == 1])
+    return (squeeze_dims_row if several else squeeze_dim_row)(input, axes)
+
+
+def unsqueeze(input, dim):
+    """A view with a new dimension of size 1 at `dim`."""
+    return unsqueeze_row(input, (normal_axis(dim, input.ndim + 1),))
+
+
+def expand(input, *args, size=None, implicit=False):
+    """A view in which dimensions of size 1 are repeated to `size`, without copying; -1 keeps a size."""
+    sizes = as_sizes(args if size is None else (size,))
+    shape = input.shape
+    extra = len(sizes) - len(shape)
+    if extra < 0:
+        raise RuntimeError(
+            f"expand({list(shape)}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be greater or equal "
+            f"to the number of dimensions in the tensor ({len(shape)})"
+        )
+    full = []
+    for i, n in enumerate(sizes):
+        had = shape[i - extra] if i >= extra else None
+        if n == -1:
+            if had is None:
+                raise RuntimeError(
+                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+                )
+            n = had
+        elif n < 0 or (had is not None and had not in (1, n)):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({had}) at non-singleton dimension {i}. "
+                f"Target sizes: {list(sizes)}. Tensor sizes: {list(shape)}"
+            )
+        full.append(n)
+    return broadcast_row(input, tuple(full))
+
+
+def expand_as(input, other):
+    """`input.expand(other.shape)`."""
+    return expand(input, other.shape)
+
+
+def broadcast_to(input, size):
+    """`input.expand(size)`."""
+    return expand(input, size)
+
+
+def broadcast_shapes(*shapes):
+    """The shape that tensors of these shapes broadcast to."""
+    shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise RuntimeError(
+            "Shape mismatch: objects cannot be broadcast to a single shape: " + ", ".join(str(list(s)) for s in shapes)
+        ) from None
+
+
+def broadcast_tensors(*tensors):
+    """Views of the tensors, expanded to the shape that they broadcast to."""
+    if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
+        tensors = tensors[0]
+    shape = broadcast_shapes(*[x.shape for x in tensors])
+    return tuple([expand(x, shape) for x in tensors])
+
+
+def sum_to_size(input, *size):
+    """The sum over the dimensions that broadcasting from `size` would have expanded."""
+    size = as_sizes(size)
+    shape = input.shape
+    extra = len(shape) - len(size)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(size, shape[extra:], strict=True)):
+        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(size)}}}: {list(size)} doesn't broadcast to it")
+    return sum_to_row(input, size)
+
+
+# --- properties ------------------------------------------------------------------------------------------------
+
+
+def transposed(x):
+    """`x.T`: the dimensions in reversed order."""
+    if x.ndim not in (0, 2):
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw "
+            "an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange("
+            "x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            stacklevel=2,
+        )
+    return permute_row(x, tuple(range(x.ndim))[::-1])
+
+
+def matrix_transposed(x):
+    """`x.mT`: the last two dimensions exchanged."""
+    if x.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor.")
+    return transpose_row(x, x.ndim - 2, x.ndim - 1)
+
+
+OPERATORS = {"T": property(transposed), "mT": property(matrix_transposed)}

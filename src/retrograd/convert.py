@@ -1,0 +1,440 @@
+"""What a Tensor is asked and turned into: sizes and strides, numbers, lists, arrays, other dtypes and devices."""
+
+import copy as _copying
+import warnings
+
+import numpy as np
+
+from .core import arrays, inplace
+from .core.device import device as Device
+from .core.device import resolve
+from .core.graph import accumulator, modes
+from .core.memory import element_strides, memory_format, preserve_format, storage_offset
+from .core.size import Size
+from .core.tensor import Tensor, wrap
+from .ops import pointwise
+from .ops.arguments import as_int, as_sizes, normal_axis
+from .ops.shape import cast_row, clone, contiguous, contiguous_row
+from .printing import format_tensor
+
+# --- sizes and memory ------------------------------------------------------------------------------------------
+
+
+def size(self, dim=None):
+    """The shape, or the size of one dimension."""
+    shape = self.shape
+    return shape if dim is None else shape[normal_axis(dim, len(shape))]
+
+
+def stride(self, dim=None):
+    """The steps in memory between neighbours, counted in elements: of all dimensions, or of one."""
+    strides = element_strides(self._array)
+    return strides if dim is None else strides[normal_axis(dim, len(strides))]
+
+
+def dim(self):
+    """The number of dimensions."""
+    return self.ndim
+
+
+def numel(self):
+    """The number of elements."""
+    return self._array.size
+
+
+def element_size(self):
+    """The bytes that an element takes."""
+    return self._array.itemsize
+
+
+def offset(self):
+    """How many elements lie before the first one in the storage."""
+    return storage_offset(self._array)
+
+
+def data_ptr(self):
+    """The address of the first element; 0 for an empty tensor."""
+    return self._array.__array_interface__["data"][0] if self._array.size else 0
+
+
+def is_contiguous(self, memory_format=None):
+    """Whether the elements lie in memory in C order, or in the order of `memory_format`."""
+    if memory_format is None:
+        return self._array.flags.c_contiguous
+    if memory_format.ndim not in (None, self.ndim):
+        return False
+    return self._array.transpose(memory_format.axes(self.ndim)).flags.c_contiguous
+
+
+def dim_order(self, ambiguity_check=False):
+    """The dimensions from the outermost in memory to the innermost."""
+    strides = element_strides(self._array)
+    return tuple(sorted(range(self.ndim), key=lambda i: -strides[i]))
+
+
+# --- kinds of elements -----------------------------------------------------------------------------------------
+
+
+def is_floating_point(self):
+    """Whether the dtype is a floating one."""
+    return self.dtype.is_floating_point
+
+
+def is_complex(self):
+    """Whether the dtype is a complex one."""
+    return self.dtype.is_complex
+
+
+def is_signed(self):
+    """Whether the dtype can hold negative numbers."""
+    return self.dtype.is_signed
+
+
+def is_nonzero(self):
+    """Whether the one element of this tensor differs from zero."""
+    if self._array.size != 1:
+        raise RuntimeError(f"Boolean value of Tensor with {'no values' if not self._array.size else 'more than one value'} is ambiguous")
+    return bool(self._array)
+
+
+# --- numbers and lists -----------------------------------------------------------------------------------------
+
+
+def item(self):
+    """The one element, as a Python number."""
+    a = self._array
+    if a.size != 1:
+        raise RuntimeError(
+            f"a Tensor with {a.size} elements cannot be converted to Scalar: shape {list(a.shape)}; pick an element first"
+        )
+    return float(a.reshape(())) if a.dtype.kind == "V" else a.item()
+
+
+def tolist(self):
+    """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
+    a = self._array
+    return (a.astype(np.float32) if a.dtype.kind == "V" else a).tolist()
+
+
+def _bool(self):
+    a = self._array
+    if a.size != 1:
+        raise RuntimeError(
+            f"Boolean value of Tensor with {'no values' if not a.size else 'more than one value'} is ambiguous: its shape is "
+            f"{list(a.shape)}. Use .any() or .all(), or an element"
+        )
+    return bool(a)
+
+
+def _one(self, kind):
+    if self._array.size != 1:
+        raise ValueError(
+            f"only one element tensors can be converted to Python scalars: {kind}() of a tensor of shape {list(self.shape)}"
+        )
+    value = item(self)
+    if isinstance(value, complex) and kind != "complex":
+        if value.imag:
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value} is complex")
+        value = value.real
+    return value
+
+
+def _index(self):
+    if self._array.size != 1 or self._array.dtype.kind not in "biu":
+        raise TypeError(
+            "only integer tensors of a single element can be converted to an index, "
+            f"not a tensor of shape {list(self.shape)} and dtype {self.dtype}"
+        )
+    return int(self._array.reshape(()))
+
+
+def _len(self):
+    if not self.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self._array.shape[0]
+
+
+def _contains(self, element):
+    if not isinstance(element, (Tensor, int, float, complex, np.generic)):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+        )
+    return bool(np.any(self._array == (element._array if isinstance(element, Tensor) else element)))
+
+
+def _format(self, spec):
+    if not self.ndim and type(self) is Tensor:
+        return item(self).__format__(spec)
+    return object.__format__(self, spec)
+
+
+def _repr(self, *, tensor_contents=None):
+    node = self.grad_fn
+    return format_tensor(
+        self._array, dtype_name=self.dtype.name, default_dtype_name=arrays.get_default_dtype().name,
+        requires_grad=self.requires_grad, grad_fn_name=None if node is None else node.name(),
+        tensor_contents=tensor_contents,
+    )  # fmt: skip
+
+
+# --- NumPy and other libraries ---------------------------------------------------------------------------------
+
+
+def numpy(self, *, force=False):
+    """An array that shares this tensor's memory; `force` detaches (and copies from a device) where that is needed."""
+    if force:
+        return self._array
+    if self.requires_grad:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if self._array.dtype.kind == "V":
+        raise TypeError(f"Got unsupported ScalarType {self.dtype}: NumPy has no such dtype; convert with .float() first")
+    return self._array
+
+
+def _as_numpy(self, dtype=None, copy=None):
+    a = numpy(self)
+    if dtype is not None and dtype != a.dtype:
+        if copy is False:
+            raise ValueError(f"can't view {a.dtype} as {dtype} without a copy")
+        return a.astype(dtype)
+    return a.copy() if copy else a
+
+
+def _array_wrap(self, array, context=None, return_scalar=False):
+    return wrap(np.asarray(array))
+
+
+def _dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self._array.dtype.kind == "V":
+        raise BufferError(f"{self.dtype} can't be exported: NumPy's DLPack has no such dtype; convert with .float() first")
+    return self._array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
+def _dlpack_device(self):
+    return self._array.__dlpack_device__()
+
+
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor that shares the memory of another library's array (anything with `__dlpack__`)."""
+    resolve(device)
+    if isinstance(ext_tensor, Tensor):
+        ext_tensor = ext_tensor.detach()
+    elif not hasattr(ext_tensor, "__dlpack__"):
+        ext_tensor = _Capsule(ext_tensor)
+    return wrap(np.from_dlpack(ext_tensor, copy=copy) if copy is not None else np.from_dlpack(ext_tensor))
+
+
+class _Capsule:
+    """A bare DLPack capsule, for NumPy, which takes objects that make one."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return 1, 0  # the CPU: the one place that capsules can come from here
+
+
+def to_dlpack(tensor):
+    """A DLPack capsule that shares the tensor's memory."""
+    return _dlpack(tensor)
+
+
+# --- dtypes and devices ----------------------------------------------------------------------------------------
+
+
+def to(self, *args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
+    """This tensor on another device or in another dtype; itself where it is there already, unless `copy`.
+
+    `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`: as the tensor `other` is.
+    """
+    if args:
+        first, *rest = args
+        if isinstance(first, Tensor):
+            dtype = first.dtype
+        elif isinstance(first, arrays.dtype) or (isinstance(first, type) and first in (float, int, bool, complex)):
+            dtype = first
+        else:
+            device = first
+            if rest and (rest[0] is None or isinstance(rest[0], (arrays.dtype, type))):
+                dtype, *rest = rest
+        if rest:
+            copy = rest[1] if len(rest) > 1 else copy
+    if device is not None:
+        resolve(device)
+    kind = self._array.dtype if dtype is None else arrays.as_dtype(dtype).numpy
+    if kind != self._array.dtype:
+        out = cast_row(self, kind)
+    elif copy:
+        out = cast_row(self, kind)
+    else:
+        out = self
+    if memory_format not in (None, preserve_format):
+        out = contiguous(out, memory_format)
+    return out
+
+
+def _caster(name, dtype_of):
+    def method(self, memory_format=None):
+        return to(self, dtype=dtype_of(), memory_format=memory_format)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = "`to` this dtype."
+    return method
+
+
+_CASTS = {
+    name: _caster(name, lambda d=d: d)
+    for name, d in {
+        "float": arrays.float32, "double": arrays.float64, "half": arrays.float16, "bfloat16": arrays.bfloat16,
+        "int": arrays.int32, "long": arrays.int64, "short": arrays.int16, "char": arrays.int8, "byte": arrays.uint8,
+        "bool": arrays.bool_, "cfloat": arrays.complex64, "cdouble": arrays.complex128,
+    }.items()
+}  # fmt: skip
+
+
+def cpu(self, memory_format=None):
+    """This tensor in the CPU's memory."""
+    return to(self, "cpu", memory_format=memory_format)
+
+
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """This tensor in a GPU's memory."""
+    return to(self, "cuda" if device is None else device, memory_format=memory_format)
+
+
+def type_as(self, other):
+    """This tensor in the dtype of `other`."""
+    return to(self, other)
+
+
+def get_device(self):
+    """The number of the GPU that holds this tensor; -1 for the CPU."""
+    return -1
+
+
+def pin_memory(self, device=None):
+    """For copies to a GPU; there is none here, which is an error, as in PyTorch."""
+    raise RuntimeError("Cannot access accelerator device when none is available: memory is pinned to be copied to a GPU")
+
+
+def share_memory_(self):
+    """Not supported: threads share tensors as they are; pass a NumPy shared-memory array through `from_numpy` instead."""
+    raise NotImplementedError(
+        "share_memory_: tensors here live in ordinary memory. Threads share them as they are; between processes, wrap "
+        "multiprocessing.shared_memory in an array and pass it to from_numpy"
+    )
+
+
+def is_shared(self):
+    """Whether the memory is shared between processes: it isn't."""
+    return False
+
+
+def is_pinned(self, device=None):
+    """Whether the memory is pinned for copies to a GPU: it isn't."""
+    return False
+
+
+# --- the graph -------------------------------------------------------------------------------------------------
+
+
+def requires_grad_(self, requires_grad=True):
+    """Set `requires_grad`, and return this tensor."""
+    self.requires_grad = requires_grad
+    return self
+
+
+def detach_(self):
+    """Take this tensor out of the graph: from now on it is a leaf that requires no gradient."""
+    if self._is_view():
+        raise RuntimeError("Can't detach views in-place. Use detach() instead: a view follows what its base becomes.")
+    self._grad_fn, self._output_nr, self._requires, self._retains = None, 0, False, False
+    return self
+
+
+def copy_(self, src, non_blocking=False):
+    """Write the values of `src` here: any dtype, any shape that broadcasts; gradients flow to `src`."""
+    if not isinstance(src, Tensor):
+        src = wrap(np.asarray(src))
+    return inplace.copy_from(self, src)
+
+
+def _deepcopy(self, memo):
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
+            f"This one was made by {self.grad_fn.name()}; use .detach().clone(), or .clone() to stay in the graph"
+        )
+    if id(self) in memo:
+        return memo[id(self)]
+    key = ("storage", id(_owner(self._array)))
+    new = _rebuild(type(self), _same_layout(self._array), self._requires)
+    memo[id(self)] = new
+    memo[key] = self
+    for name, value in self.__dict__.items():
+        if name not in _OWN:
+            new.__dict__[name] = _copying.deepcopy(value, memo)
+    if self._grad is not None:
+        new._grad = _copying.deepcopy(self._grad, memo)
+    return new
+
+
+def _owner(array):
+    return array if array.base is None else array.base
+
+
+def _same_layout(array):
+    return np.array(array, order="C" if 0 in array.strides else "K")
+
+
+_OWN = {
+    "_array", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view", "_hooks", "_post_hooks",
+    "_accumulator", "_retains", "_inference", "_leaf_error",
+}  # fmt: skip
+
+
+def _rebuild(cls, array, requires_grad, attributes=None):
+    """A tensor of the class `cls` around an array: how copies and pickles are made again."""
+    new = object.__new__(cls)
+    new._array = array
+    if requires_grad:
+        new._requires = True
+    if attributes:
+        new.__dict__.update(attributes)
+    return new
+
+
+def _reduce(self, protocol):
+    attributes = {name: value for name, value in self.__dict__.items() if name not in _OWN}
+    return _rebuild, (type(self), self._array, self.requires_grad, attributes or None)
+
+
+def _copy(self):
+    new = _rebuild(type(self), self._array, self.requires_grad)
+    new._version_counter = self._versions()
+    return new
+
+
+_HELD = (accumulator, modes, memory_format, as_int, as_sizes, clone, contiguous_row, pointwise, warnings, Size, Device)
+METHODS = {
+    "size": size, "stride": stride, "dim": dim, "ndimension": dim, "numel": numel, "nelement": numel,
+    "element_size": element_size, "storage_offset": offset, "data_ptr": data_ptr, "const_data_ptr": data_ptr,
+    "is_contiguous": is_contiguous, "dim_order": dim_order,
+    "is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed, "is_nonzero": is_nonzero,
+    "item": item, "tolist": tolist, "__bool__": _bool, "__len__": _len, "__contains__": _contains,
+    "__int__": lambda self: int(_one(self, "int")), "__float__": lambda self: float(_one(self, "float")),
+    "__complex__": lambda self: complex(_one(self, "complex")), "__index__": _index, "__hash__": object.__hash__,
+    "__format__": _format, "__repr__": _repr,
+    "numpy": numpy, "__array__": _as_numpy, "__array_wrap__": _array_wrap, "__dlpack__": _dlpack,
+    "__dlpack_device__": _dlpack_device,
+    "to": to, **_CASTS, "cpu": cpu, "cuda": cuda, "type_as": type_as, "get_device": get_device,
+    "pin_memory": pin_memory, "share_memory_": share_memory_, "is_shared": is_shared, "is_pinned": is_pinned,
+    "requires_grad_": requires_grad_, "detach_": detach_, "copy_": copy_,
+    "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__copy__": _copy,
+    "is_cpu": property(lambda self: True), "is_cuda": property(lambda self: False),
+}  # fmt: skip

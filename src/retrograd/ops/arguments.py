@@ -1,0 +1,62 @@
+"""What public functions share to bring their arguments to the rows' normal form: axes, sizes, `out=`."""
+
+from operator import index
+
+from ..core.op import write_out
+from ..core.tensor import Tensor
+
+
+def normal_axis(dim, ndim):
+    """`dim` counted from the front; IndexError where there is no such dimension."""
+    n = max(ndim, 1)
+    if type(dim) is not int:
+        dim = as_int(dim, "dim")
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim % n
+
+
+def normal_axes(dim, ndim):
+    """`dim` (None, an int or several) as a tuple of non-negative axes; None and () mean all of them."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return tuple(range(ndim))
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    axes = tuple([normal_axis(d, ndim) for d in dims])
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"dim {axes[0]} appears multiple times in the list of dims: got dims {tuple(dims)}")
+    return axes
+
+
+def as_int(value, name):
+    """`value` as an int; TypeError, naming the argument, for what is none."""
+    try:
+        return index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be int, not {type(value).__name__}") from None
+
+
+def as_sizes(args):
+    """A tuple of ints from `2, 3` or from one tuple, list or Size."""
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        args = args[0]
+    for n in args:
+        if type(n) is not int:
+            return tuple([as_int(n, "each size") for n in args])
+    return tuple(args)
+
+
+def deliver(result, out):
+    """`result`, written into the caller's `out=` if there is one."""
+    return result if out is None else write_out(result, out)
+
+
+def check_tensors(tensors, name):
+    """`tensors` as a non-empty list of Tensors; the errors of functions that join."""
+    if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'tensors' must be a tuple or list of Tensors, not {type(tensors).__name__}")
+    if not tensors:
+        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}(): expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    return list(tensors)

@@ -1,0 +1,344 @@
+"""`x[...]` and `x[...] = value`: basic indexing gives views, indexing by tensors and masks gives copies.
+
+PyTorch's order: ints, slices, None and Ellipsis are applied first; what they leave is indexed by the tensors. (NumPy
+counts ints among the index arrays, which puts dimensions elsewhere in `x[0, :, index]`.)
+"""
+
+import numpy as np
+
+from ..core import inplace
+from ..core.graph import modes
+from ..core.op import LINEAR, Op
+from ..core.tensor import Tensor, wrap
+from .picking import add_rows
+from .shape import alias
+from .view import newaxis_row, select_row, slice_row
+
+__all__ = ["index_put", "index_put_"]
+METHODS = ["index_put", "index_put_"]
+INPLACE = []
+FULL = slice(None)
+
+
+def _key(places, indices):
+    """NumPy's index that applies each of `indices` at the dimension that `places` names."""
+    key, dim = [], 0
+    for place, i in zip(places, indices, strict=True):
+        key += [FULL] * (place - dim)
+        key.append(i)
+        dim = place + (i.ndim if i.dtype.kind == "b" else 1)
+    return tuple(key)
+
+
+def _put(xp, x, values, accumulate, places, *indices):
+    out = xp.array(x)
+    put(out, values, accumulate, places, indices)
+    return out
+
+
+def put(out, values, accumulate, places, indices):
+    """Write or add `values` at the indexed places of the array `out`."""
+    key = _key(places, indices)
+    if not accumulate:
+        out[key] = values
+    elif len(indices) == 1 and indices[0].dtype.kind == "b":
+        out[key] += values  # a mask names no place twice
+    else:
+        _add_at(out, values, places, indices)
+
+
+def _add_at(out, values, places, indices):
+    """out[key] += values, where places that are named several times get all their values."""
+    expanded_places, expanded = [], []
+    for place, i in zip(places, indices, strict=True):
+        if i.dtype.kind == "b":
+            expanded_places += range(place, place + i.ndim)
+            expanded += np.nonzero(i)
+        else:
+            expanded_places.append(place)
+            expanded.append(i)
+    sizes = [out.shape[p] for p in expanded_places]
+    rows = np.zeros(np.broadcast_shapes(*[i.shape for i in expanded]), np.int64)
+    for n, i in zip(sizes, expanded, strict=True):
+        rows = rows * n + np.where(i < 0, i + n, i)
+    rest = [d for d in range(out.ndim) if d not in expanded_places]
+    front = out.transpose(*expanded_places, *rest)
+    # Where the index arrays stand side by side, NumPy puts their dimensions there, else in front.
+    first = expanded_places[0]
+    together = expanded_places == list(range(first, first + len(expanded)))
+    rest_shape = [out.shape[d] for d in rest]
+    at = first if together else 0
+    full = (*rest_shape[:at], *rows.shape, *rest_shape[at:])
+    values = np.broadcast_to(values, full)
+    values = np.moveaxis(values, range(at, at + rows.ndim), range(rows.ndim)).reshape(rows.size, -1)
+    flat = front.reshape(int(np.prod(sizes)), -1)
+    add_rows(flat, rows.reshape(-1), values)
+    if not np.may_share_memory(flat, out):
+        front[...] = flat.reshape(front.shape)
+
+
+def _unindexed(xp, g, shape, places, *indices):
+    out = xp.zeros(shape, g.dtype)
+    put(out, g, True, places, indices)
+    return out
+
+
+index_row = Op(
+    "index", lambda xp, x, places, *indices: x[_key(places, indices)],
+    x=lambda g, x_shape, places, indices: unindex_row(g, x_shape, places, *indices), jvp=LINEAR,
+)  # fmt: skip
+
+unindex_row = Op(
+    "index_backward", _unindexed,
+    g=lambda g, places, indices: index_row(g, places, *indices), jvp=LINEAR, node="IndexPutBackward0",
+)  # fmt: skip
+
+index_put_row = Op(
+    "index_put", _put,
+    x=lambda g, accumulate, places, indices: g if accumulate else index_put_row(
+        g, np.zeros((), bool), False, places, *indices),
+    values=lambda g, places, indices: index_row(g, places, *indices), jvp=LINEAR,
+)  # fmt: skip
+
+
+# --- from Python's key to rows ---------------------------------------------------------------------------------
+
+
+def _as_index(i):
+    """An index tensor or array from what a user may write: a Tensor, array, list, range or nested lists."""
+    if isinstance(i, Tensor):
+        kind = i._array.dtype.kind
+    else:
+        if not isinstance(i, np.ndarray):
+            i = _from_sequence(i)
+        kind = i.dtype.kind
+        i = wrap(i)
+    if kind not in "biu" or i._array.dtype.itemsize == 2 or i._array.dtype == np.int8:
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype}")
+    return wrap(i._array.astype(bool)) if i._array.dtype == np.uint8 else i
+
+
+def _from_sequence(i):
+    if not isinstance(i, (list, tuple, range)):
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            f"(got {type(i).__name__})"
+        )
+    array = np.asarray([x._array if isinstance(x, Tensor) else x for x in i])
+    return array.astype(np.int64) if array.size == 0 else array
+
+
+def _parse(shape, key):
+    """(basic, tensors): the basic index with all its parts normal, and {dimension of its result: index tensor}."""
+    if type(key) is not tuple:
+        key = tuple(key) if _stands_for_tuple(key) else (key,)
+    wanted = 0
+    for k in key:
+        if isinstance(k, (Tensor, np.ndarray)):
+            wanted += k.ndim if k.dtype in _MASKS else 1
+        elif isinstance(k, list):
+            wanted += _mask_dims(k)
+        elif k is not None and k is not Ellipsis and not isinstance(k, (bool, np.bool_)):
+            wanted += 1
+    if wanted > len(shape):
+        if not shape:
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+                "0-dim tensor to a number"
+            )
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: {wanted} were given")
+    basic, tensors, dim, out_dim = [], {}, 0, 0
+    for k in key:
+        if type(k) is int or (hasattr(k, "__index__") and _is_number(k)):
+            basic.append(_int(k, dim, shape))
+            dim += 1
+        elif isinstance(k, slice):
+            basic.append(_slice(k, shape[dim]))
+            dim, out_dim = dim + 1, out_dim + 1
+        elif k is None:
+            basic.append(None)
+            out_dim += 1
+        elif k is Ellipsis:
+            skipped = len(shape) - wanted
+            basic += [slice(0, n, 1) for n in shape[dim : dim + skipped]]
+            dim, out_dim, wanted = dim + skipped, out_dim + skipped, len(shape)
+        elif isinstance(k, (bool, np.bool_)) or (isinstance(k, (Tensor, np.ndarray)) and k.ndim == 0):
+            basic.append(None)
+            tensors[out_dim] = wrap(np.zeros(int(bool(k)), np.int64))
+            out_dim += 1
+        else:
+            i = _as_index(k)
+            n = i.ndim if i._array.dtype.kind == "b" else 1
+            if i._array.dtype.kind == "b" and i._array.shape != tuple(shape[dim : dim + n]):
+                at = next(d for d in range(n) if i.shape[d] != shape[dim + d])
+                raise IndexError(
+                    f"The shape of the mask {list(i.shape)} at index {at} does not match the shape of the indexed tensor "
+                    f"{list(shape)} at index {dim + at}"
+                )
+            tensors[out_dim] = i
+            basic += [slice(0, m, 1) for m in shape[dim : dim + n]]
+            dim, out_dim = dim + n, out_dim + n
+    return basic, tensors
+
+
+def _stands_for_tuple(key):
+    """Whether a list is the old spelling of a tuple of indices: it holds more than numbers, as NumPy once allowed."""
+    return (
+        isinstance(key, list) and len(key) < 32
+        and any([k is None or k is Ellipsis or isinstance(k, (Tensor, list, tuple, slice)) for k in key])
+    )
+
+
+def _mask_dims(k):
+    """How many dimensions a list indexes: those of a mask, else one."""
+    depth, inner = 0, k
+    while isinstance(inner, list) and inner:
+        depth, inner = depth + 1, inner[0]
+    return depth if isinstance(inner, bool) else 1
+
+
+def _is_number(k):
+    """Whether an object with `__index__` is one integer; 0-d tensors of bool and uint8 are masks."""
+    if isinstance(k, (Tensor, np.ndarray)):
+        return k.ndim == 0 and k.dtype not in _MASKS and _kind(k) in "iu"
+    return not isinstance(k, (bool, np.bool_))
+
+
+def _kind(k):
+    return (k._array if isinstance(k, Tensor) else k).dtype.kind
+
+
+class _Masks:
+    def __contains__(self, d):
+        return getattr(d, "numpy", d) in (np.bool_, np.uint8)
+
+
+_MASKS = _Masks()
+
+
+def _int(k, dim, shape):
+    n, i = shape[dim], k.__index__()
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {n}")
+    return i % n
+
+
+def _slice(k, n):
+    if k.step is not None and k.step.__index__() <= 0:
+        raise ValueError("slice step cannot be zero" if k.step == 0 else "step must be greater than zero")
+    start, stop, step = k.indices(n)
+    return slice(start, max(start, stop), step)
+
+
+def _basic_view(x, basic):
+    """The view that a normal basic index gives, by the row that names it as PyTorch does."""
+    row, dim, shape = None, 0, x.shape
+    for k in basic:
+        if k is None:
+            row = newaxis_row
+            continue
+        if type(k) is int:
+            row = select_row
+        elif k != slice(0, shape[dim], 1):
+            row = slice_row
+        dim += 1
+    return alias(x) if row is None else row(x, (*basic, Ellipsis))
+
+
+def getitem(x, key):
+    """`x[key]`: a view for ints, slices, None and Ellipsis, a copy for index tensors, lists and masks."""
+    basic, tensors = _parse(x.shape, key)
+    if not tensors:
+        return _basic_view(x, basic)
+    if any(k is None or type(k) is int or (k.start, k.step) != (0, 1) or k.stop != n for k, n in zip(basic, _sizes(x, basic))):
+        x = _basic_view(x, basic)
+    return index_row(x, tuple(tensors), *tensors.values())
+
+
+def _sizes(x, basic):
+    """The size that each part of a basic index is applied to (None for a new dimension)."""
+    sizes = iter(x.shape)
+    return [None if k is None else next(sizes) for k in basic]
+
+
+def setitem(x, key, value):
+    """`x[key] = value`: writes into x's memory; gradients flow into the value and out of what was overwritten."""
+    basic, tensors = _parse(x.shape, key)
+    target = _basic_view(x, basic) if basic else alias(x)
+    if not tensors:
+        inplace.copy_from(target, _fitted(value, target, "setitem"), "copy_")
+        return
+    write_at(target, _as_value(value, target), False, tuple(tensors), list(tensors.values()))
+
+
+def _as_value(value, target):
+    if isinstance(value, Tensor):
+        if value._array.dtype != target._array.dtype and value.ndim:
+            raise RuntimeError(
+                "Index put requires the source and destination dtypes match, got "
+                f"{target.dtype} for the destination and {value.dtype} for the source."
+            )
+        return value
+    return wrap(np.asarray(value).astype(target._array.dtype))
+
+
+def _fitted(value, target, name):
+    """The value of an assignment, less leading dimensions of size 1 that the target doesn't have."""
+    if not isinstance(value, Tensor):
+        value = wrap(np.asarray(value, target._array.dtype if np.isscalar(value) else None))
+    shape = value.shape
+    extra = len(shape) - target.ndim
+    if extra > 0 and all(n == 1 for n in shape[:extra]):
+        return value.reshape(shape[extra:])
+    return value
+
+
+def write_at(x, values, accumulate, places, indices, name="index_put_"):
+    """Write (or add) values at indexed places of `x`, in place."""
+    if values._array.dtype != x._array.dtype:
+        values = values.to(x.dtype)
+    if not modes.interpreters and (not modes.grad or not (x.requires_grad or values.requires_grad)):
+        inplace.prepare(x, name)
+        put(x._array, values._array, accumulate, places, [i._array for i in indices])
+        x._versions().bump()
+        return x
+    old = inplace.prepare(x, name)
+    return inplace.write(x, index_put_row(old, values, accumulate, places, *indices), name)
+
+
+def _public_indices(input, indices):
+    """(places, index tensors) from the tuple of index tensors that `index_put` takes; None skips a dimension."""
+    dim, places, tensors = 0, [], []
+    for i in indices:
+        if i is None:
+            dim += 1
+            continue
+        i = _as_index(i)
+        places.append(dim)
+        tensors.append(i)
+        dim += i.ndim if i._array.dtype.kind == "b" else 1
+    if dim > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {dim})")
+    return tuple(places), tensors
+
+
+def index_put(input, indices, values, accumulate=False):
+    """A copy with `values` written to (or, accumulating, added at) the places that the tuple of index tensors names."""
+    places, tensors = _public_indices(input, indices)
+    return index_put_row(input, _as_value(values, input), accumulate, places, *tensors)
+
+
+def index_put_(input, indices, values, accumulate=False):
+    """In-place version of `index_put`."""
+    places, tensors = _public_indices(input, indices)
+    return write_at(input, _as_value(values, input), accumulate, places, tensors)
+
+
+def iterate(x):
+    """An iterator over the slices along the first dimension."""
+    if not x.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(x.unbind(0))
+
+
+OPERATORS = {"__getitem__": getitem, "__setitem__": setitem, "__iter__": iterate}

@@ -1,0 +1,268 @@
+"""Rows that pick and place elements by masks and by flat indices; views written out of place."""
+
+import numpy as np
+
+from ..core import memory
+from ..core.inplace import copy_slices, look, written
+from ..core.op import LINEAR, Op
+from ..core.tensor import Tensor, wrap
+from .arguments import as_int, deliver, normal_axis
+from .pointwise import masked
+from .picking import add_rows
+from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshape
+from .view import FULL, as_strided_row, diagonal_row, select_row, slice_row
+
+__all__ = [
+    "argwhere", "as_strided_scatter", "diagonal_scatter", "masked_fill", "masked_scatter", "masked_select", "nonzero",
+    "nonzero_static", "put", "select_scatter", "slice_scatter", "take",
+]  # fmt: skip
+METHODS = list(__all__)
+INPLACE = ["masked_fill", "masked_scatter", "put"]
+
+# --- masks -----------------------------------------------------------------------------------------------------
+
+
+def _mask_filled(xp, x, value, mask):
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    out = xp.array(x if x.shape == shape else xp.broadcast_to(x, shape), order="C" if x.shape != shape else "K")
+    xp.copyto(out, xp.asarray(value), where=mask, casting="unsafe")
+    return out
+
+
+masked_fill_row = Op(
+    "masked_fill", _mask_filled,
+    x=lambda g, mask: masked(g, ~mask),
+    value=lambda g, mask: masked(g, mask), jvp=LINEAR,
+)  # fmt: skip
+
+
+def _unselected(xp, g, mask):
+    out = xp.zeros(mask.shape, g.dtype)
+    out[mask] = g
+    return out
+
+
+masked_select_row = Op("masked_select", lambda xp, x, mask: x[mask], x=lambda g, mask: unmask_row(g, mask), jvp=LINEAR)
+
+unmask_row = Op(
+    "masked_select_backward", _unselected,
+    g=lambda g, mask: masked_select_row(g, mask), jvp=LINEAR, node="MaskedScatterBackward0",
+)  # fmt: skip
+
+
+def _mask_scattered(xp, x, source, mask):
+    out = xp.array(x)
+    count = int(np.count_nonzero(mask))
+    if source.size < count:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes and source to have at least {count} elements, as "
+            f"many as the mask has True, but it has {source.size}"
+        )
+    out[mask] = source.reshape(-1)[:count]
+    return out
+
+
+def _front(xp, g, mask, shape):
+    """Zeros of `shape`, whose first elements are those of g under the mask."""
+    out = xp.zeros(shape, g.dtype)
+    chosen = g[mask]
+    out.reshape(-1)[: chosen.size] = chosen
+    return out
+
+
+masked_scatter_row = Op(
+    "masked_scatter", _mask_scattered,
+    x=lambda g, mask: masked(g, ~mask),
+    source=lambda g, mask, source_shape: front_row(g, mask, source_shape), jvp=LINEAR,
+)  # fmt: skip
+
+front_row = Op(
+    "masked_scatter_backward", _front,
+    g=lambda g, mask: masked_scatter_row(np.zeros(mask.shape, bool), g, mask), jvp=LINEAR,
+)  # fmt: skip
+
+
+def _as_mask(name, mask):
+    if mask._array.dtype == np.uint8:
+        return wrap(mask._array.astype(bool))
+    if mask._array.dtype.kind != "b":
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {mask.dtype}")
+    return mask
+
+
+def masked_fill(input, mask, value):
+    """A copy with one value (a number or a 0-d tensor) where `mask`, which broadcasts, is True."""
+    mask = _as_mask("masked_fill", mask)
+    kind = input._array.dtype
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+            )
+        value = cast_row(value, kind)
+    elif isinstance(value, complex) and kind.kind != "c":
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow: {value} is complex")
+    else:
+        value = np.asarray(value).astype(kind)
+    return masked_fill_row(input, value, mask)
+
+
+def masked_select(input, mask, *, out=None):
+    """The elements where `mask` is True, in a vector; the two broadcast."""
+    mask = _as_mask("masked_select", mask)
+    if input.shape != mask.shape:
+        input, mask = broadcast_tensors(input, mask)
+    return deliver(masked_select_row(input, mask), out)
+
+
+def masked_scatter(input, mask, source):
+    """A copy with the elements of `source`, one after the other, where `mask`, which broadcasts, is True."""
+    mask = _as_mask("masked_scatter", mask)
+    if source._array.dtype != input._array.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
+        )
+    shape = broadcast_shapes(input.shape, mask.shape)
+    return masked_scatter_row(expand(input, shape), source, expand(mask, shape))
+
+
+def nonzero(input, *, out=None, as_tuple=False):
+    """The indices of the elements that are not zero: a row for each, or a tuple of vectors, one per dimension."""
+    array = input._array
+    if as_tuple:
+        return tuple([wrap(i) for i in np.nonzero(np.atleast_1d(array))])
+    places = np.argwhere(array).astype(np.int64)
+    return deliver(wrap(places), out)
+
+
+def argwhere(input):
+    """`nonzero`."""
+    return nonzero(input)
+
+
+def nonzero_static(input, *, size, fill_value=-1, out=None):
+    """`nonzero` with exactly `size` rows: cut off, or filled up with `fill_value`."""
+    places = np.argwhere(input._array).astype(np.int64)[:size]
+    filled = np.full((size, places.shape[1]), fill_value, np.int64)
+    filled[: len(places)] = places
+    return deliver(wrap(filled), out)
+
+
+# --- flat indices ----------------------------------------------------------------------------------------------
+
+
+def _untaken(xp, g, shape, index):
+    out = xp.zeros(shape, g.dtype)
+    add_rows(out.reshape(-1, 1), index.reshape(-1), g.reshape(-1, 1))
+    return out
+
+
+take_row = Op(
+    "take", lambda xp, x, index: x.reshape(-1)[index],
+    x=lambda g, x_shape, index: untake_row(g, x_shape, index), jvp=LINEAR,
+)  # fmt: skip
+
+untake_row = Op(
+    "take_backward", _untaken, g=lambda g, index: take_row(g, index), jvp=LINEAR, node="PutBackward0",
+)  # fmt: skip
+
+
+def _put_flat(xp, x, source, index, accumulate):
+    out = xp.array(x, order="C")
+    flat = out.reshape(-1)
+    if accumulate:
+        add_rows(flat.reshape(-1, 1), index.reshape(-1), xp.broadcast_to(source, index.shape).reshape(-1, 1))
+    else:
+        flat[index.reshape(-1)] = source.reshape(-1)
+    return out
+
+
+put_row = Op(
+    "put", _put_flat,
+    x=lambda g, index, accumulate: g if accumulate else put_row(g, np.zeros(1, bool), index, False),
+    source=lambda g, index, source_shape: reshape(take_row(g, index), source_shape), jvp=LINEAR,
+)  # fmt: skip
+
+
+def _flat_index(name, input, index):
+    """Indices into the flattened input, none of them negative."""
+    n, a = input.numel(), index._array
+    if a.dtype != np.int64:
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype}")
+    if a.size and (a.min() < -n or a.max() >= n):
+        raise IndexError(f"{name}(): out of range: tried to access an index beyond a tensor of {n} elements")
+    return wrap(np.where(a < 0, a + n, a)) if a.size and a.min() < 0 else index
+
+
+def take(input, index, *, out=None):
+    """The elements at `index`, counted as if the tensor were flat; the result has the shape of `index`."""
+    return deliver(take_row(input, _flat_index("take", input, index)), out)
+
+
+def put(input, index, source, accumulate=False):
+    """A copy with the elements of `source` put (or added) at `index`, counted as if the tensor were flat."""
+    if source.numel() != index.numel():
+        raise RuntimeError(
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source.numel()}, "
+            f"index.numel() = {index.numel()}"
+        )
+    if source._array.dtype != input._array.dtype:
+        raise RuntimeError(f"put_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}")
+    return put_row(input, source, _flat_index("put_", input, index), accumulate)
+
+
+# --- views, written to out of place ----------------------------------------------------------------------------
+
+
+select_scatter_row, slice_scatter_row, diagonal_scatter_row, as_strided_scatter_row = [
+    Op(
+        name, lambda xp, x, src, chain: written(x, src, chain),
+        x=lambda g, src_shape, chain: copy_slices(g, np.zeros(src_shape, bool), chain),
+        src=lambda g, chain: look(g, chain), jvp=LINEAR,
+    )
+    for name in ("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter")
+]  # fmt: skip
+
+
+def _scattered(row, input, src, step):
+    """`input` with `src` written where the view row of `step` leads."""
+    part = step[0].run(np.broadcast_to(np.zeros((), bool), input.shape), *step[1])
+    if tuple(src.shape) != part.shape:
+        raise RuntimeError(
+            f"{row.name}: expected src to have a size equal to the part of self that it replaces: {list(part.shape)}, but got "
+            f"{list(src.shape)}"
+        )
+    return row(input, src, (step,))
+
+
+def select_scatter(input, src, dim, index):
+    """A copy with `src` in place of the slice at `index` along `dim`."""
+    axis = normal_axis(dim, input.ndim)
+    n, i = input.shape[axis], as_int(index, "index")
+    if not -n <= i < n:
+        raise IndexError(f"select_scatter(): index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}")
+    return _scattered(select_scatter_row, input, src, (select_row, ((*(FULL,) * axis, i % n, Ellipsis),)))
+
+
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """A copy with `src` in place of the elements `start` to `end` along `dim`, `step` apart."""
+    axis = normal_axis(dim, input.ndim)
+    begin, stop, step = slice(start, end, step).indices(input.shape[axis])
+    key = (*(FULL,) * axis, slice(begin, max(begin, stop), step), Ellipsis)
+    return _scattered(slice_scatter_row, input, src, (slice_row, (key,)))
+
+
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """A copy with `src` in place of a diagonal."""
+    axes = normal_axis(dim1, input.ndim), normal_axis(dim2, input.ndim)
+    return _scattered(diagonal_scatter_row, input, src, (diagonal_row, (offset, *axes)))
+
+
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """A copy with `src` written where `as_strided` would look."""
+    array = input._array
+    own = memory.storage_offset(array)
+    offset = own if storage_offset is None else storage_offset
+    step = (as_strided_row, (tuple(size), tuple(stride), offset, memory.element_strides(array), own))
+    return as_strided_scatter_row(input, src, (step,))
+

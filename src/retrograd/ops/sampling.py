@@ -1,0 +1,265 @@
+"""Random tensors, PyTorch's for the same seed: `rand`, `randn`, `randint`... and methods that fill in place."""
+
+import numpy as np
+
+from ..core import inplace
+from ..core import random as draw
+from ..core.graph import modes
+from ..core.memory import preserve_format
+from ..core.op import Op, zeros_like
+from ..core.tensor import Tensor, wrap
+from .arguments import as_int, deliver
+from .creation import finish, kind_of, like_array, memory_order, number, shape_of
+
+__all__ = [
+    "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm",
+]  # fmt: skip
+METHODS = [
+    "bernoulli", "bernoulli_", "cauchy_", "exponential_", "fill_", "geometric_", "log_normal_", "multinomial", "normal_",
+    "random_", "uniform_", "zero_",
+]  # fmt: skip
+INPLACE = []
+
+
+def rand(*args, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+         pin_memory=False):  # fmt: skip
+    """Uniform numbers on [0, 1)."""
+    kind = kind_of(dtype) if out is None else out._array.dtype
+    array = draw.uniform(shape_of(args, size), kind, 0.0, 1.0, generator)
+    return finish(array, requires_grad, device, layout, pin_memory, out)
+
+
+def randn(*args, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+          pin_memory=False):  # fmt: skip
+    """Numbers from the standard normal distribution."""
+    kind = kind_of(dtype) if out is None else out._array.dtype
+    array = draw.normal(shape_of(args, size), kind, 0.0, 1.0, generator)
+    return finish(array, requires_grad, device, layout, pin_memory, out)
+
+
+def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
+            requires_grad=False, pin_memory=False):  # fmt: skip
+    """Whole numbers from `low` (0) to `high` - 1, all equally likely; int64 unless told otherwise."""
+    args = list(args)
+    if size is None:
+        size = args.pop()
+    if len(args) == 2:
+        low, high = args
+    elif args:
+        (high,) = args
+    kind = np.dtype(np.int64) if dtype is None else kind_of(dtype)
+    low, high = as_int(low, "low"), as_int(high, "high")
+    array = draw.randint(shape_of((size,)), low, high, kind, generator)
+    return finish(array, requires_grad, device, layout, pin_memory, out)
+
+
+def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+             pin_memory=False):  # fmt: skip
+    """The numbers 0 to n - 1 in random order."""
+    kind = np.dtype(np.int64) if dtype is None else kind_of(dtype)
+    array = draw.randperm(as_int(n, "n"), kind, generator)
+    return finish(array, requires_grad, device, layout, pin_memory, out)
+
+
+def _like(function, input, dtype, memory_format):
+    """An array that `function(array)` fills in the order of memory, as `like_array` lays it out."""
+    array = like_array(np.empty, input, dtype, memory_format)
+    _fill(array, function)
+    return array
+
+
+def _fill(array, function):
+    """Write `function(shape, contiguous)` into `array`, in the order of memory."""
+    if array.flags.c_contiguous:
+        array[...] = function(array.shape, True)
+        return
+    axes = memory_order(array)
+    array.transpose(axes)[...] = function(tuple([array.shape[i] for i in axes]), False)
+
+
+def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=preserve_format,
+              generator=None, pin_memory=False):  # fmt: skip
+    """`rand` of input's shape and dtype."""
+    kind = input._array.dtype if dtype is None else kind_of(dtype)
+    array = _like(lambda shape, _: draw.uniform(shape, kind, 0.0, 1.0, generator), input, dtype, memory_format)
+    return finish(array, requires_grad, device, layout, pin_memory)
+
+
+def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=preserve_format,
+               generator=None, pin_memory=False):  # fmt: skip
+    """`randn` of input's shape and dtype."""
+    kind = input._array.dtype if dtype is None else kind_of(dtype)
+    array = _like(
+        lambda shape, flat: draw.normal(shape, kind, 0.0, 1.0, generator, flat), input, dtype, memory_format
+    )
+    return finish(array, requires_grad, device, layout, pin_memory)
+
+
+def randint_like(input, *args, low=0, high=None, dtype=None, layout=None, device=None, requires_grad=False,
+                 memory_format=preserve_format, generator=None, pin_memory=False):  # fmt: skip
+    """`randint` of input's shape and dtype."""
+    if len(args) == 2:
+        low, high = args
+    elif args:
+        (high,) = args
+    kind = input._array.dtype if dtype is None else kind_of(dtype)
+    low, high = as_int(number(low), "low"), as_int(number(high), "high")
+    array = _like(lambda shape, _: draw.randint(shape, low, high, kind, generator), input, dtype, memory_format)
+    return finish(array, requires_grad, device, layout, pin_memory)
+
+
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
+           requires_grad=False, pin_memory=False):  # fmt: skip
+    """Normal numbers of the given mean and standard deviation: tensors that broadcast, or numbers with a `size`."""
+    if size is not None:
+        kind = kind_of(dtype) if out is None else out._array.dtype
+        array = draw.normal(shape_of((size,)), kind, number(mean), number(std), generator)
+        return finish(array, requires_grad, device, layout, pin_memory, out)
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        raise TypeError("normal(): without a size, mean or std must be a Tensor")
+    kind = (mean if isinstance(mean, Tensor) else std)._array.dtype
+    mean, std = [v._array if isinstance(v, Tensor) else float(v) for v in (mean, std)]
+    return deliver(wrap(draw.normal(None, kind, mean, std, generator)), out)
+
+
+# The gradient of a mask, or of anything that doesn't depend on x: zeros.
+bernoulli_row = Op("bernoulli", lambda xp, x, drawn: drawn, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x))
+
+
+def bernoulli(input, p=None, *, generator=None, out=None):
+    """Ones with the probabilities that `input` holds (or with probability `p`), else zeros."""
+    array = input._array
+    if p is not None:
+        return deliver(bernoulli_row(input, draw.bernoulli(p, array.shape, array.dtype, generator)), out)
+    if array.dtype.kind not in "fV":
+        raise RuntimeError(f"bernoulli expects probabilities of a floating dtype, but got {input.dtype}")
+    return deliver(bernoulli_row(input, draw.bernoulli(array, None, array.dtype, generator)), out)
+
+
+def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
+    """`num_samples` indices drawn with probabilities proportional to `input`, a vector or a distribution per row."""
+    return deliver(wrap(draw.multinomial(input._array, num_samples, replacement, generator)), out)
+
+
+# --- in place --------------------------------------------------------------------------------------------------
+
+
+def _full(xp, x, value):
+    out = xp.empty_like(x)
+    out[...] = value
+    return out
+
+
+fill_row = Op("fill", _full, x=lambda g: zeros_like(g), value=lambda g: g, jvp=lambda t_x, t_value: _full_tangent(t_x, t_value))
+
+
+def _full_tangent(t_x, t_value):
+    return zeros_like(t_x) + t_value
+
+
+def _overwrite(x, name, write):
+    """Let `write(array)` change x's memory; if x has a history, it ends here: the gradient is zero."""
+    inplace.prepare(x, name)
+    if not x._array.flags.writeable:
+        raise RuntimeError(f"{name}: this tensor's memory is read-only; clone() it first")
+    if modes.interpreters or (modes.grad and x.requires_grad):
+        old, values = inplace.prepare(x, name), np.empty_like(x._array)
+        write(values)
+        return inplace.write(x, fill_row(old, values), name)
+    write(x._array)
+    x._versions().bump()
+    return x
+
+
+def _filler(name, function):
+    """A method that fills a tensor with `function(shape, kind, ..., generator, contiguous)`."""
+
+    def method(self, *args, **kwargs):
+        kind = self._array.dtype
+        return _overwrite(self, name, lambda a: _fill(a, lambda shape, flat: function(shape, kind, flat, *args, **kwargs)))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = function.__doc__
+    return method
+
+
+def _uniform(shape, kind, flat, from_=0.0, to=1.0, *, generator=None, **named):
+    """Fill with uniform numbers on [from, to)."""
+    return draw.uniform(shape, kind, number(named.pop("from", from_)), number(to), generator, **named)
+
+
+def _normal(shape, kind, flat, mean=0.0, std=1.0, *, generator=None):
+    """Fill with normal numbers."""
+    return draw.normal(shape, kind, number(mean), number(std), generator, flat)
+
+
+def _random(shape, kind, flat, *args, to=None, generator=None, **named):
+    """Fill with whole numbers from `from` (0) to `to` - 1; without bounds, all that the dtype can hold."""
+    low = named.pop("from", None)
+    if len(args) == 2:
+        low, to = args
+    elif args and to is None and low is None:
+        (to,) = args
+    elif args:
+        (low,) = args
+    return draw.random_(shape, kind, low, to, generator, **named)
+
+
+def _exponential(shape, kind, flat, lambd=1.0, *, generator=None):
+    """Fill with exponentially distributed numbers of rate `lambd`."""
+    return draw.exponential(shape, kind, lambd, generator)
+
+
+def _geometric(shape, kind, flat, p, *, generator=None):
+    """Fill with the numbers of trials up to the first success, of probability `p`."""
+    return draw.geometric(shape, kind, p, generator)
+
+
+def _cauchy(shape, kind, flat, median=0.0, sigma=1.0, *, generator=None):
+    """Fill with Cauchy (Lorentz) distributed numbers."""
+    return draw.cauchy(shape, kind, median, sigma, generator)
+
+
+def _log_normal(shape, kind, flat, mean=1.0, std=2.0, *, generator=None):
+    """Fill with numbers whose logarithms have this mean and standard deviation."""
+    return draw.log_normal(shape, kind, mean, std, generator)
+
+
+uniform_ = _filler("uniform_", _uniform)
+normal_ = _filler("normal_", _normal)
+random_ = _filler("random_", _random)
+exponential_ = _filler("exponential_", _exponential)
+geometric_ = _filler("geometric_", _geometric)
+cauchy_ = _filler("cauchy_", _cauchy)
+log_normal_ = _filler("log_normal_", _log_normal)
+
+
+def bernoulli_(self, p=0.5, *, generator=None):
+    """Fill with ones of probability `p`, a number or a tensor that broadcasts, else zeros."""
+    kind = self._array.dtype
+    if isinstance(p, Tensor):
+        chances = p._array.astype(np.float32) if p._array.dtype.kind == "V" else p._array
+        drawn = draw.bernoulli(chances, self._array.shape, kind, generator)
+        return _overwrite(self, "bernoulli_", lambda a: np.copyto(a, drawn))
+    return _overwrite(self, "bernoulli_", lambda a: _fill(a, lambda shape, _: draw.bernoulli(p, shape, kind, generator)))
+
+
+def fill_(self, value):
+    """Fill with one value: a number or a 0-d tensor, through which gradients flow."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        if value.requires_grad:
+            return inplace.write(self, fill_row(inplace.prepare(self, "fill_"), value), "fill_")
+        value = value.item()
+    if isinstance(value, complex) and self._array.dtype.kind != "c":
+        raise RuntimeError(f"value cannot be converted to type {self.dtype} without overflow: {value}")
+    kind = self._array.dtype
+    value = np.asarray(value).astype(kind) if kind.kind != "V" else kind.type(value)
+    return _overwrite(self, "fill_", lambda a: a.fill(value))
+
+
+def zero_(self):
+    """Fill with zeros."""
+    return _overwrite(self, "zero_", lambda a: a.fill(0))
