@@ -4,6 +4,7 @@
 """
 
 import importlib as _importlib
+import math as _math
 
 from . import autograd, methods  # noqa: F401
 from ._version import __version__  # noqa: F401
@@ -14,9 +15,20 @@ from .core.arrays import (  # noqa: F401
 )  # fmt: skip
 from .core.arrays import bool_ as bool  # noqa: F401
 from .core.device import device, get_default_device, set_default_device  # noqa: F401
+from .convert import from_dlpack, to_dlpack  # noqa: F401
+from .core.memory import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format  # noqa: F401
 from .core.size import Size  # noqa: F401
 from .core.tensor import Tensor, strided  # noqa: F401
+from .dtypes import *  # noqa: F403
+from .legacy import *  # noqa: F403
+from .legacy import set_default_tensor_type  # noqa: F401
 from .ops import *  # noqa: F403
+from .random import (  # noqa: F401
+    Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
+)  # fmt: skip
+from .storage import TypedStorage, UntypedStorage  # noqa: F401
+
+pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
 half, float, double = float16, float32, float64
 cfloat, cdouble = complex64, complex128

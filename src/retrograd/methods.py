@@ -1,6 +1,6 @@
 """Hangs the rows on Tensor: methods, operators and in-place forms, from the lists that the row modules keep."""
 
-from . import convert
+from . import convert, legacy, storage
 from .core import inplace
 from .core.tensor import Tensor
 from .ops import MODULES
@@ -27,7 +27,7 @@ def attach():
             setattr(Tensor, name + "_", inplace.inplace(getattr(module, name), name + "_"))
         for name, function in getattr(module, "OPERATORS", {}).items():
             setattr(Tensor, name, function)
-    for name, function in convert.METHODS.items():
+    for name, function in {**convert.METHODS, **legacy.METHODS, **storage.METHODS}.items():
         setattr(Tensor, name, function)
 
 

@@ -60,24 +60,19 @@ def owner(array):
     return array
 
 
-def address(array):
-    """Where the first element lies."""
-    return array.__array_interface__["data"][0] if array.size else 0
-
-
 def storage_offset(array):
     """How many elements lie before the first one in the memory that the array looks into."""
     root = owner(array)
     if root is array or not array.size:
         return 0
-    return (_pointer(array) - _lowest(root)) // array.itemsize
+    return (_pointer(array) - lowest_address(root)) // array.itemsize
 
 
 def _pointer(array):
     return array.__array_interface__["data"][0]
 
 
-def _lowest(array):
+def lowest_address(array):
     """The lowest address that the array reaches (strides may be negative)."""
     return _pointer(array) + sum([s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True) if s < 0 and n])
 
@@ -90,7 +85,7 @@ def storage_bytes(array):
     if root.flags.f_contiguous:
         return root.T.reshape(-1).view(np.uint8)
     nbytes = root.itemsize + sum([abs(s) * (n - 1) for s, n in zip(root.strides, root.shape, strict=True)]) if root.size else 0
-    holder = _Bytes(root, _lowest(root), nbytes)
+    holder = _Bytes(root, lowest_address(root), nbytes)
     return np.asarray(holder)
 
 
