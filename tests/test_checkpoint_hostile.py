@@ -5,11 +5,7 @@ import os
 import pickle
 import struct
 import sys
-import tarfile
 import time
-import tracemalloc
-import zipfile
-from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -17,12 +13,31 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from _pickles import (
+    EMPTY_ARRAY,
+    F4,
+    NO_HOOKS,
+    ORDERED,
+    SIXTEEN,
+    archive,
+    call,
+    group,
+    latin,
+    limited,
+    name,
+    number,
+    numbers,
+    refuse,
+    storage,
+    tensor,
+    text,
+    whole,
+)
 from retrograd import serialization
 from retrograd._checkpoint.opcodes import Machine
 from retrograd._checkpoint.policy import Policy
 from retrograd._checkpoint.stream import Stream
 from retrograd._checkpoint.table import _table
-from retrograd.core.tensor import wrap
 from retrograd.serialization import CheckpointError, inspect_checkpoint, load, save
 
 EXECUTED = []
@@ -41,84 +56,16 @@ def nothing_was_executed():
     assert EXECUTED == []
 
 
-def archive(pickled, storages=(), **more):
-    """A zip checkpoint around a hand-made pickle."""
-    buffer = io.BytesIO()
-    members = {"data.pkl": pickled, **{f"data/{i}": data for i, data in enumerate(storages)}, **more}
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, data in members.items():
-            file.writestr(f"archive/{name}", data)
-    return buffer.getvalue()
-
-
-def refuse(data, match=None):
-    """`load` must refuse `data` with the documented error, `inspect_checkpoint` must survive it."""
-    with pytest.raises(CheckpointError, match=match):
-        load(io.BytesIO(data))
-    try:
-        inspect_checkpoint(io.BytesIO(data))
-    except CheckpointError:
-        pass
-
-
-# --- small parts of pickles ------------------------------------------------------------------------------------
-
-
-def text(value):
-    raw = value.encode()
-    return b"X" + struct.pack("<I", len(raw)) + raw
-
-
-def number(value):
-    raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-    return b"\x8a" + bytes([len(raw)]) + raw
-
-
-def group(*items):
-    return b"(" + b"".join(items) + b"t"
-
-
-def name(path):
-    module, _, attribute = path.rpartition(".")
-    return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n"
-
-
-def call(path, *args):
-    return name(path) + group(*args) + b"R"
-
-
-def whole(body):
-    return b"\x80\x02" + body + b"."
-
-
-ORDERED = call("collections.OrderedDict")
-NO_HOOKS = ORDERED
-
-
-def storage(kind="torch.FloatStorage", key="0", count=4, place="cpu"):
-    return group(text("storage"), name(kind), text(key), text(place), number(count)) + b"Q"
-
-
-def numbers(*values):
-    return group(*(number(v) for v in values))
-
-
-def tensor(shape, strides, offset=0, source=None):
-    source = storage() if source is None else source
-    return call("torch._utils._rebuild_tensor_v2", source, number(offset), numbers(*shape), numbers(*strides),
-                b"\x89", NO_HOOKS)  # fmt: skip
-
-
-SIXTEEN = [bytes(range(16))]
-
-
 def test_the_hand_made_parts_do_make_checkpoints():
     loaded = load(io.BytesIO(archive(whole(b"}" + text("w") + tensor([2, 2], [2, 1]) + b"s"), SIXTEEN)))
     assert loaded["w"]._array.tobytes() == SIXTEEN[0]
-    assert torch.load(io.BytesIO(archive(whole(tensor([2, 2], [2, 1])), SIXTEEN, version=b"3\n"))).shape == (2, 2)
+    assert torch.load(io.BytesIO(archive(whole(tensor([2, 2], [2, 1])), SIXTEEN, version=b"3\n"))).shape == (
+        2,
+        2,
+    )
 
 
-# --- globals and calls -----------------------------------------------------------------------------------------
+# --- globals and calls ------------------------------------------------------------------------------------
 
 
 class Exploit:
@@ -132,7 +79,8 @@ class Exploit:
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
 def test_code_is_never_run(protocol, zipped):
-    for exploit in (Exploit(trap, 1), Exploit(os.system, "exit 1"), Exploit(eval, "1"), Exploit(getattr, trap, "x"),
+    for exploit in (Exploit(trap, 1), Exploit(os.system, "exit 1"), Exploit(eval, "1"),
+    Exploit(getattr, trap, "x"),
                     Exploit(pickle.loads, b""), Exploit(torch.load, "x"), Exploit(np.load, "x")):  # fmt: skip
         buffer = io.BytesIO()
         torch.save({"w": torch.ones(2), "x": exploit}, buffer, pickle_protocol=protocol,
@@ -142,10 +90,12 @@ def test_code_is_never_run(protocol, zipped):
 
 @pytest.mark.parametrize(
     "path",
-    ["os.system", "posix.system", "nt.system", "sys.exit", "builtins.eval", "__builtin__.eval", "builtins.getattr",
+    ["os.system", "posix.system", "nt.system", "sys.exit", "builtins.eval", "__builtin__.eval",
+    "builtins.getattr",
      "builtins.print", "torch.load", "torch.hub.load", "torch._utils._import_dotted_name", "numpy.load",
      "torch._utils.__class__", "collections.OrderedDict.__init__", "collections.OrderedDict.fromkeys",
-     "retrograd.serialization.load", "numpy.core.multiarray.fromfile", "functools.partial", "operator.attrgetter",
+     "retrograd.serialization.load", "numpy.core.multiarray.fromfile", "functools.partial",
+     "operator.attrgetter",
      "torch.jit._load", "torch.storage._load_from_bytes", "collections.namedtuple", "..x", "a b.c"],
 )  # fmt: skip
 def test_globals_outside_the_list(path):
@@ -162,7 +112,8 @@ def test_some_modules_stay_closed_even_to_the_user():
 
 def test_unsupported_tensors_are_named():
     for function, what in (("_rebuild_sparse_tensor", "sparse"), ("_rebuild_qtensor", "quantized"),
-                           ("_rebuild_nested_tensor", "nested"), ("_rebuild_wrapper_subclass", "subclass")):  # fmt: skip
+                           ("_rebuild_nested_tensor", "nested"),
+                           ("_rebuild_wrapper_subclass", "subclass")):  # fmt: skip
         refuse(archive(whole(call(f"torch._utils.{function}"))), what)
     buffer = io.BytesIO()
     torch.save(torch.eye(3).to_sparse(), buffer)
@@ -176,7 +127,8 @@ def test_unsupported_tensors_are_named():
         name("torch.FloatStorage") + b")R", storage() + b")R", name("torch.Tensor") + b")R",
         name("torch.Tensor") + b")\x81", name("torch.Size") + b")\x81", name("builtins.set") + b")\x81",
         number(1) + b")\x81", name("collections.Counter") + b")\x81", name("collections.OrderedDict") + b"]R",
-        name("collections.OrderedDict") + b"NR", name("numpy.ndarray") + b")R", name("numpy.ndarray") + b")\x81",
+        name("collections.OrderedDict") + b"NR", name("numpy.ndarray") + b")R",
+        name("numpy.ndarray") + b")\x81",
         name("collections.OrderedDict") + b")}" + text("a") + b"Ns" + b"\x92",
     ],
 )  # fmt: skip
@@ -187,21 +139,29 @@ def test_calls_of_what_is_no_function(body):
 @pytest.mark.parametrize(
     ("path", "args"),
     [
-        ("builtins.bytearray", [number(2**40)]), ("builtins.bytearray", [b"]"]), ("builtins.set", [number(3)]),
+        ("builtins.bytearray", [number(2**40)]), ("builtins.bytearray", [b"]"]),
+        ("builtins.set", [number(3)]),
         ("builtins.set", [text("abc")]), ("builtins.complex", [text("1j"), number(0)]),
         ("collections.Counter", [text("abc")]), ("collections.OrderedDict", [b"(" + number(1) + b"l"]),
         ("collections.OrderedDict", [b"}"]), ("_codecs.encode", [text("x"), text("rot13")]),
-        ("_codecs.encode", [text("x"), text("zlib_codec")]), ("_codecs.encode", [text("\u0100"), text("latin1")]),
-        ("_codecs.encode", [number(3), text("latin1")]), ("torch.Size", [numbers(1) + b"\x85"]), ("torch.Size", [number(3)]),
-        ("torch.device", [number(0)]), ("torch.device", [text("nonsense")]), ("torch.device", [text("cpu"), text("x")]),
+        ("_codecs.encode", [text("x"), text("zlib_codec")]),
+        ("_codecs.encode", [text("\u0100"), text("latin1")]),
+        ("_codecs.encode", [number(3), text("latin1")]), ("torch.Size", [numbers(1) + b"\x85"]),
+        ("torch.Size", [number(3)]),
+        ("torch.device", [number(0)]), ("torch.device", [text("nonsense")]),
+        ("torch.device", [text("cpu"), text("x")]),
         ("torch.serialization._get_layout", [text("torch.sparse_coo")]), ("builtins.slice", [text("a")]),
-        ("builtins.slice", []), ("builtins.bytes", [number(10**9)]), ("torch.nn.parameter.Parameter", [number(1)]),
-        ("torch._utils._rebuild_parameter", [number(1), b"\x88", NO_HOOKS]), ("torch._utils._rebuild_tensor_v2", []),
+        ("builtins.slice", []), ("builtins.bytes", [number(10**9)]),
+        ("torch.nn.parameter.Parameter", [number(1)]),
+        ("torch._utils._rebuild_parameter", [number(1), b"\x88", NO_HOOKS]),
+        ("torch._utils._rebuild_tensor_v2", []),
         ("torch._utils._rebuild_parameter", [tensor([2], [1]), number(1), NO_HOOKS]),
         ("torch._tensor._rebuild_from_type_v2", [name("builtins.set"), name("torch.Tensor"), b")", b"}"]),
-        ("torch._tensor._rebuild_from_type_v2", [name("torch._utils._rebuild_tensor_v2"), name("builtins.set"), b")", b"}"]),
+        ("torch._tensor._rebuild_from_type_v2",
+        [name("torch._utils._rebuild_tensor_v2"), name("builtins.set"), b")", b"}"]),
         ("numpy.dtype", [text("O")]), ("numpy.dtype", [text("V8")]), ("numpy.dtype", [text("i4,i4")]),
-        ("numpy.dtype", [text("U5")]), ("numpy.dtype", [b"]"]), ("numpy.core.multiarray.scalar", [text("f4"), text("x")]),
+        ("numpy.dtype", [text("U5")]), ("numpy.dtype", [b"]"]),
+        ("numpy.core.multiarray.scalar", [text("f4"), text("x")]),
         ("numpy.core.multiarray._reconstruct", [name("numpy.ndarray"), numbers(10**9), text("b")]),
         ("numpy.core.multiarray._reconstruct", [name("builtins.set"), numbers(0), text("b")]),
     ],
@@ -211,8 +171,10 @@ def test_arguments_that_do_not_fit(path, args):
 
 
 def test_every_function_of_the_table_survives_any_arguments():
-    values = [b"N", number(-1), number(2**70), text("x"), b"]", b")", b"}", tensor([2], [1]), storage(), ORDERED,
-              name("torch.float32"), name("numpy.ndarray"), call("numpy.dtype", text("f4"), b"\x89", b"\x88")]  # fmt: skip
+    values = [b"N", number(-1), number(2**70), text("x"), b"]", b")", b"}", tensor([2], [1]), storage(),
+    ORDERED,
+              name("torch.float32"), name("numpy.ndarray"),
+              call("numpy.dtype", text("f4"), b"\x89", b"\x88")]  # fmt: skip
     for module, attribute in _table():
         for count in range(9):
             for value in values:
@@ -225,17 +187,21 @@ def test_every_function_of_the_table_survives_any_arguments():
                     break
 
 
-# --- setting items and state -----------------------------------------------------------------------------------
+# --- setting items and state ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", [b"]", b")", text("x"), tensor([4], [1]), storage(), number(1), name("torch.Tensor"),
-                                    name("collections.OrderedDict"), name("torch.float32"), b"\x8f"])  # fmt: skip
+@pytest.mark.parametrize("target", [
+    b"]", b")", text("x"), tensor([4], [1]), storage(), number(1), name("torch.Tensor"),
+                                    name("collections.OrderedDict"), name("torch.float32"),
+                                    b"\x8f"])  # fmt: skip
 def test_items_of_what_is_no_dict(target):
     refuse(archive(whole(target + number(0) + number(1) + b"s"), SIXTEEN), "set in a dict")
     refuse(archive(whole(target + b"(" + number(0) + number(1) + b"u"), SIXTEEN), "set in a dict")
 
 
-@pytest.mark.parametrize("target", [b"}", b")", text("x"), tensor([4], [1]), number(1), name("builtins.set"), b"\x8f"])
+@pytest.mark.parametrize(
+    "target", [b"}", b")", text("x"), tensor([4], [1]), number(1), name("builtins.set"), b"\x8f"]
+)
 def test_items_of_what_is_no_list(target):
     refuse(archive(whole(target + number(0) + b"a"), SIXTEEN), "appended to a list")
     refuse(archive(whole(target + b"(" + number(0) + b"e"), SIXTEEN), "appended to a list")
@@ -243,9 +209,11 @@ def test_items_of_what_is_no_list(target):
         refuse(archive(whole(target + b"(" + number(0) + b"\x90"), SIXTEEN), "added to a set")
 
 
-@pytest.mark.parametrize("target", [b"}", b"]", text("x"), tensor([4], [1]), storage(), number(1), name("torch.Tensor"),
+@pytest.mark.parametrize("target", [
+    b"}", b"]", text("x"), tensor([4], [1]), storage(), number(1), name("torch.Tensor"),
                                     name("builtins.set"), name("torch.float32"), name("numpy.dtype"), b"N",
-                                    call("collections.Counter", b"}"), call("torch.device", text("cpu"))])  # fmt: skip
+                                    call("collections.Counter", b"}"),
+                                    call("torch.device", text("cpu"))])  # fmt: skip
 def test_state_of_what_has_none(target):
     refuse(archive(whole(target + b"}" + text("a") + number(1) + b"sb"), SIXTEEN), "sets the state")
 
@@ -256,7 +224,8 @@ def test_attributes_may_not_hide_methods(key):
     state = b"}" + text(key if key.startswith("__") else "shape") + number(1) + b"s"
     for body in (
         call("torch._utils._rebuild_parameter_with_state", tensor([2], [1]), b"\x88", NO_HOOKS, state),
-        call("torch._tensor._rebuild_from_type_v2", name("torch._utils._rebuild_tensor_v2"), name("torch.Tensor"),
+        call("torch._tensor._rebuild_from_type_v2", name("torch._utils._rebuild_tensor_v2"),
+        name("torch.Tensor"),
              group(storage(), number(0), numbers(2), numbers(1), b"\x89", NO_HOOKS), state),
     ):  # fmt: skip
         refuse(archive(whole(body), SIXTEEN), "can't have the attribute")
@@ -277,14 +246,7 @@ def test_keys_that_can_not_be_hashed(key):
     refuse(archive(whole(call("collections.OrderedDict", pairs)), SIXTEEN), "can't be a key")
 
 
-# --- numpy -----------------------------------------------------------------------------------------------------
-
-EMPTY_ARRAY = call("numpy.core.multiarray._reconstruct", name("numpy.ndarray"), numbers(0), text("b"))
-F4 = call("numpy.dtype", text("f4"), b"\x89", b"\x88")
-
-
-def latin(raw):
-    return call("_codecs.encode", text(raw.decode("latin1")), text("latin1"))
+# --- numpy ------------------------------------------------------------------------------------------------
 
 
 def test_numpy_state():
@@ -293,7 +255,8 @@ def test_numpy_state():
 
     assert load(io.BytesIO(archive(whole(array_state())))).tobytes() == b"12345678"
     for bad in (
-        array_state(shape=(3,)), array_state(shape=(-2,)), array_state(shape=(2**62, 8)), array_state(raw=b""),
+        array_state(shape=(3,)), array_state(shape=(-2,)), array_state(shape=(2**62, 8)),
+        array_state(raw=b""),
         array_state(dtype=number(1)), array_state(fortran=number(1)), array_state(shape=(1,) * 65),
         array_state() + group(number(1), numbers(2), F4, b"\x89", latin(b"12345678")) + b"b",
         EMPTY_ARRAY + b")b", EMPTY_ARRAY + b"]b", F4 + b")b",
@@ -307,16 +270,19 @@ def test_numpy_state():
         refuse(archive(whole(bad)))
 
 
-# --- tensors that claim what the file does not have ----------------------------------------------------------------
+# --- tensors that claim what the file does not have -------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("shape", "strides", "offset"),
     [
-        ([5], [1], 0), ([4], [1], 1), ([2], [1], 4), ([1], [1], 4), ([2, 2], [3, 1], 0), ([2], [2**62], 0), ([2**62], [1], 0),
-        ([2**63], [1], 0), ([4], [1], 2**62), ([4], [1], 2**64), ([2**70], [1], 0), ([-1], [1], 0), ([4], [-1], 3),
+        ([5], [1], 0), ([4], [1], 1), ([2], [1], 4), ([1], [1], 4), ([2, 2], [3, 1], 0), ([2], [2**62], 0),
+        ([2**62], [1], 0),
+        ([2**63], [1], 0), ([4], [1], 2**62), ([4], [1], 2**64), ([2**70], [1], 0), ([-1], [1], 0),
+        ([4], [-1], 3),
         ([4], [1], -1), ([2, -2], [1, 1], 0), ([0, -1], [1, 1], 0), ([4], [1, 1], 0), ([2, 2], [1], 0),
-        ([2**40, 2**40], [0, 0], 0), ([2**62, 0, 2**62], [0, 0, 0], 0), ([1] * 65, [1] * 65, 0), ([2**31, 2**31, 2], [0, 0, 0], 0),
+        ([2**40, 2**40], [0, 0], 0), ([2**62, 0, 2**62], [0, 0, 0], 0), ([1] * 65, [1] * 65, 0),
+        ([2**31, 2**31, 2], [0, 0, 0], 0),
     ],
 )  # fmt: skip
 def test_tensors_outside_their_storage(shape, strides, offset):
@@ -325,9 +291,19 @@ def test_tensors_outside_their_storage(shape, strides, offset):
 
 def test_sizes_must_be_plain_integers():
     for size in (text("x"), b"N", b"\x88", b"G" + struct.pack(">d", 1.0), b"]", b"\x85"):
-        body = call("torch._utils._rebuild_tensor_v2", storage(), number(0), group(size), numbers(1), b"\x89", NO_HOOKS)
+        body = call(
+            "torch._utils._rebuild_tensor_v2",
+            storage(),
+            number(0),
+            group(size),
+            numbers(1),
+            b"\x89",
+            NO_HOOKS,
+        )
         refuse(archive(whole(body), SIXTEEN))
-        body = call("torch._utils._rebuild_tensor_v2", storage(), size, numbers(1), numbers(1), b"\x89", NO_HOOKS)
+        body = call(
+            "torch._utils._rebuild_tensor_v2", storage(), size, numbers(1), numbers(1), b"\x89", NO_HOOKS
+        )
         refuse(archive(whole(body), SIXTEEN))
 
 
@@ -342,30 +318,37 @@ def test_storages_shorter_than_claimed():
 
 def test_a_second_reference_cannot_widen_a_storage():
     first = storage("torch.ByteStorage", count=1)
-    refuse(archive(whole(b"(" + first + tensor([4], [1]) + b"l"), SIXTEEN), "needs 16 bytes, its storage has 1")
+    refuse(
+        archive(whole(b"(" + first + tensor([4], [1]) + b"l"), SIXTEEN), "needs 16 bytes, its storage has 1"
+    )
 
 
 def test_persistent_ids():
-    for pid in (b"N", number(3), text("storage"), b")", group(text("storage")), group(text("module"), b"N", b"N", b"N"),
+    for pid in (b"N", number(3), text("storage"), b")", group(text("storage")),
+    group(text("module"), b"N", b"N", b"N"),
                 group(text("storage"), text("torch.FloatStorage"), text("0"), text("cpu"), number(4)),
                 group(text("storage"), name("torch.float32"), text("0"), text("cpu"), number(4)),
                 group(text("storage"), name("torch.FloatStorage"), number(0), text("cpu"), number(4)),
                 group(text("storage"), name("torch.FloatStorage"), text("0"), number(0), number(4)),
-                group(text("storage"), name("torch.FloatStorage"), text("0"), text("cpu"), text("4"))):  # fmt: skip
+                group(text("storage"), name("torch.FloatStorage"), text("0"), text("cpu"),
+                text("4"))):  # fmt: skip
         refuse(archive(whole(pid + b"Q"), SIXTEEN), "storage|refers")
 
 
 def test_bools_are_zero_or_one():
     bools = tensor([4], [1], source=storage("torch.BoolStorage"))
     refuse(archive(whole(bools), [b"\x00\x01\x02\x00"]), "other than 0 and 1")
-    through_bytes = call("torch._utils._rebuild_tensor_v3", storage("torch.storage.UntypedStorage"), number(0), numbers(4),
+    through_bytes = call("torch._utils._rebuild_tensor_v3", storage("torch.storage.UntypedStorage"),
+    number(0), numbers(4),
                          numbers(1), b"\x89", NO_HOOKS, name("torch.bool"))  # fmt: skip
     refuse(archive(whole(through_bytes), [b"\x00\x01\xff\x00"]), "other than 0 and 1")
 
 
 def test_gradients_of_integers():
     source = storage("torch.LongStorage", count=2)
-    body = call("torch._utils._rebuild_tensor_v2", source, number(0), numbers(2), numbers(1), b"\x88", NO_HOOKS)
+    body = call(
+        "torch._utils._rebuild_tensor_v2", source, number(0), numbers(2), numbers(1), b"\x88", NO_HOOKS
+    )
     refuse(archive(whole(body), SIXTEEN), "can't require a gradient")
     body = call("torch._utils._rebuild_parameter", tensor([2], [1], source=source), b"\x88", NO_HOOKS)
     refuse(archive(whole(body), SIXTEEN), "can't require a gradient")
@@ -376,7 +359,7 @@ def test_an_unknown_device():
         load(io.BytesIO(archive(whole(storage(place="nonsense:1")), SIXTEEN)))
 
 
-# --- shapes of whole objects ------------------------------------------------------------------------------------
+# --- shapes of whole objects ------------------------------------------------------------------------------
 
 
 def test_objects_that_contain_themselves():
@@ -397,28 +380,23 @@ def test_deep_nesting(wrapping):
 
 def test_a_chain_of_shared_parts_counts_as_nesting():
     # A list of lists, each of which holds the one before it: the walk meets each of them early, near the top.
-    links = b"".join(b"]r" + struct.pack("<I", n) + b"j" + struct.pack("<I", n - 1) + b"a" for n in range(1, 400))
+    links = b"".join(
+        b"]r" + struct.pack("<I", n) + b"j" + struct.pack("<I", n - 1) + b"a" for n in range(1, 400)
+    )
     refuse(archive(whole(b"(]r\0\0\0\0" + links + b"l")), "nested more than")
 
 
 def test_a_tower_of_pairs_is_not_walked_twice_and_not_hashed():
-    tower = b"N" + b"q\x00h\x00\x86" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(1, 200))
+    tower = (
+        b"N"
+        + b"q\x00h\x00\x86"
+        + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(1, 200))
+    )
     begun = time.perf_counter()
     load(io.BytesIO(archive(whole(tower))))
     inspect_checkpoint(io.BytesIO(archive(whole(tower))))
     refuse(archive(whole(b"}" + tower + b"Ns")), "key is too large")
     assert time.perf_counter() - begun < 20  # it has 2**200 leaves
-
-
-def limited(data, megabytes):
-    """Load hostile `data`: refused, without having held more than so much memory."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(CheckpointError):
-            load(io.BytesIO(data))
-        assert tracemalloc.get_traced_memory()[1] < megabytes * 2**20
-    finally:
-        tracemalloc.stop()
 
 
 def test_copies_of_one_thing_do_not_multiply():
@@ -427,14 +405,22 @@ def test_copies_of_one_thing_do_not_multiply():
     limited(archive(whole(many + again)), 20)
     raw = text("x" * 100_000) + b"q\x00" + text("latin1") + b"q\x01" + name("_codecs.encode") + b"q\x02"
     limited(archive(whole(raw + b"(" + b"h\x02h\x00h\x01\x86R" * 20000 + b"l")), 20)
-    dictionary = b"}(" + b"".join(number(n) + b"N" for n in range(5000)) + b"uq\x00" + name("collections.Counter") + b"q\x01"
+    dictionary = (
+        b"}("
+        + b"".join(number(n) + b"N" for n in range(5000))
+        + b"uq\x00"
+        + name("collections.Counter")
+        + b"q\x01"
+    )
     limited(archive(whole(dictionary + b"(" + b"h\x01h\x00\x85R" * 20000 + b"l")), 40)
 
 
 def test_an_expanded_conjugate_is_not_made():
     def lazy(*shape):
-        return call("torch._utils._rebuild_tensor_v2", storage("torch.ComplexFloatStorage", count=2), number(0), numbers(*shape),
-                    numbers(*[0] * len(shape)), b"\x89", NO_HOOKS, b"}" + text("conj") + b"\x88s")  # fmt: skip
+        return call("torch._utils._rebuild_tensor_v2", storage("torch.ComplexFloatStorage", count=2),
+        number(0), numbers(*shape),
+                    numbers(*[0] * len(shape)), b"\x89", NO_HOOKS,
+                    b"}" + text("conj") + b"\x88s")  # fmt: skip
 
     load(io.BytesIO(archive(whole(lazy(3)), SIXTEEN)))
     limited(archive(whole(lazy(10**9)), SIXTEEN), 2)
@@ -462,7 +448,7 @@ def test_the_same_tuple_in_many_dicts_is_no_collision():
     assert load(buffer) == sets
 
 
-# --- the interpreter --------------------------------------------------------------------------------------------
+# --- the interpreter --------------------------------------------------------------------------------------
 
 
 def interpret(data):
@@ -471,16 +457,26 @@ def interpret(data):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b".", b"\x80", b"\x80\x01.", b"\x80\x06.", b"\x80\x02", b"\x80\x02a.", b"\x80\x02]a.", b"\x80\x02t.", b"\x80\x02e.",
-     b"\x80\x02Ns.", b"\x80\x02}Ns.", b"\x80\x02}(Nu.", b"\x80\x02h\x00.", b"\x80\x02j\xff\xff\xff\xff.", b"\x80\x02q\x00.",
-     b"\x80\x02\x85.", b"\x80\x02N\x86.", b"\x80\x02NN\x87.", b"\x80\x02R.", b"\x80\x02NR.", b"\x80\x02)R.", b"\x80\x02b.",
-     b"\x80\x02Nb.", b"\x80\x02Q.", b"\x80\x020.", b"\x80\x021.", b"\x80\x022.", b"\x80\x02\x94.", b"\x80\x02(.", b"\x80\x02\x93.",
-     b"\x80\x02NN\x93.", b"\x80\x02\x81.", b"\x80\x02\x92.", b"\x80\x02X\xff\xff\xff\xffabc.", b"\x80\x02X\x01\x00\x00\x00\xff.",
-     b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\x7fa.", b"\x80\x02B\xff\xff\xff\xffa.", b"\x80\x02\x8e" + b"\xff" * 8 + b"a.",
-     b"\x80\x02\x96" + b"\xff" * 8 + b"a.", b"\x80\x02\x8b\xff\xff\xff\xffa.", b"\x80\x02\x8b\xff\xff\xff\x7fa.", b"\x80\x02\x8a\xffa.",
-     b"\x80\x04\x95" + b"\xff" * 8 + b"N.", b"\x80\x02cno newline", b"\x80\x02c" + b"x" * 2000 + b"\nx\n.", b"\x80\x02c\xff\n\xff\n.",
-     b"\x80\x02I1\n.", b"\x80\x02L1L\n.", b"\x80\x02S'x'\n.", b"\x80\x02V\\u0041\n.", b"\x80\x02F1\n.", b"\x80\x02Px\n.", b"\x80\x02ix\nx\n.",
-     b"\x80\x02(ox.", b"\x80\x02g0\n.", b"\x80\x02p0\n.", b"\x80\x02\x82\x01.", b"\x80\x02\x83\x01\x00.", b"\x80\x02\x84\x01\x00\x00\x00.",
+    [b"", b".", b"\x80", b"\x80\x01.", b"\x80\x06.", b"\x80\x02", b"\x80\x02a.", b"\x80\x02]a.",
+    b"\x80\x02t.", b"\x80\x02e.",
+     b"\x80\x02Ns.", b"\x80\x02}Ns.", b"\x80\x02}(Nu.", b"\x80\x02h\x00.", b"\x80\x02j\xff\xff\xff\xff.",
+     b"\x80\x02q\x00.",
+     b"\x80\x02\x85.", b"\x80\x02N\x86.", b"\x80\x02NN\x87.", b"\x80\x02R.", b"\x80\x02NR.", b"\x80\x02)R.",
+     b"\x80\x02b.",
+     b"\x80\x02Nb.", b"\x80\x02Q.", b"\x80\x020.", b"\x80\x021.", b"\x80\x022.", b"\x80\x02\x94.",
+     b"\x80\x02(.", b"\x80\x02\x93.",
+     b"\x80\x02NN\x93.", b"\x80\x02\x81.", b"\x80\x02\x92.", b"\x80\x02X\xff\xff\xff\xffabc.",
+     b"\x80\x02X\x01\x00\x00\x00\xff.",
+     b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\x7fa.", b"\x80\x02B\xff\xff\xff\xffa.",
+     b"\x80\x02\x8e" + b"\xff" * 8 + b"a.",
+     b"\x80\x02\x96" + b"\xff" * 8 + b"a.", b"\x80\x02\x8b\xff\xff\xff\xffa.",
+     b"\x80\x02\x8b\xff\xff\xff\x7fa.", b"\x80\x02\x8a\xffa.",
+     b"\x80\x04\x95" + b"\xff" * 8 + b"N.", b"\x80\x02cno newline", b"\x80\x02c" + b"x" * 2000 + b"\nx\n.",
+     b"\x80\x02c\xff\n\xff\n.",
+     b"\x80\x02I1\n.", b"\x80\x02L1L\n.", b"\x80\x02S'x'\n.", b"\x80\x02V\\u0041\n.", b"\x80\x02F1\n.",
+     b"\x80\x02Px\n.", b"\x80\x02ix\nx\n.",
+     b"\x80\x02(ox.", b"\x80\x02g0\n.", b"\x80\x02p0\n.", b"\x80\x02\x82\x01.", b"\x80\x02\x83\x01\x00.",
+     b"\x80\x02\x84\x01\x00\x00\x00.",
      b"\x80\x05\x97.", b"\x80\x05N\x98.", b"\x80\x02\xff."],
 )  # fmt: skip
 def test_malformed_pickles(data):
@@ -499,7 +495,8 @@ def test_random_bytes_give_the_documented_error(data):
 
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.tuples(st.integers(), st.text()), inner)
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.tuples(st.integers(),
+    st.text()), inner)
     | st.tuples(inner, inner), max_leaves=30), st.sampled_from([2, 3, 4, 5]))  # fmt: skip
 @settings(max_examples=300, deadline=None)
 def test_the_interpreter_agrees_with_pickle_on_plain_data(value, protocol):
@@ -511,251 +508,3 @@ def test_the_interpreter_agrees_with_pickle_on_plain_data(value, protocol):
             return args[0].encode("latin1") if args else b""
 
     assert Machine(Stream(pickle.dumps(value, protocol)), Bytes()).run() == value
-
-
-# --- zip archives -----------------------------------------------------------------------------------------------
-
-
-def test_compressed_members():
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("archive/data.pkl", whole(b"N"))
-        file.writestr("archive/data/0", bytes(10**7))
-    refuse(buffer.getvalue(), "compressed.*zip -0")
-    tracemalloc.start()
-    with pytest.raises(CheckpointError):
-        load(io.BytesIO(buffer.getvalue()))
-    assert tracemalloc.get_traced_memory()[1] < 10**6
-    tracemalloc.stop()
-
-
-@pytest.mark.parametrize(
-    "member",
-    ["/etc/passwd", "../x", "archive/../../x", "archive/./x", "archive//x", "C:/x", "archive\\x",
-     "archive/..\\x", "..", "/", "archive/x\0.txt", "other/x", "x"],
-)  # fmt: skip
-def test_names_of_members(member):
-    info = zipfile.ZipInfo("placeholder")
-    info.filename = member
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("archive/data.pkl", whole(b"N"))
-        file.writestr(info, b"data")
-    refuse(buffer.getvalue(), "name|folder")
-
-
-def test_duplicate_members(recwarn):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("archive/data.pkl", whole(b"N"))
-        file.writestr("archive/data.pkl", whole(b"]"))
-    refuse(buffer.getvalue(), "two members with the name")
-
-
-def test_overlapping_members():
-    data = bytearray(archive(whole(tensor([4], [1])), SIXTEEN))
-    second = data.rindex(b"PK\x01\x02")
-    first = data.index(b"PK\x01\x02")
-    same = bytes(data[first + 42 : first + 46])
-    assert same == b"\0\0\0\0"
-    data[second + 42 : second + 46] = same
-    refuse(bytes(data), "overlaps|disagree")
-    data = bytearray(archive(whole(tensor([4], [1])), SIXTEEN))
-    for field in (20, 24):  # both sizes of the first member reach into the second
-        size = struct.unpack_from("<I", data, first + field)[0]
-        struct.pack_into("<I", data, first + field, size + 40)
-    refuse(bytes(data), "overlaps")
-
-
-def test_headers_that_disagree_or_point_outside():
-    good = archive(whole(tensor([4], [1])), SIXTEEN)
-    first, end = good.index(b"PK\x01\x02"), good.index(b"PK\x05\x06")
-    changes = [(first + 42, 0xFFFFFFF0), (first + 42, len(good)), (first + 24, 2**31), (first + 20, 2**31), (end + 16, 0),
-               (end + 16, len(good)), (end + 12, 10**6), (end + 12, 0), (end + 16, 0xFFFFFFFF), (first + 8, 1), (first + 34, 7)]  # fmt: skip
-    for at, value in changes:
-        data = bytearray(good)
-        struct.pack_into("<I", data, at, value & 0xFFFFFFFF)
-        refuse(bytes(data))
-    for count in (0, 1, 3, 65535):
-        data = bytearray(good)
-        struct.pack_into("<2H", data, end + 8, count, count)
-        refuse(bytes(data))
-    data = bytearray(good)
-    data[30:46] = b"archive/data.pkx"
-    refuse(bytes(data), "disagree")
-    refuse(good + b"trailing", "truncated")
-    refuse(good[:-30] + good[-22:])
-
-
-def test_byte_orders():
-    for order in (b"middle", b"LITTLE", b"", b"little" * 1000):
-        refuse(archive(whole(b"N"), byteorder=order), "byte order")
-
-
-def test_other_zip_files_are_named():
-    model = torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2))
-    buffer = io.BytesIO()
-    torch.jit.save(model, buffer)
-    refuse(buffer.getvalue(), "TorchScript.*state_dict")
-    buffer = io.BytesIO()
-    np.savez(buffer, a=np.ones(2))
-    refuse(buffer.getvalue(), "folder|not written by torch.save")
-    buffer = io.BytesIO()
-    zipfile.ZipFile(buffer, "w").close()
-    refuse(buffer.getvalue())
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("archive/readme", b"x")
-    refuse(buffer.getvalue(), "no data.pkl")
-
-
-def test_a_checkpoint_packed_again_by_hand_is_read():
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("archive/", b"")
-        file.writestr("archive/data.pkl", whole(tensor([4], [1])))
-        file.writestr("archive/data/0", SIXTEEN[0])
-        file.comment = b"packed by hand"
-    assert load(io.BytesIO(buffer.getvalue()))._array.tobytes() == SIXTEEN[0]
-
-
-# --- the stream format ---------------------------------------------------------------------------------------------
-
-HEADING = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe9\x03." + b"\x80\x02}."
-
-
-def old_storage(kind="torch.FloatStorage", key="k", count=4, part=b"N", place="cpu"):
-    return group(text("storage"), name(kind), text(key), text(place), number(count), part) + b"Q"
-
-
-def stream(body, keys=("k",), data=None):
-    data = struct.pack("<q", 4) + SIXTEEN[0] if data is None else data
-    return HEADING + whole(body) + whole(b"(" + b"".join(text(k) for k in keys) + b"l") + data
-
-
-def old_tensor(source=None, shape=(4,)):
-    return tensor(shape, (1,) * len(shape), source=old_storage() if source is None else source)
-
-
-def test_streams():
-    assert load(io.BytesIO(stream(old_tensor())))._array.tobytes() == SIXTEEN[0]
-    part = old_storage(part=group(text("v"), number(1), number(2)))
-    assert load(io.BytesIO(stream(old_tensor(part, (2,)))))._array.tobytes() == SIXTEEN[0][4:12]
-    for bad in (
-        stream(old_tensor(), keys=()), stream(old_tensor(), keys=("k", "k")), stream(old_tensor(), keys=("x",)),
-        stream(old_tensor(), keys=("k", "x")), stream(b"N"), stream(old_tensor(), data=b""), stream(old_tensor(), data=b"\x04\0\0"),
-        stream(old_tensor(), data=struct.pack("<q", 5) + bytes(20)), stream(old_tensor(), data=struct.pack("<q", -1) + bytes(16)),
-        stream(old_tensor(), data=struct.pack("<q", 4) + bytes(15)), stream(old_tensor(shape=(5,))),
-        stream(old_tensor(old_storage(count=2**40)), data=struct.pack("<q", 2**40)),
-        stream(old_tensor(old_storage(part=group(text("v"), number(1), number(4))))),
-        stream(old_tensor(old_storage(part=group(text("v"), number(-1), number(2))))),
-        stream(old_tensor(old_storage(part=group(text("v"), number(0), number(2))))), stream(old_tensor(old_storage(part=number(1)))),
-        stream(old_tensor(old_storage(part=group(b"]", number(0), number(2))))), stream(storage()),
-        stream(old_tensor(old_storage("torch.BoolStorage"), (4,)), data=struct.pack("<q", 4) + b"\0\1\2\0"),
-        HEADING, HEADING[:-3], HEADING[:20], whole(number(1)), whole(b"N"), whole(text("x" * 1000)), b"\x80\x02", b"\x80",
-        HEADING.replace(b"M\xe9\x03", b"M\xea\x03"),
-    ):  # fmt: skip
-        refuse(bad)
-
-
-def test_stream_storages_are_not_allocated_on_a_promise():
-    promises = b"(" + b"".join(old_storage(key=str(n), count=2**28) for n in range(50)) + b"l"
-    limited(stream(promises, keys=[str(n) for n in range(50)], data=struct.pack("<q", 2**28) + bytes(100)), 2)
-
-
-def test_other_files_are_named(tmp_path):
-    path = tmp_path / "x.pt"
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as file:
-        for member in ("sys_info", "pickle", "tensors", "storages"):
-            file.addfile(tarfile.TarInfo(member), io.BytesIO())
-    for data, what in (
-        (b"", "empty"), (tar.getvalue(), "tar archive"), (b"<!DOCTYPE html><html>", "web page"), (b"\x1f\x8b\x08\0", "gzip"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"\x93NUMPY\x01", "NumPy array"),
-        (b"\x10\0\0\0\0\0\0\0" + b'{"a":{}}', "safetensors.load_file"), (b"random text", "neither a zip archive nor a pickle"),
-        (pickle.dumps({"w": 1}), "not a checkpoint"), (b"PK\x03\x04", "truncated"), (b"PK", "neither"),
-    ):  # fmt: skip
-        path.write_bytes(data)
-        with pytest.raises(CheckpointError, match=what) as caught:
-            load(path)
-        assert "x.pt" in str(caught.value)
-
-
-# --- damage at every place -------------------------------------------------------------------------------------------
-
-
-def small_checkpoint(zipped):
-    buffer = io.BytesIO()
-    value = OrderedDict(w=wrap(np.arange(6, dtype=np.float32).reshape(2, 3)), b=wrap(np.array([True, False])), n=[1, "x", (2.5, None)])
-    save(value, buffer, _use_new_zipfile_serialization=zipped)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
-def test_truncated_at_every_byte(zipped, tmp_path):
-    data = small_checkpoint(zipped)
-    load(io.BytesIO(data))
-    for end in range(len(data)):
-        refuse(data[:end])
-    path = tmp_path / "cut.pt"
-    for end in range(0, len(data), 97):
-        path.write_bytes(data[:end])
-        with pytest.raises(CheckpointError):
-            load(path, mmap=zipped)
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
-def test_one_byte_changed_at_every_place(zipped):
-    data = small_checkpoint(zipped)
-    for at in range(len(data)):
-        for change in (0x01, 0x80, 0xFF):
-            damaged = bytearray(data)
-            damaged[at] ^= change
-            try:
-                load(io.BytesIO(damaged), map_location="cpu")
-            except CheckpointError:
-                pass
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
-@given(data=st.data())
-@settings(max_examples=400, deadline=None)
-def test_random_damage(zipped, data):
-    damaged = bytearray(small_checkpoint(zipped))
-    for _ in range(data.draw(st.integers(1, 8))):
-        at = data.draw(st.integers(0, len(damaged) - 1))
-        piece = data.draw(st.binary(max_size=6))
-        damaged[at : at + data.draw(st.integers(0, 6))] = piece
-    for read in (lambda f: load(f, map_location="cpu"), inspect_checkpoint):
-        try:
-            read(io.BytesIO(damaged))
-        except CheckpointError:
-            pass
-
-
-@given(pieces=st.lists(st.sampled_from([
-    b"]", b"}", b")", b"(", b"N", b"K\x01", b"a", b"e", b"s", b"u", b"t", b"l", b"d", b"\x85", b"\x86", b"\x87", b"R", b"b", b"\x81",
-    b"Q", b"0", b"1", b"2", b"\x8f", b"\x90", b"\x91", b"q\x00", b"q\x01", b"h\x00", b"h\x01", b"\x94", text("a"), text("conj"),
-    number(2**70), ORDERED, storage(), tensor([2], [1]), EMPTY_ARRAY, F4, name("torch._utils._rebuild_tensor_v2"),
-    name("collections.OrderedDict"), name("builtins.set"), name("torch.nn.parameter.Parameter"), name("os.system"),
-    name("collections.Counter"), name("torch.Size"), numbers(2), numbers(1), NO_HOOKS,
-]), max_size=30))  # fmt: skip
-@settings(max_examples=3000, deadline=None)
-def test_random_programs(pieces):
-    data = archive(whole(b"".join(pieces)), SIXTEEN)
-    for read in (load, inspect_checkpoint):
-        try:
-            read(io.BytesIO(data))
-        except CheckpointError:
-            pass
-
-
-def test_checksums_that_pytorch_can_leave_out_are_not_asked_for():
-    torch.serialization.set_crc32_options(False)
-    try:
-        buffer = io.BytesIO()
-        torch.save({"w": torch.arange(3.0)}, buffer)
-    finally:
-        torch.serialization.set_crc32_options(True)
-    assert load(io.BytesIO(buffer.getvalue()))["w"]._array.tolist() == [0, 1, 2]
-    assert inspect_checkpoint(io.BytesIO(buffer.getvalue())).problems == []
