@@ -25,6 +25,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.column_gradient = column_gradient<T>;
     k.relu = relu<T>;
     k.relu_gradient = relu_gradient<T>;
+    k.binary = binary<T>;
+    k.masked = masked<T>;
     k.add_scaled = add_scaled<T>;
     k.layer_norm = layer_norm<T>;
     k.layer_norm_gradient = layer_norm_gradient<T>;

@@ -53,8 +53,10 @@ template <class T> struct TypedKernels {
     // Flat runs of n elements.
     void (*relu)(const T *x, T *out, int64_t n);
     void (*relu_gradient)(const T *g, const T *out, T *gx, int64_t n);
+    void (*binary)(char op, const T *x, const T *y, T *out, int64_t n);  // op: + - * /
+    void (*masked)(const T *x, const uint8_t *mask, T *out, int64_t n);
     void (*add_scaled)(const T *x, T scale, T *out, int64_t n);
-    void (*layer_norm)(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *invstd);
+    void (*layer_norm)(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *variance);
     void (*layer_norm_gradient)(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
                                 T *gbias);
     void (*softmax)(const T *x, int64_t n, T *out, bool log);

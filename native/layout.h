@@ -25,7 +25,7 @@ template <class T> class Flat {
     T *data_;
 };
 
-// The dimensions of `array` from the largest stride to the smallest.
+// The dimensions of `array` from the largest stride to the smallest; those of one element first.
 void memory_order(const Array &array, int *order);
 
 }  // namespace retrograd

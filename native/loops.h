@@ -5,7 +5,11 @@
 
 namespace retrograd::RETROGRAD_ISA {
 
-// Calls body(get, put, i, lanes) over n elements: whole vectors, then the rest as a part of one.
+template <class T> struct BitsOf;
+template <> struct BitsOf<float> { using type = uint32_t; };
+template <> struct BitsOf<double> { using type = uint64_t; };
+
+// Calls body(i, get, put) over n elements: whole vectors, then the rest as a part of one.
 template <class T, class Body> INLINE void for_vectors(int64_t n, Body body) {
     constexpr int L = kLanes<T>;
     int64_t i = 0;
@@ -88,6 +92,30 @@ template <class T> void relu_gradient(const T *g, const T *out, T *gx, int64_t n
     });
 }
 
+template <class T, class Combine> INLINE void combine(const T *x, const T *y, T *out, int64_t n, Combine op) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, op(get(x + i), get(y + i))); });
+}
+
+template <class T> void binary(char op, const T *x, const T *y, T *out, int64_t n) {
+    switch (op) {
+    case '+': return combine(x, y, out, n, [](Vec<T> a, Vec<T> b) INLINE_LAMBDA { return a + b; });
+    case '-': return combine(x, y, out, n, [](Vec<T> a, Vec<T> b) INLINE_LAMBDA { return a - b; });
+    case '*': return combine(x, y, out, n, [](Vec<T> a, Vec<T> b) INLINE_LAMBDA { return a * b; });
+    case '/': return combine(x, y, out, n, [](Vec<T> a, Vec<T> b) INLINE_LAMBDA { return a / b; });
+    }
+}
+
+// x where the mask is 1, zero where it is 0 (even for NaN), through the bits.
+template <class T> void masked(const T *x, const uint8_t *mask, T *out, int64_t n) {
+    typename BitsOf<T>::type keep, bits;
+    for (int64_t i = 0; i < n; i++) {
+        keep = mask[i];
+        __builtin_memcpy(&bits, x + i, sizeof bits);
+        bits &= 0 - keep;
+        __builtin_memcpy(out + i, &bits, sizeof bits);
+    }
+}
+
 // --- rows: layer normalisation and softmax, over n contiguous elements ---
 
 template <class T, class Term> INLINE T sum_of(int64_t n, Term term) {
@@ -109,7 +137,7 @@ template <class T, class Term> INLINE T sum_of_masked(int64_t n, Term term) {
 }
 
 template <class T>
-void layer_norm(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *invstd) {
+void layer_norm(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *variance) {
     const T middle = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(x + i); }) / n;
     const T m2 = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA {
         const Vec<T> d = get(x + i) - middle;
@@ -117,7 +145,7 @@ void layer_norm(const T *x, int64_t n, T eps, const T *weight, const T *bias, T 
     });
     const T scale = 1 / (sizeof(T) == 4 ? __builtin_sqrtf(m2 / n + eps) : __builtin_sqrt(m2 / n + eps));
     *mean = middle;
-    *invstd = scale;
+    *variance = m2 / n;
     for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
         Vec<T> v = (get(x + i) - middle) * scale;
         if (weight) v *= get(weight + i);

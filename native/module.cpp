@@ -142,12 +142,12 @@ void bind_normalisation(nb::module_ &m) {
     }, "g"_a, "x"_a, "mean"_a, "invstd"_a, "weight"_a.none(), "gx"_a.none(), "gweight"_a.none(), "gbias"_a.none(),
        "training"_a);
     m.def("layer_norm", [](nb::handle x, nb::handle weight, nb::handle bias, double eps, nb::handle out,
-                           nb::handle mean, nb::handle invstd) {
-        View x_(x, "x"), out_(out, "out"), mean_(mean, "mean"), invstd_(invstd, "invstd");
+                           nb::handle mean, nb::handle variance) {
+        View x_(x, "x"), out_(out, "out"), mean_(mean, "mean"), variance_(variance, "variance");
         Maybe weight_(weight, "weight"), bias_(bias, "bias");
         nb::gil_scoped_release release;
-        layer_norm(x_, weight_.get(), bias_.get(), eps, out_, mean_, invstd_);
-    }, "x"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a, "out"_a, "mean"_a, "invstd"_a);
+        layer_norm(x_, weight_.get(), bias_.get(), eps, out_, mean_, variance_);
+    }, "x"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a, "out"_a, "mean"_a, "variance"_a);
     m.def("layer_norm_gradient", [](nb::handle g, nb::handle x, nb::handle mean, nb::handle invstd, nb::handle weight,
                                     nb::handle gx, nb::handle gweight, nb::handle gbias) {
         View g_(g, "g"), x_(x, "x"), mean_(mean, "mean"), invstd_(invstd, "invstd");
@@ -206,6 +206,16 @@ void bind_pointwise(nb::module_ &m) {
         nb::gil_scoped_release release;
         relu_gradient(g_, out_, gx_);
     }, "g"_a, "out"_a, "gx"_a);
+    m.def("binary", [](char op, nb::handle x, nb::handle y, nb::handle out) {
+        View x_(x, "x"), y_(y, "y"), out_(out, "out");
+        nb::gil_scoped_release release;
+        binary(op, x_, y_, out_);
+    }, "op"_a, "x"_a, "y"_a, "out"_a);
+    m.def("masked", [](nb::handle x, nb::handle mask, nb::handle out) {
+        View x_(x, "x"), mask_(mask, "mask"), out_(out, "out");
+        nb::gil_scoped_release release;
+        masked(x_, mask_, out_);
+    }, "x"_a, "mask"_a, "out"_a);
 }
 
 void bind_optimizers(nb::module_ &m) {

@@ -20,7 +20,7 @@ template <class Body> void in_chunks(int64_t n, const Body &body) {
 void expect_alike(std::initializer_list<const Array *> arrays, const Array &result) {
     if (!result.writable || !is_dense(result)) refuse(std::string(result.name) + " must be writable and dense");
     for (const Array *a : arrays) {
-        expect_same_type(*a, result);
+        if (a->type != '?') expect_same_type(*a, result);
         if (a->ndim != result.ndim || !std::equal(a->shape, a->shape + a->ndim, result.shape))
             refuse(std::string(a->name) + " has shape " + a->shape_text() + ", expected " + result.shape_text());
     }
@@ -41,6 +41,21 @@ template <class T> void relu_gradient_of(const Array &g, const Array &out, const
     });
 }
 
+template <class T> void binary_of(char op, const Array &x, const Array &y, const Array &out) {
+    const Flat<T> x_in(x, out), y_in(y, out);
+    in_chunks(out.size(), [&](int64_t i, int64_t n) {
+        kernels().of<T>().binary(op, x_in.get() + i, y_in.get() + i, out.as<T>() + i, n);
+    });
+}
+
+template <class T> void masked_of(const Array &x, const Array &mask, const Array &out) {
+    const Flat<T> x_in(x, out);
+    const Flat<uint8_t> mask_in(mask, out);
+    in_chunks(out.size(), [&](int64_t i, int64_t n) {
+        kernels().of<T>().masked(x_in.get() + i, mask_in.get() + i, out.as<T>() + i, n);
+    });
+}
+
 }  // namespace
 
 void relu(const Array &x, const Array &out) {
@@ -51,6 +66,18 @@ void relu(const Array &x, const Array &out) {
 void relu_gradient(const Array &g, const Array &out, const Array &gx) {
     expect_alike({&g, &out}, gx);
     gx.type == 'f' ? relu_gradient_of<float>(g, out, gx) : relu_gradient_of<double>(g, out, gx);
+}
+
+void binary(char op, const Array &x, const Array &y, const Array &out) {
+    expect_alike({&x, &y}, out);
+    if (op != '+' && op != '-' && op != '*' && op != '/') refuse("binary expects one of + - * /");
+    out.type == 'f' ? binary_of<float>(op, x, y, out) : binary_of<double>(op, x, y, out);
+}
+
+void masked(const Array &x, const Array &mask, const Array &out) {
+    expect_alike({&x, &mask}, out);
+    if (mask.type != '?' || x.type == '?') refuse("masked expects a mask of bools");
+    out.type == 'f' ? masked_of<float>(x, mask, out) : masked_of<double>(x, mask, out);
 }
 
 }  // namespace retrograd

@@ -1,4 +1,4 @@
-// Elementwise kernels. All arrays have one shape and dtype; results are dense, the others may have any layout.
+// Elementwise kernels. All arrays have one shape, and one dtype but for masks; results are dense, the others may have any layout.
 #pragma once
 #include "array.h"
 
@@ -6,5 +6,8 @@ namespace retrograd {
 
 void relu(const Array &x, const Array &out);                             // max(x, 0); NaN stays
 void relu_gradient(const Array &g, const Array &out, const Array &gx);  // g where out > 0 (or NaN), else 0
+
+void binary(char op, const Array &x, const Array &y, const Array &out);  // + - * /
+void masked(const Array &x, const Array &mask, const Array &out);       // x where mask (bool), else 0, even for NaN
 
 }  // namespace retrograd

@@ -63,12 +63,12 @@ template <class T> T *data(const Array *a) { return a ? a->as<T>() : nullptr; }
 
 template <class T>
 void layer_norm_of(const Array &x, const Rows &rows, const Array *weight, const Array *bias, double eps,
-                   const Array &out, const Array &mean, const Array &invstd) {
+                   const Array &out, const Array &mean, const Array &variance) {
     const Array like = c_order(x);
     const Flat<T> in(x, like);
     for_rows(rows, [&](int64_t r, int64_t at) {
         kernels().of<T>().layer_norm(in.get() + at, rows.length, static_cast<T>(eps), data<T>(weight), data<T>(bias),
-                                     out.as<T>() + at, mean.as<T>() + r, invstd.as<T>() + r);
+                                     out.as<T>() + at, mean.as<T>() + r, variance.as<T>() + r);
     });
 }
 
@@ -121,13 +121,13 @@ void softmax_gradient_of(const Array &g, const Array &out, const Rows &rows, con
 }  // namespace
 
 void layer_norm(const Array &x, const Array *weight, const Array *bias, double eps, const Array &out, const Array &mean,
-                const Array &invstd) {
+                const Array &variance) {
     const Rows rows = rows_of(x);
     expect_like(&out, x, true);
     for (const Array *a : {weight, bias}) expect_run(a, x, rows.length, false);
-    for (const Array *a : {&mean, &invstd}) expect_run(a, x, rows.count, true);
-    if (x.type == 'f') layer_norm_of<float>(x, rows, weight, bias, eps, out, mean, invstd);
-    else layer_norm_of<double>(x, rows, weight, bias, eps, out, mean, invstd);
+    for (const Array *a : {&mean, &variance}) expect_run(a, x, rows.count, true);
+    if (x.type == 'f') layer_norm_of<float>(x, rows, weight, bias, eps, out, mean, variance);
+    else layer_norm_of<double>(x, rows, weight, bias, eps, out, mean, variance);
 }
 
 void layer_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &invstd, const Array *weight,

@@ -4,9 +4,9 @@
 
 namespace retrograd {
 
-// weight, bias: (D,) or null. mean, invstd: one per row, contiguous.
+// weight, bias: (D,) or null. mean, variance (biased), invstd: one per row, contiguous.
 void layer_norm(const Array &x, const Array *weight, const Array *bias, double eps, const Array &out, const Array &mean,
-                const Array &invstd);
+                const Array &variance);
 // gx like x, gweight and gbias (D,); null where not wanted.
 void layer_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &invstd, const Array *weight,
                          const Array *gx, const Array *gweight, const Array *gbias);

@@ -11,9 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from retrograd import kernels
+from retrograd.core.op import KERNELS, TABLE
 
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
+
+import retrograd.kernels.cpu  # noqa: E402, F401
 
 native = kernels.native
 F = torch.nn.functional
@@ -252,11 +255,12 @@ def test_batch_norm_of_values_far_from_zero():
 def layer_normalise(x, g=None, weight=None, bias=None):
     rows, d = x.shape[:-1], x.shape[-1]
     out, gx = np.full(x.shape, np.nan, x.dtype), np.full(x.shape, np.nan, x.dtype)
-    mean, invstd = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
-    native.layer_norm(x, weight, bias, 1e-5, out, mean, invstd)
+    mean, var = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
+    native.layer_norm(x, weight, bias, 1e-5, out, mean, var)
+    invstd = 1 / np.sqrt(var + x.dtype.type(1e-5))
     gw, gb = np.empty(d, x.dtype), np.empty(d, x.dtype)
     native.layer_norm_gradient(x if g is None else g, x, mean, invstd, weight, gx, gw, gb)
-    return out, mean, invstd, gx, gw, gb
+    return out, mean, var, gx, gw, gb
 
 
 @quick
@@ -491,6 +495,142 @@ def test_adam(dtype, decoupled, options):
         )
     for p, q in zip(params, theirs, strict=True):
         close(p, q)
+
+
+# --- against the rows that they serve --------------------------------------------------------------
+
+CONV = [  # x, weight, stride, padding, dilation, groups, of two axes
+    ((2, 3, 9, 7), (5, 3, 3, 3), (2, 1), (1, 2), (1, 1), 1),
+    ((1, 6, 5, 5), (4, 3, 2, 2), (1, 1), (0, 0), (2, 1), 2),
+    ((3, 40, 16, 16), (70, 40, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((0, 3, 5, 5), (5, 3, 2, 2), (1, 1), (0, 0), (1, 1), 1),
+]
+POOL = [  # x, window, stride, padding, dilation, ceil_mode
+    ((2, 3, 9, 8), (3, 2), (2, 2), (1, 1), (1, 2), True),
+    ((70, 6, 7), (2, 2), (2, 2), (0, 0), (1, 1), False),
+    ((2, 5, 5, 5), (3, 3), (3, 3), (1, 1), (1, 1), True),
+]
+LAST = [((4, 7), 1), ((3, 5, 6), 2), ((600, 64), 1)]
+
+
+def cases():
+    """(row, arguments) for every kernel; shapes stand for random arrays."""
+    for x, w, *how in CONV:
+        size = F.conv2d(torch.zeros(x), torch.zeros(w), None, *how).shape
+        yield "conv2d", x, w, None, *how
+        yield "conv2d", x, w, w[:1], *how
+        yield "conv2d_input", tuple(size), w, Tuple(x[2:]), *how
+        yield "conv2d_weight", tuple(size), x, Tuple(w[2:]), *how
+        x, w, how = x[:2] + x[3:], w[:2] + w[3:], [h[1:] for h in how[:3]] + how[3:]
+        size = F.conv1d(torch.zeros(x), torch.zeros(w), None, *how).shape
+        yield "conv1d", x, w, w[:1], *how
+        yield "conv1d_input", tuple(size), w, Tuple(x[2:]), *how
+        yield "conv1d_weight", tuple(size), x, Tuple(w[2:]), *how
+    for x in ((4, 3), (2, 5, 6), (3, 40, 9, 9), (2, 3, 2, 2, 2)):
+        c = (x[1],)
+        for affine in (c, None):
+            yield "batch_norm", x, affine, affine, 1e-5
+            yield "batch_norm_eval", x, affine, affine, c, Positive(c), 1e-3
+            yield "batch_norm_backward", x, None, None, (True,) * 3, x, affine, c, Positive(c), 1e-3
+        yield "batch_norm_backward", x, None, None, (True, False, False), x, c, c, Positive(c), 1e-3
+    for x, kept in LAST:
+        last, rows = x[len(x) - kept :], x[: len(x) - kept] + (1,) * kept
+        for affine in (last, None):
+            yield "layer_norm", x, affine, affine, kept, 1e-5
+            yield (
+                "layer_norm_backward",
+                x,
+                None,
+                None,
+                (True,) * 3,
+                x,
+                affine,
+                rows,
+                Positive(rows),
+                kept,
+                1e-3,
+            )
+        yield "softmax", x, len(x) - 1
+        yield "log_softmax", x, len(x) - 1
+    for x, *how in POOL:
+        size = tuple(F.max_pool2d(torch.zeros(x), *how).shape)
+        yield "max_pool2d", x, *map(Tuple, how[:4]), how[4]
+        yield "pool_place", size, Indices(size, x[-2] * x[-1]), Tuple(x[-2:])
+        window, stride, padding, _, ceil_mode = how
+        size = tuple(F.avg_pool2d(torch.zeros(x), window, stride, padding, ceil_mode).shape)
+        for rest in ((True, None), (False, None), (True, 5)):
+            rest = (*map(Tuple, how[:3]), ceil_mode, *rest)
+            yield "avg_pool", x, *rest
+            yield "avg_pool_input", size, Tuple(x[-2:]), *rest
+        for to in ((1, 1), (4, 3)):
+            yield "adaptive_avg_pool2d", x, Tuple(to)
+            yield "adaptive_avg_pool_input", (*x[:-2], *to), Tuple(x[-2:])
+    big = (3, 40, 9, 9)
+    yield "relu", big
+    yield "masked", big, Mask(big)
+    for row in ("add", "sub", "mul", "div"):
+        yield row, big, big
+
+
+class Tuple(tuple):
+    """Numbers, not a shape."""
+
+
+class Positive(tuple):
+    """The shape of an array of positive numbers."""
+
+
+class Mask(tuple):
+    """The shape of an array of bools."""
+
+
+class Indices(tuple):
+    """The shape of an array of indices below a limit."""
+
+    def __new__(cls, shape, limit):
+        self = super().__new__(cls, shape)
+        self.limit = limit
+        return self
+
+
+def materialised(argument, i, dtype, layout):
+    kind = type(argument)
+    if kind is Mask:
+        return laid_out(random(i, *argument) > 0, layout)
+    if kind is Indices:
+        return np.random.default_rng(i).integers(0, argument.limit, argument)
+    if kind is Positive:
+        return np.abs(random(i, *argument, dtype=dtype)) + dtype(0.5)
+    if kind is tuple and not (argument and type(argument[0]) is bool):
+        return laid_out(random(i, *argument, dtype=dtype), layout)
+    return tuple(argument) if kind is Tuple else argument
+
+
+CASES = [(c[0], c[1:]) for c in (tuple(c) for c in cases())]
+
+
+def test_every_kernel_has_a_case():
+    assert {name for name, _ in KERNELS} == {name for name, _ in CASES}
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last", "strided"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "arguments"), CASES, ids=lambda a: a if isinstance(a, str) else "")
+def test_a_kernel_computes_what_its_row_does(name, arguments, dtype, layout):
+    if name.startswith("conv"):  # the numbers of a convolution are its last four arguments
+        arguments = (*arguments[:-4], *map(Tuple, arguments[-4:-1]), arguments[-1])
+    values = [materialised(a, i, dtype, layout) for i, a in enumerate(arguments)]
+    ((when, kernel),) = KERNELS[name, "cpu"]
+    assert when(*values), "the kernel takes this"
+    got, expected = kernel(*values), TABLE[name].forward(np, *values)
+    several = TABLE[name].outputs is not None
+    wanted = values[3] if name.endswith("norm_backward") else (True,) * 3
+    for a, b, w in zip(
+        got if several else (got,), expected if several else (expected,), wanted, strict=False
+    ):
+        if w:
+            assert a.shape == b.shape and a.dtype == b.dtype
+            close(a, b, 300)
 
 
 # --- the boundary --------------------------------------------------------------------------
