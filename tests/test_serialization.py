@@ -105,6 +105,14 @@ def test_shared_memory_comes_back_shared_and_is_written_once(zipped):
     assert theirs["tail"][200] == 5.0
 
 
+def test_overlapping_windows_share_their_memory():
+    base = np.arange(6.0)
+    windows = np.lib.stride_tricks.as_strided(base, (4, 3), (8, 8))
+    theirs = to_torch([wrap(base), wrap(windows)])
+    assert bits(theirs[1]) == bits(wrap(windows))
+    assert theirs[0].untyped_storage().data_ptr() == theirs[1].untyped_storage().data_ptr()
+
+
 def test_a_view_is_saved_with_all_of_its_memory_as_in_torch():
     rows = np.zeros((1000, 10), np.float32)
     assert to_torch(wrap(rows[3])).untyped_storage().nbytes() == 40000

@@ -11,6 +11,7 @@ from secrets import token_hex
 
 import numpy as np
 
+from ..core.memory import element_strides, lowest_address, owner, storage_bytes
 from .load_legacy import MAGIC, VERSION
 from .pickler import Pickler, StorageRef
 from .storage import STORAGE_NAMES
@@ -38,49 +39,29 @@ class Storages:
 
     def find(self, array):
         """The reference to an array's storage, its offset there and its strides, all counted in elements."""
-        owner = _owner(array)
-        offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        steps = (offset, *array.strides) if array.size else (0,)
-        if not _is_flat(owner) or any(step < 0 or step % array.itemsize for step in steps):
-            array = owner = np.array(array, order="C")  # can't be described as a view: written on its own
-            offset = 0
-        itemsize = array.itemsize
-        strides = array.strides if array.size else np.empty(array.shape, np.uint8).strides
-        unit = itemsize if array.size else 1
-        return self._reference(owner, array.dtype), offset // itemsize, tuple(s // unit for s in strides)
+        offset = array.__array_interface__["data"][0] - lowest_address(owner(array)) if array.size else 0
+        if offset % array.itemsize or not _has_element_strides(array):
+            array, offset = np.array(array, order="C"), 0  # no view in PyTorch's terms: written on its own
+        return self._reference(owner(array), array), offset // array.itemsize, element_strides(array)
 
-    def _reference(self, owner, dtype):
-        if id(owner) not in self.found:
-            self.found[id(owner)] = owner, _flat_bytes(owner), self.key(len(self.found), owner), dtype
-        _, data, key, known = self.found[id(owner)]
-        if known != dtype:
+    def _reference(self, root, array):
+        if id(root) not in self.found:
+            self.found[id(root)] = root, storage_bytes(array), self.key(len(self.found), root), array.dtype
+        _, data, key, dtype = self.found[id(root)]
+        if array.dtype != dtype:
             raise RuntimeError(
-                f"Cannot save multiple tensors that view the same data as different types ({known} and "
-                f"{dtype}); save a .clone() of one of them"
+                f"Cannot save multiple tensors that view the same data as different types ({dtype} and "
+                f"{array.dtype}); save a .clone() of one of them"
             )
         kind = STORAGE_NAMES.get(dtype, "UntypedStorage")
         count = data.size if kind == "UntypedStorage" else data.size // dtype.itemsize
         return StorageRef(kind, key, count, self.more)
 
 
-def _owner(array):
-    """The array at the end of the chain of views."""
-    while True:
-        base = array.base
-        if not isinstance(base, np.ndarray):
-            base = getattr(base, "base", None)  # as_strided puts a helper between
-        if type(base) is not np.ndarray:
-            return array
-        array = base
-
-
-def _is_flat(array):
-    return array.flags.c_contiguous or array.flags.f_contiguous
-
-
-def _flat_bytes(array):
-    flat = array.reshape(-1) if array.flags.c_contiguous else array.T.reshape(-1)
-    return flat.view(np.uint8)
+def _has_element_strides(array):
+    """Whether the strides are whole, non-negative numbers of elements, as PyTorch's are."""
+    strides = zip(array.strides, array.shape, strict=True)
+    return all(s >= 0 and (s % array.itemsize == 0 or n == 1) for s, n in strides) or not array.size
 
 
 def write_all(file, data):
@@ -96,7 +77,7 @@ def write_all(file, data):
 
 def save_zip(obj, file, byte_order=True):
     """Write `obj` as torch.save does: a folder of uncompressed members, their data at multiples of 64."""
-    storages = Storages(lambda n, owner: str(n))
+    storages = Storages(lambda n, root: str(n))
     data = Pickler(storages.find).dump(obj)
     archive = ZipWriter(file)
     archive.add("data.pkl", data)
@@ -177,7 +158,7 @@ class ZipWriter:
 
 def save_legacy(obj, file):
     """Write `obj` as PyTorch before 1.6 did: pickles, then the storages."""
-    storages = Storages(lambda n, owner: str(owner.__array_interface__["data"][0]) + f"-{n}", more=(None,))
+    storages = Storages(lambda n, root: f"{lowest_address(root)}-{n}", more=(None,))
     sizes = {"short": 2, "int": 4, "long": 4}
     system = {"protocol_version": VERSION, "little_endian": sys.byteorder == "little", "type_sizes": sizes}
     for heading in (MAGIC, VERSION, system):

@@ -55,9 +55,13 @@ def element_strides(array):
 
 def owner(array):
     """The array whose memory `array` looks into."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # as_strided puts a helper in between
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
 
 
 def storage_offset(array):
