@@ -7,13 +7,13 @@ in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict fr
 from . import (
     activation, compare, complex_numbers, conv, elementary, extremes, normalization, operators, pointwise, pool,
     power, product, reduce, return_types, scan, shape, softmaxes,
-    creation, index, join, mask, picking, sampling, view,
+    copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
 )  # fmt: skip
 # Before the star-imports: a function may bear its module's name.
 MODULES = [
     pointwise, compare, elementary, power, complex_numbers, operators, activation, reduce, extremes, softmaxes,
     scan, shape, product, conv, pool, normalization,
-    creation, index, join, mask, picking, sampling, view,
+    copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
 ]  # fmt: skip
 
 from .activation import *  # noqa: F403
@@ -31,10 +31,13 @@ from .reduce import *  # noqa: F403
 from .scan import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .softmaxes import *  # noqa: F403
+from .copies import *  # noqa: F403
 from .creation import *  # noqa: F403
+from .diagonals import *  # noqa: F403
 from .index import *  # noqa: F403
 from .join import *  # noqa: F403
 from .mask import *  # noqa: F403
+from .padding import *  # noqa: F403
 from .picking import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .view import *  # noqa: F403

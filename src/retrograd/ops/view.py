@@ -278,6 +278,13 @@ def narrow(input, dim, start, length):
     return slice_row(input, (*(FULL,) * axis, slice(begin, begin + length, 1), Ellipsis))
 
 
+def slice_(input, dim=0, start=None, end=None, step=1):
+    """A view of the elements `start` to `end` along `dim`, `step` apart."""
+    axis = normal_axis(dim, input.ndim)
+    begin, stop, step = slice(start, end, step).indices(input.shape[axis])
+    return slice_row(input, (*(FULL,) * axis, slice(begin, max(begin, stop), step), Ellipsis))
+
+
 def unbind(input, dim=0):
     """A tuple of views: the slices along `dim`."""
     if not input.ndim:
