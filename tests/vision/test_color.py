@@ -51,7 +51,9 @@ def test_flat_and_grey_images():
     assert_both("equalize", grey)
 
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call[0] not in ("invert", "solarize")], ids=str)
+@pytest.mark.parametrize("call", [
+    call for call in CALLS if call[0] != "autocontrast"  # PyTorch's cannot be differentiated in float64
+], ids=str)  # fmt: skip
 def test_gradients(call):
     reference = tensor_image("float64").requires_grad_()
     image = as_ours(reference.detach())

@@ -254,6 +254,11 @@ def test_to_pil_image_errors(shape, dtype, mode, error):
         F.to_pil_image(as_ours(image), mode)
 
 
+def half_a_step(dtype, largest=1.0):
+    """The rounding of float16: it may happen twice, by way of float32, in the one place and not in the other."""
+    return largest * 2.0**-10 if dtype == "float16" else 0.0
+
+
 @pytest.mark.parametrize("source", DTYPES)
 @pytest.mark.parametrize("target", DTYPES)
 def test_convert_image_dtype(source, target):
@@ -264,7 +269,8 @@ def test_convert_image_dtype(source, target):
         with pytest.raises(RuntimeError, match=str(error)):
             F.convert_image_dtype(as_ours(image), getattr(retrograd, target))
     else:
-        assert_same(F.convert_image_dtype(as_ours(image), getattr(retrograd, target)), expected)
+        got = F.convert_image_dtype(as_ours(image), getattr(retrograd, target))
+        assert_same(got, expected, atol=half_a_step(target))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
@@ -293,11 +299,17 @@ def test_normalize_errors():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("image", [
     pil_image("RGB"), pil_image("L"), tensor_image("uint8"), tensor_image("float32"),
-    tensor_image("float32", (2, 1, 5, 6)),
-], ids=["RGB", "L", "uint8", "float32", "one channel"])  # fmt: skip
+], ids=["RGB", "L", "uint8", "float32"])  # fmt: skip
 def test_grayscale(image, channels):
     exact = isinstance(image, PIL.Image.Image) or image.dtype == torch.uint8
     assert_both("rgb_to_grayscale", image, channels, atol=0.0 if exact else 1e-7)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grayscale_of_one_channel(channels):
+    """torchvision's v1 gives one channel where three are asked for; v2 and this give three."""
+    image = tensor_image("float32", (2, 1, 5, 6))
+    assert_same(F.rgb_to_grayscale(as_ours(image), channels), theirs.v2.functional.rgb_to_grayscale(image, channels))
 
 
 @pytest.mark.parametrize("call, error", [
@@ -449,7 +461,8 @@ def test_v2_to_dtype(source, target, scale):
         with pytest.raises(RuntimeError, match="cannot be performed safely"):
             v2.functional.to_dtype(as_ours(image), getattr(retrograd, target), scale)
     else:
-        assert_same(v2.functional.to_dtype(as_ours(image), getattr(retrograd, target), scale), expected)
+        got = v2.functional.to_dtype(as_ours(image), getattr(retrograd, target), scale)
+        assert_same(got, expected, atol=half_a_step(target, 1.0 if scale else 128.0))
 
 
 def test_v2_transforms_the_images_of_a_sample():

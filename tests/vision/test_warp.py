@@ -16,7 +16,7 @@ from retrograd.vision.transforms import functional as F
 CORNERS = [[0, 0], [36, 0], [36, 28], [0, 28]]
 CALLS = [
     ("rotate", (30.0,), {}), ("rotate", (-77,), {"expand": True}), ("rotate", (90,), {}),
-    ("rotate", (45,), {"center": [3, 5]}),
+    ("rotate", (44,), {"center": [3, 5]}),
     ("affine", (0.0, [0, 0], 1.0, [0.0, 0.0]), {}), ("affine", (25.0, [4, -3], 1.3, [10.0, -5.0]), {}),
     ("affine", (-60, (1, 2), 0.6, 20), {"center": [10, 12]}), ("affine", (0, [5, 6], 2.0, [8.0]), {}),
     ("perspective", (CORNERS, [[3, 2], [30, 4], [33, 25], [5, 27]]), {}),
