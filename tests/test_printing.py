@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import retrograd
 from retrograd import printing
 from retrograd.core.size import Size
 
@@ -129,6 +130,24 @@ def test_parameters_and_subclasses():
     assert printing.format_tensor(
         values.numpy(), dtype_name="float32", class_name="Parameter containing:\ntensor", requires_grad=True
     ) == repr(torch.nn.Parameter(values))
+
+
+@pytest.mark.parametrize("make", [
+    lambda lib: lib.arange(12.0).reshape(3, 4) / 7, lambda lib: lib.ones(2, 3, dtype=lib.float64),
+    lambda lib: lib.ones(3, requires_grad=True) * 2, lambda lib: lib.ones(3, requires_grad=True).sum(),
+    lambda lib: lib.tensor([1, 2]) > 1, lambda lib: lib.ones(2, dtype=lib.bfloat16),
+    lambda lib: lib.tensor(3 + 4j), lambda lib: lib.ones(2, requires_grad=True), lambda lib: lib.zeros(0, 3),
+    lambda lib: lib.ones(2, 3).shape, lambda lib: lib.nn.Parameter(lib.ones(2)), lambda lib: lib.arange(2000),
+])  # fmt: skip
+def test_the_repr_of_tensors(make):
+    assert repr(make(retrograd)) == repr(make(torch))
+    assert str(make(retrograd)) == str(make(torch))
+
+
+def test_the_options_are_those_of_the_library():
+    retrograd.set_printoptions(precision=2)
+    torch.set_printoptions(precision=2)
+    assert repr(retrograd.tensor([1.23456])) == repr(torch.tensor([1.23456]))
 
 
 def test_contents_device_and_tangent_are_shown_as_given():

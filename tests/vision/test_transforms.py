@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import torchvision
 
 import retrograd
+from oracle import torchvision
 from retrograd.core.tensor import Tensor, wrap
 from retrograd.vision import transforms as ours
 from retrograd.vision.transforms import functional as F
@@ -255,7 +255,7 @@ def test_to_pil_image_errors(shape, dtype, mode, error):
 
 
 def half_a_step(dtype, largest=1.0):
-    """The rounding of float16: it may happen twice, by way of float32, in the one place and not in the other."""
+    """The error of rounding to float16, which may happen twice, by way of float32, here and not there."""
     return largest * 2.0**-10 if dtype == "float16" else 0.0
 
 
@@ -309,7 +309,8 @@ def test_grayscale(image, channels):
 def test_grayscale_of_one_channel(channels):
     """torchvision's v1 gives one channel where three are asked for; v2 and this give three."""
     image = tensor_image("float32", (2, 1, 5, 6))
-    assert_same(F.rgb_to_grayscale(as_ours(image), channels), theirs.v2.functional.rgb_to_grayscale(image, channels))
+    expected = theirs.v2.functional.rgb_to_grayscale(image, channels)
+    assert_same(F.rgb_to_grayscale(as_ours(image), channels), expected)
 
 
 @pytest.mark.parametrize("call, error", [
