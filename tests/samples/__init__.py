@@ -1,4 +1,4 @@
-"""Inputs for the operations: each sample is one call, which tests/test_ops.py makes in retrograd and in PyTorch.
+"""Inputs for the operations: each sample is one call, which tests/test_ops.py makes here and in PyTorch.
 
 A module here lists `SAMPLES = [Sample("mul", arr(2, 3), arr(3)), Sample("sum", arr(2, 3), dim=1), ...]`.
 """
@@ -15,7 +15,7 @@ _drawn = Counter()
 
 
 def _generator(seed, *what):
-    """Random numbers that are the same from run to run, and differ between arrays that a module asks for alike."""
+    """Random numbers, the same from run to run; arrays that a module asks for alike get different ones."""
     key = (sys._getframe(2).f_globals["__name__"].rpartition(".")[2], seed, *what)
     _drawn[key] += 1
     return np.random.default_rng([seed, _drawn[key], *repr(key).encode()])
@@ -70,7 +70,7 @@ class const:
 class Sample:
     """One call of `path` ("mul", "nn.functional.relu", "linalg.norm", "Tensor.view" for a method).
 
-    Arrays among the arguments (also in lists, tuples and slices) become Tensors; floating and complex ones are
+    Arrays among the arguments (also in lists and tuples) become Tensors; floating and complex ones are
     differentiated. `path` may be a function `f(torch, *args, **kwargs)` too, which is given either library.
     """
 
@@ -88,16 +88,17 @@ class Sample:
     def but(self, *, grad=True, second=True, forward=True, dtypes=None, tol=None, outputs=None, why=None):
         """This sample, with less or more asked of it, and the reason.
 
-        grad, second, forward: whether first derivatives, second ones and forward mode are compared. dtypes: the names
-        of the dtypes, besides that of the arrays, in which the value is compared (instead of "float32" alone). tol: the
-        relative and absolute tolerance in float64. outputs: what of the result is compared: an index, a tuple
-        of them, or a function of the result.
+        grad, second, forward: whether first derivatives, second ones and forward mode are compared. dtypes:
+        in which the value is compared besides that of the arrays, by name (instead of "float32" alone). tol:
+        the relative and absolute tolerance in float64. outputs: what of the result is compared: an index, a
+        tuple of them, or a function of the result.
         """
         reduced = not (grad and second and forward) or tol is not None or outputs is not None
         if reduced and not why:
             raise ValueError(f"{self!r}: say why=")
         self.grad, self.second, self.forward = grad, second and grad, forward
-        self.dtypes = self.dtypes if dtypes is None else (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
+        if dtypes is not None:
+            self.dtypes = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
         self.tol, self.outputs, self.why = tol, outputs, why
         return self
 

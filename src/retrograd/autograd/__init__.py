@@ -5,9 +5,10 @@ from ..core.graph import (
 )  # fmt: skip
 from ..core.tensor import Tensor as Variable
 from .function import Function
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .walks import backward, grad
 
 __all__ = [
-    "Function", "Variable", "backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled",
-    "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
+    "Function", "GradcheckError", "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck",
+    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
 ]  # fmt: skip
