@@ -1,15 +1,25 @@
 """Optimizer: parameter groups, state and its dictionary, hooks; a subclass brings the formula of one step."""
 
-import itertools
+import functools
+import warnings
 from collections import OrderedDict, defaultdict
 from copy import deepcopy
+from itertools import chain
 
-from ..core.arrays import quiet
+import numpy as np
+
+from ..core.arrays import float64, get_default_dtype, quiet
 from ..core.graph import Handle, enable_grad, no_grad
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
 
 _global_pre_hooks = OrderedDict()
 _global_post_hooks = OrderedDict()
+
+_HOOKS = (
+    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks", "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks", "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)  # fmt: skip
 
 
 class _Required:
@@ -20,73 +30,132 @@ class _Required:
 required = _Required()
 
 
+def _between_hooks(step):
+    """`step` with the hooks around it: once, also where it calls the step that it overrides."""
+
+    @functools.wraps(step)
+    def hooked(*args, **kwargs):
+        self = args[0]
+        self._opt_called = True  # schedulers warn when they are stepped first
+        if self.__dict__.get("_stepping"):
+            return step(*args, **kwargs)
+        self._stepping = True
+        try:
+            for hook in [*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()]:
+                new = hook(self, args, kwargs)
+                if new is not None:
+                    if not (isinstance(new, tuple) and len(new) == 2):
+                        raise RuntimeError(
+                            f"a step pre-hook of {type(self).__name__} must return None or a tuple of "
+                            f"(new_args, new_kwargs), but got {new}."
+                        )
+                    args, kwargs = new
+            result = step(*args, **kwargs)
+            for hook in [*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()]:
+                hook(self, args, kwargs)
+        finally:
+            self._stepping = False
+        return result
+
+    hooked._counts_calls = True
+    return hooked
+
+
 class Optimizer:
     """Base class: `step()` changes the parameters by their gradients.
 
-    params: Parameters, (name, Parameter) pairs, or dicts with "params" and options of their own. defaults: the options
-    of groups that don't say otherwise. A subclass defines `update(group, params, grads, states)` on NumPy arrays.
+    params: Parameters, (name, Parameter) pairs, or dicts with "params" and options of their own. defaults: the
+    options of groups that don't say otherwise. A subclass defines `update(group, params)`, or `step` itself.
     """
+
+    scalars = ()  # names of state that is one number, kept as a 0-d Tensor
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in vars(cls):
+            cls.step = _between_hooks(cls.step)
 
     def __init__(self, params, defaults):
         self.defaults = defaults
-        self._hooks_before = OrderedDict()
-        self._hooks_after = OrderedDict()
-        self._state_dict_hooks_before = OrderedDict()
-        self._state_dict_hooks_after = OrderedDict()
-        self._load_hooks_before = OrderedDict()
-        self._load_hooks_after = OrderedDict()
-        self.state = defaultdict(dict)
-        self.param_groups = []
+        for name in _HOOKS:
+            setattr(self, name, OrderedDict())
         if isinstance(params, Tensor):
             raise TypeError(
-                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {type(params).__name__}"
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                f"{type(params).__name__}; put it into a list"
             )
+        if defaults.get("fused") and defaults.get("foreach"):
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        self.state = defaultdict(dict)
+        self.param_groups = []
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
-            self.add_param_group(dict(group))
+            self.add_param_group(group)
 
     def add_param_group(self, param_group):
         """Add a group: a dict with "params" and any options; for layers that are unfrozen later, say."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        params = param_group["params"]
-        if isinstance(params, Tensor):
-            params = [params]
-        elif isinstance(params, set):
+        given = param_group["params"]
+        if isinstance(given, Tensor):
+            given = [given]
+        elif isinstance(given, set):
             raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will change "
-                "between runs. Please use a list instead."
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
+                "sets will change between runs. Please use a list instead."
             )
-        params = list(params)
-        if params and isinstance(params[0], tuple):
-            param_group["param_names"] = [name for name, _ in params]
-            params = [p for _, p in params]
+        given = list(given)
+        names = [p[0] for p in given if isinstance(p, tuple)]
+        if names and len(names) < len(given):
+            raise ValueError(
+                "all optimizer params should be with/without names. Some param names are missing: "
+                f"{len(names)} of {len(given)} have one"
+            )
+        params = [p[1] for p in given] if names else given
         for p in params:
-            if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
-            if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor: it is computed from others; optimize those, or its detach()")
+            self._check_parameter(p)
         param_group["params"] = params
+        if names:
+            param_group["param_names"] = names
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
-                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+                raise ValueError(
+                    f"parameter group didn't specify a value of required optimization parameter {name}"
+                )
             param_group.setdefault(name, default)
-        if len({id(p) for p in params}) != len(params):
-            import warnings
-
-            warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error", stacklevel=3
+        if param_group.get("differentiable") and type(self).step is Optimizer.step:
+            raise NotImplementedError(
+                f"{type(self).__name__}(differentiable=True) is not supported: the step is not recorded in the "
+                "graph. To differentiate through it, write the step out of place, with gradients from "
+                "autograd.grad(..., create_graph=True)."
             )
+        if len({id(p) for p in params}) != len(params):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error",
+                stacklevel=3,
+            )
+        for group in self.param_groups:
+            if ("param_names" in param_group) != ("param_names" in group):
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. cannot add param group "
+                    f"{'with' if names else 'without'} names to the optimizer"
+                )
         taken = {id(p) for group in self.param_groups for p in group["params"]}
         if any(id(p) in taken for p in params):
             raise ValueError("some parameters appear in more than one parameter group")
-        if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
-            raise ValueError("all optimizer param groups should be with/without names.")
         self.param_groups.append(param_group)
+
+    def _check_parameter(self, p):
+        if not isinstance(p, Tensor):
+            raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+        if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
+            raise ValueError(
+                "can't optimize a non-leaf Tensor: it is computed from others; optimize those, or its detach()"
+            )
 
     def zero_grad(self, set_to_none=True):
         """Forget the gradients of all parameters, or set them to zero."""
@@ -97,26 +166,14 @@ class Optimizer:
                 if set_to_none:
                     p._grad = None
                 else:
-                    if p._grad.grad_fn is not None:
+                    if p._grad.requires_grad:
                         p._grad = p._grad.detach()
                     with no_grad():
                         p._grad.zero_()
 
+    @_between_hooks
     def step(self, closure=None):
         """One step. closure: computes the loss anew and calls backward; its value is returned."""
-        args, kwargs = (closure,), {}
-        for hook in [*_global_pre_hooks.values(), *self._hooks_before.values()]:
-            new = hook(self, args, kwargs)
-            if new is not None:
-                if not (isinstance(new, tuple) and len(new) == 2):
-                    raise RuntimeError(f"{type(self).__name__}.step must return None or a tuple of (new_args, new_kwargs), but got {new}.")
-                args, kwargs = new
-        result = self._step(*args, **kwargs)
-        for hook in [*self._hooks_after.values(), *_global_post_hooks.values()]:
-            hook(self, args, kwargs)
-        return result
-
-    def _step(self, closure=None):
         loss = None
         if closure is not None:
             with enable_grad():
@@ -135,39 +192,50 @@ class Optimizer:
 
     def update(self, group, params):
         """Change `params`, which have gradients, in place by one step with the group's options."""
-        raise NotImplementedError(f"{type(self).__name__} must define update(group, params), or step")
+        raise NotImplementedError(f"{type(self).__name__} must define update(group, params), or step(closure=None)")
+
+    def state_of(self, group, p):
+        """The state of `p`: from its first step on, what `start` gives."""
+        state = self.state[p]
+        if not state:
+            state.update(self.start(group, p))
+        return state
+
+    def start(self, group, p):
+        """The state that `p` begins with."""
+        return {}
 
     # --- hooks ---
 
     def register_step_pre_hook(self, hook):
-        """Call `hook(optimizer, args, kwargs)` before each step."""
-        return Handle(self._hooks_before, hook)
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return other (args, kwargs)."""
+        return Handle(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return Handle(self._hooks_after, hook)
+        return Handle(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook, prepend=False):
         """Call `hook(optimizer)` before state_dict."""
-        return Handle(self._state_dict_hooks_before, hook, prepend)
+        return Handle(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
         """Call `hook(optimizer, state_dict)` after state_dict; it may return another."""
-        return Handle(self._state_dict_hooks_after, hook, prepend)
+        return Handle(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
         """Call `hook(optimizer, state_dict)` before loading; it may return another."""
-        return Handle(self._load_hooks_before, hook, prepend)
+        return Handle(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
         """Call `hook(optimizer)` after loading."""
-        return Handle(self._load_hooks_after, hook, prepend)
+        return Handle(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
     # --- state ---
 
     def state_dict(self):
-        """The state (by a number per parameter) and the groups (with those numbers), as PyTorch writes them."""
-        for hook in list(self._state_dict_hooks_before.values()):
+        """The state (by a number per parameter) and the groups (with those numbers), under PyTorch's keys."""
+        for hook in list(self._optimizer_state_dict_pre_hooks.values()):
             hook(self)
         numbers = {}
         groups = []
@@ -179,59 +247,75 @@ class Optimizer:
             groups.append(packed)
         state = {numbers[id(k)] if isinstance(k, Tensor) else k: v for k, v in self.state.items()}
         result = {"state": state, "param_groups": groups}
-        for hook in list(self._state_dict_hooks_after.values()):
+        for hook in list(self._optimizer_state_dict_post_hooks.values()):
             new = hook(self, result)
             result = result if new is None else new
         return result
 
     def load_state_dict(self, state_dict):
-        """Take over a state_dict, of this library or of PyTorch, for parameters in the same order."""
+        """Take over a state_dict, of this library or of PyTorch, for parameters in the same order.
+
+        Its tensors are copied, and brought to the parameters' dtypes.
+        """
         state_dict = dict(state_dict)
-        for hook in list(self._load_hooks_before.values()):
+        for hook in list(self._optimizer_load_state_dict_pre_hooks.values()):
             new = hook(self, state_dict)
             state_dict = state_dict if new is None else new
         saved = deepcopy(state_dict["param_groups"])
         if len(saved) != len(self.param_groups):
             raise ValueError(
-                f"loaded state dict has a different number of parameter groups: {len(saved)}, the optimizer has {len(self.param_groups)}"
+                f"loaded state dict has a different number of parameter groups: {len(saved)}, where the optimizer "
+                f"has {len(self.param_groups)}"
             )
-        sizes = [(len(g["params"]), len(s["params"])) for g, s in zip(self.param_groups, saved, strict=True)]
-        if any(own != given for own, given in sizes):
+        sizes = [(len(own["params"]), len(new["params"])) for own, new in zip(self.param_groups, saved, strict=True)]
+        if any(own != new for own, new in sizes):
             raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: (own, loaded) sizes "
-                f"are {sizes}"
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                "(own, loaded) numbers of parameters are " + ", ".join(map(str, sizes))
             )
-        numbers = itertools.chain.from_iterable(s["params"] for s in saved)
-        params = itertools.chain.from_iterable(g["params"] for g in self.param_groups)
+        numbers = chain.from_iterable(new["params"] for new in saved)
+        params = chain.from_iterable(own["params"] for own in self.param_groups)
         by_number = dict(zip(numbers, params, strict=True))
-        self.state = defaultdict(dict)
+        state = defaultdict(dict)
         for key, value in state_dict["state"].items():
             if key in by_number:
-                self.state[by_number[key]] = _cast_state(by_number[key], value)
+                state[by_number[key]] = self._cast(by_number[key], value)
             else:
-                self.state[key] = value
-        groups = []
+                state[key] = value
         for own, new in zip(self.param_groups, saved, strict=True):
             new["params"] = own["params"]
-            if "param_names" in own and "param_names" not in new:
-                new["param_names"] = own["param_names"]
-            groups.append(new)
-        self.__setstate__({"state": self.state, "param_groups": groups})
-        for hook in list(self._load_hooks_after.values()):
+            if "param_names" in own:
+                new.setdefault("param_names", own["param_names"])
+        self.__setstate__({"state": state, "param_groups": saved})
+        for hook in list(self._optimizer_load_state_dict_post_hooks.values()):
             hook(self)
+
+    def _cast(self, p, value, key=None):
+        """A copy of loaded state in the dtype of `p`; counts, and other numbers where that is coarse, keep theirs."""
+        if isinstance(value, dict):
+            return {k: self._cast(p, v, k) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._cast(p, v) for v in value)
+        if not isinstance(value, Tensor):
+            return value
+        keep = key == "step" or (key in self.scalars and p._array.dtype.itemsize < 4)
+        as_it_is = keep or not p.is_floating_point()
+        return wrap(np.array(value._array, None if as_it_is else p._array.dtype, order="K"))
 
     def __getstate__(self):
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        for name in (
-            "_hooks_before", "_hooks_after", "_state_dict_hooks_before", "_state_dict_hooks_after", "_load_hooks_before", "_load_hooks_after",
-        ):  # fmt: skip
+        for name in _HOOKS:
             self.__dict__.setdefault(name, OrderedDict())
         for group in self.param_groups:
             for name, default in self.defaults.items():
-                group.setdefault(name, default)
+                group.setdefault(name, default)  # options that are younger than the state_dict
+        for own in self.state.values():
+            for name in self.scalars:
+                if name in own and not isinstance(own[name], Tensor):
+                    own[name] = number(own[name])
 
     def __repr__(self):
         text = type(self).__name__ + " ("
@@ -239,19 +323,6 @@ class Optimizer:
             text += f"\nParameter Group {i}\n"
             text += "".join(f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")
         return text + ")"
-
-
-def _cast_state(p, value, key=None):
-    """State in the parameter's dtype; `step` stays as it is."""
-    if isinstance(value, Tensor):
-        if key == "step":
-            return value.clone()
-        return value.to(dtype=p.dtype) if p.is_floating_point() and value.is_floating_point() else value.clone()
-    if isinstance(value, dict):
-        return {k: _cast_state(p, v, key=k) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_cast_state(p, v) for v in value)
-    return value
 
 
 def register_optimizer_step_pre_hook(hook):
@@ -264,15 +335,37 @@ def register_optimizer_step_post_hook(hook):
     return Handle(_global_post_hooks, hook)
 
 
-def check(name, value, low=0.0, high=None, what=None):
-    """ValueError in PyTorch's words where an option is out of range (`high` excluded)."""
-    number = float(value)
-    if not (number >= low and (high is None or number < high)):
-        raise ValueError(f"Invalid {what or name}: {value}" if what else f"Invalid {name}: {value}")
+# --- numbers: options and state -----------------------------------------------------------------------------
 
 
-def real_view(array):
-    """A complex array as real pairs, which is how optimizers treat it; others as they are. Shares memory."""
-    return array.view(array.real.dtype) if array.dtype.kind == "c" and array.ndim else array
+def scalar(option):
+    """An option as a Python number; it may be a Tensor of one element."""
+    return option._array.item() if isinstance(option, Tensor) else option
 
 
+def number(value=0.0):
+    """A 0-d Tensor for state that is one number: float32, or float64 where that is the default dtype."""
+    return wrap(np.array(value, np.float64 if get_default_dtype() is float64 else np.float32))
+
+
+def advance(state):
+    """Count one more step; the count as a Python number."""
+    step = state["step"]
+    step._array += 1
+    return step._array.item()
+
+
+def check(name, value, high=None, positive=False):
+    """ValueError in PyTorch's words unless `value` is at least 0 (or above it: positive) and below `high`."""
+    if isinstance(value, Tensor) and value._array.size != 1:
+        what = "lr" if name == "learning rate" else name
+        raise ValueError(f"Tensor {what} must be 1-element, but it has the shape {list(value.shape)}")
+    n = scalar(value)
+    if not ((n > 0 if positive else n >= 0) and (high is None or n < high)):
+        wanted = "above 0" if positive else "at least 0"
+        raise ValueError(f"Invalid {name}: {value} (expected {wanted}{f' and below {high:g}' if high else ''})")
+
+
+def check_betas(betas):
+    for i, beta in enumerate(betas):
+        check(f"beta parameter at index {i}", beta, high=1.0)

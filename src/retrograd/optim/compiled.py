@@ -1,0 +1,47 @@
+"""Steps by the compiled kernels: each takes the rows that it can and gives back the rest, for the NumPy formulas.
+
+A row is a tuple: a parameter that has a gradient, and the Tensors of its state.
+"""
+
+from .. import kernels
+
+
+def sgd_step(rows, **options):
+    """SGD's step. A row: (parameter,), or (parameter, momentum buffer)."""
+    taken, rest = _split(rows)
+    if taken:
+        params, grads, *momenta = _columns(taken)
+        kernels.native.sgd_step(params, grads, momenta[0] if momenta else None, **options)
+    return rest
+
+
+def adam_step(rows, **options):
+    """Adam's step. A row: (parameter, exp_avg, exp_avg_sq), with amsgrad also max_exp_avg_sq."""
+    taken, rest = _split(rows)
+    if taken:
+        params, grads, averages, squares, *largest = _columns(taken)
+        kernels.native.adam_step(params, grads, averages, squares, largest[0] if largest else None, **options)
+    return rest
+
+
+def _split(rows):
+    if kernels.native is None:
+        return [], rows
+    taken, rest = [], []
+    for row in rows:
+        (taken if _takes(row) else rest).append(row)
+    return taken, rest
+
+
+def _takes(row):
+    array = row[0]._array
+    kind, shape = array.dtype, array.shape
+    if kind.char not in "fd" or not array.flags.writeable or not array.flags.aligned:
+        return False
+    beside = (row[0]._grad._array, *[s._array for s in row[1:]])
+    return all(a.dtype == kind and a.shape == shape and a.flags.aligned for a in beside)
+
+
+def _columns(rows):
+    params, *states = zip(*rows, strict=True)
+    return [p._array for p in params], [p._grad._array for p in params], *[[s._array for s in c] for c in states]
