@@ -89,7 +89,12 @@ def record(op, args, result):
         bit <<= 1
     node.edges = edges
     node.number = next_number()  # after the edges: a leaf's AccumulateGrad may have been made just now, and is older
-    if many:
+    if many and len(result) == 1:  # of a variable number, as in split
+        (only,) = result
+        node.shape = only._array.shape
+        node.dtype = only._array.dtype
+        only._grad_fn = node
+    elif many:
         node.outputs = len(result)
         node.shape = [r._array.shape for r in result]
         node.dtype = [r._array.dtype for r in result]
@@ -195,6 +200,8 @@ class RowNode(Node):
     def run(self, g, graph):
         values = self.unpack(graph)
         plan = self.plan
+        if plan.several and self.outputs == 1:
+            g = [g]
         values.append(g)
         if plan.several:
             values.extend(g)
@@ -302,6 +309,9 @@ def _mark_views(op, args, result, node):
     if not isinstance(source, Tensor):
         return
     counter = source._versions()
+    if not op.inputs:  # the bytes read as something else: no gradient flows, so no history follows
+        result._version_counter = counter
+        return
     seen = source._view
     base = source if seen is None else seen.base
     kind = None if seen is None else seen.kind

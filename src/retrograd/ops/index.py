@@ -4,6 +4,8 @@ PyTorch's order: ints, slices, None and Ellipsis are applied first; what they le
 counts ints among the index arrays, which puts dimensions elsewhere in `x[0, :, index]`.)
 """
 
+import math
+
 import numpy as np
 
 from ..core import inplace
@@ -70,8 +72,9 @@ def _add_at(out, values, places, indices):
     at = first if together else 0
     full = (*rest_shape[:at], *rows.shape, *rest_shape[at:])
     values = np.broadcast_to(values, full)
-    values = np.moveaxis(values, range(at, at + rows.ndim), range(rows.ndim)).reshape(rows.size, -1)
-    flat = front.reshape(int(np.prod(sizes)), -1)
+    width = math.prod(rest_shape)
+    values = np.moveaxis(values, range(at, at + rows.ndim), range(rows.ndim)).reshape(rows.size, width)
+    flat = front.reshape(math.prod(sizes), width)
     add_rows(flat, rows.reshape(-1), values)
     if not np.may_share_memory(flat, out):
         front[...] = flat.reshape(front.shape)

@@ -9,7 +9,7 @@ from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, as_sizes, check_tensors, deliver, normal_axes, normal_axis
 from .index import index_row
-from .reduce import sum as sum_
+from .reduce import sum_row
 from .picking import index_select_row
 from .shape import cast_row, expand, flatten, permute, reshape, reshape_row, transpose, unsqueeze
 from .view import FULL, place_row, slice_row, unbind_row
@@ -50,7 +50,7 @@ def _tiled_back(g, shape, repeats):
     for r, n in zip(repeats[extra:], shape, strict=True):
         split += [r, n]
     copies = (*range(extra), *range(extra, len(split), 2))
-    return sum_(reshape_row(g, tuple(split)), copies) if copies else g
+    return sum_row(reshape_row(g, tuple(split)), copies, False) if copies else g
 
 
 repeat_row = Op(
@@ -220,7 +220,6 @@ def meshgrid(*tensors, indexing="ij"):
         place[i] = shape[i]
         grids.append(expand(reshape(x, place), shape))
     if swapped:
-        grids = [transpose(grid, 0, 1) for grid in grids]
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
@@ -251,9 +250,11 @@ def combinations(input, r=2, with_replacement=False):
 # --- copies in another order -----------------------------------------------------------------------------------
 
 
-def repeat(input, *repeats):
+def repeat(input, *args, repeats=None):
     """The tensor laid out `repeats` times along each dimension, as a copy."""
-    repeats = as_sizes(repeats)
+    if not args and repeats is None:
+        raise TypeError("repeat() missing 1 required positional arguments: 'repeats'")
+    repeats = as_sizes(args if repeats is None else (repeats,))
     if len(repeats) < input.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: "

@@ -9,7 +9,7 @@ from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver, normal_axis
 from .pointwise import masked
 from .picking import add_rows
-from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshape
+from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshape_row
 from .view import FULL, as_strided_row, diagonal_row, select_row, slice_row
 
 __all__ = [
@@ -78,7 +78,13 @@ masked_scatter_row = Op(
 
 front_row = Op(
     "masked_scatter_backward", _front,
-    g=lambda g, mask: masked_scatter_row(np.zeros(mask.shape, bool), g, mask), jvp=LINEAR,
+    g=lambda g, mask: unfront_row(g, mask), jvp=LINEAR,
+)  # fmt: skip
+
+
+unfront_row = Op(
+    "masked_scatter_zeros", lambda xp, x, mask: _mask_scattered(xp, xp.zeros(mask.shape, x.dtype), x, mask),
+    x=lambda g, mask, x_shape: front_row(g, mask, x_shape), jvp=LINEAR,
 )  # fmt: skip
 
 
@@ -180,7 +186,7 @@ def _put_flat(xp, x, source, index, accumulate):
 put_row = Op(
     "put", _put_flat,
     x=lambda g, index, accumulate: g if accumulate else put_row(g, np.zeros(1, bool), index, False),
-    source=lambda g, index, source_shape: reshape(take_row(g, index), source_shape), jvp=LINEAR,
+    source=lambda g, index, source_shape: reshape_row(take_row(g, index), source_shape), jvp=LINEAR,
 )  # fmt: skip
 
 

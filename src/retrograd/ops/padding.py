@@ -103,14 +103,20 @@ def pad(input, pad, mode="constant", value=None):
         if before or after:
             n = input.shape[axis]
             _check(mode, n, before, after, axis, input)
-            indices.append((axis, _PLACES[mode](np.arange(-before, n + after), n)))
+            indices.append((axis, _PLACES[mode](n, before, after)))
     return own_pad_row(input, tuple(input.shape), tuple(indices)) if indices else input.clone()
 
 
+def _wrapped(n, before, after):
+    """What is cropped at one end doesn't come in at the other."""
+    start, left = max(-before, 0), n - max(-before, 0) - max(-after, 0)
+    return start + np.arange(-max(before, 0), left + max(after, 0)) % max(left, 1)
+
+
 _PLACES = {
-    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
-    "replicate": lambda i, n: np.clip(i, 0, n - 1),
-    "circular": lambda i, n: i % max(n, 1),
+    "reflect": lambda n, before, after: n - 1 - abs(n - 1 - abs(np.arange(-before, n + after))),
+    "replicate": lambda n, before, after: np.clip(np.arange(-before, n + after), 0, n - 1),
+    "circular": _wrapped,
 }
 
 

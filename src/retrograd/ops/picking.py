@@ -6,7 +6,6 @@ from ..core.op import LINEAR, Op, as_tensor, zeros_like
 from ..core.tensor import Tensor, wrap
 from .arguments import deliver, normal_axis
 from .pointwise import masked, where_row
-from .reduce import sum as sum_
 from .shape import cast_row, expand, reshape
 from .view import FULL, slice_row
 
@@ -59,8 +58,9 @@ def _unselect(xp, g, shape, axis, index):
 def add_along_axis(out, axis, index, values):
     """out[..., index[i], ...] += values[..., i, ...] along `axis`."""
     front = np.moveaxis(out, axis, 0)
-    rows = front.reshape(len(front), -1)
-    add_rows(rows, index, np.moveaxis(values, axis, 0).reshape(index.size, -1))
+    width = front[:1].size if len(front) else 0
+    rows = front.reshape(len(front), width)
+    add_rows(rows, index, np.moveaxis(values, axis, 0).reshape(index.size, width))
     if not np.may_share_memory(rows, out):
         front[...] = rows.reshape(front.shape)
 
@@ -186,14 +186,14 @@ def _scatter_reduce_back(g, needs, x, src, out, axis, index, kind, include_self)
     """Gradients of a scattered mean, product or extreme: of x and of src."""
     outside = lambda t: t if include_self else scatter_row(t, np.zeros((), bool), axis, index)
     if kind == "mean":
-        count = scatter_add_row(_full_like(g, int(include_self)), _ones_at(g, index), axis, index)
+        count = scatter_add_row(_full_like(g, int(include_self)), _full_like(src, 1), axis, index)
         share = g / where_row(count, 1, count > 0)
         return outside(share), gather_row(share, axis, index)
     if kind == "prod":
         return _prod_back(g, x, src, out, axis, index, include_self, outside)
     chosen = gather_row(out, axis, index)
     mine, its = x == out, src == chosen
-    one = _ones_at(g, index)
+    one = _full_like(src, 1)
     count = scatter_add_row(outside(masked(_full_like(g, 1), mine)), masked(one, its), axis, index)
     share = g / where_row(count, 1, count > 0)
     return outside(masked(share, mine)), masked(gather_row(share, axis, index), its)
@@ -204,7 +204,7 @@ def _prod_back(g, x, src, out, axis, index, include_self, outside):
     filled = where_row(1, x, x == 0)
     gx = g * scatter_reduce_row(filled, src, axis, index, "prod", include_self) / filled
     zero = src == 0
-    zeros = scatter_add_row(_full_like(g, 0), masked(_ones_at(g, index), zero), axis, index)
+    zeros = scatter_add_row(_full_like(g, 0), masked(_full_like(src, 1), zero), axis, index)
     alone = zero & (gather_row(zeros, axis, index) == 1)
     rest = scatter_reduce_row(x, where_row(1, src, alone), axis, index, "prod", include_self)
     gs = where_row(
@@ -215,10 +215,6 @@ def _prod_back(g, x, src, out, axis, index, include_self, outside):
 
 def _full_like(g, value):
     return zeros_like(g) + value
-
-
-def _ones_at(g, index):
-    return zeros_like(gather_row(g, 0, np.zeros(index.shape, np.int64))) + 1
 
 
 scatter_reduce_row = Op(
@@ -256,7 +252,7 @@ index_copy_row = Op(
 index_fill_row = Op(
     "index_fill", lambda xp, x, value, axis, index: _index_copied(xp, x, value, axis, index),
     x=lambda g, axis, index: index_copy_row(g, np.zeros((), bool), axis, index),
-    value=lambda g, axis, index: sum_(index_select_row(g, axis, index)), jvp=LINEAR,
+    value=lambda g, axis, index: index_select_row(g, axis, index), jvp=LINEAR,
 )  # fmt: skip
 
 

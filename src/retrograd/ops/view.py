@@ -293,8 +293,10 @@ def unbind(input, dim=0):
     return unbind_row(input, axis) if input.shape[axis] else ()
 
 
-def split(tensor, split_size_or_sections, dim=0):
-    """A tuple of views along `dim`: parts of `split_size` (the last may be smaller) or of the sizes listed."""
+def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
+    """A tuple of views along `dim`: parts of one size (the last may be smaller) or of the sizes listed."""
+    if split_size is not None:
+        split_size_or_sections = split_size
     if isinstance(split_size_or_sections, (tuple, list)):
         return split_with_sizes(tensor, split_size_or_sections, dim)
     if not tensor.ndim:
@@ -336,9 +338,11 @@ def chunk(input, chunks, dim=0):
     return split(input, size, dim)
 
 
-def tensor_split(input, indices_or_sections, dim=0, *, indices=None, sections=None):
+def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
     """A tuple of views along `dim`: `sections` of nearly equal size, or cut before each of the indices."""
-    given = next(v for v in (indices, sections, indices_or_sections) if v is not None)
+    given = next((v for v in (indices, sections, indices_or_sections) if v is not None), None)
+    if given is None:
+        raise TypeError("tensor_split() is missing the number of sections, or the indices to cut at")
     if not input.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     axis = normal_axis(dim, input.ndim)
