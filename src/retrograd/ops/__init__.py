@@ -5,14 +5,17 @@ in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict fr
 """
 
 from . import (
-    activation, compare, complex_numbers, conv, elementary, extremes, normalization, operators, pointwise, pool,
-    power, product, reduce, return_types, scan, shape, softmaxes,
+    activation, classification, compare, complex_numbers, conv, counting, differences, dropouts, elementary, embeddings,
+    extremes, loss,
+    normalization, norms, operators, pointwise, pool, power, product, reduce, return_types, scan, shape, softmaxes,
+    sorting, special, underscored,
     copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
 )  # fmt: skip
 # Before the star-imports: a function may bear its module's name.
 MODULES = [
-    pointwise, compare, elementary, power, complex_numbers, operators, activation, reduce, extremes, softmaxes,
-    scan, shape, product, conv, pool, normalization,
+    pointwise, compare, elementary, power, complex_numbers, operators, special, activation, reduce, extremes,
+    softmaxes, scan, sorting, counting, norms, differences, underscored,
+    shape, product, conv, pool, normalization, loss, classification, embeddings, dropouts,
     copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
 ]  # fmt: skip
 
@@ -20,9 +23,15 @@ from .activation import *  # noqa: F403
 from .compare import *  # noqa: F403
 from .complex_numbers import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .dropouts import *  # noqa: F403
+from .counting import *  # noqa: F403
+from .differences import *  # noqa: F403
 from .elementary import *  # noqa: F403
+from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
+from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
+from .norms import *  # noqa: F403
 from .pointwise import *  # noqa: F403
 from .pool import *  # noqa: F403
 from .power import *  # noqa: F403
@@ -32,6 +41,9 @@ from .scan import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .softmaxes import *  # noqa: F403
 from .copies import *  # noqa: F403
+from .sorting import *  # noqa: F403
+from .special import *  # noqa: F403
+from .underscored import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .index import *  # noqa: F403

@@ -2,7 +2,8 @@
 
 Three rows per number of dimensions: `conv2d`, and its gradients `conv2d_input` and `conv2d_weight`. Each is
 bilinear and its gradients are the other two, so every order exists. The transposed convolution is
-`conv2d_input`. Their NumPy forwards copy the windows into a matrix (im2col), a block at a time, and leave the rest to BLAS.
+`conv2d_input`. Their NumPy forwards copy the windows into a matrix (im2col), a block at a time, and leave the
+rest to BLAS.
 """
 
 from math import prod
@@ -230,11 +231,13 @@ def _check(x, weight, bias, stride, padding, dilation, groups):
     if weight.ndim != x.ndim:
         raise RuntimeError(f"expected a weight of {x.ndim} dimensions, its shape is {list(weight.shape)}")
     if groups <= 0 or weight.shape[0] % groups:
-        raise RuntimeError(f"groups={groups} must be positive and divide {weight.shape[0]}, the output channels")
+        raise RuntimeError(
+            f"groups={groups} must be positive and divide {weight.shape[0]}, the output channels"
+        )
     if x.shape[1] != weight.shape[1] * groups:
         raise RuntimeError(
-            f"Given groups={groups}, weight of size {list(weight.shape)}, expected "
-            f"input{list(x.shape)} to have {weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead"
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to "
+            f"have {weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise RuntimeError(
@@ -278,8 +281,8 @@ def _convolution(xp, x, weight, bias, stride, padding, dilation, groups):
 def _rows(name):
     """The rows `name`, `name`_input and `name`_weight.
 
-    All parameters after the arrays are tuples, one number per spatial axis, and `groups`. `size` in the second
-    is the spatial size of its output (that of the convolution's input), in the third the kernel's.
+    All parameters after the arrays are tuples, one number per spatial axis, and `groups`. `size` in the
+    second is the spatial size of its output (that of the convolution's input), in the third the kernel's.
     """
     conv = Op(
         name, _convolution,
@@ -426,7 +429,8 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
         raise RuntimeError(
             f"{name}: Given transposed=1, weight of size {list(weight.shape)}, "
             f"expected "
-            f"input{list(input.shape)} to have {weight.shape[0]} channels, but got {input.shape[1]} channels instead"
+            f"input{list(input.shape)} to have {weight.shape[0]} channels, but got {input.shape[1]} channels "
+            "instead"
         )
     if groups <= 0 or weight.shape[0] % groups:
         raise RuntimeError(
