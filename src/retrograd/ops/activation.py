@@ -1,12 +1,355 @@
-"""Activation functions."""
+"""Activation functions: rows, and functions with the signatures of `nn.functional`.
 
-from ..core.op import ELEMENTWISE, Op
-from .pointwise import masked
+`inplace=True` writes the result into the input and returns it.
+"""
 
-__all__ = ["relu"]
-METHODS = __all__
-INPLACE = __all__
+import math
 
-relu = Op(
-    "relu", lambda xp, x: xp.maximum(x, 0), x=lambda g, out: masked(g, out != 0), jvp=ELEMENTWISE, doc="max(x, 0)."
+import numpy as np
+
+from ..core import inplace as core
+from ..core import random
+from ..core.op import ELEMENTWISE, Op, through_float32
+from ..core.tensor import wrap
+from .arguments import normal_axis
+from .elementary import exp, log1p, sigmoid, tanh
+from .pointwise import masked, mul, where_row
+from .shape import reshape_row
+from .special import erf
+from .view import split_sizes_row
+
+__all__ = [
+    "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_",
+]  # fmt: skip
+METHODS = ["hardshrink", "prelu", "relu"]
+INPLACE = ["relu"]
+
+
+def activate(row, input, *parameters, inplace=False):
+    """The row of `input`, written into it if `inplace`."""
+    if inplace:
+        return core.inplace(row, row.name + "_")(input, *parameters)
+    return row(input, *parameters)
+
+
+# --- pieces of lines -------------------------------------------------------------------------------------------
+# At a kink the gradient is that of the side that PyTorch takes; NaN passes it on where PyTorch does.
+
+relu_row = Op("relu", lambda xp, x: xp.maximum(x, 0), x=lambda g, out: masked(g, out != 0), jvp=ELEMENTWISE)
+
+_threshold_row = Op(
+    "threshold", lambda xp, x, limit, value: xp.where(x <= limit, xp.asarray(value, x.dtype), x),
+    x=lambda g, x, limit: masked(g, ~(x <= limit)), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+leaky_relu_row = Op(
+    "leaky_relu", lambda xp, x, slope: xp.where(x > 0, x, x * x.dtype.type(slope)),
+    x=lambda g, x, slope: where_row(g, g * slope, x > 0), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+_prelu_row = Op(
+    "prelu", lambda xp, x, weight: xp.where(x > 0, x, x * weight),
+    x=lambda g, x, weight: where_row(g, g * weight, x > 0),
+    weight=lambda g, x: masked(g * x, ~(x > 0)), jvp=ELEMENTWISE, node="PreluKernelBackward0",
+)  # fmt: skip
+
+hardtanh_row = Op(
+    "hardtanh", lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high),
+    x=lambda g, x, low, high: masked(g, ~((x <= low) | (x >= high))), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+
+@through_float32
+def _hardsigmoid(xp, x):
+    return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+
+hardsigmoid_row = Op(
+    "hardsigmoid", _hardsigmoid, x=lambda g, x: masked(g / 6, (x > -3) & (x < 3)), jvp=ELEMENTWISE
 )
+
+
+@through_float32
+def _hardswish(xp, x):
+    return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+
+hardswish_row = Op(
+    "hardswish", _hardswish,
+    x=lambda g, x: where_row(masked(g * (x / 3 + 0.5), x > -3), g, x < 3), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+_hardshrink_row = Op(
+    "hardshrink", lambda xp, x, size: xp.where((x >= -size) & (x <= size), xp.zeros((), x.dtype), x),
+    x=lambda g, x, size: masked(g, ~((x >= -size) & (x <= size))), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+
+def _softshrink(xp, x, size):
+    return x - xp.minimum(xp.maximum(x, -size), size)
+
+
+_softshrink_row = Op(
+    "softshrink", _softshrink,
+    x=lambda g, x, size: masked(g, ~((x >= -size) & (x <= size))), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+# --- exponentials ----------------------------------------------------------------------------------------------
+
+
+@through_float32
+def _silu(xp, x):
+    return x / (1 + xp.exp(-x))
+
+
+def _silu_formula(g, x):
+    s = sigmoid(x)
+    return g * (s * (1 + x * (1 - s)))
+
+
+silu_row = Op("silu", _silu, x=_silu_formula, jvp=ELEMENTWISE)
+
+_ROOT_HALF, _DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
+
+
+@through_float32
+def _gelu(xp, x):
+    return x * (0.5 * (1 + erf.run(x * _ROOT_HALF)))
+
+
+def _gelu_formula(g, x):
+    return g * (0.5 * (1 + erf(x * _ROOT_HALF)) + x * exp(x * x * -0.5) * _DENSITY)
+
+
+gelu_row = Op("gelu", _gelu, x=_gelu_formula, jvp=ELEMENTWISE)
+
+_GELU_SCALE, _GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
+
+
+@through_float32
+def _gelu_tanh(xp, x):
+    return 0.5 * x * (1 + xp.tanh(_GELU_SCALE * (x + _GELU_CUBE * x * x * x)))
+
+
+def _gelu_tanh_formula(g, x):
+    t = tanh((x + x * x * x * _GELU_CUBE) * _GELU_SCALE)
+    slope = (x * x * (3 * _GELU_CUBE) + 1) * _GELU_SCALE
+    return g * ((t + 1) * 0.5 + x * 0.5 * (1 - t * t) * slope)
+
+
+gelu_tanh_row = Op("gelu_tanh", _gelu_tanh, x=_gelu_tanh_formula, jvp=ELEMENTWISE, node="GeluBackward0")
+
+
+@through_float32
+def _softplus(xp, x, beta, limit):
+    scaled = x * beta
+    return xp.where(scaled > limit, x, xp.log1p(xp.exp(scaled)) / beta)
+
+
+softplus_row = Op(
+    "softplus", _softplus,
+    x=lambda g, x, beta, limit: where_row(g, g * sigmoid(x * beta), x * beta > limit), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+
+@through_float32
+def _log_sigmoid(xp, x):
+    return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
+
+
+logsigmoid_row = Op(
+    "log_sigmoid", _log_sigmoid, x=lambda g, x: g * sigmoid(-x), jvp=ELEMENTWISE, node="LogSigmoidBackward0"
+)
+
+
+@through_float32
+def _elu(xp, x, alpha, scale, input_scale):
+    return xp.where(x <= 0, xp.expm1(x * input_scale) * (alpha * scale), x * scale)
+
+
+elu_row = Op(
+    "elu", _elu,
+    x=lambda g, x, alpha, scale, input_scale: where_row(
+        g * exp(x * input_scale) * (alpha * scale * input_scale), g * scale, x <= 0
+    ), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+
+@through_float32
+def _mish(xp, x):
+    return x * xp.tanh(xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(x, 0))
+
+
+def _mish_formula(g, x):
+    t = tanh(where_row(x, 0, x > 0) + log1p(exp(where_row(-x, x, x > 0))))
+    return g * (t + x * sigmoid(x) * (1 - t * t))
+
+
+mish_row = Op("mish", _mish, x=_mish_formula, jvp=ELEMENTWISE)
+
+
+# --- functions -------------------------------------------------------------------------------------------------
+
+
+def _need_numbers(input):
+    if input._array.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+
+
+def relu(input, inplace=False):
+    """max(x, 0)."""
+    _need_numbers(input)
+    return activate(relu_row, input, inplace=inplace)
+
+
+def relu6(input, inplace=False):
+    """min(max(x, 0), 6)."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def threshold(input, threshold, value, inplace=False):
+    """x where it is above `threshold`, else `value`."""
+    return activate(_threshold_row, input, threshold, value, inplace=inplace)
+
+
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """x where it is positive, else negative_slope * x."""
+    return activate(leaky_relu_row, input, negative_slope, inplace=inplace)
+
+
+def prelu(input, weight):
+    """x where it is positive, else weight * x; `weight` has one element, or one per channel (dimension 1)."""
+    if weight._array.ndim > 1 or (weight._array.size != 1 and input._array.ndim == 0):
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got {list(weight._array.shape)} with an input of shape "
+            f"{list(input._array.shape)}"
+        )
+    if weight._array.size != 1:
+        channels = input._array.shape[1] if input._array.ndim > 1 else 1
+        if weight._array.size != channels:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight._array.size} and "
+                f"channel size = {channels}."
+            )
+        weight = reshape_row(weight, (-1,) + (1,) * (input._array.ndim - 2))
+    elif weight._array.ndim:
+        weight = reshape_row(weight, ())
+    return _prelu_row(input, weight)
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """x brought between `min_val` and `max_val`; at the bounds the gradient is zero."""
+    if min_val > max_val:
+        raise ValueError(f"min_val cannot be greater than max_val: got {min_val} and {max_val}")
+    return activate(hardtanh_row, input, min_val, max_val, inplace=inplace)
+
+
+def hardsigmoid(input, inplace=False):
+    """min(max(x + 3, 0), 6) / 6."""
+    return activate(hardsigmoid_row, input, inplace=inplace)
+
+
+def hardswish(input, inplace=False):
+    """x * hardsigmoid(x)."""
+    return activate(hardswish_row, input, inplace=inplace)
+
+
+def hardshrink(input, lambd=0.5):
+    """x where |x| > lambd, else 0."""
+    return _hardshrink_row(input, lambd)
+
+
+def softshrink(input, lambd=0.5):
+    """x brought nearer to zero by `lambd`, at most to zero."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return _softshrink_row(input, lambd)
+
+
+def tanhshrink(input):
+    """x - tanh(x)."""
+    return input - tanh(input)
+
+
+def softsign(input):
+    """x / (1 + |x|)."""
+    return input / (abs(input) + 1)
+
+
+def silu(input, inplace=False):
+    """x * sigmoid(x)."""
+    return activate(silu_row, input, inplace=inplace)
+
+
+def gelu(input, approximate="none"):
+    """x times the normal distribution's cumulative function at x; `approximate="tanh"`: Hendrycks and Gimpel's form."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
+    return gelu_row(input) if approximate == "none" else gelu_tanh_row(input)
+
+
+def softplus(input, beta=1.0, threshold=20.0):
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+    return softplus_row(input, beta, threshold)
+
+
+def logsigmoid(input):
+    """log(sigmoid(x)), without overflow."""
+    return logsigmoid_row(input)
+
+
+def elu(input, alpha=1.0, inplace=False):
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+    return activate(elu_row, input, alpha, 1.0, 1.0, inplace=inplace)
+
+
+def celu(input, alpha=1.0, inplace=False):
+    """x where it is positive, else alpha * (exp(x / alpha) - 1)."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return activate(elu_row, input, alpha, 1.0, 1.0 / alpha, inplace=inplace)
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def selu(input, inplace=False):
+    """`elu` with the scales of Klambauer et al., 2017, which keep activations normalised."""
+    return activate(elu_row, input, SELU_ALPHA, SELU_SCALE, 1.0, inplace=inplace)
+
+
+def mish(input, inplace=False):
+    """x * tanh(softplus(x))."""
+    return activate(mish_row, input, inplace=inplace)
+
+
+def glu(input, dim=-1):
+    """The first half of `input` along `dim`, times the sigmoid of the second."""
+    axis = normal_axis(dim, input._array.ndim)
+    if input._array.ndim == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    if input._array.shape[axis] % 2:
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {axis} is size {input._array.shape[axis]}"
+        )
+    half = input._array.shape[axis] // 2
+    x, gate = split_sizes_row(input, axis, (half, half))
+    return x * sigmoid(gate)
+
+
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+    """x where it is positive, else x times a slope: drawn for each element when training, the mean of the bounds if not."""
+    if lower > upper:
+        raise ValueError(f"lower bound should be less than or equal to the upper bound: got {lower} and {upper}")
+    if not training:
+        return activate(leaky_relu_row, input, (lower + upper) / 2, inplace=inplace)
+    array = input._array
+    slopes, low = np.ones(array.shape), array <= 0
+    slopes[low] = random.uniform((np.count_nonzero(low),), np.float64, lower, upper)
+    return activate(mul, input, wrap(slopes.astype(array.dtype)), inplace=inplace)
+
+
+elu_, leaky_relu_, hardtanh_, relu_, selu_, celu_, threshold_, rrelu_ = [
+    core.inplace(function, function.__name__ + "_")
+    for function in (elu, leaky_relu, hardtanh, relu, selu, celu, threshold, rrelu)
+]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.op import LINEAR, Op
+from .shape import reshape_row
 
 
 def _add_along(xp, x, indices, axis, shape):
@@ -23,10 +24,13 @@ def _put_along(xp, x, indices, axis, shape):
     return out
 
 
+def _take_along(xp, x, indices, axis):
+    return np.take_along_axis(x, indices, axis) if x.ndim else x.reshape(indices.shape)
+
+
 take_along = Op(
-    "take_along", lambda xp, x, indices, axis: np.take_along_axis(x, indices, axis) if x.ndim else x.reshape(indices.shape),
-    x=lambda g, x_shape, indices, axis: add_along(g, indices, axis, x_shape), jvp=LINEAR, node="GatherBackward0",
-    doc="The elements at `indices` along `axis`; the other axes are walked together.",
+    "take_along", _take_along, x=lambda g, x_shape, indices, axis: add_along(g, indices, axis, x_shape),
+    jvp=LINEAR, node="GatherBackward0", doc="The elements at `indices` along `axis`; the other axes are walked together.",
 )  # fmt: skip
 
 add_along = Op(
@@ -38,3 +42,36 @@ put_along = Op(
     "put_along", _put_along, x=lambda g, indices, axis: take_along(g, indices, axis), jvp=LINEAR,
     doc="`add_along` for indices that are distinct along the axis, which is faster.",
 )  # fmt: skip
+
+
+def selecting(name, find):
+    """The row of a function that picks one element of each lane along an axis: (values, indices).
+
+    `find(xp, x, axis, k)` gives the indices, with `axis` of size 1; `k` is the function's own parameter.
+    """
+
+    def forward(xp, x, axis, keepdim, k):
+        if x.ndim == 0:
+            return x.copy(), xp.zeros((), np.int64)
+        indices = find(xp, x, axis, k)
+        values = np.take_along_axis(x, indices, axis)
+        return (values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))
+
+    return Op(
+        name, forward, outputs="values indices", nondiff=(1,),
+        x=lambda g_values, indices, x_shape, axis, keepdim: put_along(
+            _kept(g_values, x_shape, axis, keepdim), _kept(indices, x_shape, axis, keepdim), axis, x_shape
+        ),
+        jvp=lambda t_x, indices, x_shape, axis, keepdim: (
+            _let_go(take_along(t_x, _kept(indices, x_shape, axis, keepdim), axis), x_shape, axis, keepdim), None
+        ),
+    )  # fmt: skip
+
+
+def _kept(y, shape, axis, keepdim):
+    """A result with the axis that was reduced, as 1."""
+    return y if keepdim or not shape else reshape_row(y, (*shape[:axis], 1, *shape[axis + 1 :]))
+
+
+def _let_go(y, shape, axis, keepdim):
+    return y if keepdim or not shape else reshape_row(y, (*shape[:axis], *shape[axis + 1 :]))

@@ -5,11 +5,10 @@ import numpy as np
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import return_types
-from .along import put_along, take_along
+from .along import selecting
 from .arguments import deliver, normal_axis
 from .pointwise import masked, maximum, minimum
 from .reduce import axes_of, numpy_names, sum_row, unreduced
-from .shape import reshape_row
 
 __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
 METHODS = __all__
@@ -17,29 +16,29 @@ INPLACE = []
 
 
 def _hits(x, extreme):
-    """Where x is the extreme value: the NaNs, where there are any."""
-    return (x == extreme) | (x != x)
+    """Where x is the extreme value; NaN is itself."""
+    return (x == extreme) | ((x != x) & (extreme != extreme))
 
 
-def _shared(g, x, axes, keepdim, out):
+def shared(g, x, axes, keepdim, out):
     """The gradient of an extreme value, in equal parts to all elements that have it."""
     hits = _hits(x, unreduced(out, x.shape, axes, keepdim))
     return masked(unreduced(g, x.shape, axes, keepdim) / sum_row(hits, axes, True), hits)
 
 
-def _shared_tangent(t_x, x, axes, keepdim, out):
+def shared_tangent(t_x, x, axes, keepdim, out):
     hits = _hits(x, unreduced(out, x.shape, axes, keepdim))
     return sum_row(masked(t_x, hits), axes, keepdim) / sum_row(hits, axes, keepdim)
 
 
 amax_row = Op(
     "amax", lambda xp, x, axes, keepdim: xp.maximum.reduce(x, axis=axes, keepdims=keepdim),
-    x=lambda g, x, axes, keepdim, out: _shared(g, x, axes, keepdim, out), jvp=_shared_tangent,
+    x=lambda g, x, axes, keepdim, out: shared(g, x, axes, keepdim, out), jvp=shared_tangent,
 )  # fmt: skip
 
 amin_row = Op(
     "amin", lambda xp, x, axes, keepdim: xp.minimum.reduce(x, axis=axes, keepdims=keepdim),
-    x=lambda g, x, axes, keepdim, out: _shared(g, x, axes, keepdim, out), jvp=_shared_tangent,
+    x=lambda g, x, axes, keepdim, out: shared(g, x, axes, keepdim, out), jvp=shared_tangent,
 )  # fmt: skip
 
 
@@ -57,42 +56,15 @@ _argmax_row = Op("argmax", _arg("argmax"))
 _argmin_row = Op("argmin", _arg("argmin"))
 
 
-def _extreme(name):
-    """The row of max(dim) or min(dim): the first of equal elements, and where it is."""
-    find = _arg("arg" + name)
-
-    def forward(xp, x, axis, keepdim):
-        if x.ndim == 0:
-            return x.copy(), xp.zeros((), np.int64)
-        indices = find(xp, x, axis, True)
-        values = np.take_along_axis(x, indices, axis)
-        return (values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))
-
-    return Op(
-        name, forward, outputs="values indices", nondiff=(1,),
-        x=lambda g_values, indices, x_shape, axis, keepdim: put_along(
-            *_kept(g_values, indices, x_shape, axis, keepdim), axis, x_shape
-        ),
-        jvp=lambda t_x, indices, x_shape, axis, keepdim: (_picked(t_x, indices, axis, keepdim), None),
-    )  # fmt: skip
+def _first(name):
+    find = _arg(name)
+    return lambda xp, x, axis, k: find(xp, x, axis, True)
 
 
-def _kept(g, indices, shape, axis, keepdim):
-    axes = (axis,) if shape else ()
-    return unreduced(g, shape, axes, keepdim), unreduced(indices, shape, axes, keepdim)
+_max_row, _min_row = selecting("max", _first("argmax")), selecting("min", _first("argmin"))
 
 
-def _picked(x, indices, axis, keepdim):
-    if not x.ndim:
-        return x
-    picked = take_along(x, unreduced(indices, x.shape, (axis,), keepdim), axis)
-    return picked if keepdim else reshape_row(picked, indices.shape)
-
-
-_max_row, _min_row = _extreme("max"), _extreme("min")
-
-
-def _need_elements(name, input, axes, dim):
+def need_elements(name, input, axes, dim):
     shape = input._array.shape
     if input._array.size or all(shape[a] for a in axes):
         return
@@ -107,7 +79,7 @@ def _need_elements(name, input, axes, dim):
 
 def _reduce(name, row, input, dim, keepdim, out):
     axes = axes_of(input, dim)
-    _need_elements(name, input, axes, dim)
+    need_elements(name, input, axes, dim)
     if input._array.dtype.kind == "c":
         raise NotImplementedError(f"{name} is not defined for complex numbers, which have no order")
     return deliver(row(input, axes, keepdim), out)
@@ -129,7 +101,7 @@ def amin(input, dim=(), keepdim=False, *, out=None):
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """(min, max) over the dimension `dim`, or over everything."""
     axes = axes_of(input, dim)
-    _need_elements("aminmax", input, axes, dim)
+    need_elements("aminmax", input, axes, dim)
     return deliver(return_types.aminmax((amin_row(input, axes, keepdim), amax_row(input, axes, keepdim))), out)
 
 
@@ -141,8 +113,8 @@ def _along(name, rows, input, dim, keepdim, out):
     if isinstance(dim, Tensor):
         return pair(input, dim, out=out)
     axis = normal_axis(dim, input._array.ndim)
-    _need_elements(name, input, (axis,) if input._array.ndim else (), dim)
-    return deliver(getattr(return_types, name)(row(input, axis, keepdim)), out)
+    need_elements(name, input, (axis,) if input._array.ndim else (), dim)
+    return deliver(getattr(return_types, name)(row(input, axis, keepdim, None)), out)
 
 
 @numpy_names
@@ -167,10 +139,10 @@ def _place(name, row, input, dim, keepdim, out):
     if input._array.dtype.kind in "bc":
         raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
     if dim is None:
-        _need_elements(name, input, tuple(range(input._array.ndim)), None)
+        need_elements(name, input, tuple(range(input._array.ndim)), None)
         return deliver(row(input, None, keepdim), out)
     axis = normal_axis(dim, input._array.ndim)
-    _need_elements(name, input, (axis,) if input._array.ndim else (), dim)
+    need_elements(name, input, (axis,) if input._array.ndim else (), dim)
     return deliver(row(input, axis if input._array.ndim else None, keepdim), out)
 
 

@@ -1,0 +1,170 @@
+"""Distinct elements, places in sorted sequences, histograms: no gradients."""
+
+import numpy as np
+
+from ..core.op import Op, as_tensor
+from ..core.tensor import Tensor, wrap
+from . import return_types
+from .arguments import deliver, normal_axis
+
+__all__ = [
+    "bincount", "bucketize", "histc", "histogram", "searchsorted", "unique", "unique_consecutive",
+]  # fmt: skip
+METHODS = ["bincount", "histc", "histogram", "unique", "unique_consecutive"]
+INPLACE = []
+
+# --- distinct elements -----------------------------------------------------------------------------------------
+
+
+def _results(values, inverse, counts, return_inverse, return_counts):
+    out = [wrap(np.ascontiguousarray(values))]
+    if return_inverse:
+        out.append(wrap(inverse.astype(np.int64)))
+    if return_counts:
+        out.append(wrap(counts.astype(np.int64)))
+    return tuple(out) if len(out) > 1 else out[0]
+
+
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements, sorted; or the distinct slices along `dim`.
+
+    Asked for, also where each element of `input` is among them, and how often each occurs. Each NaN is distinct.
+    """
+    x = input._array
+    axis = None if dim is None else normal_axis(dim, x.ndim)
+    kind = x.dtype
+    y = x.astype(np.float32) if kind.kind == "V" else x
+    values, inverse, counts = np.unique(y, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    inverse = inverse.reshape(x.shape if axis is None else x.shape[axis])
+    return _results(values.astype(kind), inverse, counts, return_inverse, return_counts)
+
+
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements (or slices along `dim`) without those that equal their predecessor."""
+    x = input._array
+    axis = 0 if dim is None else normal_axis(dim, x.ndim)
+    lanes = np.moveaxis(x, axis, 0) if dim is not None else x.reshape(-1)
+    n = lanes.shape[0]
+    new = np.ones(n, bool)
+    if n:
+        new[1:] = (lanes[1:] != lanes[:-1]).reshape(n - 1, lanes[0].size).any(1)
+    starts = np.flatnonzero(new)
+    inverse = np.cumsum(new) - 1
+    counts = np.diff(np.append(starts, n))
+    values = np.moveaxis(lanes[starts], 0, axis)
+    return _results(values, inverse.reshape(x.shape) if dim is None else inverse, counts, return_inverse, return_counts)
+
+
+# --- places ----------------------------------------------------------------------------------------------------
+
+
+def _search(xp, x, y, right, kind):
+    side = "right" if right else "left"
+    if x.ndim == 1:
+        return xp.searchsorted(x, y, side=side).astype(kind)
+    lanes, values = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    found = [xp.searchsorted(a, v, side=side) for a, v in zip(lanes, values, strict=True)]
+    return xp.array(found, kind).reshape(y.shape)
+
+
+_search_row = Op("searchsorted", _search)
+
+
+def searchsorted(
+    sorted_sequence, input=None, *, out_int32=False, right=False, side=None, out=None, sorter=None, self=None
+):  # fmt: skip
+    """Where elements of `input` would be inserted into `sorted_sequence`, sorted along its last dimension.
+
+    sorted_sequence: 1-d, or of the shape of `input` but for the last dimension. right (or side="right"): after equal
+    elements, not before. sorter: the indices that sort it. Gives int64, or int32 if `out_int32`.
+    """
+    values = as_tensor(self if input is None else input)
+    if side not in (None, "left", "right"):
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites: got side of left while right was True")
+    keys = sorted_sequence._array
+    if sorter is not None:
+        keys = np.take_along_axis(keys, sorter._array, -1)
+    if keys.ndim != 1 and keys.shape[:-1] != values._array.shape[:-1]:
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            f"input value tensor must match, but we got boundaries tensor {list(keys.shape)} and input value tensor "
+            f"{list(values._array.shape)}"
+        )
+    kind = np.dtype(np.int32 if out_int32 else np.int64)
+    return deliver(_search_row(wrap(keys), values, right or side == "right", kind), out)
+
+
+def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
+    """The number of the bucket, among those that the sorted `boundaries` part, that each element falls in."""
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
+
+
+# --- histograms ------------------------------------------------------------------------------------------------
+
+
+def _bin_range(x, low, high):
+    if low == high and x.size:
+        low, high = x.min().item(), x.max().item()
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise RuntimeError(f"range of [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(f"max must be larger than min: got min={low}, max={high}")
+    return low, high
+
+
+def _histc(xp, x, bins, low, high):
+    inside = x[(x >= low) & (x <= high)]
+    places = ((inside - low) / (high - low) * bins).astype(np.int64)
+    return xp.bincount(xp.minimum(places, bins - 1), minlength=bins).astype(x.dtype)
+
+
+_histc_row = Op("histc", _histc)
+
+
+def histc(input, bins=100, min=0, max=0, *, out=None):
+    """How many elements fall into each of `bins` equal parts of [min, max]; equal bounds mean those of the data."""
+    if bins <= 0:
+        raise RuntimeError(f"bins must be > 0, but got {bins}")
+    return deliver(_histc_row(input, bins, *_bin_range(input._array, min, max)), out)
+
+
+def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
+    """(hist, bin_edges): a histogram with `bins` equal parts, or with the edges that the Tensor `bins` lists.
+
+    weight: what each element counts. density: divided by the total and the width of the bin.
+    """
+    x = input._array
+    edges = bins._array if isinstance(bins, Tensor) else bins
+    if not isinstance(bins, Tensor):
+        low, high = range or (0.0, 0.0)
+        range = _bin_range(x, low, high)
+    counts, edges = np.histogram(
+        x.reshape(-1), edges, range, density, None if weight is None else weight._array.reshape(-1)
+    )
+    return deliver(return_types.histogram((wrap(counts.astype(x.dtype)), wrap(edges.astype(x.dtype)))), out)
+
+
+def _bincount(xp, x, weights, minlength):
+    return xp.bincount(x, weights, minlength)
+
+
+_bincount_row = Op("bincount", _bincount)
+
+
+def bincount(input, weights=None, minlength=0):
+    """How often each of 0, 1, 2... occurs in a 1-d tensor of whole numbers, or the sum of its `weights`."""
+    x = input._array
+    if x.ndim != 1 or x.dtype.kind not in "iu" or (x.size and x.min() < 0):
+        raise RuntimeError(
+            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {list(x.shape)}"
+        )
+    if minlength < 0:
+        raise RuntimeError(f"minlength should be >= 0, got {minlength}")
+    out = _bincount_row(input, weights, minlength)
+    if weights is not None and weights._array.dtype == np.float32:
+        return wrap(out._array.astype(np.float32))
+    return out

@@ -1,0 +1,107 @@
+"""Vector norms, distances and what rescales by them."""
+
+import math
+
+from ..core.op import Op, through_float32
+from .arguments import deliver, normal_axis
+from .extremes import need_elements
+from .pointwise import absolute, conj, masked, real_part, sgn, where_row
+from .reduce import axes_of, cast_to, numpy_names, sum_row, unreduced
+
+__all__ = ["dist", "norm", "renorm"]
+METHODS = __all__
+INPLACE = ["renorm"]
+
+
+@through_float32
+def _vector_norm(xp, x, p, axes, keepdim):
+    size = xp.abs(x) if p != 2 or x.dtype.kind == "c" else x
+    if p == 2:
+        return xp.sqrt(xp.add.reduce(size * size, axis=axes, keepdims=keepdim))
+    if p == math.inf:
+        return xp.maximum.reduce(size, axis=axes, keepdims=keepdim)
+    if p == -math.inf:
+        return xp.minimum.reduce(size, axis=axes, keepdims=keepdim)
+    if p == 0:
+        return xp.add.reduce(size != 0, axis=axes, keepdims=keepdim, dtype=size.dtype)
+    if p == 1:
+        return xp.add.reduce(size, axis=axes, keepdims=keepdim)
+    return xp.add.reduce(size**p, axis=axes, keepdims=keepdim) ** (1 / p)
+
+
+def _slope(x, p, axes, out):
+    """The derivative of a norm; zero where PyTorch's subgradient is: at the origin, and at x = 0 for p < 2."""
+    if p == 0:
+        return x * 0
+    if p == 1:
+        return sgn(x)
+    if math.isinf(p):  # shared by all elements of that size
+        hits = absolute(x) == out
+        return masked(sgn(x), hits) / sum_row(hits, axes, True)
+    inverse = masked(1 / where_row(1, out, out == 0), out != 0)
+    if p == 2:
+        return x * inverse
+    size = absolute(x)
+    ratio = where_row(1, size * inverse, (size == 0) | (out == 0)) ** (p - 1)
+    return masked(sgn(x) * ratio, (size != 0) & (out != 0))
+
+
+def _norm_formula(g, x, p, axes, keepdim, out):
+    return unreduced(g, x.shape, axes, keepdim) * _slope(x, p, axes, unreduced(out, x.shape, axes, keepdim))
+
+
+def _norm_tangent(t_x, x, p, axes, keepdim, out):
+    slope = _slope(x, p, axes, unreduced(out, x.shape, axes, keepdim))
+    return sum_row(real_part(conj(slope) * t_x), axes, keepdim)
+
+
+vector_norm_row = Op(
+    "vector_norm", _vector_norm, x=_norm_formula, jvp=_norm_tangent, node="LinalgVectorNormBackward0"
+)
+
+
+@numpy_names
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+    """(sum of |x|**ord) ** (1 / ord) over the dimensions `dim` (all by default), as `linalg.vector_norm`.
+
+    ord: any number; inf gives the largest |x|, -inf the smallest, 0 the number of elements that are not zero. Where
+    a norm has no derivative (2-norm at the origin) the gradient is zero.
+    """
+    x = cast_to(x, dtype)
+    if x._array.dtype.kind in "iub":
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}; give dtype="
+        )
+    axes = axes_of(x, dim)
+    if math.isinf(ord) or ord < 0:
+        need_elements("linalg.vector_norm", x, axes, dim)
+    return deliver(vector_norm_row(x, ord, axes, keepdim), out)
+
+
+@numpy_names
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+    """The norm over the dimensions `dim` (all by default): `p` a number, or "fro" for the root of the sum of squares.
+
+    The nuclear norm, p="nuc", is `linalg.matrix_norm(input, "nuc")`.
+    """
+    if p == "nuc":
+        raise NotImplementedError('norm(p="nuc"): use linalg.matrix_norm(input, "nuc")')
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(f"only valid string values are 'fro' and 'nuc', found {p}")
+    return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype, out=out)
+
+
+def dist(input, other, p=2):
+    """The `p`-norm of input - other."""
+    return vector_norm(input - other, p)
+
+
+def renorm(input, p, dim, maxnorm, *, out=None):
+    """`input` with each slice along `dim` whose `p`-norm is above `maxnorm` scaled down to it."""
+    axis = normal_axis(dim, input._array.ndim)
+    if input._array.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input._array.ndim} dimensions")
+    if p <= 0 or maxnorm < 0:
+        raise RuntimeError(f"renorm: expected p > 0 and maxnorm >= 0, got p={p} and maxnorm={maxnorm}")
+    size = vector_norm(input, p, [i for i in range(input._array.ndim) if i != axis], True)
+    return deliver(input * where_row(maxnorm / (size + 1e-7), 1.0, size > maxnorm), out)
