@@ -36,7 +36,8 @@ def plain(tensor):
 
 def close(ours, expected, tol=1e-12):
     expected = plain(expected)
-    np.testing.assert_allclose(plain(ours), expected, rtol=tol, atol=tol * max(1, np.abs(expected).max(initial=0)))
+    scale = max(1, np.abs(expected).max(initial=0))
+    np.testing.assert_allclose(plain(ours), expected, rtol=tol, atol=tol * scale)
 
 
 class Twins:

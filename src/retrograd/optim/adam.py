@@ -13,8 +13,8 @@ class Adam(Optimizer):
     """Steps by the mean of the gradients over the root of the mean of their squares (Kingma & Ba 2015).
 
     m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - lr m' / (sqrt(v') + eps), where '
-    divides by 1 - beta^t. weight_decay adds to g, or, with decoupled_weight_decay, shrinks p. amsgrad: v is the
-    largest so far. foreach, fused and capturable are accepted: there is one implementation.
+    divides by 1 - beta^t. weight_decay adds to g, or, with decoupled_weight_decay, shrinks p. amsgrad: v is
+    the largest so far. foreach, fused and capturable are accepted: there is one implementation.
     """
 
     scalars = ("step",)
@@ -30,8 +30,9 @@ class Adam(Optimizer):
         check("weight_decay value", weight_decay)
         super().__init__(params, {
             "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
-            "maximize": maximize, "foreach": foreach, "capturable": capturable, "differentiable": differentiable,
-            "fused": fused, "decoupled_weight_decay": decoupled_weight_decay or self.decoupled,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable,
+            "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay or self.decoupled,
         })  # fmt: skip
 
     def __setstate__(self, state):
@@ -60,8 +61,8 @@ class Adam(Optimizer):
         beta1, beta2 = map(scalar, group["betas"])
         decoupled = group["decoupled_weight_decay"]
         rest = adam_step(
-            rows, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay, step=int(t), decoupled=decoupled,
-            maximize=maximize,
+            rows, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay, step=int(t),
+            decoupled=decoupled, maximize=maximize,
         )  # fmt: skip
         step, root_correction = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
         for row in rest:
@@ -80,13 +81,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p <- p - lr weight_decay p, apart from the step."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p <- p - lr weight_decay p."""
 
     decoupled = True
 
     def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False,
-        foreach=None, capturable=False, differentiable=False, fused=None,
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *,
+        maximize=False, foreach=None, capturable=False, differentiable=False, fused=None,
     ):  # fmt: skip
         super().__init__(
             params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,

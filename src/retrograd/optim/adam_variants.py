@@ -47,7 +47,8 @@ class Adamax(Optimizer):
 class NAdam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016), whose weight grows from step to step by momentum_decay.
 
-    mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2). weight_decay adds to g, or, with decoupled_weight_decay, shrinks p.
+    mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2). weight_decay adds to g, or, with decoupled_weight_decay,
+    shrinks p.
     """
 
     scalars = ("step", "mu_product")
@@ -62,9 +63,10 @@ class NAdam(Optimizer):
         check("weight_decay value", weight_decay)
         check("momentum_decay value", momentum_decay)
         super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize, "foreach": foreach,
-            "capturable": capturable, "differentiable": differentiable,
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable,
+            "differentiable": differentiable,
         })  # fmt: skip
 
     def start(self, group, p):
@@ -98,7 +100,7 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """Adam whose first steps, where the variance of v is not yet bounded, are plain momentum (Liu et al. 2020)."""
+    """Adam whose first steps, while the variance of v is unbounded, are plain momentum (Liu et al. 2020)."""
 
     scalars = ("step",)
 
@@ -151,7 +153,8 @@ class RAdam(Optimizer):
 class SparseAdam(Optimizer):
     """Adam that leaves alone the rows (along dimension 0) which have no gradient, with their averages.
 
-    Made for embeddings. A difference from PyTorch: gradients are dense here, and rows of zeros are the absent ones.
+    Made for embeddings. A difference from PyTorch: gradients are dense here, and rows of zeros are the absent
+    ones.
     """
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
@@ -166,7 +169,9 @@ class SparseAdam(Optimizer):
             if p._array.dtype.kind == "c"
         ]
         if where:
-            raise ValueError(f"Complex params at indices {where}: SparseAdam does not support complex parameters")
+            raise ValueError(
+                f"Complex params at indices {where}: SparseAdam does not support complex parameters"
+            )
 
     def start(self, group, p):
         return {"step": 0, "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
@@ -205,8 +210,9 @@ class ASGD(Optimizer):
         check("learning rate", lr)
         check("weight_decay value", weight_decay)
         super().__init__(params, {
-            "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay, "foreach": foreach,
-            "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
+            "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay,
+            "foreach": foreach, "maximize": maximize, "differentiable": differentiable,
+            "capturable": capturable,
         })  # fmt: skip
 
     def start(self, group, p):
@@ -228,4 +234,4 @@ class ASGD(Optimizer):
             for name, value in (
                 ("eta", lr / (1 + lambd * lr * t) ** group["alpha"]), ("mu", 1 / max(1, t - group["t0"])),
             ):  # fmt: skip
-                state[name]._array[...] = number(value)._array  # rounded by it also where it was loaded as float64
+                state[name]._array[...] = number(value)._array  # rounded also where it was loaded as float64

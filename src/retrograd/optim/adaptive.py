@@ -16,8 +16,8 @@ class RMSprop(Optimizer):
     scalars = ("step",)
 
     def __init__(
-        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, capturable=False,
-        foreach=None, maximize=False, differentiable=False,
+        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False,
+        capturable=False, foreach=None, maximize=False, differentiable=False,
     ):  # fmt: skip
         check("learning rate", lr)
         check("epsilon value", eps)
@@ -74,8 +74,8 @@ class Adagrad(Optimizer):
     scalars = ("step",)
 
     def __init__(
-        self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None, *,
-        maximize=False, differentiable=False, fused=None,
+        self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10,
+        foreach=None, *, maximize=False, differentiable=False, fused=None,
     ):  # fmt: skip
         check("learning rate", lr)
         check("lr_decay value", lr_decay)
@@ -118,7 +118,8 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Steps by g times the ratio of two running root mean squares, of the steps and of g (Zeiler 2012).
 
-    v <- rho v + (1 - rho) g^2, d = g sqrt(u + eps) / sqrt(v + eps), u <- rho u + (1 - rho) d^2, p <- p - lr d.
+    v <- rho v + (1 - rho) g^2, d = g sqrt(u + eps) / sqrt(v + eps), u <- rho u + (1 - rho) d^2,
+    p <- p - lr d.
     """
 
     scalars = ("step",)
@@ -161,8 +162,9 @@ class Adadelta(Optimizer):
 class Rprop(Optimizer):
     """Resilient backpropagation (Riedmiller & Braun 1993): each coordinate has a step size of its own.
 
-    It grows by etas[1] while the gradient keeps its sign; when that flips it shrinks by etas[0] and the coordinate
-    rests for one step. lr: the first step size. step_sizes: the smallest and the largest. For full batches.
+    It grows by etas[1] while the gradient keeps its sign; when that flips it shrinks by etas[0] and the
+    coordinate rests for one step. lr: the first step size. step_sizes: the smallest and the largest. For full
+    batches.
     """
 
     scalars = ("step",)
@@ -190,7 +192,8 @@ class Rprop(Optimizer):
         for p in params:
             state = self.state_of(group, p)
             advance(state)
-            for x, g, previous, size in pieces(p, state["prev"], state["step_size"], maximize=group["maximize"]):
+            states = state["prev"], state["step_size"]
+            for x, g, previous, size in pieces(p, *states, maximize=group["maximize"]):
                 previous *= g
                 flipped = previous < 0
                 size *= np.where(flipped, shrink, np.where(previous > 0, grow, 1)).astype(size.dtype)

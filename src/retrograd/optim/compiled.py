@@ -1,4 +1,4 @@
-"""Steps by the compiled kernels: each takes the rows that it can and gives back the rest, for the NumPy formulas.
+"""Steps by the compiled kernels: each takes the rows that it can and gives back the rest, for NumPy.
 
 A row is a tuple: a parameter that has a gradient, and the Tensors of its state.
 """
@@ -44,4 +44,5 @@ def _takes(row):
 
 def _columns(rows):
     params, *states = zip(*rows, strict=True)
-    return [p._array for p in params], [p._grad._array for p in params], *[[s._array for s in c] for c in states]
+    grads = [p._grad for p in params]
+    return [[tensor._array for tensor in column] for column in (params, grads, *states)]

@@ -64,8 +64,8 @@ def _between_hooks(step):
 class Optimizer:
     """Base class: `step()` changes the parameters by their gradients.
 
-    params: Parameters, (name, Parameter) pairs, or dicts with "params" and options of their own. defaults: the
-    options of groups that don't say otherwise. A subclass defines `update(group, params)`, or `step` itself.
+    params: Parameters, (name, Parameter) pairs, or dicts with "params" and options of their own. defaults:
+    the options of groups that don't say otherwise. A subclass defines `update(group, params)`, or `step`.
     """
 
     scalars = ()  # names of state that is one number, kept as a 0-d Tensor
@@ -105,8 +105,8 @@ class Optimizer:
             given = [given]
         elif isinstance(given, set):
             raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
-                "sets will change between runs. Please use a list instead."
+                "optimizer parameters need to be organized in ordered collections, but the ordering of "
+                "tensors in sets will change between runs. Please use a list instead."
             )
         given = list(given)
         names = [p[0] for p in given if isinstance(p, tuple)]
@@ -129,13 +129,14 @@ class Optimizer:
             param_group.setdefault(name, default)
         if param_group.get("differentiable") and type(self).step is Optimizer.step:
             raise NotImplementedError(
-                f"{type(self).__name__}(differentiable=True) is not supported: the step is not recorded in the "
-                "graph. To differentiate through it, write the step out of place, with gradients from "
+                f"{type(self).__name__}(differentiable=True) is not supported: the step is not recorded in "
+                "the graph. To differentiate through it, write the step out of place, with gradients from "
                 "autograd.grad(..., create_graph=True)."
             )
         if len({id(p) for p in params}) != len(params):
             warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error",
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause "
+                "an error",
                 stacklevel=3,
             )
         for group in self.param_groups:
@@ -151,10 +152,11 @@ class Optimizer:
 
     def _check_parameter(self, p):
         if not isinstance(p, Tensor):
-            raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+            kind = type(p).__name__
+            raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {kind}")
         if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
             raise ValueError(
-                "can't optimize a non-leaf Tensor: it is computed from others; optimize those, or its detach()"
+                "can't optimize a non-leaf Tensor: it is computed from others; optimize those, or detach() it"
             )
 
     def zero_grad(self, set_to_none=True):
@@ -192,7 +194,7 @@ class Optimizer:
 
     def update(self, group, params):
         """Change `params`, which have gradients, in place by one step with the group's options."""
-        raise NotImplementedError(f"{type(self).__name__} must define update(group, params), or step(closure=None)")
+        raise NotImplementedError(f"{type(self).__name__} must define update(group, params) or step(closure)")
 
     def state_of(self, group, p):
         """The state of `p`: from its first step on, what `start` gives."""
@@ -264,14 +266,15 @@ class Optimizer:
         saved = deepcopy(state_dict["param_groups"])
         if len(saved) != len(self.param_groups):
             raise ValueError(
-                f"loaded state dict has a different number of parameter groups: {len(saved)}, where the optimizer "
-                f"has {len(self.param_groups)}"
+                f"loaded state dict has a different number of parameter groups: {len(saved)}, where the "
+                f"optimizer has {len(self.param_groups)}"
             )
-        sizes = [(len(own["params"]), len(new["params"])) for own, new in zip(self.param_groups, saved, strict=True)]
+        pairs = list(zip(self.param_groups, saved, strict=True))
+        sizes = [(len(own["params"]), len(new["params"])) for own, new in pairs]
         if any(own != new for own, new in sizes):
             raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                "(own, loaded) numbers of parameters are " + ", ".join(map(str, sizes))
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's "
+                "group: (own, loaded) numbers of parameters are " + ", ".join(map(str, sizes))
             )
         numbers = chain.from_iterable(new["params"] for new in saved)
         params = chain.from_iterable(own["params"] for own in self.param_groups)
@@ -282,7 +285,7 @@ class Optimizer:
                 state[by_number[key]] = self._cast(by_number[key], value)
             else:
                 state[key] = value
-        for own, new in zip(self.param_groups, saved, strict=True):
+        for own, new in pairs:
             new["params"] = own["params"]
             if "param_names" in own:
                 new.setdefault("param_names", own["param_names"])
@@ -291,7 +294,7 @@ class Optimizer:
             hook(self)
 
     def _cast(self, p, value, key=None):
-        """A copy of loaded state in the dtype of `p`; counts, and other numbers where that is coarse, keep theirs."""
+        """A copy of loaded state in the dtype of `p`; counts keep theirs, other numbers if it is coarse."""
         if isinstance(value, dict):
             return {k: self._cast(p, v, k) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
@@ -362,8 +365,8 @@ def check(name, value, high=None, positive=False):
         raise ValueError(f"Tensor {what} must be 1-element, but it has the shape {list(value.shape)}")
     n = scalar(value)
     if not ((n > 0 if positive else n >= 0) and (high is None or n < high)):
-        wanted = "above 0" if positive else "at least 0"
-        raise ValueError(f"Invalid {name}: {value} (expected {wanted}{f' and below {high:g}' if high else ''})")
+        wanted = ("above 0" if positive else "at least 0") + (f" and below {high:g}" if high else "")
+        raise ValueError(f"Invalid {name}: {value} (expected {wanted})")
 
 
 def check_betas(betas):

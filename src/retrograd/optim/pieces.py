@@ -1,17 +1,17 @@
-"""What a formula of an optimizer works on: a parameter, its gradient and its state, in pieces that stay in cache."""
+"""What an optimizer's formula works on: parameter, gradient and state in pieces that stay in the cache."""
 
 import numpy as np
 
 from ..core.tensor import wrap
 
-SIZE = 16384  # elements: with the temporaries of a formula, less than the second-level cache holds
+SIZE = 32768  # elements: with the temporaries of a formula, less than the second-level cache holds
 
 
 def pieces(p, *states, maximize=False, decay=0):
     """Yield (x, g, *states) stretch by stretch: real 1-d arrays, of which x and the states may be written.
 
-    states: Tensors of the shape of `p`. maximize, decay: g is the gradient's negative, plus decay * x. Complex
-    numbers appear as pairs of reals; float16 and bfloat16 as float32, rounded when they are written back.
+    states: Tensors of the shape of `p`. maximize, decay: g is the gradient's negative, plus decay * x.
+    Complex numbers appear as pairs of reals; float16 and bfloat16 as float32, rounded when written back.
     """
     x = p._array
     _check(p, states)
@@ -53,8 +53,8 @@ def _check(p, states):
     for s in states:
         if s._array.shape != p._array.shape:
             raise RuntimeError(
-                f"the optimizer's state for a parameter of shape {list(p.shape)} has the shape {list(s.shape)}: the "
-                "parameter was reshaped, or the state_dict is of other parameters (they are told apart by their order)"
+                f"the optimizer's state for a parameter of shape {list(p.shape)} has the shape "
+                f"{list(s.shape)}: the parameter was reshaped, or the state_dict is of other parameters (their order counts)"
             )
 
 

@@ -9,10 +9,10 @@ from .pieces import pieces
 
 
 class SGD(Optimizer):
-    """p <- p - lr g, or with momentum b <- momentum b + (1 - dampening) g, p <- p - lr b (the first b is g itself).
+    """p <- p - lr g, or with momentum b <- momentum b + (1 - dampening) g, p <- p - lr b (the first b is g).
 
-    nesterov: p <- p - lr (g + momentum b). weight_decay: g <- g + weight_decay p, first of all. maximize: g <- -g.
-    foreach and fused are accepted: there is one implementation, over all parameters at once.
+    nesterov: p <- p - lr (g + momentum b). weight_decay: g <- g + weight_decay p, first of all. maximize:
+    g <- -g. foreach and fused are accepted: there is one implementation, over all parameters at once.
     """
 
     def __init__(
