@@ -79,11 +79,7 @@ class WeightsOnly(Policy):
         raise CheckpointError(f"the file calls {quote(func)}, which is not an allowed global")
 
     def _call(self, function, machine, args):
-        try:
-            return function(Call(self, machine), *args)
-        except (TypeError, ValueError, OverflowError, AttributeError) as error:
-            name = function.__name__.strip("_")
-            raise CheckpointError(f"arguments in the file don't fit {name}: {error}") from error
+        return _guarded(function, Call(self, machine), *args)
 
     def new(self, cls, args, kwargs):
         if cls is OrderedDict and not args and not kwargs:
@@ -99,7 +95,7 @@ class WeightsOnly(Policy):
         if kind is OrderedDict:
             _set_attributes(instance, state)
         elif kind is np.ndarray or isinstance(instance, np.dtype):
-            numpy_objects.set_state(instance, state, self.budget)
+            _guarded(numpy_objects.set_state, instance, state, self.budget)
         elif self._is_user(kind):
             _run_user(_set_user_state, (instance, state), {})
         else:
@@ -142,6 +138,17 @@ def _by_path(user_globals):
         value, path = item if isinstance(item, tuple) else (item, f"{item.__module__}.{item.__qualname__}")
         found[path] = value
     return found
+
+
+def _guarded(function, *args):
+    """Call a function of ours on a file's values; what it did not foresee of them is the file's error too."""
+    try:
+        return function(*args)
+    except CheckpointError:
+        raise
+    except (TypeError, ValueError, OverflowError, AttributeError, RuntimeError) as error:
+        name = function.__name__.strip("_")
+        raise CheckpointError(f"arguments in the file don't fit {name}: {error}") from error
 
 
 # --- what the user marked as safe runs; whatever goes wrong there is the file's error -----------------------

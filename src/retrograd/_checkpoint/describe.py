@@ -5,7 +5,7 @@ import math
 from ..core import arrays
 from .errors import CheckpointError
 from .policy import Policy
-from .storage import UNTYPED, check_geometry, storage_id
+from .storage import UNTYPED, as_ascii, check_geometry, storage_id
 from .table import lookup
 
 
@@ -98,7 +98,7 @@ class Describe(Policy):
             target.pairs.extend(pairs)
 
     def persistent_load(self, pid):
-        if type(pid) is not tuple or not pid or pid[0] not in ("storage", b"storage"):
+        if type(pid) is not tuple or not pid or as_ascii(pid[0]) != "storage":
             return Thing("a reference to something other than a storage")
         if self.declare is not None:
             self.declare(pid)

@@ -9,21 +9,20 @@ import math
 import numpy as np
 
 from .errors import CheckpointError, quote
-from .storage import check_geometry
+from .storage import as_ascii, check_geometry
 
 _TYPES = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16".split())
 
 
 def _dtype(call, code, align=False, copy=True):
-    if isinstance(code, bytes):
-        code = code.decode("ascii", "replace")
+    code = as_ascii(code)
     if code not in _TYPES:
         raise CheckpointError(f"a NumPy dtype {quote(code)}; only numbers and bools are read")
     return np.dtype(code, copy=True)
 
 
 def _reconstruct(call, kind, shape, code):
-    if kind is not np.ndarray or shape != (0,) or code not in (b"b", "b"):
+    if kind is not np.ndarray or not _is_plain(shape, (0,)) or as_ascii(code) != "b":
         raise CheckpointError("a NumPy array must be rebuilt as an empty ndarray that is then filled")
     return np.empty((0,), "b")
 
@@ -49,11 +48,12 @@ def set_state(instance, state, budget):
 
 def _set_dtype_state(dtype, state):
     plain = (None, None, None, -1, -1, 0)
-    if len(state) != 8 or type(state[0]) is not int or state[0] not in (3, 4) or state[2:] != plain:
+    version = state[0] if len(state) == 8 and type(state[0]) is int else None
+    if version not in (3, 4) or not _is_plain(state[2:], plain):
         raise CheckpointError(
             "a NumPy dtype with fields, metadata or an alignment; only numbers and bools are read"
         )
-    order = state[1].decode("ascii", "replace") if isinstance(state[1], bytes) else state[1]
+    order = as_ascii(state[1])
     if order not in ("<", ">", "|", "="):
         raise CheckpointError(f"a NumPy dtype's byte order is {quote(state[1])}")
     if dtype.isbuiltin == 1:
@@ -76,8 +76,14 @@ def _set_array_state(array, state, budget):
     array.__setstate__((1, shape, dtype, fortran, data))
 
 
+def _is_plain(values, expected):
+    """Whether `values` is the tuple `expected` of ints and Nones."""
+    plain = type(values) is tuple and all(value is None or type(value) is int for value in values)
+    return plain and values == expected
+
+
 def _raw(data):
-    if isinstance(data, str):
+    if type(data) is str:
         data = data.encode("latin1")  # Python 2's str
     if type(data) is not bytes:
         raise CheckpointError(f"NumPy data is {quote(data)} instead of bytes")

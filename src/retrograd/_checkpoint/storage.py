@@ -139,8 +139,13 @@ def _cut(numbers):
 
 
 def as_ascii(text):
-    """Python 2 wrote PyTorch's own words as bytes."""
-    return text.decode("ascii", "replace") if isinstance(text, bytes) else text
+    """`text` as str where it is text, else None: Python 2 wrote PyTorch's own words as bytes.
+
+    Values of a file are never compared before their type is known: arrays and tensors compare elementwise.
+    """
+    if type(text) is bytes:
+        return text.decode("ascii", "replace")
+    return text if type(text) is str else None
 
 
 def storage_id(pid, fields):
@@ -149,7 +154,7 @@ def storage_id(pid, fields):
         raise CheckpointError(f"a storage reference has {len(pid)} fields, expected {fields + 1}")
     kind, key, location, count, *rest = pid[1:]
     key, location = as_ascii(key), as_ascii(location)
-    if not isinstance(kind, type(UNTYPED)) or type(key) is not str or type(location) is not str:
+    if not isinstance(kind, type(UNTYPED)) or key is None or location is None:
         raise CheckpointError("a storage reference must be a storage type, a key and a location")
     if not is_size(count) or count > 2**62:
         raise CheckpointError(f"a storage of {quote(count)} elements")

@@ -15,7 +15,7 @@ from ..core.tensor import Tensor, strided, wrap
 from ..nn.parameter import Parameter
 from . import numpy_objects
 from .errors import CheckpointError, quote
-from .storage import STORAGE_TYPES, UNTYPED, Storage
+from .storage import STORAGE_TYPES, UNTYPED, Storage, as_ascii
 
 
 class Call:
@@ -68,7 +68,7 @@ def _set_of(call, kind, items):
 
 
 def _bytes(call, text, encoding):
-    if type(text) is not str or encoding not in ("latin1", "latin-1"):
+    if type(text) is not str or as_ascii(encoding) not in ("latin1", "latin-1"):
         raise CheckpointError("bytes must be written as latin1 text")
     call.charge_items(text)
     return text.encode("latin1")
@@ -116,7 +116,7 @@ def _device(call, kind, index=None):
 
 
 def _layout(call, name):
-    if name != "torch.strided":
+    if as_ascii(name) != "torch.strided":
         raise CheckpointError(f"the layout {quote(name)} is not supported; retrograd has torch.strided")
     return strided
 
@@ -148,8 +148,10 @@ def _rebuild(call, storage, dtype, offset, size, stride, requires_grad, metadata
     if storage.foreign_order:
         call.charge_copy(array.nbytes)
         array = array.byteswap()
+    if metadata is not None and type(metadata) is not dict:
+        raise CheckpointError(f"a tensor's metadata is {quote(metadata)}")
     for bit, on in (metadata or {}).items():
-        if bit not in ("conj", "neg"):
+        if as_ascii(bit) not in ("conj", "neg") or type(on) is not bool:
             raise CheckpointError(f"a tensor's metadata has {quote(bit)}; 'conj' and 'neg' are known")
         if on:  # lazy in PyTorch, done here: the tensor no longer shares its storage
             call.charge_copy(array.nbytes)
