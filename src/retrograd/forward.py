@@ -76,7 +76,12 @@ def push_forward(op, args, tangents, result):
         return _elementwise(op, args, tangents, result)
     if rule == LINEAR:
         inputs = op.input_positions(args)
-        return op(*[_or_zero(a, t) if i in inputs else a for i, (a, t) in enumerate(zip(args, tangents, strict=True))])
+        return op(
+            *[
+                _or_zero(a, t) if i in inputs else a
+                for i, (a, t) in enumerate(zip(args, tangents, strict=True))
+            ]
+        )
     if rule is not None:
         return _written(op, rule, args, tangents, result)
     return _transposed(op, args, tangents)
@@ -92,7 +97,7 @@ def _or_zero(x, tangent):
 def _value(op, name, args, result):
     """What a formula or rule means by `name`: an input or parameter, an output, a shape or dtype."""
     if name == op.variadic:
-        return tuple(args[len(op.parameters):])
+        return tuple(args[len(op.parameters) :])
     kind, i = op._entry(name)
     if kind == INPUT:
         return args[i]
@@ -133,7 +138,9 @@ def _written(op, rule, args, tangents, result):
             i = op.parameters.index(n[2:]) if n[2:] in op.parameters else None
             if i is None:  # the variadic input: a tuple, one tangent each
                 rest = range(len(op.parameters), len(args))
-                values.append(tuple([zeros_like(args[j]) if tangents[j] is None else tangents[j] for j in rest]))
+                values.append(
+                    tuple([zeros_like(args[j]) if tangents[j] is None else tangents[j] for j in rest])
+                )
                 continue
             t = tangents[i]
             values.append(zeros_like(args[i]) if t is None and isinstance(args[i], Tensor) else t)
@@ -159,16 +166,23 @@ def _transposed(op, args, tangents):
         probes = [zeros_like(o) for o in outs]
         for p in probes:
             p._requires = p._array.dtype.kind in "fcV"
-        grads = node.run(probes if several else probes[0], True)
+        grads = node.run(probes if node.outputs > 1 else probes[0], True)
         wanted = [(g, tangents[i]) for g, i in zip(grads, op.input_positions(args), strict=True)]
         wanted = [
-            (g, fit(t, g)) for g, t in wanted if g is not None and t is not None and isinstance(g, Tensor) and g.requires_grad
+            (g, fit(t, g))
+            for g, t in wanted
+            if g is not None and t is not None and isinstance(g, Tensor) and g.requires_grad
         ]
         edges = [p._edge() if p._requires else None for p in probes]
         targets = dict.fromkeys(e for e in edges if e is not None)
         if wanted:
             engine.walk(
-                [g._edge() for g, _ in wanted], [t for _, t in wanted], keep=True, graph=True, targets=targets, accumulate=False
+                [g._edge() for g, _ in wanted],
+                [t for _, t in wanted],
+                keep=True,
+                graph=True,
+                targets=targets,
+                accumulate=False,
             )
     found = [targets.get(e) for e in edges]
     if not several:

@@ -88,15 +88,17 @@ class Sample:
     def but(self, *, grad=True, second=True, forward=True, dtypes=None, tol=None, outputs=None, why=None):
         """This sample, with less or more asked of it, and the reason.
 
-        grad, second, forward: whether first derivatives, second ones and forward mode are compared. dtypes:
-        in which the value is compared besides that of the arrays, by name (instead of "float32" alone). tol:
-        the relative and absolute tolerance in float64. outputs: what of the result is compared: an index, a
-        tuple of them, or a function of the result.
+        grad, second, forward: whether first derivatives, second ones and forward mode are compared with
+        PyTorch's. Where those are wrong, "numbers": compare with finite differences (forward mode: with our
+        reverse mode) instead.
+        dtypes: in which the value is compared besides that of the arrays (instead of "float32" alone).
+        tol: the relative and absolute tolerance in float64.
+        outputs: what of the result is compared: an index, a tuple of them, or a function of the result.
         """
-        reduced = not (grad and second and forward) or tol is not None or outputs is not None
+        reduced = (grad, second, forward) != (True, True, True) or tol is not None or outputs is not None
         if reduced and not why:
             raise ValueError(f"{self!r}: say why=")
-        self.grad, self.second, self.forward = grad, second and grad, forward
+        self.grad, self.second, self.forward = grad, grad and second, forward
         if dtypes is not None:
             self.dtypes = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
         self.tol, self.outputs, self.why = tol, outputs, why
