@@ -5,17 +5,17 @@ in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict fr
 """
 
 from . import (
-    activation, classification, compare, complex_numbers, conv, counting, differences, dropouts, elementary, embeddings,
-    extremes, loss,
-    normalization, norms, operators, pointwise, pool, power, product, reduce, return_types, scan, shape, softmaxes,
-    sorting, special, underscored,
+    activation, attention, classification, compare, complex_numbers, conv, counting, differences, distance, dropouts,
+    elementary, embeddings, extremes, loss, normalization, norms, operators, pointwise, pool, power, product,
+    reduce, resample, return_types, scan, shape, softmaxes, sorting, special, statistics, underscored, unfolding,
     copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
 )  # fmt: skip
 # Before the star-imports: a function may bear its module's name.
 MODULES = [
     pointwise, compare, elementary, power, complex_numbers, operators, special, activation, reduce, extremes,
-    softmaxes, scan, sorting, counting, norms, differences, underscored,
-    shape, product, conv, pool, normalization, loss, classification, embeddings, dropouts,
+    softmaxes, scan, sorting, counting, norms, differences, statistics, underscored,
+    shape, product, conv, pool, normalization, loss, classification, embeddings, dropouts, distance, unfolding,
+    resample, attention,
     copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
 ]  # fmt: skip
 
@@ -23,6 +23,7 @@ from .activation import *  # noqa: F403
 from .compare import *  # noqa: F403
 from .complex_numbers import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .distance import *  # noqa: F403
 from .dropouts import *  # noqa: F403
 from .counting import *  # noqa: F403
 from .differences import *  # noqa: F403
@@ -43,7 +44,9 @@ from .softmaxes import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .special import *  # noqa: F403
+from .statistics import *  # noqa: F403
 from .underscored import *  # noqa: F403
+from .unfolding import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .index import *  # noqa: F403

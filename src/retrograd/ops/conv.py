@@ -107,7 +107,7 @@ def _rows_of(g, block, groups):
     return g.reshape(groups, g.shape[0] // groups, -1)
 
 
-def _narrow(function):
+def narrow(function):
     """`function(xp, a, b, ...)` that works on 16-bit dtypes in float32."""
 
     def wide(xp, a, b, *rest):
@@ -119,7 +119,7 @@ def _narrow(function):
     return wide
 
 
-@_narrow
+@narrow
 def _convolve(xp, x, weight, stride, padding, dilation, groups):
     kernel, channels = weight.shape[2:], weight.shape[0]
     size = output_size(x.shape[2:], kernel, stride, padding, dilation)
@@ -157,7 +157,7 @@ def _convolve_each(xp, x, weight, stride, dilation, size):
     return out.reshape(images, channels * several, *size)
 
 
-@_narrow
+@narrow
 def _input_gradient(xp, g, weight, size, stride, padding, dilation, groups):
     kernel, images, inputs = weight.shape[2:], g.shape[0], weight.shape[1] * groups
     if prod(kernel) == 1 and groups == 1 and not any(padding) and set(stride) == {1}:
@@ -193,7 +193,7 @@ def _spread_each(xp, out, g, weight, stride, dilation):
             out[reached(k, stride, dilation, size)] += gm * tap
 
 
-@_narrow
+@narrow
 def _weight_gradient(xp, g, x, kernel, stride, padding, dilation, groups):
     size, channels, each = g.shape[2:], g.shape[1], x.shape[1] // groups
     x = padded(xp, x, padding)

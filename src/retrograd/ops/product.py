@@ -13,9 +13,9 @@ from .shape import permute_row, reshape_row
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv", "addbmm",
-    "baddbmm", "addr",
+    "baddbmm", "addr", "bilinear",
 ]  # fmt: skip
-METHODS = __all__
+METHODS = [name for name in __all__ if name != "bilinear"]
 INPLACE = ["addmm", "addmv", "addbmm", "baddbmm", "addr"]
 
 
@@ -350,6 +350,22 @@ def _weight_gradient(g, x, weight_shape):
     if len(weight_shape) == 1:
         return right_gradient(g, x, weight_shape)
     return matmul_row(swapped(flat_rows(g)), conj(flat_rows(x)))
+
+
+def bilinear(input1, input2, weight, bias=None):
+    """input1 @ weight[o] @ input2 for each o: (..., D1), (..., D2) and weight (O, D1, D2) give (..., O)."""
+    sizes = (input1.shape[-1], input2.shape[-1])
+    if input1.shape[:-1] != input2.shape[:-1] or sizes != tuple(weight.shape[1:]):
+        raise RuntimeError(
+            f"bilinear(): inputs of shapes {list(input1.shape)} and {list(input2.shape)} don't fit a weight "
+            "of shape "
+            f"{list(weight.shape)}, (out, in1, in2)"
+        )
+    o, d1, d2 = weight.shape
+    left = mm(flat_rows(input1), reshape_row(permute_row(weight, (1, 0, 2)), (d1, o * d2)))
+    left = reshape_row(left, (left.shape[0], o, d2))
+    out = reshape_row(bmm(left, column(flat_rows(input2))), (*input1.shape[:-1], o))
+    return out if bias is None else out + bias
 
 
 def _operator(reflected):
