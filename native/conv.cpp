@@ -3,6 +3,10 @@
 // Pixels that see the same taps (the interior, each border) form a class; within it every tap is one fixed offset.
 #include "conv.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <map>
 #include <vector>
@@ -226,6 +230,54 @@ template <class T> void gather_outer(const Gather<T> &g, int64_t panel_stride, i
     });
 }
 
+// Weights as they lie, read once from end to end: each row of them is added, scaled, to the pixels that its taps reach.
+// For few pixels, whose sums stay in the first cache. Rows are summed in a fixed number of parts, joined in order.
+template <class T> void gather_streamed(const Gather<T> &g) {
+    const TypedKernels<T> &k = kernels().of<T>();
+    struct Pair {
+        int64_t weight, source, pixel;
+    };
+    vector<Pair> pairs;
+    vector<T *> targets;
+    for (const AxisClass &r : g.rows)
+        for (const AxisClass &c : g.columns)
+            for (int64_t n = 0; n < g.batch; n++)
+                for (size_t i = 0; i < r.at.size(); i++)
+                    for (size_t j = 0; j < c.at.size(); j++) {
+                        const int64_t base = n * g.source.n + r.from[i] * g.source.h + c.from[j] * g.source.w;
+                        for (size_t a = 0; a < r.taps.size(); a++)
+                            for (size_t b = 0; b < c.taps.size(); b++)
+                                pairs.push_back({(r.taps[a] * g.taps_w + c.taps[b]) * g.weights_tap,
+                                                 base + r.shift[a] * g.source.h + c.shift[b] * g.source.w,
+                                                 static_cast<int64_t>(targets.size()) * g.width});
+                        targets.push_back(g.target.data + n * g.target.n + r.at[i] * g.target.h + c.at[j] * g.target.w);
+                    }
+    std::stable_sort(pairs.begin(), pairs.end(), [](const Pair &a, const Pair &b) { return a.weight < b.weight; });
+    const int64_t blocks = ceil_div(g.depth, k.combined_rows), parts = std::clamp<int64_t>(blocks, 1, 8);
+    const int64_t sums = targets.size() * g.width;
+    Scratch<T> partial(g.groups * parts * sums);
+    parallel(g.groups * parts, [&](int64_t task) {
+        const int64_t group = task / parts, part = task % parts;
+        T *sum = partial.get() + task * sums;
+        std::fill_n(sum, sums, T(0));
+        for (int64_t block = blocks * part / parts; block < blocks * (part + 1) / parts; block++) {
+            const int64_t first = block * k.combined_rows;
+            const int count = static_cast<int>(std::min<int64_t>(k.combined_rows, g.depth - first));
+            const T *rows = g.weights + group * g.weights_group + first * g.weights_row;
+            const T *scale = g.source.data + group * g.depth + first;
+            for (const Pair &p : pairs)
+                k.add_rows(rows + p.weight, g.weights_row, scale + p.source, count, sum + p.pixel, g.width);
+        }
+    });
+    parallel(g.groups * targets.size(), [&](int64_t task) {
+        const int64_t group = task / targets.size(), pixel = task % targets.size();
+        T *to = targets[pixel] + group * g.width;
+        const T *sum = partial.get() + group * parts * sums + pixel * g.width;
+        std::copy_n(sum, g.width, to);
+        for (int64_t part = 1; part < parts; part++) k.add_scaled(sum + part * sums, T(1), to, g.width);
+    });
+}
+
 // Packs weights into panels [group][panel][tap][depth][lane], zeros beyond the width; source strides per group, lane, depth, tap.
 template <class T>
 void pack(const Gather<T> &g, int64_t taps, int64_t lane_stride, int64_t depth_stride, int64_t lanes, T *to) {
@@ -251,8 +303,21 @@ void pack(const Gather<T> &g, int64_t taps, int64_t lane_stride, int64_t depth_s
     });
 }
 
+// From this many bytes on, gradients of weights are written past the caches: so large a network's do not stay there
+// until the optimizer reads them, and a cached write would first read what it overwrites.
+constexpr size_t kPastCaches = 1 << 20;
+
+void fence() {
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
+
 // Packing pays once each weight is used by this many pixels.
 constexpr int64_t kPackFrom = 128;
+
+// Up to this many pixels, the input's gradient is limited by reading the weights.
+constexpr int64_t kStreamTo = 32;
 
 struct Sizes {
     int64_t N, C, H, W, O, I, KH, KW, OH, OW;
@@ -372,6 +437,7 @@ void input_gradient(const Array &gy, const Array &w, const Array &gx, const Conv
     gather.weights_row = taps * s.I;
     gather.weights_group = gather.depth * gather.weights_row;
     const int64_t lanes = kernels().of<T>().tile_lanes, panels = ceil_div(gather.width, lanes);
+    if (s.N * s.OH * s.OW <= kStreamTo) return gather_streamed(gather);
     if (s.N * s.OH * s.OW < kPackFrom) return gather_outer(gather, lanes, gather.weights_row);
     const int64_t panel_stride = taps * gather.depth * lanes;
     pack(gather, taps, 1, gather.weights_row, lanes, packed.reset(g.groups * panels * panel_stride));
@@ -429,36 +495,47 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
             }
             if (lines == 0) tap.start.push_back(0);
         }
-    const int64_t O = s.O / g.groups, panels = ceil_div(run, k.tile_lanes);
-    const int64_t tiles = ceil_div(O, k.tile_rows);
-    const int64_t blocks = std::min(tiles, ceil_div(8, g.groups * panels));  // enough tasks for a few threads
+    const int64_t O = s.O / g.groups, panels = ceil_div(run, k.tile_lanes), tiles = ceil_div(O, k.tile_rows);
     const int64_t taps_count = taps.size(), row = taps_count * run;
-    parallel(g.groups * panels * blocks, [&](int64_t task) {
-        const int64_t block = task % blocks, panel = task / blocks % panels, group = task / blocks / panels;
+    const bool past_caches = chunks == 1 && gw.size() * sizeof(T) > kPastCaches;
+    auto compute = [&](int64_t group, int64_t panel, int64_t chunk_at, int64_t tap, int64_t tile) {
+        const TapRuns &runs = taps[tap];
         OuterTile<T> t{};
         t.a_step = out.w;
         t.b = in.data + group * s.I + panel * k.tile_lanes;
         t.b_step = g.stride[1] * in.w;
         t.lanes = static_cast<int>(std::min<int64_t>(k.tile_lanes, run - panel * k.tile_lanes));
+        t.a_offset = runs.a.data() + runs.start[chunk_at];
+        t.b_offset = runs.b.data() + runs.start[chunk_at];
+        t.segments = runs.start[chunk_at + 1] - runs.start[chunk_at];
+        t.depth = runs.depth;
+        t.accumulate = chunk_at > 0;
+        t.past_caches = past_caches;
+        if (t.accumulate && t.segments == 0) return;
+        const int64_t o0 = O * tile / tiles, o1 = O * (tile + 1) / tiles;
+        t.rows = static_cast<int>(o1 - o0);
+        for (int r = 0; r < t.rows; r++) {
+            t.a[r] = out.data + group * O + o0 + r;
+            t.c[r] = gw.as<T>() + (group * O + o0 + r) * row + tap * run + panel * k.tile_lanes;
+        }
+        k.outer(t);
+    };
+    if (chunks == 1 && s.N * s.OH * s.OW <= 64) {  // little to read, much to write: along the result's memory
+        parallel(g.groups * tiles, [&](int64_t task) {
+            for (int64_t tap = 0; tap < taps_count; tap++)
+                for (int64_t panel = 0; panel < panels; panel++) compute(task / tiles, panel, 0, tap, task % tiles);
+            fence();
+        });
+        return;
+    }
+    const int64_t blocks = std::min(tiles, ceil_div(8, g.groups * panels));  // enough tasks for a few threads
+    parallel(g.groups * panels * blocks, [&](int64_t task) {
+        const int64_t block = task % blocks, panel = task / blocks % panels, group = task / blocks / panels;
         for (int64_t c = 0; c < chunks; c++)
-            for (int64_t tap = 0; tap < taps_count; tap++) {
-                const TapRuns &runs = taps[tap];
-                t.a_offset = runs.a.data() + runs.start[c];
-                t.b_offset = runs.b.data() + runs.start[c];
-                t.segments = runs.start[c + 1] - runs.start[c];
-                t.depth = runs.depth;
-                t.accumulate = c > 0;
-                if (t.accumulate && t.segments == 0) continue;
-                for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; tile++) {
-                    const int64_t o0 = O * tile / tiles, o1 = O * (tile + 1) / tiles;
-                    t.rows = static_cast<int>(o1 - o0);
-                    for (int r = 0; r < t.rows; r++) {
-                        t.a[r] = out.data + group * O + o0 + r;
-                        t.c[r] = gw.as<T>() + (group * O + o0 + r) * row + tap * run + panel * k.tile_lanes;
-                    }
-                    k.outer(t);
-                }
-            }
+            for (int64_t tap = 0; tap < taps_count; tap++)
+                for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; tile++)
+                    compute(group, panel, c, tap, tile);
+        fence();
     });
 }
 

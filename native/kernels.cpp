@@ -19,6 +19,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.dot_columns = kDotColumns;
     k.outer = outer<T>;
     k.dot = dot<T>;
+    k.combined_rows = kCombinedRows;
+    k.add_rows = add_rows<T>;
     k.column_moments = column_moments<T>;
     k.column_sums = column_sums<T>;
     k.column_affine = column_affine<T>;

@@ -5,7 +5,8 @@
 namespace retrograd {
 
 // c[m][0:lanes] = bias + sum over segments s and k in [0, depth) of a[m][a_offset[s] + k a_step] * b[b_offset[s] + k b_step].
-// Lanes run along b and c. `accumulate` adds to what c holds instead of starting from bias (or zero).
+// Lanes run along b and c. `accumulate` adds to what c holds instead of starting from bias (or zero); `past_caches` may
+// write c past the caches (the caller fences).
 template <class T> struct OuterTile {
     const T *a[16];
     T *c[16];
@@ -13,7 +14,7 @@ template <class T> struct OuterTile {
     const int64_t *a_offset, *b_offset;
     int64_t segments, depth, a_step, b_step;
     int rows, lanes;  // lanes <= tile_lanes of the table
-    bool accumulate;
+    bool accumulate, past_caches;
 };
 
 // c[m][j] = bias[j] + sum over segments s and k in [0, depth) of a[m][a_offset[s] + k] * b[j b_stride + b_offset[s] + k].
@@ -43,6 +44,9 @@ template <class T> struct TypedKernels {
     int dot_rows, dot_columns;  // the largest DotTile
     void (*outer)(const OuterTile<T> &);
     void (*dot)(const DotTile<T> &);
+    // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.
+    int combined_rows;
+    void (*add_rows)(const T *rows, int64_t stride, const T *scale, int count, T *sum, int64_t n);
     // Columns of a contiguous (rows, channels) matrix.
     void (*column_moments)(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2);
     void (*column_sums)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product);

@@ -1,6 +1,7 @@
 // Register tiles of matrix products: the inner loops of convolution.
 #pragma once
 #include "kernels.h"
+#include "loops.h"
 #include "vec.h"
 
 namespace retrograd::RETROGRAD_ISA {
@@ -45,8 +46,10 @@ template <class T, int Rows, int Vectors, bool Part> void outer_tile(const Outer
     for (int r = 0; r < Rows; r++)
         UNROLL
         for (int v = 0; v < Vectors; v++) {
-            if (Part && v == Vectors - 1) store_part(t.c[r] + v * L, acc[r][v], last);
-            else store(t.c[r] + v * L, acc[r][v]);
+            T *c = t.c[r] + v * L;
+            if (Part && v == Vectors - 1) store_part(c, acc[r][v], last);
+            else if (t.past_caches && is_aligned(c)) store_past_caches(c, acc[r][v]);
+            else store(c, acc[r][v]);
         }
 }
 
@@ -79,6 +82,27 @@ template <class T, int Rows, int Columns> void dot_tile(const DotTile<T> &t) {
     for (int r = 0; r < Rows; r++)
         UNROLL
         for (int c = 0; c < Columns; c++) t.c[r][c] = sum_lanes(acc[r][c]) + (t.bias ? t.bias[c] : T(0));
+}
+
+constexpr int kCombinedRows = 8;
+
+template <class T> void add_rows(const T *rows, int64_t stride, const T *scale, int count, T *sum, int64_t n) {
+    if (count < kCombinedRows) {
+        for (int r = 0; r < count; r++) add_scaled(rows + r * stride, scale[r], sum, n);
+        return;
+    }
+    Vec<T> s[kCombinedRows];
+    UNROLL
+    for (int r = 0; r < kCombinedRows; r++) s[r] = broadcast(scale[r]);
+    for_vectors<T>(n, [&](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> even = get(sum + i), odd = {};
+        UNROLL
+        for (int r = 0; r < kCombinedRows; r += 2) {
+            even += s[r] * get(rows + r * stride + i);
+            odd += s[r + 1] * get(rows + (r + 1) * stride + i);
+        }
+        put(sum + i, even + odd);
+    });
 }
 
 template <class T, int Rows = kTileRows> void outer(const OuterTile<T> &t) {

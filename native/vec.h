@@ -37,6 +37,19 @@ template <class T> INLINE Vec<T> load(const T *p) {
 
 template <class T> INLINE void store(T *p, Vec<T> v) { __builtin_memcpy(p, &v, sizeof v); }
 
+// The same past the caches, for results that are not read again soon; p is aligned. The writer fences when it is done.
+template <class T> INLINE void store_past_caches(T *p, Vec<T> v) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((__m512i *)p, (__m512i)v);
+#elif defined(__AVX2__)
+    _mm256_stream_si256((__m256i *)p, (__m256i)v);
+#else
+    store(p, v);
+#endif
+}
+
+template <class T> INLINE bool is_aligned(const T *p) { return reinterpret_cast<uintptr_t>(p) % kVectorBytes == 0; }
+
 // The first n lanes, 0 < n <= lanes; the others are zero, and no memory past n elements is touched.
 #if defined(__AVX512F__)
 INLINE Vec<float> load_part(const float *p, int n) { return _mm512_maskz_loadu_ps((1u << n) - 1, p); }
