@@ -1,6 +1,7 @@
 """Resizing images held in arrays: every output pixel is a weighted sum of a few input pixels per axis.
 
-The weights are PyTorch's (ATen's UpSample kernels), axes are done one after the other, width first.
+The weights are PyTorch's (ATen's UpSample kernels), axes are done one after the other, width first. One
+difference is deliberate: with antialiasing PyTorch does not interpolate along images that are one pixel wide.
 """
 
 from functools import lru_cache
@@ -123,7 +124,7 @@ def _spread(array, size, mode, antialias):
 
 # Images (..., H, W) of float32 or float64 resized to `size`, (height, width), and the way back.
 resample = Op(
-    "resample",
+    "resample_image",
     lambda xp, x, size, mode, antialias: _resample(x, size, mode, antialias),
     x=lambda g, x_shape, mode, antialias: _resample_back(g, x_shape[-2:], mode, antialias),
     jvp=LINEAR,

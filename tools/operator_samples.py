@@ -1,0 +1,244 @@
+"""How much of PyTorch's own operator samples retrograd answers: one line per operator, a score at the end.
+
+    python tools/operator_samples.py [--only add,nn.functional.relu] [--samples 6] [--failures] [--json FILE]
+
+PyTorch keeps a database of its operators with sample inputs for its own tests. For each entry that has float64 on the
+CPU, the function of the same name here gets the same inputs; values and gradients must agree (second gradients and
+tangents with --deep).
+"""
+
+import argparse
+import collections
+import json
+import sys
+import traceback
+import warnings
+
+import numpy as np
+import torch
+
+import retrograd
+
+
+def entries(only):
+    """The database's entries, each once, by the name of the function."""
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    seen = set()
+    for op in op_db:
+        if op.variant_test_name or op.name in seen or (only and op.name not in only):
+            continue
+        if torch.float64 not in op.supported_dtypes("cpu") or op.name.startswith(("_", "ops.", "torch.ops")):
+            continue
+        seen.add(op.name)
+        yield op
+
+
+def convert(x):
+    """PyTorch's values as retrograd's."""
+    if isinstance(x, torch.Tensor):
+        if x.layout is not torch.strided:
+            raise TypeError(f"layout {x.layout}")
+        out = retrograd.from_numpy(np.array(x.detach().resolve_conj().resolve_neg().numpy()))
+        if x.is_floating_point() or x.is_complex():
+            out.requires_grad_(x.requires_grad)
+        return out
+    if isinstance(x, torch.dtype):
+        return getattr(retrograd, str(x).removeprefix("torch."))
+    if isinstance(x, torch.device):
+        return retrograd.device(str(x))
+    if isinstance(x, torch.Size):
+        return retrograd.Size(x)
+    if isinstance(x, (torch.memory_format, torch.layout)):
+        return getattr(retrograd, str(x).removeprefix("torch."))
+    if isinstance(x, dict):
+        return {k: convert(v) for k, v in x.items()}
+    if isinstance(x, (tuple, list)):
+        return type(x)(convert(v) for v in x)
+    return x
+
+
+def tensors(x, kind):
+    """The differentiable tensors in nested values."""
+    if isinstance(x, kind):
+        return [x]
+    if isinstance(x, dict):
+        x = list(x.values())
+    return [t for v in x for t in tensors(v, kind)] if isinstance(x, (tuple, list)) else []
+
+
+def function(name):
+    """retrograd's function of that name, or None."""
+    for root in (retrograd, retrograd.Tensor):
+        found = root
+        try:
+            for part in name.split("."):
+                found = getattr(found, part)
+        except (AttributeError, ModuleNotFoundError):
+            continue
+        return found
+    return None
+
+
+def compare(a, b, what):
+    a = a._array if isinstance(a, retrograd.Tensor) else np.asarray(a)
+    b = b.detach().resolve_conj().resolve_neg().numpy()
+    if a.shape != b.shape:
+        raise AssertionError(f"{what}: shape {a.shape} instead of {b.shape}")
+    if a.dtype != b.dtype:
+        raise AssertionError(f"{what}: dtype {a.dtype} instead of {b.dtype}")
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8, err_msg=what)
+
+
+def differentiable(xs):
+    return [x for x in xs if x.requires_grad]
+
+
+def start_gradients(outs, rng):
+    """Random gradients for outputs of PyTorch, as arrays."""
+    made = []
+    for o in outs:
+        g = rng.standard_normal(tuple(o.shape))
+        made.append(g + 1j * rng.standard_normal(tuple(o.shape)) if o.is_complex() else g)
+    return made
+
+
+def check(op, ours, sample, deep):
+    """Compare one sample; raises on a difference."""
+    args = (sample.input, *sample.args)
+    mine = ours(*(my_args := [convert(a) for a in args]), **(my_kwargs := convert(sample.kwargs)))
+    real = op.op(*args, **sample.kwargs)
+    my_outs, outs = tensors(mine, retrograd.Tensor), tensors(real, torch.Tensor)
+    if not outs:
+        if mine != real and not (isinstance(real, float) and np.isclose(mine, real)):
+            raise AssertionError(f"{mine!r} instead of {real!r}")
+        return
+    if len(outs) != len(my_outs):
+        raise AssertionError(f"{len(my_outs)} tensors instead of {len(outs)}")
+    random = op.name in RANDOM
+    for i, (m, r) in enumerate(zip(my_outs, outs)):
+        if random:
+            if tuple(m.shape) != tuple(r.shape):
+                raise AssertionError(f"output {i}: shape")
+        else:
+            compare(m, r, f"output {i}")
+    if random or not op.supports_autograd:
+        return
+    xs = differentiable(tensors([args, sample.kwargs], torch.Tensor))
+    my_xs = differentiable(tensors([my_args, my_kwargs], retrograd.Tensor))
+    pairs = [(m, r) for m, r in zip(my_outs, outs) if r.requires_grad]
+    if not xs or not pairs:
+        return
+    if any(not m.requires_grad for m, _ in pairs):
+        raise AssertionError("an output that should require grad does not")
+    rng = np.random.default_rng(0)
+    starts = start_gradients([r for _, r in pairs], rng)
+    second = deep and op.supports_gradgrad
+    real_grads = torch.autograd.grad(
+        [r for _, r in pairs],
+        xs,
+        [torch.from_numpy(np.asarray(g)) for g in starts],
+        allow_unused=True,
+        create_graph=second,
+    )
+    my_grads = retrograd.autograd.grad(
+        [m for m, _ in pairs],
+        my_xs,
+        [retrograd.from_numpy(np.asarray(g)) for g in starts],
+        allow_unused=True,
+        create_graph=second,
+    )
+    for i, (m, r) in enumerate(zip(my_grads, real_grads)):
+        if r is not None:
+            compare(retrograd.zeros_like(my_xs[i]) if m is None else m, r, f"gradient {i}")
+    if second:
+        check_second(xs, my_xs, real_grads, my_grads, rng)
+
+
+def check_second(xs, my_xs, real_grads, my_grads, rng):
+    wanted = [i for i, r in enumerate(real_grads) if r is not None and r.requires_grad]
+    if not wanted:
+        return
+    starts = start_gradients([real_grads[i] for i in wanted], rng)
+    real = torch.autograd.grad(
+        [real_grads[i] for i in wanted],
+        xs,
+        [torch.from_numpy(np.asarray(g)) for g in starts],
+        allow_unused=True,
+    )
+    usable = [(i, s) for i, s in zip(wanted, starts) if my_grads[i] is not None and my_grads[i].requires_grad]
+    mine = (
+        retrograd.autograd.grad(
+            [my_grads[i] for i, _ in usable],
+            my_xs,
+            [retrograd.from_numpy(np.asarray(s)) for _, s in usable],
+            allow_unused=True,
+        )
+        if usable
+        else [None] * len(my_xs)
+    )
+    for i, (m, r) in enumerate(zip(mine, real)):
+        if r is not None:
+            compare(retrograd.zeros_like(my_xs[i]) if m is None else m, r, f"second gradient {i}")
+
+
+RANDOM = {
+    "bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal", "uniform", "randn", "rand",
+    "randint", "randn_like", "rand_like", "randint_like", "empty", "empty_like", "new_empty", "empty_strided",
+    "new_empty_strided", "empty_permuted", "nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d",
+    "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout", "nn.functional.rrelu", "pca_lowrank", "svd_lowrank",
+    "nn.functional.fractional_max_pool2d", "nn.functional.fractional_max_pool3d",
+}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="names, separated by commas")
+    parser.add_argument("--samples", type=int, default=8, help="samples per operator (default 8)")
+    parser.add_argument("--deep", action="store_true", help="second gradients too")
+    parser.add_argument("--failures", action="store_true", help="print one line per failing operator")
+    parser.add_argument("--trace", action="store_true", help="print the traceback of each failure")
+    parser.add_argument("--json", help="write the results to this file")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    results = {}
+    for op in entries(set(filter(None, options.only.split(",")))):
+        results[op.name] = answer(op, options)
+        if results[op.name] != "works" and (options.failures or options.only):
+            print(f"{op.name}: {results[op.name]}", flush=True)
+    counts = collections.Counter(
+        "works" if r == "works" else "missing" if r == "missing" else "differs" for r in results.values()
+    )
+    total = sum(v != "unanswered" for v in results.values())
+    print(f"{counts['works']} of {total} operators work ({100 * counts['works'] / max(total, 1):.1f} %), "
+          f"{counts['differs']} differ, {counts['missing']} missing")  # fmt: skip
+    if options.json:
+        with open(options.json, "w") as f:
+            json.dump(results, f, indent=1)
+    return 0
+
+
+def answer(op, options):
+    """ "works", "missing", or what went wrong with the first failing sample."""
+    ours = function(op.name)
+    if ours is None:
+        return "missing"
+    try:
+        samples = list(op.sample_inputs("cpu", torch.float64, requires_grad=op.supports_autograd))
+    except Exception as error:
+        return f"unanswered: {error}"
+    step = max(1, len(samples) // options.samples)
+    for i, sample in enumerate(samples[::step]):
+        try:
+            check(op, ours, sample, options.deep)
+        except Exception as error:
+            if options.trace:
+                traceback.print_exc(file=sys.stdout)
+            text = " ".join(str(error).split())[:160]
+            return f"sample {i * step}: {type(error).__name__}: {text}"
+    return "works"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
