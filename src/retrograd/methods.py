@@ -25,6 +25,8 @@ def attach():
             setattr(Tensor, name, function if isinstance(function, type(attach)) else _as_method(function))
         for name in module.INPLACE:
             setattr(Tensor, name + "_", inplace.inplace(getattr(module, name), name + "_"))
+        for name in getattr(module, "RESTRUCTURE", ()):
+            setattr(Tensor, name + "_", inplace.restructure(getattr(module, name), name + "_"))
         for name, function in getattr(module, "OPERATORS", {}).items():
             setattr(Tensor, name, function)
     for name, function in {**convert.METHODS, **legacy.METHODS, **storage.METHODS}.items():

@@ -210,6 +210,15 @@ class View:
         self.version = version
         self.kind = kind
 
+    def check_leads_to(self, x, array):
+        """Check that the chain, applied to the base, still gives `x`'s array; the base may have been reshaped in place."""
+        a, b = x._array.__array_interface__, array.__array_interface__
+        if a["shape"] != b["shape"] or (a["data"] != b["data"] and x._array.size):
+            raise RuntimeError(
+                f"a view of shape {list(x._array.shape)} is used after its base was reshaped in place (by unsqueeze_, "
+                "transpose_ and the like): make the view after that, or use the out-of-place form"
+            )
+
 
 # --- nodes -----------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from . import arrays
 from .apply import record
-from .graph import modes, next_number
+from .graph import View, modes, next_number
 from .op import Op, zeros_like
 from .tensor import wrap
-
 
 tangent_writers = []  # forward.py adds itself: what else follows when a tensor with tangents is written
 
@@ -71,6 +70,18 @@ def _keep_old(old, node, start):
 
 def prepare(x, name):
     """Check that `x` may be written to and give the Tensor that stands for its old value."""
+    check_history(x, name)
+    a = x._array
+    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+        raise RuntimeError(
+            f"unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+            f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before performing the operation."
+        )
+    return x._alias() if modes.grad else x
+
+
+def check_history(x, name):
+    """Check that the graph lets `x` be changed in place."""
     if modes.grad:
         if x._requires and x._grad_fn is None and x._view is None:
             raise RuntimeError(
@@ -85,13 +96,6 @@ def prepare(x, name):
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
             "tensor before doing inplace update."
         )
-    a = x._array
-    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
-        raise RuntimeError(
-            f"unsupported operation: more than one element of the written-to tensor refers to a single memory location "
-            f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before performing the operation."
-        )
-    return x._alias() if modes.grad else x
 
 
 def _check_view(x, view, name):
@@ -141,6 +145,29 @@ def write(x, result, name):
     return x
 
 
+def restructure(function, name):
+    """The in-place form of a view function, such as `unsqueeze_`: changes how `x` sees its memory, and writes nothing."""
+
+    def method(self, *args, **kwargs):
+        check_history(self, name)
+        result = function(self._alias(), *args, **kwargs)
+        view, step = self._view, result._view.chain
+        self._array = result._array
+        self._accumulator = None  # knows the old shape
+        self._versions().bump()
+        if modes.grad:
+            move_retained(self, result._grad_fn, result._output_nr)
+            self._grad_fn, self._output_nr = result._grad_fn, result._output_nr
+            self._requires = self._requires and result._grad_fn is None
+        if view is not None:
+            self._view = View(view.base, (*view.chain, *step), self._version_counter.n, view.kind)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of `{function.__name__}`: this tensor itself becomes the view."
+    return method
+
+
 def rebase(x, result):
     """Give `x`, whose memory now holds `result`'s values, and its base the history that `result` has."""
     node = result._grad_fn
@@ -159,6 +186,7 @@ def rebase(x, result):
         x._grad_fn, x._output_nr = None, 0
         return
     base = view.base
+    view.check_leads_to(x, look(base._array, view.chain))
     old = base._alias()
     shared = wrap(base._array)
     made = record(copy_slices, (old, result, view.chain), shared)
@@ -202,5 +230,5 @@ _copy = Op(
     "copy", _cast_like,
     x=lambda g: zeros_like(g),
     source=lambda g: g, node="CopyBackwards",
-    jvp=lambda t_source, x_shape, x_dtype: _cast_like(np, np.zeros(x_shape, x_dtype), t_source),
+    jvp=lambda t_source, x_shape, x_dtype: _copy(np.zeros(x_shape, x_dtype), t_source),
 )  # fmt: skip

@@ -95,7 +95,9 @@ class Tensor:
                 "convert it first, for instance with .float()"
             )
         if value and self._inference and not modes.inference:
-            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+            )
         self._requires = value
 
     @property
@@ -123,6 +125,7 @@ class Tensor:
                 fresh = op(fresh, *args)
         finally:
             modes.grad = before
+        view.check_leads_to(self, fresh._array)
         hooks = self._grad_fn.retained if self._grad_fn is not None else None
         self._grad_fn, self._output_nr = fresh._grad_fn, fresh._output_nr
         view.version = self._version_counter.n
@@ -172,7 +175,9 @@ class Tensor:
     def grad(self, value):
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got {type(value).__name__}"
+                )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if value._array.shape != self._array.shape:
@@ -264,7 +269,9 @@ class Tensor:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if self.requires_grad and value._array.dtype.kind not in "fcV":
-            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+            raise RuntimeError(
+                "data set to a tensor that requires gradients must be floating point or complex dtype"
+            )
         self._array = value._array
         self._accumulator = None  # its shape or dtype may be another now
 
@@ -293,7 +300,9 @@ def _construct(cls, args, device):
     if len(args) == 1 and isinstance(args[0], Tensor):
         other = args[0]._array
         if other.dtype != kind:
-            raise TypeError(f"expected {arrays.get_default_dtype()} (got {args[0].dtype}); convert it with .to()")
+            raise TypeError(
+                f"expected {arrays.get_default_dtype()} (got {args[0].dtype}); convert it with .to()"
+            )
         array = other
     elif len(args) == 1 and isinstance(args[0], Size):
         array = np.empty(args[0], kind)

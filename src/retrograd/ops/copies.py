@@ -1,6 +1,7 @@
 """PyTorch's `*_copy` functions: what a view function gives, as a copy."""
 
 from . import shape, view
+from .arguments import deliver
 from .shape import clone
 
 _VIEWS = {
@@ -17,9 +18,9 @@ INPLACE = []
 
 
 def _copying(name, function):
-    def copy(input, *args, **kwargs):
+    def copy(input, *args, out=None, **kwargs):
         result = function(input, *args, **kwargs)
-        return tuple([clone(r) for r in result]) if isinstance(result, tuple) else clone(result)
+        return deliver(tuple([clone(r) for r in result]) if isinstance(result, tuple) else clone(result), out)
 
     copy.__name__ = copy.__qualname__ = name
     copy.__doc__ = f"`{function.__name__.rstrip('_')}`, as a copy."

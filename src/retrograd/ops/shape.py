@@ -24,6 +24,7 @@ METHODS = [
     "view_as", "contiguous",
 ]  # fmt: skip
 INPLACE = []
+RESTRUCTURE = ["squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"]  # in place they write nothing
 
 
 def _broadcast(xp, x, shape):

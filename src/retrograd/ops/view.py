@@ -19,6 +19,7 @@ __all__ = [
 METHODS = [*__all__, "unfold"]
 METHODS.remove("detach")  # core.tensor has it
 INPLACE = []
+RESTRUCTURE = ["as_strided"]
 FULL = slice(None)
 
 
