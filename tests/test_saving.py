@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from _exchange import bits, both_ways, from_torch
-from retrograd import serialization
+from retrograd import nn, serialization
 from retrograd._checkpoint import writer
 from retrograd._checkpoint.source import open_source
 from retrograd._checkpoint.zip_reader import ZipArchive
@@ -204,6 +204,16 @@ def test_a_whole_model_is_refused_with_the_remedy_unless_the_caller_allows_code(
     buffer.seek(0)
     with pytest.raises(CheckpointError, match="allow_arbitrary_code_execution"):
         load(buffer, weights_only=False)
+
+
+def test_a_whole_model_of_torch_becomes_one_of_ours_where_the_caller_allows_code():
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.ReLU())
+    with serialization.allow_arbitrary_code_execution():
+        ours = from_torch(theirs, weights_only=False)
+    assert [type(layer) for layer in ours] == [nn.Linear, nn.BatchNorm1d, nn.ReLU]
+    assert {k: bits(v) for k, v in ours.state_dict().items()} == {
+        k: bits(v) for k, v in theirs.state_dict().items()
+    }
 
 
 def test_weights_only_false_reads_ordinary_checkpoints_by_the_safe_rules():

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from _exchange import bits, both_ways, from_torch, to_torch
+from retrograd import nn
 from retrograd._checkpoint import writer
 from retrograd.core import arrays
 from retrograd.core.device import device
@@ -276,6 +277,22 @@ def test_state_dict_of_a_model(zipped):
     back = to_torch(ours, zipped)
     assert type(back) is OrderedDict and back._metadata == theirs._metadata
     model.load_state_dict(back)
+
+
+def test_state_dicts_of_models_are_exchanged():
+    def layers(nn):
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Sequential(nn.Linear(4, 2)))
+
+    ours, theirs = layers(nn), layers(torch.nn)
+    theirs.load_state_dict(to_torch(ours.state_dict()))
+    assert {k: bits(v) for k, v in theirs.state_dict().items()} == {
+        k: bits(v) for k, v in ours.state_dict().items()
+    }
+    theirs = layers(torch.nn)
+    ours.load_state_dict(from_torch(theirs.state_dict()))
+    assert {k: bits(v) for k, v in theirs.state_dict().items()} == {
+        k: bits(v) for k, v in ours.state_dict().items()
+    }
 
 
 def test_checkpoint_with_an_optimizer():

@@ -8,7 +8,7 @@ import os
 import pickle
 
 from ._checkpoint.allowed import WeightsOnly
-from ._checkpoint.errors import CheckpointError
+from ._checkpoint.errors import CheckpointError, NotAllowedError
 from ._checkpoint.inspect import inspect_checkpoint, unsafe_globals
 from ._checkpoint.load_legacy import load_legacy
 from ._checkpoint.load_zip import load_zip
@@ -87,8 +87,7 @@ class safe_globals:
 
 
 def get_unsafe_globals_in_checkpoint(f):
-    """The names of the globals that a checkpoint asks for and `load` would refuse, found without running "
-    "it."""
+    """The names of the globals that a checkpoint asks for and `load` refuses, found without running it."""
     return unsafe_globals(f, get_safe_globals())
 
 
@@ -107,13 +106,11 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     Raises `CheckpointError`, which is a `pickle.UnpicklingError`, for a file that is damaged or asks for more
     than tensors and plain data; a `RuntimeError` where a tensor was saved on a device that is not available.
 
-    `weights_only` None means True.
-
-    Differs from PyTorch: the file's pickle is never handed to Python's unpickler. `weights_only=False` reads
-    ordinary checkpoints by the same safe rules; a file that needs more than that is refused unless the call
-    is made within `serialization.allow_arbitrary_code_execution()`. NumPy arrays and scalars, frozensets and
-    slices are allowed without `add_safe_globals`. Objects that contain themselves or nest over 256 deep are
-    refused.
+    Differs from PyTorch: the file's pickle is never handed to Python's unpickler. `weights_only=False`
+    (None means True) reads ordinary checkpoints by the same safe rules; a file that needs more than that is
+    refused unless the call is made within `serialization.allow_arbitrary_code_execution()`. NumPy arrays and
+    scalars, frozensets and slices are allowed without `add_safe_globals`. Objects that contain themselves or
+    nest over 256 deep are refused.
     """
     if os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0").lower() in ("1", "y", "yes", "true"):
         weights_only = True
@@ -163,13 +160,13 @@ def _load_safetensors(f, map_location):
 
 def _explain(error, name, weights_only):
     message = f"can't load {name!r}: {error}"
-    if weights_only is False and "is not allowed" in message:
+    if weights_only is False and isinstance(error, NotAllowedError):
         message += (
             ". weights_only=False alone does not run code from a file: a pickle is a program, and loading it "
             "that way gives it your rights. If you wrote this file yourself, load it within "
             "retrograd.serialization.allow_arbitrary_code_execution()"
         )
-    return CheckpointError(message)
+    return type(error)(message)
 
 
 # --- save ---------------------------------------------------------------------------------------------------

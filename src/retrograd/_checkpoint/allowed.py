@@ -14,7 +14,7 @@ from ..core.size import Size
 from ..core.tensor import Tensor, strided
 from ..nn.parameter import Parameter
 from . import numpy_objects
-from .errors import CheckpointError, quote
+from .errors import CheckpointError, NotAllowedError, quote
 from .guards import Budget
 from .policy import Policy
 from .storage import as_ascii
@@ -52,7 +52,7 @@ class WeightsOnly(Policy):
     def find_global(self, module, name):
         path = f"{module}.{name}"
         if module in _BLOCKED_MODULES:
-            raise CheckpointError(
+            raise NotAllowedError(
                 f"the file asks for {path}; the module {module} is never allowed in a checkpoint"
             )
         value = lookup(module, name)
@@ -60,7 +60,7 @@ class WeightsOnly(Policy):
             return value
         if path in self.user:
             return self.user[path]
-        raise CheckpointError(refusal(path))
+        raise NotAllowedError(refusal(path))
 
     def _is_user(self, value):
         return id(value) in self.user_ids
@@ -76,7 +76,7 @@ class WeightsOnly(Policy):
             return self._call(function, machine, args)
         if self._is_user(func):
             return _run_user(func, args, {})
-        raise CheckpointError(f"the file calls {quote(func)}, which is not an allowed global")
+        raise NotAllowedError(f"the file calls {quote(func)}, which is not an allowed global")
 
     def _call(self, function, machine, args):
         return _guarded(function, Call(self, machine), *args)
@@ -88,7 +88,7 @@ class WeightsOnly(Policy):
             return self._call(parameter, None, args)
         if self._is_user(cls) and isinstance(cls, type):
             return _run_user(cls.__new__, (cls, *args), kwargs)
-        raise CheckpointError(f"the file makes an instance of {quote(cls)}, which is not an allowed class")
+        raise NotAllowedError(f"the file makes an instance of {quote(cls)}, which is not an allowed class")
 
     def build(self, instance, state):
         kind = type(instance)
@@ -99,19 +99,20 @@ class WeightsOnly(Policy):
         elif self._is_user(kind):
             _run_user(_set_user_state, (instance, state), {})
         else:
-            raise CheckpointError(f"the file sets the state of {quote(instance)}, which is not allowed")
+            raise NotAllowedError(f"the file sets the state of {quote(instance)}, which is not allowed")
 
     # --- items and storages ---
 
     def set_items(self, target, pairs):
         if type(target) is not defaultdict and not (self._is_user(type(target)) and isinstance(target, dict)):
-            return super().set_items(target, pairs)
-        return _run_user(target.update, (pairs,), {})
+            super().set_items(target, pairs)
+        for pair in pairs:
+            _run_user(target.__setitem__, pair, {})
 
     def extend(self, target, items):
         if not (self._is_user(type(target)) and isinstance(target, list)):
-            return super().extend(target, items)
-        return _run_user(target.extend, (items,), {})
+            super().extend(target, items)
+        _run_user(target.extend, (items,), {})
 
     def persistent_load(self, pid):
         if type(pid) is not tuple or not pid or as_ascii(pid[0]) != "storage":

@@ -11,6 +11,10 @@ class CheckpointError(pickle.UnpicklingError, RuntimeError):
     """
 
 
+class NotAllowedError(CheckpointError):
+    """A file that names a class or function that checkpoints may not use."""
+
+
 def quote(value, limit=80):
     """`value` for a message: what a file holds may be huge, so it is cut, and containers are only named."""
     if isinstance(value, str):

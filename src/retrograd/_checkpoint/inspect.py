@@ -144,8 +144,7 @@ def _fill(report, root, policy):
 
 
 def _tensors(root):
-    """Each tensor below `root` with its key, as `a.b.0`: depth first, without recursion, shared parts "
-    "once."""
+    """Each tensor below `root` with its key, as `a.b.0`: depth first, no recursion, shared parts once."""
     pending, seen = [("", root)], set()
     while pending:
         key, node = pending.pop()

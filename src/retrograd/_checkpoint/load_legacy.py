@@ -8,7 +8,7 @@ from .describe import Describe
 from .errors import CheckpointError, quote
 from .opcodes import Machine
 from .policy import Policy
-from .storage import Storage, storage_id, swap_bytes
+from .storage import Storage, as_ascii, storage_id, swap_bytes
 from .stream import Stream
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -49,9 +49,7 @@ def open_stream(source):
     version = Machine(stream, Policy()).run()
     if version != VERSION:
         raise CheckpointError(f"the checkpoint's stream version is {quote(version)}; {VERSION} is read")
-    Machine(
-        stream, Policy()
-    ).run()  # the writing machine's type sizes; storages are little-endian on every machine
+    Machine(stream, Policy()).run()  # type sizes of the machine that wrote; storages are always little-endian
     return stream
 
 
@@ -94,8 +92,8 @@ class LegacyStorages:
         if type(keys) is not list or len(keys) != len(self.declared):
             raise CheckpointError("the file's list of storages doesn't fit the storages that it uses")
         for key in keys:
-            key = key.decode("ascii", "replace") if isinstance(key, bytes) else key
-            if type(key) is not str or key not in self.declared or key in self.filled:
+            key = as_ascii(key)
+            if key not in self.declared or key in self.filled:
                 raise CheckpointError(f"the file lists the storage {quote(key)} twice or without using it")
             kind, location, expected = self.declared[key]
             count = int.from_bytes(stream.take(8), "little", signed=True)
@@ -116,6 +114,8 @@ class LegacyStorages:
     def load(self, pid):
         """The storage that a tensor views, or the part of it that it names."""
         kind, key, _, _, part = storage_id(pid, 5)
+        if key not in self.filled:
+            raise CheckpointError(f"the storage {quote(key)} is used but was not declared")
         storage = self.filled[key].seen_as(kind.dtype)
         if part is None:
             return storage

@@ -140,8 +140,7 @@ for _code, _size, _form in ((b"J", 4, "<i"), (b"K", 1, "<B"), (b"M", 2, "<H"), (
 
 
 def _sized(code, size, convert):
-    """An opcode whose operand is a length of `size` bytes and that many bytes, which `convert` makes an "
-    "object of."""
+    """An opcode with a length of `size` bytes and so many bytes; `convert(machine, length)` reads them."""
     opcode(code)(lambda m: m.stack.append(convert(m, m.unsigned(size))))
 
 

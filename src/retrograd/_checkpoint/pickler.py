@@ -47,11 +47,10 @@ _TYPES = {
 
 
 class Pickler:
-    """`Pickler(persistent_id).dump(obj)` gives the bytes; `persistent_id(array)` gives a storage's id and "
-    "strides."""
+    """`Pickler(find).dump(obj)` gives the bytes; `find(array)` gives a storage, an offset and strides."""
 
-    def __init__(self, persistent_id):
-        self.persistent_id = persistent_id
+    def __init__(self, find):
+        self.find = find
         self.out = bytearray()
         self.memo = {}  # id of an object: its number, and the object, so that the id stays its own
         self.open = set()  # ids of the containers that are being written
@@ -270,7 +269,7 @@ class Pickler:
 
     def _rebuilding(self, tensor):
         """The function that rebuilds a tensor, and its arguments."""
-        storage, offset, strides = self.persistent_id(tensor._array)
+        storage, offset, strides = self.find(tensor._array)
         args = (storage, offset, tensor._array.shape, strides, tensor.requires_grad, OrderedDict())
         if storage.kind == "UntypedStorage":
             return _REBUILD_TYPED, (*args, tensor.dtype)
@@ -311,8 +310,7 @@ class Pickler:
 
 
 class StorageRef:
-    """A storage as the pickle refers to it: PyTorch's name of its type, its key and its number of "
-    "elements."""
+    """A storage as a pickle refers to it: the name of its type, its key, its number of elements."""
 
     def __init__(self, kind, key, count, more):
         self.kind = kind

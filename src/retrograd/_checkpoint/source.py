@@ -8,8 +8,7 @@ from .errors import CheckpointError
 
 
 class Source:
-    """A seekable file from its current position on: reads at offsets, never past the end that it had when "
-    "opened."""
+    """A seekable file from its position on; reads at offsets, never past the end that it had when opened."""
 
     def __init__(self, file, name):
         self.file = file

@@ -271,8 +271,7 @@ def lookup(module, name):
 
 @cache
 def functions():
-    """id of a global: the function that a call of it runs. They live as long as this module, so do their "
-    "ids."""
+    """id of a global: what a call of it runs. The globals live as long as this module, so do their ids."""
     table = {
         OrderedDict: _ordered_dict, Counter: _counter, set: _set, frozenset: _frozenset, complex: _complex,
         bytearray: _bytearray, bytes: _no_bytes, slice: _slice, Size: _size, device: _device,

@@ -1,5 +1,6 @@
 """Writing checkpoints: storages under tensors, the zip and the stream format, atomic replacement."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -25,8 +26,7 @@ _FOLDER = "archive"
 
 
 class Storages:
-    """Finds the memory under each array. Arrays on the same memory get the same storage, which is written "
-    "once."""
+    """The memory under each array. Arrays on the same memory get the same storage, which is written once."""
 
     def __init__(self, key, more=()):
         self.key = key  # makes the key of the n-th storage
@@ -93,8 +93,7 @@ def save_zip(obj, file, byte_order=True):
 
 
 class ZipWriter:
-    """A zip archive in the layout that PyTorch's writer gives it, so that readers may compute where members "
-    "lie."""
+    """A zip archive laid out as PyTorch's writer does it, so that readers may compute where members lie."""
 
     def __init__(self, file):
         self.file = file
@@ -228,5 +227,8 @@ def _sync_folder(folder):
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such thing
+            raise
     finally:
         os.close(descriptor)
