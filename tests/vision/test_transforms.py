@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import retrograd
@@ -171,8 +171,19 @@ def test_resized_whole_numbers_differ_by_rounding_only():
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(*[st.integers(1, 60)] * 4), st.sampled_from(["bilinear", "bicubic"]), st.booleans())
 def test_any_resize(sizes, interpolation, antialias):
+    if antialias:
+        assume(sizes[3] > 1)  # see the next test
     image = tensor_image("float32", (1, 2, *sizes[:2]))
     assert_both("resize", image, list(sizes[2:]), IM(interpolation), None, antialias, atol=3e-6)
+
+
+def test_results_one_pixel_wide():
+    """With antialiasing PyTorch does not interpolate along a column that is all of the result; ours does."""
+    column = torch.tensor([1.0, 2.0, 5.0]).reshape(1, 3, 1)
+    resized = theirs.functional.resize(column, [5, 1])
+    assert resized.unique().numel() == 1
+    expected = theirs.functional.resize(column.transpose(1, 2), [1, 5]).transpose(1, 2)
+    assert_same(F.resize(as_ours(column), [5, 1]), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("antialias", [True, False])
