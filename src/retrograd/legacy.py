@@ -3,6 +3,7 @@
 import numpy as np
 
 from .core import arrays
+from .core.device import resolve
 from .core.size import Size
 from .core.tensor import Tensor, wrap
 from .ops.data import as_array
@@ -31,6 +32,7 @@ class _Typed(type):
 
 def construct(kind, args, name):
     """A tensor of the NumPy dtype `kind`: empty of the given sizes, or with the data given."""
+    args = tuple([a.item() if isinstance(a, Tensor) and not a.ndim and len(args) > 1 else a for a in args])
     if len(args) == 1 and not isinstance(args[0], int):
         (data,) = args
         if isinstance(data, Size):
@@ -84,4 +86,15 @@ def set_default_tensor_type(t):
     arrays.set_default_dtype(as_dtype(t))
 
 
-METHODS = {"type": type_, "new": new}
+def _tensor(cls, *args, device=None):
+    """`Tensor(2, 3)`, `Tensor([1, 2])`, `Tensor()`: the old constructor, of the default dtype."""
+    resolve(device)
+    new = object.__new__(cls)
+    if len(args) == 1 and isinstance(args[0], Tensor) and cls is not Tensor:
+        new._array = args[0]._array
+    else:
+        new._array = construct(arrays.get_default_dtype().numpy, args, cls.__name__)._array
+    return new
+
+
+METHODS = {"type": type_, "new": new, "__new__": _tensor}

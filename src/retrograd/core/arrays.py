@@ -72,18 +72,39 @@ float8_e5m2 = dtype("float8_e5m2", ml_dtypes.float8_e5m2, FLOAT, True)
 DTYPES = {
     d.name: d
     for d in (
-        float16, float32, float64, bfloat16, complex64, complex128, uint8, uint16, uint32, uint64,
-        int8, int16, int32, int64, bool_, float8_e4m3fn, float8_e5m2,
+        float16,
+        float32,
+        float64,
+        bfloat16,
+        complex64,
+        complex128,
+        uint8,
+        uint16,
+        uint32,
+        uint64,
+        int8,
+        int16,
+        int32,
+        int64,
+        bool_,
+        float8_e4m3fn,
+        float8_e5m2,
     )
 }
 ALIASES = {
-    "half": float16, "float": float32, "double": float64, "cfloat": complex64, "cdouble": complex128,
-    "short": int16, "int": int32, "long": int64,
+    "half": float16,
+    "float": float32,
+    "double": float64,
+    "cfloat": complex64,
+    "cdouble": complex128,
+    "short": int16,
+    "int": int32,
+    "long": int64,
 }
 _FROM_NUMPY = {d.numpy: d for d in DTYPES.values()}
 _REAL = {complex64: float32, complex128: float64}
 _COMPLEX = {float16: complex64, bfloat16: complex64, float32: complex64, float64: complex128}
-_FROM_PYTHON = {float: "default", int: int64, bool: bool_, complex: "default complex"}
+_FROM_PYTHON = {float: float64, int: int64, bool: bool_, complex: complex128}
 
 _default_dtype = float32
 
@@ -119,11 +140,10 @@ def as_dtype(d):
     if isinstance(d, dtype):
         return d
     if d in _FROM_PYTHON:
-        d = _FROM_PYTHON[d]
-        if d == "default":
-            return _default_dtype
-        return _default_dtype.to_complex() if d == "default complex" else d
+        return _FROM_PYTHON[d]
     try:
+        if isinstance(d, str):
+            raise TypeError
         return from_numpy_dtype(np.dtype(d))
     except TypeError:
         raise TypeError(f"expected a dtype such as float32, got {d!r}") from None
@@ -218,7 +238,11 @@ def promote(values, to_float=False):
         if hasattr(v, "dtype"):
             out.append(v if v.dtype == kind else v.astype(kind))
         elif d.category == INT or d.category == BOOL:
-            out.append(np.asarray(v).astype(kind) if -(2**63) <= v < 2**63 else np.asarray(v % 2**64, np.uint64).astype(kind))
+            out.append(
+                np.asarray(v).astype(kind)
+                if -(2**63) <= v < 2**63
+                else np.asarray(v % 2**64, np.uint64).astype(kind)
+            )
         else:
             out.append(np.asarray(v, kind))
     return out
@@ -266,7 +290,9 @@ quiet = _Quiet()
 def sum_to(array, shape):
     """Undo broadcasting: `array` summed down to `shape`."""
     extra = array.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1
+    )
     if array.dtype.kind == "V":  # bfloat16 would be accumulated in bfloat16
         return np.sum(array, axis=axes, dtype=np.float32).astype(array.dtype).reshape(shape)
     return namespace(array).add.reduce(array, axis=axes).reshape(shape)

@@ -35,9 +35,6 @@ class Tensor:
 
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
 
-    def __new__(cls, *args, device=None):
-        return _construct(cls, args, device)
-
     # --- what it is ---
 
     @property
@@ -290,27 +287,6 @@ class Tensor:
 def wrap(array, _new=object.__new__):
     """A Tensor around `array`, sharing its memory; outside the graph."""
     t = _new(Tensor)
-    t._array = array
-    return t
-
-
-def _construct(cls, args, device):
-    """`Tensor()`, `Tensor(2, 3)`, `Tensor([1., 2.])`, `Tensor(other)`: the old constructors, default dtype."""
-    kind = arrays.get_default_dtype().numpy
-    if len(args) == 1 and isinstance(args[0], Tensor):
-        other = args[0]._array
-        if other.dtype != kind:
-            raise TypeError(
-                f"expected {arrays.get_default_dtype()} (got {args[0].dtype}); convert it with .to()"
-            )
-        array = other
-    elif len(args) == 1 and isinstance(args[0], Size):
-        array = np.empty(args[0], kind)
-    elif len(args) == 1 and not isinstance(args[0], int):
-        array = np.array(args[0], dtype=kind)
-    else:
-        array = np.empty(args, kind) if args else np.empty((0,), kind)
-    t = object.__new__(cls)
     t._array = array
     return t
 

@@ -314,7 +314,7 @@ def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, 
     int64 if all three are whole, else the default dtype.
     """
     if len(args) == 1:
-        end = args[0]
+        start, end = (start, args[0]) if end is None else (args[0], end)
     elif args:
         start, end, step = (*args, step)[:3] if len(args) == 2 else args
     if end is None:

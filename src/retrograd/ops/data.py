@@ -90,6 +90,11 @@ def _from_sequence(data, kind):
             raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__}")
         own = arrays._FROM_NUMPY[leaf.dtype if isinstance(leaf, np.generic) else leaf._array.dtype] if hasattr(
             leaf, "dtype") else arrays.scalar_dtype(leaf)
+        if isinstance(leaf, Tensor) and leaf._array.size != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars: a list holds a tensor of shape "
+                f"{list(leaf._array.shape)}; torch.stack joins tensors"
+            )
         wanted = own if wanted is None else arrays.promote_types(wanted, own)
         flat.append(leaf.item() if hasattr(leaf, "item") else leaf)
     array = _plain(flat, wanted.numpy if kind is None else kind, set(map(type, flat)), (len(flat),))
@@ -127,7 +132,9 @@ def _measure(data, place, types):
 
 
 def _is_sequence(x):
-    if isinstance(x, (Tensor, np.ndarray)):
+    if isinstance(x, Tensor):
+        return False
+    if isinstance(x, np.ndarray):
         return x.ndim > 0
     return isinstance(x, (list, tuple, range)) or (
         hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (str, bytes, dict, np.generic))

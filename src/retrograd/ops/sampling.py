@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import inplace
+from ..core import inplace, random_rejection
 from ..core import random as draw
 from ..core.graph import modes
 from ..core.memory import preserve_format
@@ -12,7 +12,7 @@ from .arguments import as_int, deliver
 from .creation import finish, kind_of, like_array, memory_order, number, shape_of
 
 __all__ = [
-    "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "bernoulli", "binomial", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm",
 ]  # fmt: skip
 METHODS = [
@@ -140,6 +140,16 @@ def bernoulli(input, p=None, *, generator=None, out=None):
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """`num_samples` indices drawn with probabilities proportional to `input`, a vector or a distribution per row."""
     return deliver(wrap(draw.multinomial(input._array, num_samples, replacement, generator)), out)
+
+
+def poisson(input, generator=None):
+    """Numbers from the Poisson distributions whose rates `input` holds."""
+    return wrap(random_rejection.poisson(input._array, generator))
+
+
+def binomial(count, prob, generator=None):
+    """How many of `count` trials, each of probability `prob`, succeed."""
+    return wrap(random_rejection.binomial(count._array, prob._array, generator))
 
 
 # --- in place --------------------------------------------------------------------------------------------------
