@@ -7,6 +7,7 @@ import retrograd
 from retrograd import nn
 from retrograd.vision.transforms import _color as F
 from retrograd.vision.transforms._arguments import pair
+from retrograd.vision.transforms._random_transforms import happens, uniform
 
 __all__ = [
     "ColorJitter", "GaussianBlur", "RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize",
@@ -52,7 +53,7 @@ class ColorJitter(nn.Module):
         """(order, brightness, contrast, saturation, hue): a permutation of 0 to 3 and factors, or None."""
         order = retrograd.randperm(4)
         ranges = (brightness, contrast, saturation, hue)
-        return order, *[None if r is None else retrograd.empty(1).uniform_(*r).item() for r in ranges]
+        return order, *[None if r is None else uniform(*r) for r in ranges]
 
     def forward(self, img):
         order, *factors = self.get_params(self.brightness, self.contrast, self.saturation, self.hue)
@@ -84,7 +85,7 @@ class GaussianBlur(nn.Module):
     @staticmethod
     def get_params(sigma_min, sigma_max):
         """A standard deviation."""
-        return retrograd.empty(1).uniform_(sigma_min, sigma_max).item()
+        return uniform(sigma_min, sigma_max)
 
     def forward(self, img):
         sigma = self.get_params(*self.sigma)
@@ -105,7 +106,7 @@ class _Random(nn.Module):
         self.p = p
 
     def forward(self, img):
-        if not bool(retrograd.rand(1) < self.p):
+        if not happens(self.p):
             return img
         return self.change(img, getattr(self, self.name)) if self.name else self.change(img)
 

@@ -1,7 +1,7 @@
 """Resizing images held in arrays: every output pixel is a weighted sum of a few input pixels per axis.
 
 The weights are PyTorch's (ATen's UpSample kernels), axes are done one after the other, width first. One
-difference is deliberate: with antialiasing PyTorch does not interpolate along results that are one pixel wide.
+difference is deliberate: antialiasing, PyTorch does not interpolate along results that are one pixel wide.
 """
 
 from functools import lru_cache

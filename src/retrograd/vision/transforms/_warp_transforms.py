@@ -8,12 +8,9 @@ from retrograd import nn
 from retrograd.vision.transforms import _warp
 from retrograd.vision.transforms import functional as F
 from retrograd.vision.transforms._arguments import InterpolationMode, as_interpolation
+from retrograd.vision.transforms._random_transforms import happens, uniform
 
 __all__ = ["RandomAffine", "RandomPerspective", "RandomRotation"]
-
-
-def _uniform(low, high):
-    return retrograd.empty(1).uniform_(float(low), float(high)).item()
 
 
 def sequence_of(value, name, *lengths):
@@ -68,7 +65,7 @@ class RandomRotation(nn.Module):
     @staticmethod
     def get_params(degrees):
         """A random angle."""
-        return _uniform(*degrees)
+        return uniform(*degrees)
 
     def forward(self, img):
         angle = self.get_params(self.degrees)
@@ -112,14 +109,14 @@ class RandomAffine(nn.Module):
     @staticmethod
     def get_params(degrees, translate, scale_ranges, shears, img_size):
         """(angle, (right, down), scale, (shear x, shear y)); `img_size` is (width, height)."""
-        angle = _uniform(*degrees)
+        angle = uniform(*degrees)
         moves = (0, 0)
         if translate is not None:
             reach = [part * size for part, size in zip(translate, img_size, strict=True)]
-            moves = tuple([round(_uniform(-most, most)) for most in reach])
-        scale = 1.0 if scale_ranges is None else _uniform(*scale_ranges)
-        shear_x = 0.0 if shears is None else _uniform(*shears[:2])
-        shear_y = 0.0 if shears is None or len(shears) == 2 else _uniform(*shears[2:])
+            moves = tuple([round(uniform(-most, most)) for most in reach])
+        scale = 1.0 if scale_ranges is None else uniform(*scale_ranges)
+        shear_x = 0.0 if shears is None else uniform(*shears[:2])
+        shear_y = 0.0 if shears is None or len(shears) == 2 else uniform(*shears[2:])
         return angle, moves, scale, (shear_x, shear_y)
 
     def forward(self, img):
@@ -163,7 +160,7 @@ class RandomPerspective(nn.Module):
 
     def forward(self, img):
         width, height = F.get_image_size(img)
-        if not bool(retrograd.rand(1) < self.p):
+        if not happens(self.p):
             return img
         points = self.get_params(width, height, self.distortion_scale)
         return _warp.perspective(img, *points, self.interpolation, self.fill)

@@ -7,7 +7,7 @@ import retrograd
 from retrograd import nn
 from retrograd.core.tensor import Tensor
 from retrograd.vision.transforms import _pil
-from retrograd.vision.transforms import transforms as v1
+from retrograd.vision.transforms import _random_transforms as v1
 from retrograd.vision.transforms._arguments import borders, check_padding, pair
 from retrograd.vision.transforms.v2 import functional as F
 from retrograd.vision.transforms.v2._transform import ArrayTransform, RandomApplyTransform, Transform
@@ -329,7 +329,7 @@ class RandomCrop(Transform):
             raise ValueError(
                 f"Required crop size {tuple(self.size)} is larger than the (padded) image size {padded}"
             )
-        places = [v1._below(spare + 1) if spare else 0 for spare in (spare_height, spare_width)]
+        places = [v1.below(spare + 1) if spare else 0 for spare in (spare_height, spare_width)]
         return {"borders": [left, top, right, bottom], "place": (*places, crop_height, crop_width)}
 
     def transform(self, inpt, params):
@@ -345,7 +345,7 @@ class RandomResizedCrop(Transform):
         self, size, scale=(0.08, 1.0), ratio=(3.0 / 4.0, 4.0 / 3.0), interpolation="bilinear", antialias=True
     ):
         super().__init__()
-        v1._check_ranges(scale, ratio)
+        v1.check_ranges(scale, ratio)
         self.size = pair(size)
         self.scale = scale
         self.ratio = ratio
