@@ -54,7 +54,8 @@ def _check(p, states):
         if s._array.shape != p._array.shape:
             raise RuntimeError(
                 f"the optimizer's state for a parameter of shape {list(p.shape)} has the shape "
-                f"{list(s.shape)}: the parameter was reshaped, or the state_dict is of other parameters (their order counts)"
+                f"{list(s.shape)}: the parameter was reshaped, or the state_dict is of other parameters "
+                "(their order counts)"
             )
 
 
