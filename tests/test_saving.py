@@ -176,6 +176,14 @@ def test_safe_globals():
             serialization.add_safe_globals([wrong])
 
 
+def test_our_classes_stand_for_torchs_where_they_are_marked_as_safe():
+    theirs = torch.nn.Linear(2, 3)
+    with serialization.safe_globals([nn.Linear, set]):
+        assert bits(from_torch(theirs).weight) == bits(theirs.weight)
+    with serialization.safe_globals([nn.Conv2d]), pytest.raises(CheckpointError, match="linear.Linear"):
+        from_torch(theirs)
+
+
 def test_user_objects_are_saved_by_their_own_account():
     slotted = Slotted()
     slotted.x = wrap(np.ones(2))

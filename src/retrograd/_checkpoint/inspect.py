@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 
 from ..core.size import Size
+from .allowed import by_path, find_user_global
 from .describe import Describe, StorageInfo, TensorInfo, Thing
 from .errors import CheckpointError
 from .load_legacy import LegacyStorages, open_stream
@@ -93,11 +94,8 @@ def inspect_checkpoint(f):
 
 def unsafe_globals(f, user_globals):
     """The globals that a checkpoint asks for, less those allowed by default or by the user."""
-    allowed = {
-        item[1] if isinstance(item, tuple) else f"{item.__module__}.{item.__qualname__}"
-        for item in user_globals
-    }
-    return [name for name in inspect_checkpoint(f).unsafe_globals if name not in allowed]
+    user = by_path(user_globals)
+    return [path for path in inspect_checkpoint(f).unsafe_globals if find_user_global(user, path) is None]
 
 
 def _inspect_zip(source):
