@@ -4,6 +4,7 @@ import functools
 
 import ml_dtypes
 import numpy as np
+import pytest
 import torch
 
 import retrograd
@@ -70,6 +71,8 @@ def as_array(x):
     if isinstance(x, Tensor):
         return x._array
     x = x.detach().resolve_conj().resolve_neg()
+    if x._is_zerotensor():  # zeros that PyTorch keeps without memory
+        x = x.clone()
     if x.dtype == torch.bfloat16:
         return x.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return x.numpy()
@@ -170,3 +173,23 @@ def assert_gradients(mine, reference, inputs, tol=None, where="gradient"):
         assert a.shape == b.shape, f"{where} {i}: shape {list(a.shape)} instead of {list(b.shape)}"
         assert a.dtype == b.dtype, f"{where} {i}: dtype {a.dtype} instead of {b.dtype}"
         _compare(a, b, tol, f"{where} of input {i}")
+
+
+# --- programs --------------------------------------------------------------------------------------------------
+
+
+def same(program, tol=None):
+    """Run `program(torch)` in both libraries and fail unless they return the same; gives our result."""
+    mine, reference = program(retrograd), program(torch)
+    assert_same(mine, reference, tol)
+    return mine
+
+
+def both_refuse(program, error=RuntimeError, match=None):
+    """Fail unless `program(torch)` raises `error` in both libraries, with `match` in both texts; gives ours."""
+    texts = []
+    for library in (torch, retrograd):
+        with pytest.raises(error, match=match) as caught:
+            program(library)
+        texts.append(str(caught.value))
+    return texts[1]

@@ -347,7 +347,10 @@ def test_inplace(sample):
             want = function(*mine.args, **mine.kwargs)
             want = retrograd.autograd.grad(want, mine.inputs, ours(g), allow_unused=True)
         else:
-            want = torch.autograd.grad(expected, reference.inputs, theirs(g), allow_unused=True)
+            try:
+                want = torch.autograd.grad(expected, reference.inputs, theirs(g), allow_unused=True)
+            except NotImplementedError:
+                return  # PyTorch lacks the gradient of some in-place forms, such as asinh_
         assert_gradients(got, want, mine.inputs)
 
 

@@ -5,18 +5,19 @@ in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict fr
 """
 
 from . import (
-    activation, attention, classification, compare, complex_numbers, conv, counting, differences, distance, dropouts,
-    elementary, embeddings, extremes, loss, normalization, norms, operators, pointwise, pool, power, product,
-    reduce, resample, return_types, scan, shape, softmaxes, sorting, special, statistics, underscored, unfolding,
-    copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
+    activation, attention, classification, compare, complex_numbers, conv, copies, counting, creation,
+    diagonals, differences, distance, dropouts, elementary, embeddings, extremes, index, join, loss,
+    mask, normalization, norms, operators, padding, picking, pointwise, pool, positional, power,
+    product, reduce, resample, return_types, sampling, scan, shape, softmaxes, sorting, special,
+    statistics, underscored, unfolding, view,
 )  # fmt: skip
 # Before the star-imports: a function may bear its module's name.
 MODULES = [
-    pointwise, compare, elementary, power, complex_numbers, operators, special, activation, reduce, extremes,
-    softmaxes, scan, sorting, counting, norms, differences, statistics, underscored,
-    shape, product, conv, pool, normalization, loss, classification, embeddings, dropouts, distance, unfolding,
-    resample, attention,
-    copies, creation, diagonals, index, join, mask, padding, picking, sampling, view,
+    pointwise, compare, elementary, power, complex_numbers, operators, special, activation, reduce,
+    extremes, softmaxes, scan, sorting, counting, norms, differences, statistics, underscored, shape,
+    product, conv, pool, normalization, loss, classification, embeddings, dropouts, distance, unfolding,
+    resample, attention, positional, copies, creation, diagonals, index, join, mask, padding, picking,
+    sampling, view,
 ]  # fmt: skip
 
 from .activation import *  # noqa: F403
@@ -30,7 +31,7 @@ from .differences import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
-from .loss import *  # noqa: F403
+from .positional import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .norms import *  # noqa: F403
 from .pointwise import *  # noqa: F403

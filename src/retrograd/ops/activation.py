@@ -53,8 +53,14 @@ _prelu_row = Op(
     weight=lambda g, x: masked(g * x, ~(x > 0)), jvp=ELEMENTWISE, node="PreluKernelBackward0",
 )  # fmt: skip
 
+
+@through_float32
+def _hardtanh(xp, x, low, high):
+    return xp.minimum(xp.maximum(x, low), high)
+
+
 hardtanh_row = Op(
-    "hardtanh", lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high),
+    "hardtanh", _hardtanh,
     x=lambda g, x, low, high: masked(g, ~((x <= low) | (x >= high))), jvp=ELEMENTWISE,
 )  # fmt: skip
 
@@ -85,6 +91,7 @@ _hardshrink_row = Op(
 )  # fmt: skip
 
 
+@through_float32
 def _softshrink(xp, x, size):
     return x - xp.minimum(xp.maximum(x, -size), size)
 

@@ -7,8 +7,11 @@ from ..core.op import FLOAT, LINEAR, Op, is_complex, zeros_like
 from .elementary import cos, sin
 from .pointwise import absolute, conj, masked, real_part
 
-__all__ = ["angle", "complex", "imag", "polar", "real", "view_as_complex", "view_as_real"]
-METHODS = ["angle"]
+__all__ = [
+    "angle", "complex", "imag", "is_conj", "is_neg", "polar", "real", "resolve_conj", "resolve_neg", "view_as_complex",
+    "view_as_real",
+]  # fmt: skip
+METHODS = ["angle", "is_conj", "is_neg", "resolve_conj", "resolve_neg"]
 INPLACE = []
 
 _real_row = Op("real", lambda xp, x: x.real, x=lambda g: g, jvp=LINEAR, view=True)
@@ -30,6 +33,26 @@ def imag(input):
 
 real_property = property(real, lambda self, value: inplace.copy_from(real(self), value))
 imag_property = property(imag, lambda self, value: inplace.copy_from(imag(self), value))
+
+
+def is_conj(input):
+    """False: here the conjugate is always computed, PyTorch may put it off."""
+    return False
+
+
+def is_neg(input):
+    """False: here the negative is always computed, PyTorch may put it off."""
+    return False
+
+
+def resolve_conj(input):
+    """The tensor itself, as no conjugate is ever put off here."""
+    return input
+
+
+def resolve_neg(input):
+    """The tensor itself, as no negation is ever put off here."""
+    return input
 
 
 def _angle(xp, x):

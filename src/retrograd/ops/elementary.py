@@ -77,7 +77,7 @@ def _finite(x):
 
 
 def _xlogy(xp, x, y):
-    return xp.where((x == 0) & (y == y), xp.zeros((), x.dtype), x * xp.log(y))
+    return xp.where((x == 0) & (y == y), xp.zeros((), x.dtype), x * xp.log(xp.asarray(y, x.dtype)))
 
 
 xlogy = Op(
@@ -176,12 +176,12 @@ def _sinc_formula(g, x):
 sinc = Op("sinc", _sinc, x=_sinc_formula, jvp=ELEMENTWISE, promote=FLOAT, doc="sin(pi x) / (pi x), and 1 at 0.")
 
 deg2rad = Op(
-    "deg2rad", lambda xp, x: x * (math.pi / 180), x=lambda g: g * (math.pi / 180), jvp=ELEMENTWISE, promote=FLOAT,
+    "deg2rad", lambda xp, x: x * x.dtype.type(math.pi / 180), x=lambda g: g * (math.pi / 180), jvp=ELEMENTWISE, promote=FLOAT,
     doc="Degrees to radians.",
 )  # fmt: skip
 
 rad2deg = Op(
-    "rad2deg", lambda xp, x: x * (180 / math.pi), x=lambda g: g * (180 / math.pi), jvp=ELEMENTWISE, promote=FLOAT,
+    "rad2deg", lambda xp, x: x * x.dtype.type(180 / math.pi), x=lambda g: g * (180 / math.pi), jvp=ELEMENTWISE, promote=FLOAT,
     doc="Radians to degrees.",
 )  # fmt: skip
 

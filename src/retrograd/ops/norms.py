@@ -2,6 +2,7 @@
 
 import math
 
+from ..core import arrays
 from ..core.op import Op, through_float32
 from .arguments import deliver, normal_axis
 from .extremes import need_elements
@@ -67,6 +68,11 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     ord: any number; inf gives the largest |x|, -inf the smallest, 0 the number of elements that are not zero. Where
     a norm has no derivative (2-norm at the origin) the gradient is zero.
     """
+    if dtype is not None and arrays.promote_types(x.dtype, dtype) is not dtype:
+        raise RuntimeError(
+            f"linalg.vector_norm: the dtype of the input ({x.dtype}) should be convertible without narrowing to the specified "
+            f"dtype ({dtype})"
+        )
     x = cast_to(x, dtype)
     if x._array.dtype.kind in "iub":
         raise RuntimeError(

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core import inplace
 from ..core.apply import apply
-from ..core.op import as_tensor
+from ..core.op import as_tensor, is_complex
 from ..core.tensor import Tensor
 from . import compare, pointwise, power
 from .complex_numbers import imag_property, real_property
@@ -59,9 +59,20 @@ def unary(row):
     return lambda self: apply(row, (self,))
 
 
+_absolute = inplace.inplace(pointwise.absolute, "abs_")
+
+
+def absolute_(self):
+    """In-place version of `abs`, for real tensors."""
+    if is_complex(self):
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return _absolute(self)
+
+
 OPERATORS = {
     "__neg__": unary(pointwise.neg), "__pos__": pointwise.positive, "__abs__": unary(pointwise.absolute),
     "__invert__": unary(compare.bitwise_not), "real": real_property, "imag": imag_property,
+    "abs_": absolute_, "absolute_": absolute_, "where": lambda self, condition, other: pointwise.where(condition, self, other),
 }  # fmt: skip
 
 _TWO_SIDED = {

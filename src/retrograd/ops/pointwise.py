@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 
 from ..core import arrays, inplace
-from ..core.op import ELEMENTWISE, LINEAR, PAIR, PAIR_FLOAT, Op, as_tensor, is_complex, zeros_like
+from ..core.op import ELEMENTWISE, LINEAR, PAIR, PAIR_FLOAT, Op, as_tensor, is_complex, through_float32, zeros_like
 from ..core.tensor import Tensor, wrap
 from .shape import cast_row
 
@@ -237,8 +237,7 @@ abs = absolute
 where_row = Op(
     "where", lambda xp, x, y, condition: xp.where(condition, x, y),
     x=lambda g, condition: where_row(g, 0, condition),
-    y=lambda g, condition: where_row(0, g, condition),
-    promote=PAIR, jvp=lambda t_x, t_y, condition: where_row(t_x, t_y, condition),
+    y=lambda g, condition: where_row(0, g, condition), jvp=ELEMENTWISE, promote=PAIR,
 )  # fmt: skip
 
 _BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
@@ -304,6 +303,7 @@ fmin = Op(
 )  # fmt: skip
 
 
+@through_float32
 def _clamp(xp, x, low, high):
     if low is not None:
         x = xp.maximum(x, low)
@@ -367,6 +367,7 @@ def clamp_max(input, max, *, out=None):
 clip = clamp
 
 
+@through_float32
 def _lerp(xp, x, y, weight):
     near = xp.abs(weight) < 0.5  # each form is exact at its own end
     if not near.ndim:

@@ -257,17 +257,17 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
 
 
 @numpy_names
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None):
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(variance, mean) over the dimensions `dim`."""
     axes, correction = _spread_arguments("var_mean", input, dim, unbiased, correction)
-    return deliver((var_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)), out)
+    return var_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)
 
 
 @numpy_names
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None):
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(standard deviation, mean) over the dimensions `dim`."""
     axes, correction = _spread_arguments("std_mean", input, dim, unbiased, correction)
-    return deliver((std_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)), out)
+    return std_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)
 
 
 # --- logic and counts ------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from ..core.op import FLOAT, Op, through_float32
 from .arguments import deliver, normal_axis
 from .elementary import exp
-from .pointwise import masked
+from .pointwise import conj, masked
 from .reduce import axes_of, cast_to, numpy_names, sum_row, unreduced
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -24,7 +24,7 @@ def _logsumexp(xp, x, axes, keepdim):
 logsumexp_row = Op(
     "logsumexp", _logsumexp,
     x=lambda g, x, axes, keepdim, out: unreduced(g, x.shape, axes, keepdim)
-    * exp(x - _finite_shift(unreduced(out, x.shape, axes, keepdim))),
+    * conj(exp(x - _finite_shift(unreduced(out, x.shape, axes, keepdim)))),
     jvp=lambda t_x, x, axes, keepdim, out: sum_row(
         t_x * exp(x - _finite_shift(unreduced(out, x.shape, axes, keepdim))), axes, keepdim
     ),

@@ -1,0 +1,76 @@
+"""Covariances and correlations of several variables."""
+
+import warnings
+
+from ..core.op import is_complex
+from ..core.tensor import Tensor
+from .complex_numbers import complex as join_complex
+from .complex_numbers import imag, real
+from .pointwise import clamp, conj
+from .power import sqrt
+from .product import matmul
+from .reduce import sum_row
+from .shape import permute_row, reshape_row
+from .view import diagonal
+
+__all__ = ["corrcoef", "cov"]
+METHODS = __all__
+INPLACE = []
+
+
+def _weights(name, w, n, floating):
+    if not isinstance(w, Tensor) or w._array.ndim != 1 or w._array.size != n:
+        raise RuntimeError(f"cov(): expected {name} to be a 1D tensor of the {n} observations")
+    if (w._array.dtype.kind in "fV") != floating:
+        raise RuntimeError(f"cov(): expected {name} to be {'floating' if floating else 'whole numbers'}, got {w.dtype}")
+    if (w._array < 0).any():
+        raise RuntimeError(f"cov(): {name} cannot be negative")
+    return w
+
+
+def cov(input, *, correction=1, fweights=None, aweights=None):
+    """The covariances of variables, the rows of `input`, over observations, its columns; of a 1-d input, the variance.
+
+    fweights: how often each observation occurred, whole numbers. aweights: how much each counts.
+    """
+    if input._array.ndim > 2:
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}")
+    x = input if input._array.ndim == 2 else reshape_row(input, (1, -1))
+    n = x._array.shape[1]
+    w = None
+    if fweights is not None:
+        w = _weights("fweights", fweights, n, False)
+    if aweights is not None:
+        a = _weights("aweights", aweights, n, True)
+        w = a if w is None else w * a
+    if w is None:
+        total = n
+        centred = x - sum_row(x, (1,), True) / n
+        weighted = centred
+    else:
+        total = w.sum()
+        centred = x - (x * w).sum(1, True) / total
+        weighted = centred * w
+    if w is None or aweights is None or correction == 0:
+        left = total - correction
+    else:
+        left = total - correction * (w * aweights).sum() / total
+    if float(left) <= 0:
+        warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", stacklevel=2)
+        left = 0
+    out = matmul(weighted, permute_row(conj(centred), (1, 0))) / left
+    return out if input._array.ndim == 2 else reshape_row(out, ())
+
+
+def corrcoef(input):
+    """The correlation coefficients of variables, the rows of `input`, over observations, its columns."""
+    if input._array.ndim > 2:
+        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}")
+    c = cov(input)
+    if c._array.ndim == 0:
+        return c / c
+    size = sqrt(real(diagonal(c)))
+    c = c / reshape_row(size, (-1, 1)) / size
+    if is_complex(c):
+        return join_complex(clamp(real(c), -1, 1), clamp(imag(c), -1, 1))
+    return clamp(c, -1, 1)
