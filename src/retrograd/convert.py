@@ -1,20 +1,16 @@
 """What a Tensor is asked and turned into: sizes and strides, numbers, lists, arrays, other dtypes and devices."""
 
 import copy as _copying
-import warnings
 
 import numpy as np
 
 from .core import arrays, inplace
-from .core.device import device as Device
 from .core.device import resolve
-from .core.graph import accumulator, modes
-from .core.memory import element_strides, memory_format, preserve_format, storage_offset
-from .core.size import Size
+from .core.memory import element_strides, owner, preserve_format, storage_bytes, storage_offset
 from .core.tensor import Tensor, wrap
-from .ops import pointwise
-from .ops.arguments import as_int, as_sizes, normal_axis
-from .ops.shape import cast_row, clone, contiguous, contiguous_row
+from .ops.arguments import normal_axis
+from .ops.join import flip
+from .ops.shape import cast_row, contiguous
 from .printing import format_tensor
 
 # --- sizes and memory ------------------------------------------------------------------------------------------
@@ -247,11 +243,8 @@ def to_dlpack(tensor):
 # --- dtypes and devices ----------------------------------------------------------------------------------------
 
 
-def to(self, *args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
-    """This tensor on another device or in another dtype; itself where it is there already, unless `copy`.
-
-    `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`: as the tensor `other` is.
-    """
+def parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
+    """(device, dtype, copy, memory_format) of a call of `to`: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`."""
     if args:
         first, *rest = args
         if isinstance(first, Tensor):
@@ -262,17 +255,21 @@ def to(self, *args, device=None, dtype=None, non_blocking=False, copy=False, mem
             device = first
             if rest and (rest[0] is None or isinstance(rest[0], (arrays.dtype, type))):
                 dtype, *rest = rest
-        if rest:
-            copy = rest[1] if len(rest) > 1 else copy
+        if len(rest) > 1:
+            copy = rest[1]
     if device is not None:
-        resolve(device)
-    kind = self._array.dtype if dtype is None else arrays.as_dtype(dtype).numpy
-    if kind != self._array.dtype:
-        out = cast_row(self, kind)
-    elif copy:
-        out = cast_row(self, kind)
-    else:
-        out = self
+        device = resolve(device)
+    return device, None if dtype is None else arrays.as_dtype(dtype), copy, memory_format
+
+
+def to(self, *args, **kwargs):
+    """This tensor on another device or in another dtype; itself where it is there already, unless `copy`.
+
+    `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`: as the tensor `other` is.
+    """
+    _, dtype, copy, memory_format = parse_to(*args, **kwargs)
+    kind = self._array.dtype if dtype is None else dtype.numpy
+    out = cast_row(self, kind) if copy or kind != self._array.dtype else self
     if memory_format not in (None, preserve_format):
         out = contiguous(out, memory_format)
     return out
@@ -372,10 +369,8 @@ def _deepcopy(self, memo):
         )
     if id(self) in memo:
         return memo[id(self)]
-    key = ("storage", id(_owner(self._array)))
-    new = _rebuild(type(self), _same_layout(self._array), self._requires)
+    new = _rebuild(type(self), copied_storage(self._array, memo), self._requires)
     memo[id(self)] = new
-    memo[key] = self
     for name, value in self.__dict__.items():
         if name not in _OWN:
             new.__dict__[name] = _copying.deepcopy(value, memo)
@@ -384,12 +379,17 @@ def _deepcopy(self, memo):
     return new
 
 
-def _owner(array):
-    return array if array.base is None else array.base
-
-
-def _same_layout(array):
-    return np.array(array, order="C" if 0 in array.strides else "K")
+def copied_storage(array, memo):
+    """`array` on a copy of its storage; arrays that share one, and the `memo` of a deepcopy, share the copy too."""
+    root = owner(array)
+    key = ("storage", id(root))
+    if key not in memo:
+        memo[key] = storage_bytes(root).copy(), root  # the root stays alive, and its id its own
+    whole, _ = memo[key]
+    if not array.size:
+        return np.empty(array.shape, array.dtype)
+    start = storage_offset(array) * array.itemsize
+    return np.ndarray(array.shape, array.dtype, whole, start, array.strides)
 
 
 _OWN = {
@@ -420,7 +420,46 @@ def _copy(self):
     return new
 
 
-_HELD = (accumulator, modes, memory_format, as_int, as_sizes, clone, contiguous_row, pointwise, warnings, Size, Device)
+# --- element by element, in Python ------------------------------------------------------------------------------
+
+
+def _by_element(name, count):
+    """The method that calls a function on the elements of this tensor and of `count` others, and stores the results."""
+
+    def method(self, *args):
+        *others, function = args
+        if len(others) != count:
+            raise TypeError(f"{name}() takes {count} tensors and a function")
+        if self.requires_grad or any([t.requires_grad for t in others]):
+            raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+        inplace.prepare(self, name)
+        inplace.check_writeable(self, name)
+        arrays_ = [self._array, *[np.broadcast_to(t._array, self._array.shape) for t in others]]
+        columns = [tolist(wrap(a.reshape(-1))) for a in arrays_]
+        values = [function(*row) for row in zip(*columns, strict=True)]
+        self._array[...] = np.asarray(values).reshape(self._array.shape)
+        self._versions().bump()
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Call a Python function on each element{' and those of the other tensors' * (count > 0)}, in place. Slow."
+    return method
+
+
+def as_subclass(self, cls):
+    """This tensor as an instance of `cls`, a subclass of Tensor; shares memory and history."""
+    if not issubclass(cls, Tensor):
+        raise TypeError(f"as_subclass expects a subclass of Tensor, but got {cls}")
+    out = self._alias() if self.requires_grad else self.detach()
+    out.__class__ = cls
+    return out
+
+
+def _same(self, *args):
+    """This tensor itself: there is no other layout, and no lazy conjugation or negation, that it could be in."""
+    return self
+
+
 METHODS = {
     "size": size, "stride": stride, "dim": dim, "ndimension": dim, "numel": numel, "nelement": numel,
     "element_size": element_size, "storage_offset": offset, "data_ptr": data_ptr, "const_data_ptr": data_ptr,
@@ -428,7 +467,7 @@ METHODS = {
     "is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed, "is_nonzero": is_nonzero,
     "item": item, "tolist": tolist, "__bool__": _bool, "__len__": _len, "__contains__": _contains,
     "__int__": lambda self: int(_one(self, "int")), "__float__": lambda self: float(_one(self, "float")),
-    "__complex__": lambda self: complex(_one(self, "complex")), "__index__": _index, "__hash__": object.__hash__,
+    "__complex__": lambda self: complex(_one(self, "complex")), "__index__": _index, "__hash__": lambda self: id(self),
     "__format__": _format, "__repr__": _repr,
     "numpy": numpy, "__array__": _as_numpy, "__array_wrap__": _array_wrap, "__dlpack__": _dlpack,
     "__dlpack_device__": _dlpack_device,
@@ -436,5 +475,17 @@ METHODS = {
     "pin_memory": pin_memory, "share_memory_": share_memory_, "is_shared": is_shared, "is_pinned": is_pinned,
     "requires_grad_": requires_grad_, "detach_": detach_, "copy_": copy_,
     "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__copy__": _copy,
-    "is_cpu": property(lambda self: True), "is_cuda": property(lambda self: False),
+    "__reversed__": lambda self: flip(self, 0) if self.ndim else self,
+    "is_same_size": lambda self, other: self.shape == other.shape, "is_inference": lambda self: self._inference,
+    "is_conj": lambda self: False, "is_neg": lambda self: False, "is_coalesced": lambda self: False,
+    "is_distributed": lambda self: False, "to_dense": _same, "resolve_conj": _same, "resolve_neg": _same,
+    "apply_": _by_element("apply_", 0), "map_": _by_element("map_", 1), "map2_": _by_element("map2_", 2),
+    "as_subclass": as_subclass, "is_cpu": property(lambda self: True),
+    **{
+        f"is_{kind}": property(lambda self: False)
+        for kind in (
+            "cuda", "ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized", "sparse", "sparse_csr",
+            "vulkan", "xla", "xpu",
+        )
+    },
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """Questions about dtypes: `finfo`, `iinfo`, `result_type`, `can_cast`."""
 
+import math
+
 import ml_dtypes
 import numpy as np
 
@@ -8,8 +10,8 @@ from .core.tensor import Tensor
 from .storage import TypedStorage, UntypedStorage
 
 __all__ = [
-    "can_cast", "finfo", "iinfo", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_signed",
-    "is_storage", "is_tensor", "numel", "result_type", "typename",
+    "can_cast", "finfo", "get_device", "iinfo", "is_complex", "is_distributed", "is_floating_point", "is_inference",
+    "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor", "numel", "result_type", "typename",
 ]  # fmt: skip
 
 
@@ -27,7 +29,7 @@ class finfo:
         self.dtype, self.bits = d.name, info.bits
         self.min, self.max, self.eps = float(info.min), float(info.max), float(info.eps)
         self.tiny = self.smallest_normal = float(info.tiny)
-        self.resolution = float(info.resolution)
+        self.resolution = 10.0 ** -math.floor(info.nmant * math.log10(2))  # by the digits that survive
 
     def __repr__(self):
         return (
@@ -69,10 +71,7 @@ def result_type(tensor1, tensor2):
 
 def can_cast(from_, to):
     """Whether PyTorch's rules let results of dtype `from_` be written to dtype `to`: never to a lower category."""
-    from_, to = arrays.as_dtype(from_), arrays.as_dtype(to)
-    if from_.category > to.category:
-        return False
-    return not (from_.category == arrays.INT and from_.is_signed and to.category == arrays.INT and not to.is_signed)
+    return arrays.as_dtype(from_).category <= arrays.as_dtype(to).category
 
 
 def is_tensor(obj):
@@ -117,6 +116,21 @@ def is_signed(input):
 def is_nonzero(input):
     """Whether the one element of this tensor differs from zero."""
     return input.is_nonzero()
+
+
+def is_inference(input):
+    """Whether this tensor was made in inference mode."""
+    return input.is_inference()
+
+
+def is_distributed(input):
+    """Whether the tensor is spread over several processes: it isn't."""
+    return False
+
+
+def get_device(input):
+    """The number of the GPU that holds this tensor; -1 for the CPU."""
+    return input.get_device()
 
 
 def is_same_size(input, other):

@@ -72,12 +72,20 @@ def prepare(x, name):
     """Check that `x` may be written to and give the Tensor that stands for its old value."""
     check_history(x, name)
     a = x._array
-    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+    if 0 in a.strides and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise RuntimeError(
             f"unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before performing the operation."
         )
     return x._alias() if modes.grad else x
+
+
+def check_writeable(x, name):
+    """Check that the memory of `x` may be written to."""
+    if not x._array.flags.writeable:
+        raise RuntimeError(
+            f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it first"
+        )
 
 
 def check_history(x, name):
@@ -133,8 +141,7 @@ def write(x, result, name):
             f"result type {result.dtype} can't be cast to the desired output type {x.dtype} ({name}); "
             "write out of place or convert the tensor first"
         )
-    if not array.flags.writeable:
-        raise RuntimeError(f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it first")
+    check_writeable(x, name)
     np.copyto(array, new, casting="unsafe")
     x._versions().bump()
     if modes.grad:

@@ -32,6 +32,13 @@ def _key(places, indices):
     return tuple(key)
 
 
+def _indexed(xp, x, places, *indices):
+    """x[key], laid out in C order: NumPy puts the dimensions of index arrays outermost in memory."""
+    if len(indices) == 1 and indices[0].dtype.kind != "b":
+        return xp.take(x, indices[0], places[0])
+    return xp.ascontiguousarray(x[_key(places, indices)])
+
+
 def _put(xp, x, values, accumulate, places, *indices):
     out = xp.array(x)
     put(out, values, accumulate, places, indices)
@@ -87,7 +94,7 @@ def _unindexed(xp, g, shape, places, *indices):
 
 
 index_row = Op(
-    "index", lambda xp, x, places, *indices: x[_key(places, indices)],
+    "index", _indexed,
     x=lambda g, x_shape, places, indices: unindex_row(g, x_shape, places, *indices), jvp=LINEAR,
 )  # fmt: skip
 
@@ -252,7 +259,7 @@ def getitem(x, key):
     """`x[key]`: a view for ints, slices, None and Ellipsis, a copy for index tensors, lists and masks."""
     basic, tensors = _parse(x.shape, key)
     if not tensors:
-        return _basic_view(x, basic)
+        return slice_row(x, (*basic, Ellipsis)) if type(key) is slice else _basic_view(x, basic)
     if any(k is None or type(k) is int or (k.start, k.step) != (0, 1) or k.stop != n for k, n in zip(basic, _sizes(x, basic))):
         x = _basic_view(x, basic)
     return index_row(x, tuple(tensors), *tensors.values())
@@ -266,12 +273,23 @@ def _sizes(x, basic):
 
 def setitem(x, key, value):
     """`x[key] = value`: writes into x's memory; gradients flow into the value and out of what was overwritten."""
+    _check_value(value, x)
     basic, tensors = _parse(x.shape, key)
     target = _basic_view(x, basic) if basic else alias(x)
     if not tensors:
-        inplace.copy_from(target, _fitted(value, target, "setitem"), "copy_")
+        inplace.copy_from(target, _fitted(value, target))
         return
     write_at(target, _as_value(value, target), False, tuple(tensors), list(tensors.values()))
+
+
+def _check_value(value, x):
+    if not isinstance(value, (Tensor, int, float, complex, np.generic)):
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a {x.dtype} tensor: assign a number or a Tensor, for instance "
+            "torch.tensor(value)"
+        )
+    if isinstance(value, complex) and x._array.dtype.kind != "c":
+        raise RuntimeError(f"value cannot be converted to type {x.dtype} without overflow: {value} is complex")
 
 
 def _as_value(value, target):
@@ -285,10 +303,10 @@ def _as_value(value, target):
     return wrap(np.asarray(value).astype(target._array.dtype))
 
 
-def _fitted(value, target, name):
+def _fitted(value, target):
     """The value of an assignment, less leading dimensions of size 1 that the target doesn't have."""
     if not isinstance(value, Tensor):
-        value = wrap(np.asarray(value, target._array.dtype if np.isscalar(value) else None))
+        return wrap(np.asarray(value).astype(target._array.dtype))
     shape = value.shape
     extra = len(shape) - target.ndim
     if extra > 0 and all(n == 1 for n in shape[:extra]):

@@ -9,8 +9,8 @@ from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, as_sizes, check_tensors, deliver, normal_axes, normal_axis
 from .index import index_row
-from .reduce import sum_row
 from .picking import index_select_row
+from .reduce import sum_row
 from .shape import cast_row, expand, flatten, permute, reshape, reshape_row, transpose, unsqueeze
 from .view import FULL, place_row, slice_row, unbind_row
 

@@ -7,8 +7,8 @@ from ..core.inplace import copy_slices, look, written
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver, normal_axis
-from .pointwise import masked
 from .picking import add_rows
+from .pointwise import masked
 from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshape_row
 from .view import FULL, as_strided_row, diagonal_row, select_row, slice_row
 
@@ -136,7 +136,7 @@ def nonzero(input, *, out=None, as_tuple=False):
     """The indices of the elements that are not zero: a row for each, or a tuple of vectors, one per dimension."""
     array = input._array
     if as_tuple:
-        return tuple([wrap(i) for i in np.nonzero(np.atleast_1d(array))])
+        return tuple([wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(array))])
     places = np.argwhere(array).astype(np.int64)
     return deliver(wrap(places), out)
 

@@ -10,10 +10,11 @@ from ..core.op import Op, zeros_like
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver
 from .creation import finish, kind_of, like_array, memory_order, number, shape_of
+from .shape import clone
 
 __all__ = [
-    "bernoulli", "binomial", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "randperm",
+    "bernoulli", "binomial", "fill", "fill_", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm", "zero_",
 ]  # fmt: skip
 METHODS = [
     "bernoulli", "bernoulli_", "cauchy_", "exponential_", "fill_", "geometric_", "log_normal_", "multinomial", "normal_",
@@ -161,22 +162,25 @@ def _full(xp, x, value):
     return out
 
 
-fill_row = Op("fill", _full, x=lambda g: zeros_like(g), value=lambda g: g, jvp=lambda t_x, t_value: _full_tangent(t_x, t_value))
+fill_row = Op(
+    "fill", _full, x=lambda g: zeros_like(g), value=lambda g: g, jvp=lambda t_x, t_value: zeros_like(t_x) + t_value,
+    node="FillBackward2",
+)  # fmt: skip
 
 
-def _full_tangent(t_x, t_value):
-    return zeros_like(t_x) + t_value
+def _overwriting(name):
+    """The row of a method that leaves nothing of what was there: the gradient is zero."""
+    return Op(name, lambda xp, x, values: values, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x))
 
 
-def _overwrite(x, name, write):
-    """Let `write(array)` change x's memory; if x has a history, it ends here: the gradient is zero."""
-    inplace.prepare(x, name)
-    if not x._array.flags.writeable:
-        raise RuntimeError(f"{name}: this tensor's memory is read-only; clone() it first")
+def _overwrite(x, name, row, write):
+    """Let `write(array)` change x's memory; if x has a history, `row` ends it."""
+    old = inplace.prepare(x, name)
     if modes.interpreters or (modes.grad and x.requires_grad):
-        old, values = inplace.prepare(x, name), np.empty_like(x._array)
+        values = np.empty_like(x._array)
         write(values)
-        return inplace.write(x, fill_row(old, values), name)
+        return inplace.write(x, row(old, values), name)
+    inplace.check_writeable(x, name)
     write(x._array)
     x._versions().bump()
     return x
@@ -185,9 +189,12 @@ def _overwrite(x, name, write):
 def _filler(name, function):
     """A method that fills a tensor with `function(shape, kind, ..., generator, contiguous)`."""
 
+    row = _overwriting(name[:-1])
+
     def method(self, *args, **kwargs):
         kind = self._array.dtype
-        return _overwrite(self, name, lambda a: _fill(a, lambda shape, flat: function(shape, kind, flat, *args, **kwargs)))
+        draw_for = lambda shape, flat: function(shape, kind, flat, *args, **kwargs)
+        return _overwrite(self, name, row, lambda a: _fill(a, draw_for))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = function.__doc__
@@ -251,8 +258,9 @@ def bernoulli_(self, p=0.5, *, generator=None):
     if isinstance(p, Tensor):
         chances = p._array.astype(np.float32) if p._array.dtype.kind == "V" else p._array
         drawn = draw.bernoulli(chances, self._array.shape, kind, generator)
-        return _overwrite(self, "bernoulli_", lambda a: np.copyto(a, drawn))
-    return _overwrite(self, "bernoulli_", lambda a: _fill(a, lambda shape, _: draw.bernoulli(p, shape, kind, generator)))
+        return _overwrite(self, "bernoulli_", bernoulli_row, lambda a: np.copyto(a, drawn))
+    draw_for = lambda shape, _: draw.bernoulli(p, shape, kind, generator)
+    return _overwrite(self, "bernoulli_", bernoulli_row, lambda a: _fill(a, draw_for))
 
 
 def fill_(self, value):
@@ -267,9 +275,17 @@ def fill_(self, value):
         raise RuntimeError(f"value cannot be converted to type {self.dtype} without overflow: {value}")
     kind = self._array.dtype
     value = np.asarray(value).astype(kind) if kind.kind != "V" else kind.type(value)
-    return _overwrite(self, "fill_", lambda a: a.fill(value))
+    return _overwrite(self, "fill_", fill_row, lambda a: a.fill(value))
+
+
+zero_row = _overwriting("zero")
 
 
 def zero_(self):
     """Fill with zeros."""
-    return _overwrite(self, "zero_", lambda a: a.fill(0))
+    return _overwrite(self, "zero_", zero_row, lambda a: a.fill(0))
+
+
+def fill(input, value):
+    """A tensor of input's shape, dtype and layout in memory, filled with one value."""
+    return fill_(clone(input), value)

@@ -78,6 +78,8 @@ view_row = Op(
     x=lambda g, x_shape: reshape_row(g, x_shape), jvp=LINEAR, view=True,
 )  # fmt: skip
 
+alias_row = Op("alias", lambda xp, x: x[...], x=lambda g: g, jvp=LINEAR, view=True)
+
 reshape_row = Op(
     "reshape", lambda xp, x, shape: x.reshape(shape, copy=True),
     x=lambda g, x_shape: reshape_row(g, x_shape), jvp=LINEAR, node="UnsafeViewBackward0",
@@ -289,7 +291,7 @@ def t(input):
 
 def alias(input):
     """A view of everything."""
-    return view_row(input, tuple(input.shape))
+    return alias_row(input)
 
 
 def movedim(input, source, destination):

@@ -139,7 +139,7 @@ diagonal_row = Op(
 # Zeros of `shape` with g on a diagonal.
 on_diagonal_row = Op(
     "on_diagonal", _on_diagonal,
-    g=lambda g, offset, axis0, axis1: diagonal_row(g, offset, axis0, axis1), jvp=LINEAR, node="DiagonalBackward0Backward0",
+    g=lambda g, offset, axis0, axis1: diagonal_row(g, offset, axis0, axis1), jvp=LINEAR, node="DiagEmbedBackward0",
 )  # fmt: skip
 
 
