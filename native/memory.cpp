@@ -58,6 +58,8 @@ void release(void *data) {
     cache().bytes += size;
 }
 
+size_t capacity(void *data) { return *reinterpret_cast<size_t *>(static_cast<char *>(data) - kHeader) - kHeader; }
+
 void empty_cache() {
     std::lock_guard<std::mutex> lock(cache().mutex);
     for (auto &entry : cache().free)

@@ -8,6 +8,7 @@ namespace retrograd {
 
 void *acquire(size_t bytes);  // 64-byte aligned; throws std::bad_alloc
 void release(void *block);
+size_t capacity(void *block);  // at least the bytes that were asked for
 void empty_cache();           // gives all unused blocks back to the system
 size_t cached_bytes();        // held but unused
 

@@ -1,10 +1,16 @@
 // What Python sees: retrograd._native.
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
 #include <nanobind/nanobind.h>
+#include <numpy/arrayobject.h>
 #include <nanobind/stl/array.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <deque>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -28,37 +34,28 @@ using namespace retrograd;
 
 namespace {
 
-// Holds an array's buffer for the time of one call.
-class View : public Array {
-  public:
+// A NumPy array as the kernels see it. The caller's argument keeps it alive.
+struct View : Array {
     View(nb::handle object, const char *label) {
         name = label;
-        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_RECORDS_RO) != 0) throw nb::python_error();
-        data = buffer_.buf;
-        ndim = buffer_.ndim;
-        writable = !buffer_.readonly;
-        std::string problem;
-        const char *format = buffer_.format ? buffer_.format : "B";
-        type = format[0] == 'l' && buffer_.itemsize == 8 ? 'q' : format[0];
-        if (format[0] == '\0' || format[1] != '\0') problem = " has a dtype that the kernels do not know";
-        if (ndim > kMaxDims) problem = " has more than 8 dimensions";
-        if (reinterpret_cast<uintptr_t>(data) % buffer_.itemsize) problem = " is not aligned";
-        for (int i = 0; problem.empty() && i < ndim; i++) {
-            shape[i] = buffer_.shape[i];
-            if (buffer_.strides[i] % buffer_.itemsize) problem = " has strides that are not whole elements";
-            stride[i] = buffer_.strides[i] / buffer_.itemsize;
-        }
-        if (!problem.empty()) {
-            PyBuffer_Release(&buffer_);
-            refuse(std::string(name) + problem);
+        if (!PyArray_Check(object.ptr()))
+            throw nb::type_error((std::string(label) + " must be a NumPy array").c_str());
+        auto *array = reinterpret_cast<PyArrayObject *>(object.ptr());
+        data = PyArray_DATA(array);
+        ndim = PyArray_NDIM(array);
+        writable = PyArray_ISWRITEABLE(array);
+        const int64_t item = PyArray_ITEMSIZE(array);
+        type = PyArray_DESCR(array)->type;
+        if ((type == 'l' || type == 'q') && item == 8) type = 'q';
+        if (!PyArray_ISNOTSWAPPED(array)) refuse(std::string(label) + " is not in this machine's byte order");
+        if (!PyArray_ISALIGNED(array)) refuse(std::string(label) + " is not aligned");
+        if (ndim > kMaxDims) refuse(std::string(label) + " has more than 8 dimensions");
+        for (int i = 0; i < ndim; i++) {
+            shape[i] = PyArray_DIM(array, i);
+            if (PyArray_STRIDE(array, i) % item) refuse(std::string(label) + " has strides that are not whole elements");
+            stride[i] = PyArray_STRIDE(array, i) / item;
         }
     }
-    ~View() { PyBuffer_Release(&buffer_); }
-    View(const View &) = delete;
-    View &operator=(const View &) = delete;
-
-  private:
-    Py_buffer buffer_;
 };
 
 using Pair = std::array<int64_t, 2>;
@@ -250,26 +247,62 @@ void bind_optimizers(nb::module_ &m) {
        "weight_decay"_a, "step"_a, "decoupled"_a, "maximize"_a);
 }
 
-// Memory for an array, from the cache: np.ndarray(shape, dtype, Block(bytes)).
-struct Block {
-    void *data;
-    Py_ssize_t bytes;
-
-    explicit Block(Py_ssize_t n) : data(acquire(n)), bytes(n) {}
-    ~Block() { release(data); }
-    Block(const Block &) = delete;
-};
-
-int block_buffer(PyObject *self, Py_buffer *view, int flags) {
-    Block *block = nb::inst_ptr<Block>(nb::handle(self));
-    return PyBuffer_FillInfo(view, self, block->data, block->bytes, 0, flags);
+// NumPy arrays in memory from the cache (NEP 49: the handler goes with the array, which owns its memory as any other).
+void *cached_malloc(void *, size_t size) {
+    try {
+        return acquire(size);
+    } catch (const std::bad_alloc &) {
+        return nullptr;  // NumPy raises MemoryError
+    }
 }
+void *cached_calloc(void *, size_t count, size_t size) {
+    void *data = cached_malloc(nullptr, count * size);
+    return data ? std::memset(data, 0, count * size) : nullptr;
+}
+void *cached_realloc(void *, void *old, size_t size) {
+    void *data = cached_malloc(nullptr, size);
+    if (data && old) std::memcpy(data, old, std::min(size, capacity(old)));
+    if (data) release(old);
+    return data;
+}
+void cached_free(void *, void *data, size_t) { release(data); }
 
-PyType_Slot block_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void *>(block_buffer)}, {0, nullptr}};
+PyDataMem_Handler handler = {
+    "retrograd's cache", 1, {nullptr, cached_malloc, cached_calloc, cached_realloc, cached_free}};
+
+constexpr int64_t kCachedFrom = 1 << 15;  // bytes; NumPy keeps small blocks itself
+
+// An array of this shape and of like's dtype. channels_last: (N, C, ...) with contiguous channels.
+nb::object empty(nb::tuple shape, nb::handle like, bool channels_last) {
+    static PyObject *capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
+    const int ndim = static_cast<int>(nb::len(shape));
+    if (!PyArray_Check(like.ptr())) throw nb::type_error("like must be a NumPy array");
+    if (ndim > kMaxDims) refuse("an array of more than 8 dimensions");
+    npy_intp dims[kMaxDims], strides[kMaxDims], order[kMaxDims];
+    for (int i = 0; i < ndim; i++) dims[i] = nb::cast<npy_intp>(shape[i]);
+    const bool move = channels_last && ndim > 2;
+    for (int i = 0; i < ndim; i++) order[i] = !move ? i : i == 0 ? 0 : i == ndim - 1 ? 1 : i + 1;
+    PyArray_Descr *descr = PyArray_DESCR(reinterpret_cast<PyArrayObject *>(like.ptr()));
+    npy_intp run = PyDataType_ELSIZE(descr);
+    for (int k = ndim - 1; k >= 0; k--) {
+        strides[order[k]] = run;
+        run *= dims[order[k]];
+    }
+    Py_INCREF(descr);  // the new array takes it
+    PyObject *before = run >= kCachedFrom ? PyDataMem_SetHandler(capsule) : nullptr;
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, dims, move ? strides : nullptr, nullptr, 0, nullptr);
+    if (before) {
+        Py_XDECREF(PyDataMem_SetHandler(before));
+        Py_DECREF(before);
+    }
+    if (!array) throw nb::python_error();
+    return nb::steal(array);
+}
 
 }  // namespace
 
 NB_MODULE(_native, m) {
+    if (_import_array() < 0) throw nb::python_error();
     m.doc() = "The compiled kernels. Arrays in, results into arrays given for them; see the headers in native/.";
     m.def("isa", [] { return kernels().isa; }, "The instruction set in use: generic, avx2 or avx512.");
     m.def("get_num_threads", &num_threads);
@@ -279,7 +312,8 @@ NB_MODULE(_native, m) {
     });
     m.def("empty_cache", &empty_cache, "Gives unused memory back to the system.");
     m.def("cached_bytes", &cached_bytes, "Memory that is held for reuse.");
-    nb::class_<Block>(m, "Block", nb::type_slots(block_slots)).def(nb::init<Py_ssize_t>());
+    m.def("empty", &empty, "shape"_a, "like"_a, "channels_last"_a = false,
+          "A new array of this shape and of like's dtype; large ones use memory again that was freed before.");
     bind_convolution(m);
     bind_normalisation(m);
     bind_pooling(m);

@@ -718,7 +718,8 @@ def test_bad_arguments_are_refused():
         np.zeros((1, 1, 1, 1)),
     )
     refused("at least 1", native.set_num_threads, 0)
-    with pytest.raises((BufferError, TypeError)):
+    refused("byte order", native.relu, np.zeros(3, ">f4"), np.zeros(3, np.float32))
+    with pytest.raises(TypeError, match="x must be a NumPy array"):
         native.relu([1.0], [1.0])
 
 
@@ -734,20 +735,35 @@ def test_indices_outside_the_image_are_ignored():
 
 def test_memory_is_used_again():
     native.empty_cache()
-    block = native.Block(1 << 20)
-    array = np.ndarray((1 << 18,), np.float32, block)
+    array = native.empty((1 << 18,), np.empty(0, np.float32))
     array[:] = 1
     address = array.__array_interface__["data"][0]
-    assert address % 64 == 0
-    del block
-    assert native.cached_bytes() == 0, "the array keeps its block"
+    view = array[5:]
     del array
-    assert native.cached_bytes() > 0
-    again = np.ndarray((1 << 18,), np.float32, native.Block(1 << 20))
+    assert native.cached_bytes() == 0, "the view keeps the memory"
+    del view
+    assert native.cached_bytes() > 1 << 20
+    again = native.empty((1 << 17,), np.empty(0, np.int64))
     assert again.__array_interface__["data"][0] == address
+    again.resize(1 << 18, refcheck=False)
+    assert not again[1 << 17 :].any()
     del again
     native.empty_cache()
     assert native.cached_bytes() == 0
+
+
+@pytest.mark.parametrize("size", [1, 300])
+def test_new_arrays(size):
+    shape = (2, 3, 5, size)
+    for dtype in (np.float64, np.int64, bool):
+        plain = native.empty(shape, np.empty(0, dtype))
+        last = native.empty(shape, np.empty(0, dtype), channels_last=True)
+        assert plain.flags.c_contiguous and np.moveaxis(last, 1, -1).flags.c_contiguous
+        for a in (plain, last):
+            a[...] = 1
+            assert a.shape == shape and a.dtype == dtype and a.flags.owndata and a.flags.writeable
+    assert native.empty((4, 3), plain, channels_last=True).flags.c_contiguous
+    assert native.empty((), plain).shape == ()
 
 
 # --- switches --------------------------------------------------------------------------

@@ -16,31 +16,23 @@ if native is None:
     raise ImportError(f"there are no compiled kernels to register ({describe()})")
 
 FLOATS = "fd"  # the dtypes, by NumPy's letters, that the kernels are compiled for
-CACHED = 1 << 15  # bytes from which an array's memory comes from the kernels' cache
 SMALL = 1 << 13  # elements below which NumPy's own loop is over before a kernel has started
 
 
 # --- memory --------------------------------------------------------------------------------------
 
 
-def empty(shape, dtype):
-    """A new array; large ones use memory again that was freed before, so that no page is touched first."""
-    size = prod(shape) * dtype.itemsize
-    return np.empty(shape, dtype) if size < CACHED else np.ndarray(shape, dtype, native.Block(size))
+def channels_last(shape, like):
+    """A new array of shape (N, C, ...) and of the dtype of `like` whose channels are contiguous."""
+    return native.empty(shape, like, True)
 
 
-def channels_last(shape, dtype):
-    """A new array of shape (N, C, ...) whose channels are contiguous."""
-    n = len(shape)
-    return empty((shape[0], *shape[2:], shape[1]), dtype).transpose(0, n - 1, *range(1, n - 1))
-
-
-def like(x):
+def empty_like(x):
     """A new array with the layout of `x`, without its gaps."""
     if x.flags.c_contiguous:
-        return empty(x.shape, x.dtype)
+        return native.empty(x.shape, x)
     if x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous:
-        return channels_last(x.shape, x.dtype)
+        return native.empty(x.shape, x, True)
     return np.empty_like(x)
 
 
@@ -94,21 +86,21 @@ def _weight_fits(y, x, size, stride, padding, dilation, groups):
 @kernel("conv2d", when=lambda x, weight, *rest: x.ndim == weight.ndim == 4 and _fits(x, weight, *rest))
 def conv2d(x, weight, bias, stride, padding, dilation, groups):
     size = _conv_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    out = channels_last((x.shape[0], weight.shape[0], *size), x.dtype)
+    out = channels_last((x.shape[0], weight.shape[0], *size), x)
     native.conv2d_forward(x, weight, bias, out, stride, padding, dilation, groups)
     return out
 
 
 @kernel("conv2d_input", when=_input_fits)
 def conv2d_input(y, weight, size, stride, padding, dilation, groups):
-    out = channels_last((y.shape[0], weight.shape[1] * groups, *size), y.dtype)
+    out = channels_last((y.shape[0], weight.shape[1] * groups, *size), y)
     native.conv2d_input_gradient(y, weight, out, stride, padding, dilation, groups)
     return out
 
 
 @kernel("conv2d_weight", when=_weight_fits)
 def conv2d_weight(y, x, size, stride, padding, dilation, groups):
-    out = channels_last((y.shape[1], x.shape[1] // groups, *size), y.dtype)
+    out = channels_last((y.shape[1], x.shape[1] // groups, *size), y)
     native.conv2d_weight_gradient(y, x, out, stride, padding, dilation, groups)
     return out
 
@@ -147,7 +139,7 @@ def _channels_ready(x, *channels):
 def batch_norm(x, weight, bias, eps):
     mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
     native.batch_norm_moments(x, mean, var)
-    out = channels_last(x.shape, x.dtype)
+    out = channels_last(x.shape, x)
     native.batch_norm_apply(x, *_runs(mean, _inverse(var, eps), weight, bias), out)
     return out, mean, var
 
@@ -166,7 +158,7 @@ def _runs(*values):
     when=lambda x, weight, bias, mean, var, eps: _channels_ready(x, weight, bias, mean, var),
 )
 def batch_norm_eval(x, weight, bias, mean, var, eps):
-    out = channels_last(x.shape, x.dtype)
+    out = channels_last(x.shape, x)
     native.batch_norm_apply(x, *_runs(mean, _inverse(var, eps), weight, bias), out)
     return out
 
@@ -178,7 +170,7 @@ def batch_norm_eval(x, weight, bias, mean, var, eps):
     ),
 )
 def batch_norm_backward(g, g_mean, g_var, needs, x, weight, mean, var, eps):
-    gx = channels_last(x.shape, x.dtype) if needs[0] else None
+    gx = channels_last(x.shape, x) if needs[0] else None
     gw, gb = (np.empty(x.shape[1], x.dtype) if needed else None for needed in needs[1:])
     native.batch_norm_gradient(g, x, *_runs(mean, _inverse(var, eps), weight), gx, gw, gb, True)
     return gx, gw, gb
@@ -192,7 +184,7 @@ def _last_ready(x, kept, *others):
 def layer_norm(x, weight, bias, kept, eps):
     rows = x.shape[: x.ndim - kept]
     flat, weight, bias = (_flattened(a, kept) for a in (x, weight, bias))
-    out, mean, var = empty(flat.shape, x.dtype), np.empty(rows, x.dtype), np.empty(rows, x.dtype)
+    out, mean, var = native.empty(flat.shape, x), np.empty(rows, x.dtype), np.empty(rows, x.dtype)
     native.layer_norm(flat, *_runs(weight, bias), eps, out, mean, var)
     return out.reshape(x.shape), mean.reshape(*rows, *[1] * kept), var.reshape(*rows, *[1] * kept)
 
@@ -206,7 +198,7 @@ def layer_norm(x, weight, bias, kept, eps):
 def layer_norm_backward(g, g_mean, g_var, needs, x, weight, mean, var, kept, eps):
     rows, last = x.shape[: x.ndim - kept], x.shape[x.ndim - kept :]
     flat_g, flat, flat_weight = (_flattened(a, kept) for a in (g, x, weight))
-    gx = empty(flat.shape, x.dtype) if needs[0] else None
+    gx = native.empty(flat.shape, x) if needs[0] else None
     gw, gb = (np.empty(flat.shape[-1], x.dtype) if needed else None for needed in needs[1:])
     mean, invstd = mean.reshape(rows), _inverse(var, eps).reshape(rows)
     native.layer_norm_gradient(flat_g, flat, *_runs(mean, invstd, flat_weight), gx, gw, gb)
@@ -229,19 +221,22 @@ def _softmax_ready(x, axis):
 
 @kernel("softmax", when=_softmax_ready)
 def softmax(x, axis):
-    out = empty(x.shape, x.dtype)
+    out = native.empty(x.shape, x)
     native.softmax(x, out, False)
     return out
 
 
 @kernel("log_softmax", when=_softmax_ready)
 def log_softmax(x, axis):
-    out = empty(x.shape, x.dtype)
+    out = native.empty(x.shape, x)
     native.softmax(x, out, True)
     return out
 
 
 # --- pooling -------------------------------------------------------------------------------------
+
+
+_INDICES = np.empty(0, np.int64)
 
 
 def _images(x):
@@ -284,7 +279,7 @@ def max_pool2d(x, window, stride, padding, dilation, ceil_mode):
     images = _images(x)
     size = _pooled_size(images.shape[2:], window, stride, padding, dilation, ceil_mode)
     shape = (*images.shape[:2], *size)
-    out, indices = channels_last(shape, x.dtype), channels_last(shape, np.dtype(np.int64))
+    out, indices = channels_last(shape, x), channels_last(shape, _INDICES)
     native.max_pool2d(images, out, indices, window, stride, padding, dilation)
     return (out[0], indices[0]) if x.ndim == 3 else (out, indices)
 
@@ -292,7 +287,7 @@ def max_pool2d(x, window, stride, padding, dilation, ceil_mode):
 @kernel("pool_place", when=lambda y, indices, size: len(size) == 2 and _images_ready(y))
 def pool_place(y, indices, size):
     images = _images(y)
-    out = channels_last((*images.shape[:2], *size), y.dtype)
+    out = channels_last((*images.shape[:2], *size), y)
     native.max_pool2d_gradient(images, _images(indices), out)
     return out[0] if y.ndim == 3 else out
 
@@ -330,14 +325,14 @@ def _adaptive_windows(size, out):
 
 def _average(x, windows):
     images = _images(x)
-    out = channels_last((*images.shape[:2], *windows[2].shape), x.dtype)
+    out = channels_last((*images.shape[:2], *windows[2].shape), x)
     native.average_pool2d(images, *windows, out)
     return out[0] if x.ndim == 3 else out
 
 
 def _average_gradient(y, size, windows):
     images = _images(y)
-    out = channels_last((*images.shape[:2], *size), y.dtype)
+    out = channels_last((*images.shape[:2], *size), y)
     native.average_pool2d_gradient(images, *windows, out)
     return out[0] if y.ndim == 3 else out
 
@@ -367,7 +362,7 @@ def adaptive_avg_pool_input(y, size):
 
 @kernel("relu", when=lambda x: type(x) is np.ndarray and x.size >= SMALL and ready(x))
 def relu(x):
-    out = like(x)
+    out = empty_like(x)
     native.relu(x, out)
     return out
 
@@ -379,7 +374,7 @@ def _both_large(x, y):
 def _binary(name, symbol):
     @kernel(name, when=lambda x, y: type(y) is np.ndarray and _both_large(x, y))
     def binary(x, y):
-        out = like(x)
+        out = empty_like(x)
         native.binary(symbol, x, y, out)
         return out
 
@@ -400,6 +395,6 @@ for _name, _symbol in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/")):
     ),
 )
 def masked(x, mask):
-    out = like(x)
+    out = empty_like(x)
     native.masked(x, mask, out)
     return out
