@@ -10,7 +10,7 @@ from .pointwise import clamp_min, minimum
 from .reduce import sum
 from .shape import reshape
 
-__all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist", "triplet_margin_loss"]
+__all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]
 METHODS = INPLACE = []
 
 
@@ -48,7 +48,7 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
 
 
 def pdist(input, p=2.0):
-    """The p-norm distances between all pairs of rows of `input` (N, M), in the order (0, 1), (0, 2), ..., (1, 2)..."""
+    """The p-norm distances between all pairs of rows of (N, M), in the order (0, 1), (0, 2) ... (1, 2) ..."""
     if input.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     first, second = (as_tensor(i) for i in np.triu_indices(input.shape[0], 1))

@@ -60,7 +60,7 @@ embedding_row = Op(
         _embedding_backward_row(g, indices, weight_shape[0], padding_idx, scale_grad_by_freq)
     ),
     jvp=lambda t_weight, indices, padding_idx, scale_grad_by_freq: (
-        embedding_row(t_weight, indices, padding_idx, scale_grad_by_freq)
+        _embedding_again(t_weight, indices, padding_idx, scale_grad_by_freq)
     ),
 )  # fmt: skip
 
@@ -127,7 +127,8 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     """The rows of `weight` (V, D) that `indices` (...) name: shape (..., D).
 
     The row `padding_idx` gets no gradient. With `scale_grad_by_freq`, gradients are divided by how often
-    their index occurs. `sparse` is accepted; the gradient is dense nevertheless.
+    their index occurs. Both hold in forward mode too, unlike in PyTorch. `sparse` is accepted; the gradient
+    is dense nevertheless.
     """
     _check_indices("embedding", indices)
     if weight.ndim != 2:
@@ -229,7 +230,7 @@ def _pick_all(x, rows, filled, count):
 
 
 def one_hot(tensor, num_classes=-1):
-    """Class indices (...) as int64 vectors (..., num_classes) of zeros and a one; -1: the largest index + 1."""
+    """Class indices (...) as int64 vectors (..., num_classes) of zeros and a one; -1 means just enough."""
     index = tensor._array
     if index.dtype != np.int64:
         raise RuntimeError(

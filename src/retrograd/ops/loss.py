@@ -15,10 +15,7 @@ from .power import sqrt
 from .reduce import mean, sum
 from .shape import broadcast_tensors, reshape
 
-__all__ = [
-    "binary_cross_entropy_with_logits", "cosine_embedding_loss", "hinge_embedding_loss", "kl_div",
-    "margin_ranking_loss", "poisson_nll_loss",
-]  # fmt: skip
+__all__ = []
 METHODS = INPLACE = []
 
 
@@ -276,6 +273,11 @@ def binary_cross_entropy_with_logits(
 # --- divergences and likelihoods ----------------------------------------------------------------------
 
 
+def divergence(input, target, log_target):
+    """The terms of the Kullback-Leibler divergence."""
+    return exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
+
+
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target * (log(target) - input), where `input` holds logarithms, and `target` too with `log_target`.
 
@@ -289,8 +291,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             stacklevel=2,
         )
     reduction = reduction_of("sum" if per_item else reduction, size_average, reduce)
-    loss = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
-    loss = reduce_loss(loss, reduction)
+    loss = reduce_loss(divergence(input, target, log_target), reduction)
     return loss / input.shape[0] if per_item and input.ndim else loss
 
 

@@ -16,7 +16,7 @@ from .pool import avg_pool_row
 from .reduce import sum_row
 from .shape import broadcast_row, reshape_row
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+__all__ = ["group_norm", "layer_norm", "rms_norm"]
 METHODS = INPLACE = []
 
 

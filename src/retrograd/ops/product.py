@@ -4,6 +4,8 @@ One product serves them all. It goes to BLAS whatever the operands' strides, and
 float32 for 16-bit dtypes.
 """
 
+from math import prod
+
 import numpy as np
 
 from ..core.op import Op, write_out
@@ -37,7 +39,8 @@ def product(xp, x, y):
     if kind.kind in "iu":
         return xp.matmul(x, y)
     if y.ndim == 2 and x.ndim > 2 and x.flags.c_contiguous:  # one product of BLAS instead of many
-        return xp.matmul(x.reshape(-1, x.shape[-1]), blas_ready(xp, y)).reshape(*x.shape[:-1], y.shape[1])
+        rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
+        return xp.matmul(rows, blas_ready(xp, y)).reshape(*x.shape[:-1], y.shape[1])
     return xp.matmul(blas_ready(xp, x), blas_ready(xp, y))
 
 
@@ -75,10 +78,7 @@ def row(x):
 
 def flat_rows(x):
     """`x` as one matrix of the vectors along its last axis."""
-    count = 1
-    for n in x.shape[:-1]:
-        count *= n
-    return reshape_row(x, (count, x.shape[-1]))
+    return reshape_row(x, (prod(x.shape[:-1]), x.shape[-1]))
 
 
 def left_gradient(g, x_shape, y):
@@ -98,19 +98,12 @@ def right_gradient(g, x, y_shape):
     if len(y_shape) == 1:
         if x.ndim == 1:
             return g * x
-        return matmul_row(swapped(flat_rows(x)), reshape_row(g, (_size(g),)))
+        return matmul_row(swapped(flat_rows(x)), reshape_row(g, (prod(g.shape),)))
     if x.ndim == 1:
         return column(x) * row(g)
     if len(y_shape) == 2 and x.ndim > 2:
         return matmul_row(swapped(flat_rows(x)), flat_rows(g))
     return matmul_row(swapped(x), g)
-
-
-def _size(x):
-    count = 1
-    for n in x.shape:
-        count *= n
-    return count
 
 
 # --- products -----------------------------------------------------------------------------------------------
