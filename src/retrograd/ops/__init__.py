@@ -1,61 +1,60 @@
 """The rows, by family.
 
-Each module lists its public functions (`__all__`), which of them are also Tensor methods (`METHODS`), which have
-in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict from `__add__` and the like).
+Each module lists its public functions (`__all__`), which of them are also Tensor methods (`METHODS`), which
+have in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict from `__add__` and so on).
 """
 
-from . import (
-    activation, attention, classification, compare, complex_numbers, conv, copies, counting, creation,
-    diagonals, differences, distance, dropouts, elementary, embeddings, extremes, index, join, loss,
-    mask, normalization, norms, operators, padding, picking, pointwise, pool, positional, power,
-    product, reduce, resample, return_types, sampling, scan, shape, softmaxes, sorting, special,
-    statistics, underscored, unfolding, view,
-)  # fmt: skip
-# Before the star-imports: a function may bear its module's name.
-MODULES = [
-    pointwise, compare, elementary, power, complex_numbers, operators, special, activation, reduce,
-    extremes, softmaxes, scan, sorting, counting, norms, differences, statistics, underscored, shape,
-    product, conv, pool, normalization, loss, classification, embeddings, dropouts, distance, unfolding,
-    resample, attention, positional, copies, creation, diagonals, index, join, mask, padding, picking,
-    sampling, view,
-]  # fmt: skip
+import sys
 
 from .activation import *  # noqa: F403
+from .attention import *  # noqa: F403
+from .classification import *  # noqa: F403
 from .compare import *  # noqa: F403
 from .complex_numbers import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .copies import *  # noqa: F403
+from .counting import *  # noqa: F403
+from .creation import *  # noqa: F403
+from .diagonals import *  # noqa: F403
+from .differences import *  # noqa: F403
 from .distance import *  # noqa: F403
 from .dropouts import *  # noqa: F403
-from .counting import *  # noqa: F403
-from .differences import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
-from .positional import *  # noqa: F403
+from .index import *  # noqa: F403
+from .join import *  # noqa: F403
+from .loss import *  # noqa: F403
+from .mask import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .norms import *  # noqa: F403
+from .operators import *  # noqa: F403
+from .padding import *  # noqa: F403
+from .picking import *  # noqa: F403
 from .pointwise import *  # noqa: F403
 from .pool import *  # noqa: F403
+from .positional import *  # noqa: F403
 from .power import *  # noqa: F403
 from .product import *  # noqa: F403
 from .reduce import *  # noqa: F403
+from .resample import *  # noqa: F403
+from .sampling import *  # noqa: F403
 from .scan import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .softmaxes import *  # noqa: F403
-from .copies import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .special import *  # noqa: F403
 from .statistics import *  # noqa: F403
 from .underscored import *  # noqa: F403
 from .unfolding import *  # noqa: F403
-from .creation import *  # noqa: F403
-from .diagonals import *  # noqa: F403
-from .index import *  # noqa: F403
-from .join import *  # noqa: F403
-from .mask import *  # noqa: F403
-from .padding import *  # noqa: F403
-from .picking import *  # noqa: F403
-from .sampling import *  # noqa: F403
 from .view import *  # noqa: F403
 
+_FAMILIES = """
+    pointwise compare elementary power complex_numbers operators special activation reduce extremes
+    softmaxes scan sorting counting norms differences statistics underscored shape product conv pool
+    normalization loss classification embeddings dropouts distance unfolding resample attention
+    positional copies creation diagonals index join mask padding picking sampling view
+""".split()
+
+MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name
 __all__ = [name for module in MODULES for name in module.__all__]  # noqa: PLE0604
