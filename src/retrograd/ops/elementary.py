@@ -106,10 +106,10 @@ def _logit(xp, x, eps):
 
 
 def _logit_formula(g, x, eps):
-    slope = g / (x * (1 - x))
+    slope = 1 / (x * (1 - x))
     if eps is None:
-        return where_row(slope, math.nan, (x >= 0) & (x <= 1))
-    return masked(slope, (x >= eps) & (x <= 1 - eps))
+        return g * where_row(slope, math.nan, (x >= 0) & (x <= 1))
+    return g * masked(slope, (x >= eps) & (x <= 1 - eps))
 
 
 _logit_row = Op("logit", _logit, x=_logit_formula, jvp=ELEMENTWISE, promote=FLOAT)
