@@ -62,10 +62,10 @@ def _mask_scattered(xp, x, source, mask):
     return out
 
 
-def _front(xp, g, mask, shape):
-    """Zeros of `shape`, whose first elements are those of g under the mask."""
-    out = xp.zeros(shape, g.dtype)
-    chosen = g[mask]
+def _front(xp, x, mask, shape):
+    """Zeros of `shape`, whose first elements are those of x under the mask."""
+    out = xp.zeros(shape, x.dtype)
+    chosen = x[mask]
     out.reshape(-1)[: chosen.size] = chosen
     return out
 
@@ -78,13 +78,7 @@ masked_scatter_row = Op(
 
 front_row = Op(
     "masked_scatter_backward", _front,
-    g=lambda g, mask: unfront_row(g, mask), jvp=LINEAR,
-)  # fmt: skip
-
-
-unfront_row = Op(
-    "masked_scatter_zeros", lambda xp, x, mask: _mask_scattered(xp, xp.zeros(mask.shape, x.dtype), x, mask),
-    x=lambda g, mask, x_shape: front_row(g, mask, x_shape), jvp=LINEAR,
+    x=lambda g, x_dtype, mask: masked_scatter_row(np.zeros(mask.shape, x_dtype), g, mask), jvp=LINEAR,
 )  # fmt: skip
 
 

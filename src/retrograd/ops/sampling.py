@@ -6,7 +6,7 @@ from ..core import inplace, random_rejection
 from ..core import random as draw
 from ..core.graph import modes
 from ..core.memory import preserve_format
-from ..core.op import Op, zeros_like
+from ..core.op import LINEAR, Op, zeros_like
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver
 from .creation import finish, kind_of, like_array, memory_order, number, shape_of
@@ -163,8 +163,7 @@ def _full(xp, x, value):
 
 
 fill_row = Op(
-    "fill", _full, x=lambda g: zeros_like(g), value=lambda g: g, jvp=lambda t_x, t_value: zeros_like(t_x) + t_value,
-    node="FillBackward2",
+    "fill", _full, x=lambda g: zeros_like(g), value=lambda g: g, jvp=LINEAR, node="FillBackward2",
 )  # fmt: skip
 
 
