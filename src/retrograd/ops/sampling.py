@@ -267,7 +267,7 @@ def fill_(self, value):
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        if value.requires_grad:
+        if value.requires_grad or modes.interpreters:
             return inplace.write(self, fill_row(inplace.prepare(self, "fill_"), value), "fill_")
         value = value.item()
     if isinstance(value, complex) and self._array.dtype.kind != "c":
