@@ -1,5 +1,7 @@
 """What an optimizer's formula works on: parameter, gradient and state in pieces that stay in the cache."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from ..core.tensor import wrap
@@ -46,10 +48,7 @@ def pieces(p, *states, maximize=False, decay=0):
 
 def _check(p, states):
     if not p._array.flags.writeable:
-        raise RuntimeError(
-            f"a parameter of shape {list(p.shape)} can't be changed: its memory is read-only (it came from a "
-            "read-only NumPy array). Build it from a copy."
-        )
+        raise _read_only(p)
     for s in states:
         if s._array.shape != p._array.shape:
             raise RuntimeError(
@@ -57,6 +56,13 @@ def _check(p, states):
                 f"{list(s.shape)}: the parameter was reshaped, or the state_dict is of other parameters "
                 "(their order counts)"
             )
+
+
+def _read_only(p):
+    return RuntimeError(
+        f"a parameter of shape {list(p.shape)} can't be changed: its memory is read-only (it came from a "
+        "read-only NumPy array). Build it from a copy."
+    )
 
 
 def lerp(start, end, weight):
@@ -70,3 +76,16 @@ def lerp(start, end, weight):
 def zeros_like(p):
     """State of zeros for `p`: same shape, dtype and order in memory."""
     return wrap(np.zeros_like(p._array))
+
+
+@contextmanager
+def writable(p, *states):
+    """Parameter, gradient and state as whole arrays to compute with and write to; narrow ones as float32."""
+    if not p._array.flags.writeable:
+        raise _read_only(p)
+    arrays = [p._array, p._grad._array, *[s._array for s in states]]
+    work = [a.astype(np.float32) if a.itemsize <= 2 else a for a in arrays]
+    yield work
+    for i, (array, wide) in enumerate(zip(arrays, work, strict=True)):
+        if wide is not array and i != 1:
+            array[...] = wide

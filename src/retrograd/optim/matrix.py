@@ -1,0 +1,162 @@
+"""Optimizers that treat a parameter as a matrix: Adafactor and Muon."""
+
+import math
+
+import ml_dtypes
+import numpy as np
+
+from ..core.tensor import wrap
+from .optimizer import Optimizer, advance, check, number, scalar
+from .pieces import lerp, writable, zeros_like
+
+
+class Adafactor(Optimizer):
+    """Scaled by the root of a mean of squares kept as row and column sums only (Shazeer & Stern 2018).
+
+    lr: the largest relative step. beta2_decay: the exponent of the means' weight t^beta2_decay. eps:
+    (smallest mean of squares, by default the dtype's epsilon; smallest root mean square of a parameter). d:
+    where updates are clipped.
+    """
+
+    scalars = ("step",)
+
+    def __init__(
+        self, params, lr=1e-2, beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, *, foreach=None,
+        maximize=False,
+    ):  # fmt: skip
+        check("learning rate", lr)
+        if not beta2_decay <= 0:
+            raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
+        if eps[0] is not None:
+            check("epsilon1", eps[0])
+        check("epsilon2", eps[1])
+        if not d >= 1:
+            raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
+        check("weight_decay", weight_decay)
+        super().__init__(params, {
+            "lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay,
+            "foreach": foreach, "maximize": maximize,
+        })  # fmt: skip
+
+    def start(self, group, p):
+        array = p._array
+        if array.dtype.kind == "c":
+            raise RuntimeError("Adafactor does not support complex parameters")
+        if array.ndim < 2:
+            return {"step": number(), "variance": zeros_like(p)}
+        row = np.zeros((*array.shape[:-1], 1), array.dtype)
+        column = np.zeros((*array.shape[:-2], 1, array.shape[-1]), array.dtype)
+        return {"step": number(), "row_var": wrap(row), "col_var": wrap(column)}
+
+    def update(self, group, params):
+        lr, (eps1, eps2) = scalar(group["lr"]), group["eps"]
+        for p in params:
+            state = self.state_of(group, p)
+            t = advance(state)
+            weight = t ** group["beta2_decay"]
+            floor = float(ml_dtypes.finfo(p._array.dtype).eps) if eps1 is None else eps1
+            variances = [tensor for name, tensor in state.items() if name != "step"]
+            with writable(p, *variances) as (x, g, *means):
+                if group["maximize"]:
+                    g = -g
+                rate = max(eps2, _root_mean_square(x)) * min(lr, 1 / t**0.5)
+                if group["weight_decay"]:
+                    x *= 1 - lr * group["weight_decay"]
+                square = g * g
+                if len(means) == 2:
+                    row, column = means
+                    lerp(row, square.mean(axis=-1, keepdims=True), weight)
+                    lerp(column, square.mean(axis=-2, keepdims=True), weight)
+                    scale = row * column
+                    scale /= np.maximum(row.mean(axis=-2, keepdims=True), floor)
+                else:
+                    lerp(means[0], square, weight)
+                    scale = means[0].copy()
+                np.maximum(scale, floor * floor, out=scale)
+                step = g / np.sqrt(scale)
+                x -= rate / max(1.0, _root_mean_square(step) / group["d"]) * step
+
+
+def _root_mean_square(x):
+    return math.sqrt(np.vdot(x, x) / x.size) if x.size else 0.0
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal by Newton-Schulz iterations (Jordan et al. 2024), for matrices.
+
+    Use it for the hidden layers' weights, and another optimizer for the rest. ns_coefficients: of the
+    polynomial a x + b x^3 + c x^5 of an iteration. adjust_lr_fn: "original" (the default) scales lr by
+    sqrt(max(1, rows / columns)), "match_rms_adamw" by 0.2 sqrt(max(rows, columns)). The iterations run in the
+    parameter's precision, at least float32, where PyTorch's run in bfloat16: results agree to three digits or
+    so.
+    """
+
+    def __init__(
+        self, params, lr=1e-3, weight_decay=0.1, momentum=0.95, nesterov=True,
+        ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-7, ns_steps=5, adjust_lr_fn=None,
+    ):  # fmt: skip
+        check("learning rate", lr)
+        check("momentum", momentum)
+        check("weight decay", weight_decay)
+        if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
+            raise ValueError(
+                f"Adjust learning rate function {adjust_lr_fn} is not supported; it is 'original' or "
+                "'match_rms_adamw'"
+            )
+        if len(ns_coefficients) != 3:
+            raise ValueError("Coefficients must be a tuple of exactly 3 values")
+        if ns_steps >= 100:
+            raise ValueError(
+                f"Number of steps must be less than 100 for computational efficiency, but is {ns_steps}"
+            )
+        super().__init__(params, {
+            "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov,
+            "ns_coefficients": ns_coefficients, "eps": eps, "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        })  # fmt: skip
+
+    def add_param_group(self, param_group):
+        super().add_param_group(param_group)
+        for p in self.param_groups[-1]["params"]:
+            if p.ndim != 2:
+                raise ValueError(
+                    f"Muon only supports 2D parameters whereas we found a parameter with size: {p.shape}; "
+                    "give the others to another optimizer"
+                )
+            if p._array.dtype.kind == "c":
+                raise ValueError("Muon does not support complex parameters")
+
+    def start(self, group, p):
+        return {"momentum_buffer": zeros_like(p)}
+
+    def update(self, group, params):
+        lr, momentum = scalar(group["lr"]), group["momentum"]
+        for p in params:
+            state = self.state_of(group, p)
+            with writable(p, state["momentum_buffer"]) as (x, g, buffer):
+                lerp(buffer, g, 1 - momentum)
+                step = buffer
+                if group["nesterov"]:
+                    step = g.copy()
+                    lerp(step, buffer, momentum)
+                step = _orthogonal(step, group["ns_coefficients"], group["ns_steps"], group["eps"])
+                x *= 1 - lr * group["weight_decay"]
+                x -= lr * _rate_factor(group["adjust_lr_fn"], *x.shape) * step
+
+
+def _orthogonal(matrix, coefficients, steps, eps):
+    """Near the orthogonal factor of the polar decomposition of `matrix`: all singular values near 1."""
+    a, b, c = coefficients
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / max(np.linalg.norm(x), eps)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return x.T if tall else x
+
+
+def _rate_factor(kind, rows, columns):
+    if kind == "match_rms_adamw":
+        return 0.2 * math.sqrt(max(rows, columns))
+    return math.sqrt(max(1, rows / columns))
