@@ -223,7 +223,23 @@ def _save_here(node, x, result):
 def copy_from(x, source, name="copy_"):
     """`x.copy_(source)`: write values through the graph, of any dtype and broadcastable shape."""
     old = prepare(x, name)
-    return write(x, _copy(old, source), name)
+    if modes.interpreters or (modes.grad and (x.requires_grad or source.requires_grad)):
+        return write(x, _copy(old, source), name)
+    check_writeable(x, name)
+    array, new = x._array, source._array
+    if new.dtype.kind == "c" and array.dtype.kind != "c":
+        new = new.real
+    try:
+        token = arrays.quiet.enter()
+        np.copyto(array, new, casting="unsafe")
+    except ValueError:
+        raise RuntimeError(
+            f"{name}: a tensor of shape {list(new.shape)} doesn't broadcast to the shape {list(array.shape)} that is written to"
+        ) from None
+    finally:
+        arrays.quiet.leave(token)
+    x._versions().bump()
+    return x
 
 
 def _cast_like(xp, x, source):

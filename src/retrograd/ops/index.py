@@ -9,11 +9,12 @@ import math
 import numpy as np
 
 from ..core import inplace
+from ..core.apply import apply
 from ..core.graph import modes
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .picking import add_rows
-from .shape import alias
+from .shape import alias, reshape
 from .view import newaxis_row, select_row, slice_row
 
 __all__ = ["index_put", "index_put_"]
@@ -255,25 +256,58 @@ def _basic_view(x, basic):
     return alias(x) if row is None else row(x, (*basic, Ellipsis))
 
 
+def _plain(shape, key):
+    """(row, key) for an int, a slice or a tuple of them, which most indices are; None for what takes more care."""
+    if type(key) is not tuple:
+        key = (key,)
+    if len(key) > len(shape):
+        return None
+    row, normal = None, []
+    for k, n in zip(key, shape):
+        if type(k) is int:
+            if not -n <= k < n:
+                return None
+            normal.append(k % n)
+            row = select_row
+        elif type(k) is slice:
+            if k.start is None and k.stop is None and k.step is None:
+                normal.append(slice(0, n, 1))
+            else:
+                normal.append(_slice(k, n))
+                row = slice_row
+        else:
+            return None
+    return row and (row, (*normal, Ellipsis))
+
+
 def getitem(x, key):
     """`x[key]`: a view for ints, slices, None and Ellipsis, a copy for index tensors, lists and masks."""
+    plain = _plain(x.shape, key)
+    if plain is not None:
+        return apply(plain[0], (x, plain[1]))
     basic, tensors = _parse(x.shape, key)
     if not tensors:
         return slice_row(x, (*basic, Ellipsis)) if type(key) is slice else _basic_view(x, basic)
-    if any(k is None or type(k) is int or (k.start, k.step) != (0, 1) or k.stop != n for k, n in zip(basic, _sizes(x, basic))):
+    if not _is_whole(x.shape, basic):
         x = _basic_view(x, basic)
     return index_row(x, tuple(tensors), *tensors.values())
 
 
-def _sizes(x, basic):
-    """The size that each part of a basic index is applied to (None for a new dimension)."""
-    sizes = iter(x.shape)
-    return [None if k is None else next(sizes) for k in basic]
+def _is_whole(shape, basic):
+    """Whether a normal basic index leaves everything as it is."""
+    return all([type(k) is slice and k.start == 0 and k.step == 1 for k in basic]) and [k.stop for k in basic] == list(
+        shape[: len(basic)]
+    )
 
 
 def setitem(x, key, value):
     """`x[key] = value`: writes into x's memory; gradients flow into the value and out of what was overwritten."""
     _check_value(value, x)
+    plain = _plain(x.shape, key)
+    if plain is not None:
+        target = apply(plain[0], (x, plain[1]))
+        inplace.copy_from(target, _fitted(value, target))
+        return
     basic, tensors = _parse(x.shape, key)
     target = _basic_view(x, basic) if basic else alias(x)
     if not tensors:
@@ -303,14 +337,14 @@ def _as_value(value, target):
     return wrap(np.asarray(value).astype(target._array.dtype))
 
 
-def _fitted(value, target):
-    """The value of an assignment, less leading dimensions of size 1 that the target doesn't have."""
+def _fitted(value, x):
+    """The value of an assignment to x, less leading dimensions of size 1 that x doesn't have."""
     if not isinstance(value, Tensor):
-        return wrap(np.asarray(value).astype(target._array.dtype))
+        return wrap(np.asarray(value).astype(x._array.dtype))
     shape = value.shape
-    extra = len(shape) - target.ndim
-    if extra > 0 and all(n == 1 for n in shape[:extra]):
-        return value.reshape(shape[extra:])
+    extra = len(shape) - x.ndim
+    if extra > 0 and all([n == 1 for n in shape[:extra]]):
+        return reshape(value, shape[extra:])
     return value
 
 
