@@ -13,7 +13,37 @@ def complex_(*shape):
     return arr(*shape, dtype="complex128")
 
 
+EQUATIONS = [
+    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)),
+    ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("i,j->ij", (2,), (3,)),
+    ("i,i->", (3,), (3,)), ("...ij,...jk->...ik", (5, 2, 3), (3, 4)),
+    ("...ij,...jk", (4, 1, 2, 3), (5, 3, 4)), ("i...->...", (3, 4, 5)),
+    ("bn,anm,bm->ba", (2, 3), (4, 3, 5), (2, 5)), ("ij,ij->ij", (2, 3), (2, 3)),
+    ("ij,kj->jik", (2, 3), (4, 3)), ("iij,jk->ik", (3, 3, 4), (4, 2)), ("iji->j", (3, 4, 3)),
+    ("iii->i", (3, 3, 3)), ("...,...->...", (3, 4), (4,)), ("ab,cd,ef->", (2, 3), (4, 5), (2, 2)),
+    ("ij,ik", (2, 3), (1, 4)), ("ij,jk->ik", (2, 1), (3, 4)), ("ij , jk -> ik", (2, 3), (3, 4)),
+    ("zA,Ab", (2, 3), (3, 4)), ("ij,j->i", (0, 3), (3,)), ("i,", (3,), ()), ("ij,jk->ik", (2, 0), (0, 4)),
+    ("abc,cd,bde->ae", (2, 3, 4), (4, 5), (3, 5, 6)), ("bij->bi", (2, 3, 4)),
+]  # fmt: skip
+
 SAMPLES = [
+    *[Sample("einsum", e, *[arr(*s) for s in shapes]) for e, *shapes in EQUATIONS],
+    *[Sample("einsum", e, *[complex_(*s) for s in shapes]) for e, *shapes in EQUATIONS[:14:2]],
+    Sample("einsum", "ij,jk", [arr(2, 3), arr(3, 4)]),
+    Sample("einsum", "ij,jk", ints(2, 3), ints(3, 4)),
+    Sample("einsum", "ij,jk", arr(2, 3), arr(3, 4)).but(dtypes=("float32", "bfloat16")),
+    Sample("einsum", arr(2, 3), [0, 1], arr(3, 4), [1, 2], [2, 0]),
+    Sample("einsum", arr(2, 3), [..., 1], arr(3, 4), [1, 27]),
+    *[Sample("tensordot", arr(3, 4, 3), arr(3, 4, 3), d)
+      for d in (0, 1, ([0, 1], [2, 1]), [[1], [1]], ([-1], [0]))],
+    Sample("tensordot", arr(2, 3, 4), arr(3, 4, 5)),
+    Sample("kron", arr(2, 3), arr(3, 2)),
+    Sample("kron", arr(2, 3), complex_(2, 3, 2)),
+    Sample("kron", arr(), arr(3)),
+    Sample("trace", arr(3, 4)),
+    Sample("trace", ints(3, 3)),
+    Sample("chain_matmul", arr(2, 7), arr(7, 3), arr(3, 9), arr(9, 2)),
+    Sample("chain_matmul", arr(2, 7)),
     *[Sample("matmul", arr(*x), arr(*y)).but(dtypes=("float32", "float16", "bfloat16")) for x, y in SHAPES],
     *[Sample("matmul", complex_(*x), complex_(*y)) for x, y in SHAPES[:9]],
     Sample("matmul", ints(2, 3), ints(3, 4)),

@@ -11,6 +11,7 @@ from .attention import *  # noqa: F403
 from .classification import *  # noqa: F403
 from .compare import *  # noqa: F403
 from .complex_numbers import *  # noqa: F403
+from .contraction import *  # noqa: F403
 from .conv import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .counting import *  # noqa: F403
@@ -51,9 +52,9 @@ from .view import *  # noqa: F403
 
 _FAMILIES = """
     pointwise compare elementary power complex_numbers operators special activation reduce extremes
-    softmaxes scan sorting counting norms differences statistics underscored shape product conv pool
-    normalization loss classification embeddings dropouts distance unfolding resample attention
-    positional copies creation diagonals index join mask padding picking sampling view
+    softmaxes scan sorting counting norms differences statistics underscored shape product contraction
+    conv pool normalization loss classification embeddings dropouts distance unfolding resample
+    attention positional copies creation diagonals index join mask padding picking sampling view
 """.split()
 
 MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name

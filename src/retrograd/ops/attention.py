@@ -6,9 +6,9 @@ import numpy as np
 
 from ..core.tensor import wrap
 from .dropouts import dropout
+from .join import repeat_interleave
 from .pointwise import where
 from .product import matmul, swapped
-from .join import repeat_interleave
 from .softmaxes import softmax
 
 __all__ = []

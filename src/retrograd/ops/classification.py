@@ -202,13 +202,10 @@ def linear_cross_entropy(
     input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
     label_smoothing=0.0, options=None,
 ):  # fmt: skip
-    """cross_entropy(linear(input, linear_weight, linear_bias), target, ...); the scores are computed whole."""
+    """cross_entropy(linear(input, linear_weight, linear_bias), ...); the scores are computed whole."""
     scores = linear(input, linear_weight, linear_bias)
     ignore_index = -100 if ignore_index is None else ignore_index
-    return cross_entropy(
-        scores, target, weight, ignore_index=ignore_index, reduction=reduction,
-        label_smoothing=label_smoothing,
-    )  # fmt: skip
+    return cross_entropy(scores, target, weight, None, ignore_index, None, reduction, label_smoothing)
 
 
 # --- margins between classes --------------------------------------------------------------------------

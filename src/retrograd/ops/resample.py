@@ -49,7 +49,8 @@ resample_row = Op(
 )  # fmt: skip
 
 resample_back_row = Op(
-    "resample_backward", lambda xp, y, indices, weights, axis, size: _resample_back(xp, y, indices, weights, axis, size),
+    "resample_backward",
+    lambda xp, y, indices, weights, axis, size: _resample_back(xp, y, indices, weights, axis, size),
     y=lambda g, indices, weights, axis, size: resample_row(g, indices, weights, axis, size), jvp=LINEAR,
 )  # fmt: skip
 
@@ -157,7 +158,7 @@ def interpolate(
             "spatial...)"
         )
     if align_corners is not None and mode not in _SPATIAL:
-        raise ValueError("align_corners option can only be set with the interpolating modes: " + " | ".join(_SPATIAL))
+        raise ValueError(f"align_corners can only be set with the interpolating modes, {', '.join(_SPATIAL)}")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(
             "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"

@@ -28,7 +28,8 @@ def _fold(xp, y, size, kernel, dilation, padding, stride):
 
 
 _unfold_row = Op(
-    "unfold_windows", lambda xp, x, kernel, dilation, padding, stride: _unfold(xp, x, kernel, dilation, padding, stride),
+    "unfold_windows",
+    lambda xp, x, kernel, dilation, padding, stride: _unfold(xp, x, kernel, dilation, padding, stride),
     x=lambda g, x_shape, kernel, dilation, padding, stride: (
         _fold_row(g, x_shape[2:], kernel, dilation, padding, stride)
     ),
@@ -66,7 +67,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The transpose of unfold: the sum of overlapping windows (N, C * KH * KW, L), as an image (N, C, *output_size)."""
+    """The transpose of unfold: sums of overlapping windows (N, C * KH * KW, L), as images (N, C, *output_size)."""
     size = sizes(output_size, 2, "output_size")
     how = _pairs(kernel_size, dilation, padding, stride)
     if input.ndim not in (2, 3):
