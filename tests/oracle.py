@@ -31,7 +31,7 @@ def torchvision():
     return torchvision
 
 
-# --- arrays to Tensors ----------------------------------------------------------------------
+# --- arrays to Tensors ------------------------------------------------------------
 
 
 def copy(array):
@@ -94,7 +94,7 @@ def find(library, path):
     return library
 
 
-# --- comparison ----------------------------------------------------------------------
+# --- comparison ------------------------------------------------------------
 
 
 def assert_same(mine, reference, tol=None, where="result"):
@@ -175,7 +175,7 @@ def assert_gradients(mine, reference, inputs, tol=None, where="gradient"):
         _compare(a, b, tol, f"{where} of input {i}")
 
 
-# --- programs --------------------------------------------------------------------------------------------------
+# --- programs ------------------------------------------------------------
 
 
 def same(program, tol=None):
@@ -186,7 +186,7 @@ def same(program, tol=None):
 
 
 def both_refuse(program, error=RuntimeError, match=None):
-    """Fail unless `program(torch)` raises `error` in both libraries, with `match` in both texts; gives ours."""
+    """Fail unless `program(torch)` raises `error` with `match` in both libraries; gives our text."""
     texts = []
     for library in (torch, retrograd):
         with pytest.raises(error, match=match) as caught:

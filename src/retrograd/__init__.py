@@ -8,7 +8,9 @@ import math as _math
 
 from . import autograd, methods  # noqa: F401
 from ._version import __version__  # noqa: F401
-from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: F401
+from .autograd import (  # noqa: F401
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+)  # fmt: skip
 from .core.arrays import (  # noqa: F401
     bfloat16, complex64, complex128, dtype, float8_e4m3fn, float8_e5m2, float16, float32, float64, get_default_dtype,
     int8, int16, int32, int64, promote_types, set_default_dtype, uint8, uint16, uint32, uint64,

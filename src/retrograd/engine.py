@@ -41,22 +41,25 @@ def walk(roots, gradients, *, keep=False, graph=False, targets=None, accumulate=
             owned.discard(node)
             if node.outputs > 1:
                 owned.difference_update([(node, i) for i in range(node.outputs)])
-            if node.tensor_hooks or node.pre_hooks or node.retained:
-                g = _run_hooks_before(node, g, graph)
+            if node.tensor_hooks or node.retained:
+                g = _run_tensor_hooks(node, g, graph)
+            leaf = type(node) is AccumulateGrad
             if targets is not None:
                 _capture(node, g, targets, graph)
-                if accumulate and type(node) is AccumulateGrad:
-                    _accumulate(node, g, graph)
-                if not needed[node]:
+                if not (accumulate if leaf else needed[node]):
                     continue
-            elif type(node) is AccumulateGrad:
+            if node.pre_hooks:
+                g = _run_hooks_before(node, g, graph)
+            if leaf:
                 _accumulate(node, g, graph)
                 continue
             try:
                 grads = node.run(g, graph)
             except Exception as error:
                 if node.where is not None and not getattr(error, "__notes__", None):
-                    error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")
+                    error.add_note(
+                        f"in the backward of {node.name()}, made at {describe_location(node.where)}"
+                    )
                 raise
             if node.post_hooks:
                 grads = _run_hooks_after(node, grads, g, graph)
@@ -167,27 +170,34 @@ def _as_carrier(g, graph):
     return g if graph or g is None else g._array
 
 
-def _run_hooks_before(node, g, graph):
-    """Hooks on the gradients (tensor hooks), then on the node, then what retain_grad wants."""
+def _run_tensor_hooks(node, g, graph):
+    """Hooks on the gradients of the node's outputs, and then what retain_grad wants."""
     many = node.outputs > 1
     grads = [_as_tensor(x, graph) for x in (g if many else [g])]
     for output, hooks in (node.tensor_hooks or {}).items():
         for hook in list(hooks.values()):
             if grads[output] is not None:
                 grads[output] = _checked(hook(grads[output]), grads[output], node)
-    for hook in list((node.pre_hooks or {}).values()):
-        new = hook(tuple(grads))
-        if new is not None:
-            new = new if isinstance(new, tuple) else (new,)
-            grads = [n if n is None or old is None else _checked(n, old, node) for n, old in zip(new, grads, strict=True)]
     for output, ref in (node.retained or {}).items():
         tensor, x = ref(), grads[output]
         if tensor is not None and x is not None:
             before = tensor._grad
-            if before is None:
-                tensor._grad = x if graph else wrap(np.array(x._array))
-            else:
-                tensor._grad = TABLE["add"](before, x)
+            tensor._grad = TABLE["clone"](x) if before is None else TABLE["add"](before, x)
+    out = [_as_carrier(x, graph) for x in grads]
+    return out if many else out[0]
+
+
+def _run_hooks_before(node, g, graph):
+    """Hooks on the node that see the gradients of its outputs and may replace them."""
+    many = node.outputs > 1
+    grads = [_as_tensor(x, graph) for x in (g if many else [g])]
+    for hook in list(node.pre_hooks.values()):
+        new = hook(tuple(grads))
+        if new is not None:
+            new = new if isinstance(new, tuple) else (new,)
+            grads = [
+                n if n is None or old is None else _checked(n, old, node) for n, old in zip(new, grads, strict=True)
+            ]
     out = [_as_carrier(x, graph) for x in grads]
     return out if many else out[0]
 
@@ -203,7 +213,9 @@ def _checked(new, old, node):
             f"hook on {node.name()} has changed the size of value: from {list(old._array.shape)} to {list(new._array.shape)}"
         )
     if new._array.dtype != old._array.dtype:
-        raise RuntimeError(f"hook on {node.name()} has changed the type of value: from {old.dtype} to {new.dtype}")
+        raise RuntimeError(
+            f"hook on {node.name()} has changed the type of value: from {old.dtype} to {new.dtype}"
+        )
     return new
 
 
@@ -216,7 +228,9 @@ def _run_hooks_after(node, grads, g, graph):
         if new is not None:
             new = new if isinstance(new, tuple) else (new,)
             if len(new) != len(grads_in):
-                raise RuntimeError(f"hook on {node.name()} returned {len(new)} gradients, expected {len(grads_in)}")
+                raise RuntimeError(
+                    f"hook on {node.name()} returned {len(new)} gradients, expected {len(grads_in)}"
+                )
             grads_in = new
     return [_as_carrier(x, graph) for x in grads_in]
 
@@ -244,19 +258,16 @@ def _accumulate(node, g, graph):
             leaf._grad = TABLE["clone"](g) if before is None else TABLE["add"](before, g)
         elif before is None:
             leaf._grad = wrap(g if _is_ours(g) else np.array(g))
-        elif before.requires_grad:
-            leaf._grad = wrap(before._array + g)
         else:
             np.add(before._array, g, out=before._array)
-            if before._version_counter is not None:
-                before._version_counter.n += 1
-    if node.pre_hooks or node.post_hooks:
-        for hook in list((node.post_hooks or {}).values()):
-            hook((), (_as_tensor(g, graph),))
+            before._versions().bump()
     if leaf._post_hooks:
         for hook in list(leaf._post_hooks.values()):
             if hook(leaf) is not None:
                 raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    if node.post_hooks:
+        for hook in list(node.post_hooks.values()):
+            hook((), (_as_tensor(g, graph),))
 
 
 def _is_ours(g):

@@ -6,17 +6,22 @@ the tangents, some have a written rule, and what has none of these is transposed
 so differentiating it with respect to g gives the tangent's formula.
 """
 
+import weakref
+
 from . import engine
 from .core import inplace
 from .core.apply import DTYPE, INPUT, OUTPUT, SHAPE, apply
 from .core.arrays import quiet
 from .core.graph import enable_grad, modes
 from .core.op import ELEMENTWISE, LINEAR, TABLE, is_complex, zeros_like
-from .core.tensor import Tensor, wrap
+from .core.tensor import Tensor
 
 
 class DualLevel:
     """One level of forward mode. `enter()` puts it at the door of this thread, `exit()` takes it away."""
+
+    def __init__(self):
+        self.nodes = []  # weak references to those that know tangents of their outputs
 
     def enter(self):
         modes.interpreters = (*modes.interpreters, self)
@@ -24,6 +29,14 @@ class DualLevel:
 
     def exit(self):
         modes.interpreters = tuple([i for i in modes.interpreters if i is not self])
+        for ref in self.nodes:
+            node = ref()
+            if node is not None:
+                node.tangents = {
+                    output: {level: t for level, t in tangents.items() if level is not self}
+                    for output, tangents in node.tangents.items()
+                }
+        self.nodes = []
 
     __enter__ = enter
 
@@ -37,6 +50,14 @@ class DualLevel:
     def attach(self, x, tangent):
         """Give `x` this tangent, of its shape and dtype."""
         x._tangents = {**(x._tangents or {}), self: fit(tangent, x)}
+
+    def attach_output(self, x, tangent):
+        """`attach`, for a result: its node is told too, as it may have saved `x` as an array and rebuild it."""
+        self.attach(x, tangent)
+        node = x._grad_fn
+        if node is not None:
+            node.tangents = {**(node.tangents or {}), x._output_nr: x._tangents}
+            self.nodes.append(weakref.ref(node))
 
     def process(self, op, args):
         """What the door calls: run the row, and its tangent's rule where there are tangents."""
@@ -53,11 +74,11 @@ class DualLevel:
     def _attach_all(self, op, result, tangents):
         if op.outputs is None:
             if tangents is not None and result._array.dtype.kind in "fcV":
-                self.attach(result, tangents)
+                self.attach_output(result, tangents)
             return
         for i, (r, t) in enumerate(zip(result, tangents, strict=True)):
             if t is not None and op.is_differentiable_output(i, r):
-                self.attach(r, t)
+                self.attach_output(r, t)
 
 
 def fit(tangent, x):

@@ -67,7 +67,9 @@ class FunctionNode(FunctionCtx, Node):
 
     @property
     def saved_variables(self):
-        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2
+        )
         return self._unpack()
 
     @property
@@ -167,7 +169,9 @@ class Function(metaclass=_FunctionMeta):
 
     @staticmethod
     def jvp(ctx, *grad_inputs):
-        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
 
     @staticmethod
     def vmap(info, in_dims, *args):
@@ -251,7 +255,9 @@ def _attach(node, args, results, record):
             alias = wrap(r._array)
             alias._version_counter = r._versions()
             if not silent:
-                alias._view = View(r if r._view is None else r._view.base, (), alias._version_counter.n, "custom")
+                alias._view = View(
+                    r if r._view is None else r._view.base, (), alias._version_counter.n, "custom"
+                )
             results[i] = alias
         if silent or not record:
             if silent and dirty:
@@ -286,7 +292,9 @@ def _keep(node, results):
             kept.append(None)
             continue
         if not isinstance(t, Tensor):
-            raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+            raise TypeError(
+                f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+            )
         output = next((i for i, r in enumerate(results) if r is t and t._grad_fn is node), None)
         kept.append(SavedTensor(t, output))
     node.saved = kept
@@ -301,7 +309,9 @@ def call_with_tangents(level, cls, args, kwargs):
         return outputs
     if node.materialize_grads:
         tangents = [
-            wrap(np.zeros_like(a._array)) if t is None and isinstance(a, Tensor) and a._array.dtype.kind in "fcV" else t
+            wrap(np.zeros_like(a._array))
+            if t is None and isinstance(a, Tensor) and a._array.dtype.kind in "fcV"
+            else t
             for a, t in zip(args, tangents, strict=True)
         ]
     kept = node.saved
@@ -318,7 +328,7 @@ def call_with_tangents(level, cls, args, kwargs):
         )
     for out, t in zip(outs, results, strict=True):
         if t is not None and isinstance(out, Tensor):
-            level.attach(out, t)
+            level.attach_output(out, t)
     return outputs
 
 
@@ -348,6 +358,6 @@ class _Twice(Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
-
-
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )

@@ -50,4 +50,5 @@ class SavedTensor:
         t._version_counter = self.counter
         if self.requires:
             t._grad_fn, t._output_nr = node, self.output
+            t._tangents = node.tangents and node.tangents.get(self.output)
         return t

@@ -76,7 +76,11 @@ def record(op, args, result):
     if not needs:
         return None
     many = op.outputs is not None
-    if not (any(op.is_differentiable_output(i, r) for i, r in enumerate(result)) if many else result._array.dtype.kind in "fcV"):
+    if not (
+        any(op.is_differentiable_output(i, r) for i, r in enumerate(result))
+        if many
+        else result._array.dtype.kind in "fcV"
+    ):
         return None
     plan = op._plans.get(needs) or op.plan(needs)
     node = object.__new__(op._node_class or op.node_class())
@@ -88,7 +92,9 @@ def record(op, args, result):
         edges.append(args[i]._edge() if needs & bit else _NO_EDGE)
         bit <<= 1
     node.edges = edges
-    node.number = next_number()  # after the edges: a leaf's AccumulateGrad may have been made just now, and is older
+    node.number = (
+        next_number()
+    )  # after the edges: a leaf's AccumulateGrad may have been made just now, and is older
     if many and len(result) == 1:  # of a variable number, as in split
         (only,) = result
         node.shape = only._array.shape
@@ -152,7 +158,9 @@ def _save(node, plan, args, result):
                 many = tuple([pack(a) if isinstance(a, Tensor) else a for a in many])
             else:
                 versions = versions or {}
-                versions[slot] = [a._version if isinstance(a, Tensor) and not a._inference else 0 for a in many]
+                versions[slot] = [
+                    a._version if isinstance(a, Tensor) and not a._inference else 0 for a in many
+                ]
             saved.append(many)
     node.saved = saved
     node.versions = versions
@@ -240,8 +248,12 @@ class RowNode(Node):
             if kind == INPUT:
                 if isinstance(s, Tensor):
                     counter = s._version_counter
-                    if counter is not None and counter.n != (0 if versions is None else versions.get(slot, 0)):
-                        self._complain(s._array.shape, s.dtype, counter, 0 if versions is None else versions.get(slot, 0))
+                    if counter is not None and counter.n != (
+                        0 if versions is None else versions.get(slot, 0)
+                    ):
+                        self._complain(
+                            s._array.shape, s.dtype, counter, 0 if versions is None else versions.get(slot, 0)
+                        )
                     values.append(s if graph else s._array)
                 else:
                     values.append(self._unpack_packed(s, graph) if type(s) is Packed else s)
@@ -271,13 +283,18 @@ class RowNode(Node):
     def _rebuild(self, array, output, counter=None):
         """The node's own output as a Tensor again. (Keeping the Tensor would make each graph a reference cycle.)"""
         t = wrap(array)
-        t._grad_fn, t._output_nr, t._version_counter = self, output or 0, counter
+        t._version_counter = counter
+        if self.op.is_differentiable_output(output or 0, t):
+            t._grad_fn, t._output_nr = self, output or 0
+            t._tangents = self.tangents and self.tangents.get(t._output_nr)
         return t
 
     def _unpack_packed(self, packed, graph):
         value = packed.unpack(packed.value)
         if not isinstance(value, Tensor):
-            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}")
+            raise TypeError(
+                f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}"
+            )
         if not graph:
             return value._array
         return value if packed.output is None else self._rebuild(value._array, packed.output)
@@ -294,7 +311,7 @@ class RowNode(Node):
     def __getattr__(self, attribute):
         """`_saved_x`, `_saved_result`...: what the node keeps, for curious readers."""
         if attribute.startswith("_saved_") and "plan" in self.__dict__:
-            slot = self.plan.slot_of(attribute[len("_saved_"):])
+            slot = self.plan.slot_of(attribute[len("_saved_") :])
             if slot is not None:
                 return self.unpack(True)[slot]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")

@@ -250,6 +250,7 @@ class Node:
     pre_hooks = None
     post_hooks = None
     retained = None  # {output number: weak reference to the Tensor whose .grad is wanted}
+    tangents = None  # {output number: {level of forward mode: Tensor}}, see forward.py
     _metadata = None
 
     def run(self, g, graph):

@@ -51,7 +51,9 @@ def inplace(function, name):
         return write(self, result, name)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"In-place version of `{function.__name__}`: writes the result into this tensor and returns it."
+    method.__doc__ = (
+        f"In-place version of `{function.__name__}`: writes the result into this tensor and returns it."
+    )
     return method
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core import arrays
 from ..core.device import resolve
+from ..core.graph import modes
 from ..core.memory import contiguous_format, preserve_format
 from ..core.op import write_out
 from ..core.tensor import Tensor, strided, wrap
@@ -29,8 +30,12 @@ def finish(array, requires_grad=False, device=None, layout=None, pin_memory=Fals
     if layout not in (None, strided):
         raise RuntimeError(f"layout {layout} is not supported: every tensor here is {strided}")
     if pin_memory:
-        raise RuntimeError("pin_memory=True needs a GPU: memory is pinned to be copied there. Leave it out on the CPU.")
+        raise RuntimeError(
+            "pin_memory=True needs a GPU: memory is pinned to be copied there. Leave it out on the CPU."
+        )
     result = wrap(array)
+    if modes.inference:
+        result._inference = True
     if out is not None:
         return write_out(result, out)
     if requires_grad:
@@ -151,7 +156,9 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     if not size or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
-        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) - 1")
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) - 1"
+        )
     if count < 0 and (size - offset) % kind.itemsize:
         raise ValueError(
             f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
@@ -184,17 +191,27 @@ def empty(
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
-def zeros(*args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def zeros(
+    *args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """A tensor of zeros."""
-    return finish(np.zeros(shape_of(args, size), kind_of(dtype)), requires_grad, device, layout, pin_memory, out)
+    return finish(
+        np.zeros(shape_of(args, size), kind_of(dtype)), requires_grad, device, layout, pin_memory, out
+    )
 
 
-def ones(*args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def ones(
+    *args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """A tensor of ones."""
-    return finish(np.ones(shape_of(args, size), kind_of(dtype)), requires_grad, device, layout, pin_memory, out)
+    return finish(
+        np.ones(shape_of(args, size), kind_of(dtype)), requires_grad, device, layout, pin_memory, out
+    )
 
 
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def full(
+    size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """A tensor of one value, whose kind of number decides the dtype if none is given."""
     fill_value = number(fill_value)
     kind = arrays.scalar_dtype(fill_value).numpy if dtype is None else kind_of(dtype)
@@ -219,11 +236,15 @@ def filled(shape, value, kind):
     return np.full(shape, value, kind)
 
 
-def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def empty_strided(
+    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """A tensor of whatever its memory held before, with these strides, counted in elements."""
     size, stride = shape_of((size,)), as_sizes((stride,))
     if len(size) != len(stride):
-        raise RuntimeError(f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})")
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
+        )
     kind = kind_of(dtype)
     count = 0 if 0 in size else 1 + sum([s * (n - 1) for s, n in zip(stride, size, strict=True)])
     array = np.lib.stride_tricks.as_strided(np.empty(count, kind), size, [s * kind.itemsize for s in stride])
@@ -236,7 +257,9 @@ def empty_permuted(
     """A tensor of whatever its memory held before, whose dimensions lie in memory in the order given."""
     size, axes = shape_of((size,)), as_sizes((physical_layout,))
     if sorted(axes) != list(np.arange(len(size))):
-        raise RuntimeError(f"physical_layout must be a permutation of the dimensions of {list(size)}, but got {list(axes)}")
+        raise RuntimeError(
+            f"physical_layout must be a permutation of the dimensions of {list(size)}, but got {list(axes)}"
+        )
     array = np.empty([size[i] for i in axes], kind_of(dtype)).transpose(np.argsort(axes))
     return finish(array, requires_grad, device, layout, pin_memory)
 
@@ -250,7 +273,15 @@ def empty_like(
 
 
 def zeros_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False, out=None
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=None,
+    pin_memory=False,
+    out=None,
 ):
     """Zeros of input's shape and dtype."""
     array = like_array(np.zeros, input, dtype, memory_format)
@@ -258,7 +289,15 @@ def zeros_like(
 
 
 def ones_like(
-    input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False, out=None
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=None,
+    pin_memory=False,
+    out=None,
 ):
     """Ones of input's shape and dtype."""
     array = like_array(np.ones, input, dtype, memory_format)
@@ -266,10 +305,20 @@ def ones_like(
 
 
 def full_like(
-    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+    input,
+    fill_value,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=None,
+    pin_memory=False,
 ):
     """One value, in input's shape and dtype."""
-    array = like_array(lambda shape, kind: filled(shape, number(fill_value), kind), input, dtype, memory_format)
+    array = like_array(
+        lambda shape, kind: filled(shape, number(fill_value), kind), input, dtype, memory_format
+    )
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
