@@ -13,7 +13,7 @@ from ..core.op import ELEMENTWISE, Op, through_float32
 from ..core.tensor import wrap
 from .arguments import normal_axis
 from .elementary import exp, log1p, sigmoid, tanh
-from .pointwise import masked, mul, where_row
+from .pointwise import choose, masked, mul, where_row
 from .shape import reshape_row
 from .special import erf
 from .view import split_sizes_row
@@ -35,20 +35,30 @@ def activate(row, input, *parameters, inplace=False):
 # --- pieces of lines -------------------------------------------------------------------------------------------
 # At a kink the gradient is that of the side that PyTorch takes; NaN passes it on where PyTorch does.
 
-relu_row = Op("relu", lambda xp, x: xp.maximum(x, 0), x=lambda g, out: masked(g, out != 0), jvp=ELEMENTWISE)
+def _relu(xp, x):
+    return x.clip(0, math.inf) if x.dtype.kind == "f" else xp.maximum(x, 0)  # clip is 3 times as fast
+
+
+relu_row = Op("relu", _relu, x=lambda g, out: masked(g, out != 0), jvp=ELEMENTWISE)
 
 _threshold_row = Op(
-    "threshold", lambda xp, x, limit, value: xp.where(x <= limit, xp.asarray(value, x.dtype), x),
+    "threshold", lambda xp, x, limit, value: choose(xp, x <= limit, xp.asarray(value, x.dtype), x),
     x=lambda g, x, limit: masked(g, ~(x <= limit)), jvp=ELEMENTWISE,
 )  # fmt: skip
 
+
+def _leaky_relu(xp, x, slope):
+    sloped = x * x.dtype.type(slope)
+    return xp.maximum(x, sloped) if 0 <= slope <= 1 else choose(xp, x > 0, x, sloped)
+
+
 leaky_relu_row = Op(
-    "leaky_relu", lambda xp, x, slope: xp.where(x > 0, x, x * x.dtype.type(slope)),
+    "leaky_relu", _leaky_relu,
     x=lambda g, x, slope: where_row(g, g * slope, x > 0), jvp=ELEMENTWISE,
 )  # fmt: skip
 
 _prelu_row = Op(
-    "prelu", lambda xp, x, weight: xp.where(x > 0, x, x * weight),
+    "prelu", lambda xp, x, weight: choose(xp, x > 0, x, x * weight),
     x=lambda g, x, weight: where_row(g, g * weight, x > 0),
     weight=lambda g, x: masked(g * x, ~(x > 0)), jvp=ELEMENTWISE, node="PreluKernelBackward0",
 )  # fmt: skip
@@ -56,7 +66,7 @@ _prelu_row = Op(
 
 @through_float32
 def _hardtanh(xp, x, low, high):
-    return xp.minimum(xp.maximum(x, low), high)
+    return x.clip(low, high)
 
 
 hardtanh_row = Op(
@@ -67,7 +77,7 @@ hardtanh_row = Op(
 
 @through_float32
 def _hardsigmoid(xp, x):
-    return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+    return (x + 3).clip(0, 6) / 6
 
 
 hardsigmoid_row = Op(
@@ -77,7 +87,7 @@ hardsigmoid_row = Op(
 
 @through_float32
 def _hardswish(xp, x):
-    return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+    return x * (x + 3).clip(0, 6) / 6
 
 
 hardswish_row = Op(
@@ -86,14 +96,14 @@ hardswish_row = Op(
 )  # fmt: skip
 
 _hardshrink_row = Op(
-    "hardshrink", lambda xp, x, size: xp.where((x >= -size) & (x <= size), xp.zeros((), x.dtype), x),
+    "hardshrink", lambda xp, x, size: choose(xp, (x >= -size) & (x <= size), xp.zeros((), x.dtype), x),
     x=lambda g, x, size: masked(g, ~((x >= -size) & (x <= size))), jvp=ELEMENTWISE,
 )  # fmt: skip
 
 
 @through_float32
 def _softshrink(xp, x, size):
-    return x - xp.minimum(xp.maximum(x, -size), size)
+    return x - x.clip(-size, size)
 
 
 _softshrink_row = Op(
@@ -150,7 +160,7 @@ gelu_tanh_row = Op("gelu_tanh", _gelu_tanh, x=_gelu_tanh_formula, jvp=ELEMENTWIS
 @through_float32
 def _softplus(xp, x, beta, limit):
     scaled = x * beta
-    return xp.where(scaled > limit, x, xp.log1p(xp.exp(scaled)) / beta)
+    return choose(xp, scaled > limit, x, xp.log1p(xp.exp(scaled)) / x.dtype.type(beta))
 
 
 softplus_row = Op(
@@ -171,7 +181,8 @@ logsigmoid_row = Op(
 
 @through_float32
 def _elu(xp, x, alpha, scale, input_scale):
-    return xp.where(x <= 0, xp.expm1(x * input_scale) * (alpha * scale), x * scale)
+    kind = x.dtype.type
+    return choose(xp, x <= 0, xp.expm1(x * input_scale) * kind(alpha * scale), x * kind(scale))
 
 
 elu_row = Op(

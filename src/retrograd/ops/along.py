@@ -44,17 +44,21 @@ put_along = Op(
 )  # fmt: skip
 
 
-def selecting(name, find):
+def selecting(name, find, reduce=None):
     """The row of a function that picks one element of each lane along an axis: (values, indices).
 
-    `find(xp, x, axis, k)` gives the indices, with `axis` of size 1; `k` is the function's own parameter.
+    `find(xp, x, axis, k)` gives the indices, with `axis` of size 1; `k` is the function's own parameter. `reduce`: a
+    ufunc whose reduction gives the values, if there is one.
     """
 
     def forward(xp, x, axis, keepdim, k):
         if x.ndim == 0:
             return x.copy(), xp.zeros((), np.int64)
         indices = find(xp, x, axis, k)
-        values = np.take_along_axis(x, indices, axis)
+        if reduce is None:
+            values = np.take_along_axis(x, indices, axis)
+        else:
+            values = reduce.reduce(x, axis=axis, keepdims=True)
         return (values, indices) if keepdim else (values.squeeze(axis), indices.squeeze(axis))
 
     return Op(

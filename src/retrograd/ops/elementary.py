@@ -89,7 +89,10 @@ xlogy = Op(
 
 @through_float32
 def _sigmoid(xp, x):
-    return xp.reciprocal(1 + xp.exp(-x))
+    out = xp.negative(x, out=xp.empty_like(x))
+    xp.exp(out, out=out)
+    out += 1
+    return xp.reciprocal(out, out=out)
 
 
 sigmoid = Op(

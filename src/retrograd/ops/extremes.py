@@ -61,7 +61,7 @@ def _first(name):
     return lambda xp, x, axis, k: find(xp, x, axis, True)
 
 
-_max_row, _min_row = selecting("max", _first("argmax")), selecting("min", _first("argmin"))
+_max_row, _min_row = selecting("max", _first("argmax"), np.maximum), selecting("min", _first("argmin"), np.minimum)
 
 
 def need_elements(name, input, axes, dim):

@@ -30,7 +30,7 @@ def _power(xp, x, y):
 
 
 def _float_power(xp, x, y):
-    exponent = y if isinstance(y, (int, float)) else y.item() if y.ndim == 0 else None
+    exponent = y if isinstance(y, (int, float, complex)) else y.item() if y.ndim == 0 else None
     if exponent == 2:
         return xp.multiply(x, x)
     if exponent == 3:  # 600 times faster than NumPy's power
@@ -53,9 +53,18 @@ def _negative_powers(xp, x, y):
 # Where the incoming gradient is zero, an infinite derivative (of x**0.5 at 0) does not make it NaN as in PyTorch.
 pow_row = Op(
     "pow", _power,
-    x=lambda g, x, y: safe_mul(g * conj(y), conj(x ** (y - 1))),
+    x=lambda g, x, y: _base_formula(g, x, y),
     y=lambda g, x, y, out: safe_mul(g * conj(out), conj(_log_base(x, y))), jvp=ELEMENTWISE, promote=PAIR,
 )  # fmt: skip
+
+
+def _base_formula(g, x, y):
+    if isinstance(y, (int, float)):
+        if y == 0:
+            return zeros_like(g)
+        if y >= 1:  # no pole
+            return g * conj(x if y == 2 else pow_row(x, y - 1)) * y
+    return safe_mul(g * conj(y), conj(pow_row(x, y - 1)))
 
 
 def _log_base(x, y):

@@ -28,8 +28,17 @@ def _accumulate(name):
     def forward(xp, x, axis, reverse):
         if x.ndim == 0:
             return x.astype(np.int64) if x.dtype.kind in "iub" else x.copy()
-        dtype = np.int64 if x.dtype.kind in "iub" else None
-        return _backwards(ufunc.accumulate(_backwards(x, axis, reverse), axis=axis, dtype=dtype), axis, reverse)
+        kind = np.dtype(np.int64) if x.dtype.kind in "iub" else x.dtype
+        if x.strides[axis] < 32 * x.itemsize:
+            return _backwards(ufunc.accumulate(_backwards(x, axis, reverse), axis=axis, dtype=kind), axis, reverse)
+        out = xp.empty(x.shape, kind)  # wide lanes: one addition for all of them is faster than accumulate
+        to, source = [np.moveaxis(_backwards(v, axis, reverse), axis, 0) for v in (out, x)]
+        for i in range(len(to)):
+            if i:
+                ufunc(to[i - 1], source[i], out=to[i])
+            else:
+                to[0] = source[0]
+        return out
 
     return forward
 

@@ -41,8 +41,12 @@ def _finite_shift(out):
 def _softmax(xp, x, axis):
     if not x.size:
         return x.copy()
-    out = xp.exp(x - xp.maximum.reduce(x, axis=axis, keepdims=True)) if x.ndim else xp.ones_like(x)
-    return out / xp.add.reduce(out, axis=axis, keepdims=True) if x.ndim else out
+    if not x.ndim:
+        return xp.ones_like(x)
+    out = x - xp.maximum.reduce(x, axis=axis, keepdims=True)
+    xp.exp(out, out=out)
+    out /= xp.add.reduce(out, axis=axis, keepdims=True)
+    return out
 
 
 @through_float32

@@ -12,7 +12,7 @@ from numpy.polynomial.chebyshev import chebval
 from ..core.op import ELEMENTWISE, FLOAT, PAIR_FLOAT, Op, through_float32
 from .arguments import deliver
 from .elementary import exp, log
-from .pointwise import sign, where_row
+from .pointwise import choose, sign, where_row
 
 __all__ = ["digamma", "erf", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma"]
 METHODS = __all__
@@ -76,13 +76,13 @@ def _erf_block(x):
     if near.all():
         return _near(x)
     far = np.copysign(1 - _far(np.clip(size, 1, 30)), x)
-    return np.where(near, _near(np.where(near, x, 0)), far) if near.any() else far
+    return choose(np, near, _near(np.clip(x, -1, 1)), far) if near.any() else far
 
 
 def _erfc_block(x):
     size = np.abs(x)
     far = _far(np.clip(size, 1, 30))  # 0 is all that is left of it there
-    return np.where(size < 1, 1 - _near(np.where(size < 1, x, 0)), np.where(x < 0, 2 - far, far))
+    return choose(np, size < 1, 1 - _near(np.clip(x, -1, 1)), choose(np, x < 0, 2 - far, far))
 
 
 def _by_blocks(function, x):
