@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from oracle import assert_same
 
 import retrograd
+from oracle import assert_same
 
 BOTH = pytest.mark.parametrize("library", [retrograd, torch], ids=["ours", "theirs"])
 
@@ -20,12 +20,21 @@ def check(call, where=""):
             warnings.simplefilter("ignore")
             try:
                 outcomes.append((call(library), None))
-            except (TypeError, ValueError, RuntimeError, IndexError, OverflowError, NotImplementedError,
-                    AssertionError) as error:
+            except (
+                TypeError,
+                ValueError,
+                RuntimeError,
+                IndexError,
+                OverflowError,
+                NotImplementedError,
+                AssertionError,
+            ) as error:
                 outcomes.append((None, error))
     (mine, refused), (reference, expected) = outcomes
     if expected is not None:
-        assert refused is not None, f"{where}: PyTorch raises {type(expected).__name__}: {expected}; ours gives {mine!r}"
+        assert refused is not None, (
+            f"{where}: PyTorch raises {type(expected).__name__}: {expected}; ours gives {mine!r}"
+        )
         return
     if refused is not None:
         raise refused
@@ -405,14 +414,23 @@ def test_random(call):
     check(seeded, call)
 
 
-# --- memory ----------------------------------------------------------------------------------------------------
+# --- memory -------------------------------------------------------------------------------------------------
 
 
 @BOTH
 def test_what_shares_memory_and_what_copies(library):
     array = np.zeros(3, np.float32)
-    shared = [library.from_numpy(array), library.as_tensor(array), library.asarray(array), library.from_dlpack(array)]
-    copies = [library.tensor(array), library.asarray(array, copy=True), library.as_tensor(array, dtype=library.float64)]
+    shared = [
+        library.from_numpy(array),
+        library.as_tensor(array),
+        library.asarray(array),
+        library.from_dlpack(array),
+    ]
+    copies = [
+        library.tensor(array),
+        library.asarray(array, copy=True),
+        library.as_tensor(array, dtype=library.float64),
+    ]
     array[0] = 1
     assert all(t[0] == 1 for t in shared) and all(t[0] == 0 for t in copies)
     shared[0][1] = 2
@@ -455,7 +473,7 @@ def test_the_default_dtype_and_device(library):
     assert library.get_default_device() == library.device("cpu")
 
 
-# --- errors that say where, and what to do ---------------------------------------------------------------------
+# --- errors that say where, and what to do ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -477,7 +495,7 @@ def test_no_gpu_says_so():
         retrograd.zeros(2, device="cuda")
 
 
-# --- the generator's state -------------------------------------------------------------------------------------
+# --- the generator's state ----------------------------------------------------------------------------------
 
 
 @BOTH

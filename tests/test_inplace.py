@@ -1,11 +1,12 @@
-"""Writes in place: through views of any depth, by index, by shape methods; values and gradients as PyTorch's."""
+"""Writes in place: through views of any depth, by index, by shape methods; values and gradients as
+PyTorch's."""
 
 import numpy as np
 import pytest
 import torch
-from oracle import as_array, ours, theirs
 
 import retrograd
+from oracle import as_array, ours, theirs
 
 BOTH = pytest.mark.parametrize("library", [retrograd, torch], ids=["ours", "theirs"])
 
@@ -30,10 +31,12 @@ def assert_agree(program, *shapes, seed=0):
     for i, (a, b) in enumerate(zip(my_grads, grads, strict=True)):
         assert (a is None) == (b is None), f"gradient of input {i}: {a} instead of {b}"
         if a is not None:
-            np.testing.assert_allclose(as_array(a), as_array(b), rtol=1e-9, atol=1e-9, err_msg=f"gradient of input {i}")
+            np.testing.assert_allclose(
+                as_array(a), as_array(b), rtol=1e-9, atol=1e-9, err_msg=f"gradient of input {i}"
+            )
 
 
-# --- programs --------------------------------------------------------------------------------------------------
+# --- programs -----------------------------------------------------------------------------------------------
 
 
 def write_to_base_with_a_view_alive(torch, x, y):
@@ -231,13 +234,14 @@ def retained(torch, x, y):
 
 
 PROGRAMS = [
-    write_to_base_with_a_view_alive, write_through_a_view, write_through_views_of_views, a_view_sees_writes_through_another,
-    a_write_to_a_view_then_to_its_base, write_a_constant_tensor_with_a_history, a_view_of_a_leaf_that_needs_no_gradient,
-    swap_rows, accumulate_in_a_loop, write_by_index, write_by_index_through_a_view,
-    in_place_form_keeps_what_backward_needs, a_result_written_over_a_narrow_dtype, copy_and_fill, masked, shape_methods,
-    shape_methods_of_a_view, expand_then_write_to_base, write_of_itself,
-    double_write_of_a_broadcast_value, as_strided_view, unfold_and_diagonal, real_and_imaginary_parts, put_and_scatter,
-    no_grad_write_is_not_recorded, retained,
+    write_to_base_with_a_view_alive, write_through_a_view, write_through_views_of_views,
+    a_view_sees_writes_through_another, a_write_to_a_view_then_to_its_base,
+    write_a_constant_tensor_with_a_history, a_view_of_a_leaf_that_needs_no_gradient, swap_rows,
+    accumulate_in_a_loop, write_by_index, write_by_index_through_a_view,
+    in_place_form_keeps_what_backward_needs, a_result_written_over_a_narrow_dtype, copy_and_fill, masked,
+    shape_methods, shape_methods_of_a_view, expand_then_write_to_base, write_of_itself,
+    double_write_of_a_broadcast_value, as_strided_view, unfold_and_diagonal, real_and_imaginary_parts,
+    put_and_scatter, no_grad_write_is_not_recorded, retained,
 ]  # fmt: skip
 
 
@@ -246,7 +250,7 @@ def test_program(program):
     assert_agree(program, (3, 3), (3, 3))
 
 
-# --- random programs -------------------------------------------------------------------------------------------
+# --- random programs ----------------------------------------------------------------------------------------
 
 
 def _random_view(rng, t):
@@ -285,7 +289,8 @@ def _random_view(rng, t):
 
 
 def _random_program(seed):
-    """A program of views, reads and writes; its choices depend only on shapes, so both libraries make the same."""
+    """A program of views, reads and writes; its choices depend only on shapes, so both libraries make the
+    same."""
 
     def program(torch, x, y):
         rng = np.random.default_rng(seed)
@@ -317,7 +322,7 @@ def test_random_program(seed):
     assert_agree(_random_program(seed), (3, 4), (3, 4), seed=seed)
 
 
-# --- what is refused -------------------------------------------------------------------------------------------
+# --- what is refused ----------------------------------------------------------------------------------------
 
 
 def _write_to_leaf(torch):
@@ -402,20 +407,24 @@ def _unsqueeze_leaf(torch):
 
 
 REFUSED = [
-    (_write_to_leaf, "leaf Variable that requires grad"), (_write_to_view_of_leaf, "view of a leaf Variable that requires grad"),
+    (_write_to_leaf, "leaf Variable that requires grad"),
+    (_write_to_view_of_leaf, "view of a leaf Variable that requires grad"),
     (_assign_to_leaf, "view of a leaf Variable"), (_write_to_one_of_several_views, "returns multiple views"),
     (_write_to_unbound, "returns multiple views"), (_write_to_expanded, "single memory location"),
     (_write_to_no_grad_view, "created in no_grad mode"), (_grow, "output with shape|broadcast shape"),
     (_lower_category, "can't be cast"), (_saved_then_overwritten, "modified by an inplace operation"),
     (_saved_then_overwritten_through_a_view, "modified by an inplace operation"),
     (_saved_then_overwritten_through_detach, "modified by an inplace operation"),
-    (_saved_then_reshaped, "modified by an inplace operation"), (_resize_with_gradient, "cannot resize variables"),
-    (_detach_view, "Can't detach views in-place"), (_unsqueeze_leaf, "leaf Variable that requires grad"),
+    (_saved_then_reshaped, "modified by an inplace operation"),
+    (_resize_with_gradient, "cannot resize variables"), (_detach_view, "Can't detach views in-place"),
+    (_unsqueeze_leaf, "leaf Variable that requires grad"),
 ]  # fmt: skip
 
 
 @BOTH
-@pytest.mark.parametrize("program, message", REFUSED, ids=lambda p: p.__name__.strip("_") if callable(p) else "")
+@pytest.mark.parametrize(
+    "program, message", REFUSED, ids=lambda p: p.__name__.strip("_") if callable(p) else ""
+)
 def test_refused(library, program, message):
     with pytest.raises(RuntimeError, match=message):
         program(library)
@@ -439,13 +448,23 @@ def test_one_of_several_views_follows_its_base():
     assert first.tolist() == [2, 8] and x.grad.tolist() == [4, 8, 0]
 
 
-# --- memory and versions ---------------------------------------------------------------------------------------
+# --- memory and versions ------------------------------------------------------------------------------------
 
 
 @BOTH
 def test_views_share_memory_and_version(library):
     a = library.zeros(2, 3)
-    views = [a[0], a.t(), a.view(-1), a.detach(), a.unsqueeze(0), a.expand(2, 2, 3), *a.unbind(), *a.split(1), a[..., None]]
+    views = [
+        a[0],
+        a.t(),
+        a.view(-1),
+        a.detach(),
+        a.unsqueeze(0),
+        a.expand(2, 2, 3),
+        *a.unbind(),
+        *a.split(1),
+        a[..., None],
+    ]
     before = a._version
     a.add_(1)
     a[0, 0] = 7
@@ -466,9 +485,12 @@ def test_bytes_read_as_another_dtype_share_memory_and_version(library):
 @BOTH
 def test_in_place_returns_the_tensor_itself(library):
     a = library.ones(2, 3)
-    for method, args in [("add_", (1,)), ("zero_", ()), ("fill_", (2,)), ("copy_", (library.ones(3),)), ("t_", ()),
-                         ("unsqueeze_", (0,)), ("squeeze_", ()), ("detach_", ()), ("requires_grad_", (False,)),
-                         ("resize_", (4,)), ("uniform_", ()), ("set_", ())]:  # fmt: skip
+    calls = {
+        "add_": (1,), "zero_": (), "fill_": (2,), "copy_": (library.ones(3),), "t_": (), "unsqueeze_": (0,),
+        "squeeze_": (), "detach_": (), "requires_grad_": (False,), "resize_": (4,), "uniform_": (),
+        "set_": (),
+    }  # fmt: skip
+    for method, args in calls.items():
         assert getattr(a, method)(*args) is a, method
 
 

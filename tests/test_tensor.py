@@ -1,4 +1,5 @@
-"""What a Tensor says of itself and turns into: sizes, numbers, arrays, dtypes, copies, pickles; and what it refuses."""
+"""What a Tensor says of itself and turns into: sizes, numbers, arrays, dtypes, copies, pickles; and what it
+refuses."""
 
 import copy
 import gc
@@ -9,10 +10,10 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from oracle import assert_same
-from test_creation import check, lines
 
 import retrograd
+from oracle import assert_same
+from test_creation import check, lines
 
 BOTH = pytest.mark.parametrize("library", [retrograd, torch], ids=["ours", "theirs"])
 
@@ -22,7 +23,9 @@ def evaluate(call, **names):
         library.manual_seed(0)
         x = library.arange(6.0).reshape(2, 3)
         w = library.tensor([1.0, 2.0], requires_grad=True)
-        return eval(call, {"torch": library, "np": np, "x": x, "w": w, "copy": copy, "pickle": pickle, **names})
+        return eval(
+            call, {"torch": library, "np": np, "x": x, "w": w, "copy": copy, "pickle": pickle, **names}
+        )
 
     check(run, call)
 
@@ -515,7 +518,7 @@ def test_assignment(call):
     check(run, call)
 
 
-# --- names of nodes --------------------------------------------------------------------------------------------
+# --- names of nodes -----------------------------------------------------------------------------------------
 
 NODES = """
 x.view(6)
@@ -586,7 +589,7 @@ def test_node_is_named_as_pytorch_names_it(call):
     check(run, call)
 
 
-# --- copies and pickles ----------------------------------------------------------------------------------------
+# --- copies and pickles -------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -648,7 +651,7 @@ def test_dtypes_devices_and_formats_pickle_as_themselves(library):
     assert pickle.loads(pickle.dumps(library.Size([2, 3]))) == (2, 3)
 
 
-# --- memory ----------------------------------------------------------------------------------------------------
+# --- memory -------------------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -716,7 +719,7 @@ def test_read_only_memory_is_not_written():
             write()
 
 
-# --- the graph -------------------------------------------------------------------------------------------------
+# --- the graph ----------------------------------------------------------------------------------------------
 
 
 @BOTH

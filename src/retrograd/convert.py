@@ -1,4 +1,5 @@
-"""What a Tensor is asked and turned into: sizes and strides, numbers, lists, arrays, other dtypes and devices."""
+"""What a Tensor is asked and turned into: sizes and strides, numbers, lists, arrays, other dtypes and
+devices."""
 
 import copy as _copying
 
@@ -13,7 +14,7 @@ from .ops.join import flip
 from .ops.shape import cast_row, contiguous
 from .printing import format_tensor
 
-# --- sizes and memory ------------------------------------------------------------------------------------------
+# --- sizes and memory ---------------------------------------------------------------------------------------
 
 
 def size(self, dim=None):
@@ -68,7 +69,7 @@ def dim_order(self, ambiguity_check=False):
     return tuple(sorted(range(self.ndim), key=lambda i: -strides[i]))
 
 
-# --- kinds of elements -----------------------------------------------------------------------------------------
+# --- kinds of elements --------------------------------------------------------------------------------------
 
 
 def is_floating_point(self):
@@ -89,11 +90,14 @@ def is_signed(self):
 def is_nonzero(self):
     """Whether the one element of this tensor differs from zero."""
     if self._array.size != 1:
-        raise RuntimeError(f"Boolean value of Tensor with {'no values' if not self._array.size else 'more than one value'} is ambiguous")
+        raise RuntimeError(
+            f"Boolean value of Tensor with {'no values' if not self._array.size else 'more than one value'} "
+            "is ambiguous"
+        )
     return bool(self._array)
 
 
-# --- numbers and lists -----------------------------------------------------------------------------------------
+# --- numbers and lists --------------------------------------------------------------------------------------
 
 
 def item(self):
@@ -101,7 +105,8 @@ def item(self):
     a = self._array
     if a.size != 1:
         raise RuntimeError(
-            f"a Tensor with {a.size} elements cannot be converted to Scalar: shape {list(a.shape)}; pick an element first"
+            f"a Tensor with {a.size} elements cannot be converted to Scalar: shape {list(a.shape)}; pick an "
+            "element first"
         )
     return float(a.reshape(())) if a.dtype.kind == "V" else a.item()
 
@@ -116,7 +121,8 @@ def _bool(self):
     a = self._array
     if a.size != 1:
         raise RuntimeError(
-            f"Boolean value of Tensor with {'no values' if not a.size else 'more than one value'} is ambiguous: its shape is "
+            f"Boolean value of Tensor with {'no values' if not a.size else 'more than one value'} is "
+            "ambiguous: its shape is "
             f"{list(a.shape)}. Use .any() or .all(), or an element"
         )
     return bool(a)
@@ -125,12 +131,15 @@ def _bool(self):
 def _one(self, kind):
     if self._array.size != 1:
         raise ValueError(
-            f"only one element tensors can be converted to Python scalars: {kind}() of a tensor of shape {list(self.shape)}"
+            f"only one element tensors can be converted to Python scalars: {kind}() of a tensor of shape "
+            f"{list(self.shape)}"
         )
     value = item(self)
     if isinstance(value, complex) and kind != "complex":
         if value.imag:
-            raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value} is complex")
+            raise RuntimeError(
+                f"value cannot be converted to type {kind} without overflow: {value} is complex"
+            )
         value = value.real
     return value
 
@@ -173,17 +182,22 @@ def _repr(self, *, tensor_contents=None):
     )  # fmt: skip
 
 
-# --- NumPy and other libraries ---------------------------------------------------------------------------------
+# --- NumPy and other libraries ------------------------------------------------------------------------------
 
 
 def numpy(self, *, force=False):
-    """An array that shares this tensor's memory; `force` detaches (and copies from a device) where that is needed."""
+    """An array that shares this tensor's memory; `force` detaches (and copies from a device) where that is
+    needed."""
     if force:
         return self._array
     if self.requires_grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
     if self._array.dtype.kind == "V":
-        raise TypeError(f"Got unsupported ScalarType {self.dtype}: NumPy has no such dtype; convert with .float() first")
+        raise TypeError(
+            f"Got unsupported ScalarType {self.dtype}: NumPy has no such dtype; convert with .float() first"
+        )
     return self._array
 
 
@@ -204,7 +218,9 @@ def _dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self._array.dtype.kind == "V":
-        raise BufferError(f"{self.dtype} can't be exported: NumPy's DLPack has no such dtype; convert with .float() first")
+        raise BufferError(
+            f"{self.dtype} can't be exported: NumPy's DLPack has no such dtype; convert with .float() first"
+        )
     return self._array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
 
@@ -240,16 +256,19 @@ def to_dlpack(tensor):
     return _dlpack(tensor)
 
 
-# --- dtypes and devices ----------------------------------------------------------------------------------------
+# --- dtypes and devices -------------------------------------------------------------------------------------
 
 
 def parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
-    """(device, dtype, copy, memory_format) of a call of `to`: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`."""
+    """(device, dtype, copy, memory_format) of a call of `to`: `to(dtype)`, `to(device)`, `to(device, dtype)`,
+    `to(other)`."""
     if args:
         first, *rest = args
         if isinstance(first, Tensor):
             dtype = first.dtype
-        elif isinstance(first, arrays.dtype) or (isinstance(first, type) and first in (float, int, bool, complex)):
+        elif isinstance(first, arrays.dtype) or (
+            isinstance(first, type) and first in (float, int, bool, complex)
+        ):
             dtype = first
         else:
             device = first
@@ -287,9 +306,10 @@ def _caster(name, dtype_of):
 _CASTS = {
     name: _caster(name, lambda d=d: d)
     for name, d in {
-        "float": arrays.float32, "double": arrays.float64, "half": arrays.float16, "bfloat16": arrays.bfloat16,
-        "int": arrays.int32, "long": arrays.int64, "short": arrays.int16, "char": arrays.int8, "byte": arrays.uint8,
-        "bool": arrays.bool_, "cfloat": arrays.complex64, "cdouble": arrays.complex128,
+        "float": arrays.float32, "double": arrays.float64, "half": arrays.float16,
+        "bfloat16": arrays.bfloat16, "int": arrays.int32, "long": arrays.int64, "short": arrays.int16,
+        "char": arrays.int8, "byte": arrays.uint8, "bool": arrays.bool_, "cfloat": arrays.complex64,
+        "cdouble": arrays.complex128,
     }.items()
 }  # fmt: skip
 
@@ -316,13 +336,17 @@ def get_device(self):
 
 def pin_memory(self, device=None):
     """For copies to a GPU; there is none here, which is an error, as in PyTorch."""
-    raise RuntimeError("Cannot access accelerator device when none is available: memory is pinned to be copied to a GPU")
+    raise RuntimeError(
+        "Cannot access accelerator device when none is available: memory is pinned to be copied to a GPU"
+    )
 
 
 def share_memory_(self):
-    """Not supported: threads share tensors as they are; pass a NumPy shared-memory array through `from_numpy` instead."""
+    """Not supported: threads share tensors as they are; pass a NumPy shared-memory array through `from_numpy`
+    instead."""
     raise NotImplementedError(
-        "share_memory_: tensors here live in ordinary memory. Threads share them as they are; between processes, wrap "
+        "share_memory_: tensors here live in ordinary memory. Threads share them as they are; between "
+        "processes, wrap "
         "multiprocessing.shared_memory in an array and pass it to from_numpy"
     )
 
@@ -337,7 +361,7 @@ def is_pinned(self, device=None):
     return False
 
 
-# --- the graph -------------------------------------------------------------------------------------------------
+# --- the graph ----------------------------------------------------------------------------------------------
 
 
 def requires_grad_(self, requires_grad=True):
@@ -349,7 +373,9 @@ def requires_grad_(self, requires_grad=True):
 def detach_(self):
     """Take this tensor out of the graph: from now on it is a leaf that requires no gradient."""
     if self._is_view():
-        raise RuntimeError("Can't detach views in-place. Use detach() instead: a view follows what its base becomes.")
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead: a view follows what its base becomes."
+        )
     self._grad_fn, self._output_nr, self._requires, self._retains = None, 0, False, False
     return self
 
@@ -364,8 +390,10 @@ def copy_(self, src, non_blocking=False):
 def _deepcopy(self, memo):
     if not self.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
-            f"This one was made by {self.grad_fn.name()}; use .detach().clone(), or .clone() to stay in the graph"
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+            "moment. "
+            f"This one was made by {self.grad_fn.name()}; use .detach().clone(), or .clone() to stay in the "
+            "graph"
         )
     if id(self) in memo:
         return memo[id(self)]
@@ -380,7 +408,8 @@ def _deepcopy(self, memo):
 
 
 def copied_storage(array, memo):
-    """`array` on a copy of its storage; arrays that share one, and the `memo` of a deepcopy, share the copy too."""
+    """`array` on a copy of its storage; arrays that share one, and the `memo` of a deepcopy, share the copy
+    too."""
     root = owner(array)
     key = ("storage", id(root))
     if key not in memo:
@@ -393,8 +422,8 @@ def copied_storage(array, memo):
 
 
 _OWN = {
-    "_array", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view", "_hooks", "_post_hooks",
-    "_accumulator", "_retains", "_inference", "_leaf_error",
+    "_array", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view", "_hooks",
+    "_post_hooks", "_accumulator", "_retains", "_inference", "_leaf_error",
 }  # fmt: skip
 
 
@@ -420,18 +449,21 @@ def _copy(self):
     return new
 
 
-# --- element by element, in Python ------------------------------------------------------------------------------
+# --- element by element, in Python --------------------------------------------------------------------------
 
 
 def _by_element(name, count):
-    """The method that calls a function on the elements of this tensor and of `count` others, and stores the results."""
+    """The method that calls a function on the elements of this tensor and of `count` others, and stores the
+    results."""
 
     def method(self, *args):
         *others, function = args
         if len(others) != count:
             raise TypeError(f"{name}() takes {count} tensors and a function")
         if self.requires_grad or any([t.requires_grad for t in others]):
-            raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+            raise RuntimeError(
+                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+            )
         inplace.prepare(self, name)
         inplace.check_writeable(self, name)
         arrays_ = [self._array, *[np.broadcast_to(t._array, self._array.shape) for t in others]]
@@ -442,7 +474,8 @@ def _by_element(name, count):
         return self
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"Call a Python function on each element{' and those of the other tensors' * (count > 0)}, in place. Slow."
+    with_others = " and those of the other tensors" * (count > 0)
+    method.__doc__ = f"Call a Python function on each element{with_others} and store what it gives. Slow."
     return method
 
 
@@ -456,7 +489,8 @@ def as_subclass(self, cls):
 
 
 def _same(self, *args):
-    """This tensor itself: there is no other layout, and no lazy conjugation or negation, that it could be in."""
+    """This tensor itself: there is no other layout, and no lazy conjugation or negation, that it could be
+    in."""
     return self
 
 
@@ -464,28 +498,28 @@ METHODS = {
     "size": size, "stride": stride, "dim": dim, "ndimension": dim, "numel": numel, "nelement": numel,
     "element_size": element_size, "storage_offset": offset, "data_ptr": data_ptr, "const_data_ptr": data_ptr,
     "is_contiguous": is_contiguous, "dim_order": dim_order,
-    "is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed, "is_nonzero": is_nonzero,
-    "item": item, "tolist": tolist, "__bool__": _bool, "__len__": _len, "__contains__": _contains,
-    "__int__": lambda self: int(_one(self, "int")), "__float__": lambda self: float(_one(self, "float")),
-    "__complex__": lambda self: complex(_one(self, "complex")), "__index__": _index, "__hash__": lambda self: id(self),
-    "__format__": _format, "__repr__": _repr,
-    "numpy": numpy, "__array__": _as_numpy, "__array_wrap__": _array_wrap, "__dlpack__": _dlpack,
-    "__dlpack_device__": _dlpack_device,
-    "to": to, **_CASTS, "cpu": cpu, "cuda": cuda, "type_as": type_as, "get_device": get_device,
-    "pin_memory": pin_memory, "share_memory_": share_memory_, "is_shared": is_shared, "is_pinned": is_pinned,
-    "requires_grad_": requires_grad_, "detach_": detach_, "copy_": copy_,
-    "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__copy__": _copy,
+    "is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed,
+    "is_nonzero": is_nonzero, "item": item, "tolist": tolist, "__bool__": _bool, "__len__": _len,
+    "__contains__": _contains, "__int__": lambda self: int(_one(self, "int")),
+    "__float__": lambda self: float(_one(self, "float")),
+    "__complex__": lambda self: complex(_one(self, "complex")), "__index__": _index,
+    "__hash__": lambda self: id(self), "__format__": _format, "__repr__": _repr, "numpy": numpy,
+    "__array__": _as_numpy, "__array_wrap__": _array_wrap, "__dlpack__": _dlpack,
+    "__dlpack_device__": _dlpack_device, "to": to, **_CASTS, "cpu": cpu, "cuda": cuda, "type_as": type_as,
+    "get_device": get_device, "pin_memory": pin_memory, "share_memory_": share_memory_,
+    "is_shared": is_shared, "is_pinned": is_pinned, "requires_grad_": requires_grad_, "detach_": detach_,
+    "copy_": copy_, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__copy__": _copy,
     "__reversed__": lambda self: flip(self, 0) if self.ndim else self,
-    "is_same_size": lambda self, other: self.shape == other.shape, "is_inference": lambda self: self._inference,
-    "is_conj": lambda self: False, "is_neg": lambda self: False, "is_coalesced": lambda self: False,
-    "is_distributed": lambda self: False, "to_dense": _same, "resolve_conj": _same, "resolve_neg": _same,
-    "apply_": _by_element("apply_", 0), "map_": _by_element("map_", 1), "map2_": _by_element("map2_", 2),
-    "as_subclass": as_subclass, "is_cpu": property(lambda self: True),
-    **{
+    "is_same_size": lambda self, other: self.shape == other.shape,
+    "is_inference": lambda self: self._inference, "is_conj": lambda self: False, "is_neg": lambda self: False,
+    "is_coalesced": lambda self: False, "is_distributed": lambda self: False, "to_dense": _same,
+    "resolve_conj": _same, "resolve_neg": _same, "apply_": _by_element("apply_", 0),
+    "map_": _by_element("map_", 1), "map2_": _by_element("map2_", 2), "as_subclass": as_subclass,
+    "is_cpu": property(lambda self: True), **{
         f"is_{kind}": property(lambda self: False)
         for kind in (
-            "cuda", "ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized", "sparse", "sparse_csr",
-            "vulkan", "xla", "xpu",
+            "cuda", "ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized", "sparse",
+            "sparse_csr", "vulkan", "xla", "xpu",
         )
     },
 }  # fmt: skip

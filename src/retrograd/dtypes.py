@@ -10,20 +10,23 @@ from .core.tensor import Tensor
 from .storage import TypedStorage, UntypedStorage
 
 __all__ = [
-    "can_cast", "finfo", "get_device", "iinfo", "is_complex", "is_distributed", "is_floating_point", "is_inference",
-    "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor", "numel", "result_type", "typename",
+    "can_cast", "finfo", "get_device", "iinfo", "is_complex", "is_distributed", "is_floating_point",
+    "is_inference", "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor", "numel",
+    "result_type", "typename",
 ]  # fmt: skip
 
 
 class finfo:
-    """The limits of a floating dtype: min, max, eps (1 + eps is the next number after 1), tiny, resolution, bits."""
+    """The limits of a floating dtype: min, max, eps (1 + eps is the next number after 1), tiny, resolution,
+    bits."""
 
     def __init__(self, type=None):
         d = arrays.get_default_dtype() if type is None else arrays.as_dtype(type)
         d = d.to_real()
         if not d.is_floating_point:
             raise TypeError(
-                f"torch.finfo() requires a floating point input type, not {d}. Use torch.iinfo to handle whole numbers"
+                f"torch.finfo() requires a floating point input type, not {d}. Use torch.iinfo to handle "
+                "whole numbers"
             )
         info = ml_dtypes.finfo(d.numpy)
         self.dtype, self.bits = d.name, info.bits
@@ -50,7 +53,9 @@ class iinfo:
     def __init__(self, type):
         d = arrays.as_dtype(type)
         if d.category != arrays.INT:
-            raise TypeError(f"torch.iinfo() requires an integer input type, not {d}. Use torch.finfo for floating dtypes")
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type, not {d}. Use torch.finfo for floating dtypes"
+            )
         info = np.iinfo(d.numpy)
         self.dtype, self.bits, self.min, self.max = d.name, info.bits, int(info.min), int(info.max)
 
@@ -70,7 +75,8 @@ def result_type(tensor1, tensor2):
 
 
 def can_cast(from_, to):
-    """Whether PyTorch's rules let results of dtype `from_` be written to dtype `to`: never to a lower category."""
+    """Whether PyTorch's rules let results of dtype `from_` be written to dtype `to`: never to a lower
+    category."""
     return arrays.as_dtype(from_).category <= arrays.as_dtype(to).category
 
 

@@ -1,4 +1,5 @@
-"""PyTorch's old typed constructors: `FloatTensor([1, 2])`, `LongTensor(2, 3)`, `isinstance(x, FloatTensor)`, `x.type()`."""
+"""PyTorch's old typed constructors: `FloatTensor([1, 2])`, `LongTensor(2, 3)`, `isinstance(x, FloatTensor)`,
+`x.type()`."""
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from .ops.data import as_array
 
 _NAMES = {
     "FloatTensor": arrays.float32, "DoubleTensor": arrays.float64, "HalfTensor": arrays.float16,
-    "BFloat16Tensor": arrays.bfloat16, "ByteTensor": arrays.uint8, "CharTensor": arrays.int8, "ShortTensor": arrays.int16,
-    "IntTensor": arrays.int32, "LongTensor": arrays.int64, "BoolTensor": arrays.bool_,
-    "ComplexFloatTensor": arrays.complex64, "ComplexDoubleTensor": arrays.complex128,
+    "BFloat16Tensor": arrays.bfloat16, "ByteTensor": arrays.uint8, "CharTensor": arrays.int8,
+    "ShortTensor": arrays.int16, "IntTensor": arrays.int32, "LongTensor": arrays.int64,
+    "BoolTensor": arrays.bool_, "ComplexFloatTensor": arrays.complex64,
+    "ComplexDoubleTensor": arrays.complex128,
 }  # fmt: skip
 __all__ = list(_NAMES)
 
@@ -39,7 +41,9 @@ def construct(kind, args, name):
             return wrap(np.empty(data, kind))
         if isinstance(data, Tensor):
             if data._array.dtype != kind:
-                raise TypeError(f"expected {arrays._FROM_NUMPY[kind]} (got {data.dtype}); convert it with .to()")
+                raise TypeError(
+                    f"expected {arrays._FROM_NUMPY[kind]} (got {data.dtype}); convert it with .to()"
+                )
             return data.detach()
         if isinstance(data, (float, complex)):
             raise TypeError(f"{name}(): data must be a sequence (got {type(data).__name__})")
@@ -47,8 +51,10 @@ def construct(kind, args, name):
     return wrap(np.empty(args if args else (0,), kind))
 
 
-_TYPES = {d: _Typed(name, (), {"dtype": d, "__module__": "torch", "__doc__": f"Makes tensors of dtype {d.name}."})
-          for name, d in _NAMES.items()}  # fmt: skip
+_TYPES = {
+    d: _Typed(name, (), {"dtype": d, "__module__": "torch", "__doc__": f"Makes tensors of dtype {d.name}."})
+    for name, d in _NAMES.items()
+}
 _BY_NAME = {f"torch.{t.__name__}": d for d, t in _TYPES.items()}
 globals().update({t.__name__: t for t in _TYPES.values()})
 
@@ -59,7 +65,8 @@ def type_name(d):
 
 
 def type_(self, dtype=None, non_blocking=False):
-    """The old name of this tensor's dtype, or this tensor in another one: a dtype, an old name or an old constructor."""
+    """The old name of this tensor's dtype, or this tensor in another one: a dtype, an old name or an old
+    constructor."""
     if dtype is None:
         return type_name(self.dtype)
     return self.to(as_dtype(dtype))

@@ -6,12 +6,14 @@ from .core.generator import Generator, default_generator
 from .core.tensor import wrap
 
 __all__ = [
-    "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state",
+    "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
+    "set_rng_state",
 ]  # fmt: skip
 
 
 def manual_seed(seed):
-    """Restart the default generator from `seed`: the same seed gives the same numbers, PyTorch's. Returns it."""
+    """Restart the default generator from `seed`: the same seed gives the same numbers, PyTorch's. Returns
+    it."""
     return default_generator.manual_seed(int(seed))
 
 
@@ -38,7 +40,8 @@ def set_rng_state(new_state):
 
 @contextlib.contextmanager
 def fork_rng(devices=None, enabled=True, device_type="cpu", **ignored):
-    """Within the `with` block draw freely: afterwards the default generator goes on from where it was before."""
+    """Within the `with` block draw freely: afterwards the default generator goes on from where it was
+    before."""
     if not enabled:
         yield
         return

@@ -58,7 +58,9 @@ class TypedStorage:
 
     def __init__(self, array):
         self._untyped = UntypedStorage(array)
-        self._array = self._untyped._bytes[: self._untyped._bytes.size // array.itemsize * array.itemsize].view(array.dtype)
+        self._array = self._untyped._bytes[
+            : self._untyped._bytes.size // array.itemsize * array.itemsize
+        ].view(array.dtype)
         self.dtype = arrays._FROM_NUMPY[array.dtype]
 
     device = cpu
@@ -97,7 +99,8 @@ class TypedStorage:
 
     def __repr__(self):
         lines = "\n".join([f" {x}" for x in self.tolist()])
-        return f"{lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
+        kind = f"torch.storage.TypedStorage(dtype={self.dtype}, device={self.device})"
+        return f"{lines}\n[{kind} of size {len(self)}]"
 
 
 def untyped_storage(self):
@@ -111,9 +114,10 @@ def storage(self):
 
 
 def resize_(self, *sizes, memory_format=None):
-    """Give this tensor another shape in place: the storage is kept where it is large enough, else replaced by a larger one.
+    """Give this tensor another shape in place, on its own storage or, where that is too small, a larger one.
 
-    Elements beyond those of the old storage are whatever the memory held before. Views of the old storage keep it.
+    Elements beyond those of the old storage are whatever the memory held before. Views of the old storage
+    keep it.
     """
     shape = as_sizes(sizes)
     if self.requires_grad:
@@ -122,7 +126,7 @@ def resize_(self, *sizes, memory_format=None):
     if old.shape == shape:
         return self
     count = int(np.prod(shape))
-    flat = TypedStorage(old)._array[self.storage_offset():]
+    flat = TypedStorage(old)._array[self.storage_offset() :]
     if flat.size < count:
         flat = np.concatenate([flat, np.empty(count - flat.size, old.dtype)])
     self._array = flat[:count].reshape(shape)
@@ -141,17 +145,24 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         self._array = np.empty(0, self._array.dtype)
     elif isinstance(source, Tensor):
         if source._array.dtype != self._array.dtype:
-            raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}")
+            raise RuntimeError(
+                f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}"
+            )
         self._array = source._array
     else:
-        flat = (source if isinstance(source, UntypedStorage) else source.untyped())._bytes.view(self._array.dtype)
+        flat = (source if isinstance(source, UntypedStorage) else source.untyped())._bytes.view(
+            self._array.dtype
+        )
         size = (flat.size - storage_offset,) if size is None else tuple(size)
         if stride is None:
             stride = tuple(np.cumprod([1, *size[:0:-1]])[::-1].tolist()) if size else ()
         steps = [s * flat.itemsize for s in stride]
         last = storage_offset + sum([s * (n - 1) for s, n in zip(stride, size, strict=True)])
         if 0 not in size and last >= flat.size:
-            raise RuntimeError(f"set_: size {list(size)} at offset {storage_offset} is out of bounds for a storage of {flat.size}")
+            raise RuntimeError(
+                f"set_: size {list(size)} at offset {storage_offset} is out of bounds for a storage of "
+                f"{flat.size}"
+            )
         self._array = np.lib.stride_tricks.as_strided(flat[storage_offset:], size, steps)
     self._view = self._version_counter = None
     return self
@@ -160,10 +171,15 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 def is_set_to(self, tensor):
     """Whether both tensors look at the same memory with the same shape and strides."""
     a, b = self._array, tensor._array
-    return a.shape == b.shape and self.stride() == tensor.stride() and self.data_ptr() == tensor.data_ptr() and owner(a) is owner(b)
+    return (
+        a.shape == b.shape
+        and self.stride() == tensor.stride()
+        and self.data_ptr() == tensor.data_ptr()
+        and owner(a) is owner(b)
+    )
 
 
 METHODS = {
-    "untyped_storage": untyped_storage, "storage": storage, "resize_": resize_, "resize_as_": resize_as_, "set_": set_,
-    "is_set_to": is_set_to,
+    "untyped_storage": untyped_storage, "storage": storage, "resize_": resize_, "resize_as_": resize_as_,
+    "set_": set_, "is_set_to": is_set_to,
 }  # fmt: skip

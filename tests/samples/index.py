@@ -48,7 +48,8 @@ def _text(k):
 
 
 def _by_name(name):
-    """A function by its name that has no in-place form to be tried as well: PyTorch can't differentiate these."""
+    """A function by its name that has no in-place form to be tried as well: PyTorch can't differentiate
+    these."""
 
     def function(torch, *args, **kwargs):
         return getattr(torch, name)(*args, **kwargs)
@@ -166,27 +167,39 @@ SAMPLES = [
     Sample("index_reduce", arr(3, 4), 1, np.array([0, 2, 2]), arr(3, 3), "mean"),
     Sample("index_reduce", arr(3, 4), 1, np.array([0, 2, 2]), arr(3, 3), reduce="prod"),
     Sample("scatter", arr(3, 4), 1, np.array([[0, 2], [1, 0], [3, 1]]), arr(3, 2)).but(dtypes=OTHERS),
-    Sample(_by_name("scatter"), arr(3, 4), 1, np.array([[0, 2], [1, 0], [3, 1]]), arr(3, 3)).but(grad=False, why=_LARGER),
+    Sample(_by_name("scatter"), arr(3, 4), 1, np.array([[0, 2], [1, 0], [3, 1]]), arr(3, 3)).but(
+        grad=False, why=_LARGER
+    ),
     Sample("scatter", arr(3, 4), 0, np.array([[0, 2, 1]]), 2.5),
     Sample("scatter", arr(3), dim=-1, index=np.array([2, 0]), value=1.0),
     Sample("scatter", arr(), 0, ints(high=1), arr()),
     Sample(_by_name("scatter"), arr(3), 0, np.array([1, 1, 0]), arr(3), reduce="add").but(
-        grad=False, why="PyTorch has no derivative of scatter with reduce="),
+        grad=False, why="PyTorch has no derivative of scatter with reduce="
+    ),
     Sample(_by_name("scatter"), arr(3), 0, np.array([1, 1, 0]), arr(3), reduce="multiply").but(
-        grad=False, why="PyTorch has no derivative of scatter with reduce="),
+        grad=False, why="PyTorch has no derivative of scatter with reduce="
+    ),
     Sample("scatter_add", arr(3, 4), 1, ints(3, 6, high=4), arr(3, 6)).but(dtypes=OTHERS),
     Sample(_by_name("scatter_add"), arr(3, 4), 0, ints(2, 2, high=3), arr(3, 4)).but(grad=False, why=_LARGER),
     Sample("scatter_add", arr(), 0, ints(high=1), arr()),
     Sample("scatter_add", _complex, 0, ints(2, 2, high=3), arr(2, 2, dtype="complex128")),
     *[
         Sample("scatter_reduce", arr(3, 4), 1, ints(3, 6, high=4), arr(3, 6), kind, include_self=own).but(
-            forward=kind != "prod", why=_NO_TANGENT)
-        for kind in ("sum", "prod", "mean", "amax", "amin") for own in (True, False)
+            forward=kind != "prod", why=_NO_TANGENT
+        )
+        for kind in ("sum", "prod", "mean", "amax", "amin")
+        for own in (True, False)
     ],
     Sample("scatter_reduce", ints(4), 0, ints(6, high=4), ints(6), reduce="mean"),
     Sample("scatter_reduce", ints(4), 0, ints(6, high=4), ints(6), "amax", include_self=False),
-    Sample("scatter_reduce", np.array([1.0, 0.0, 2.0]), 0, np.array([0, 0, 1, 2, 2]), np.array([0.0, 3, 2, 0, 0]), "prod").but(
-        second=False, forward=False, why="PyTorch has neither second derivatives at zeros nor tangents"),
+    Sample(
+        "scatter_reduce",
+        np.array([1.0, 0.0, 2.0]),
+        0,
+        np.array([0, 0, 1, 2, 2]),
+        np.array([0.0, 3, 2, 0, 0]),
+        "prod",
+    ).but(second=False, forward=False, why="PyTorch has neither second derivatives at zeros nor tangents"),
     # masks and flat indices
     Sample("masked_fill", arr(2, 3), _mask, 1.5).but(dtypes=OTHERS),
     Sample("masked_fill", arr(2, 3), _mask[0], arr()),
@@ -218,7 +231,8 @@ SAMPLES = [
     Sample("diagonal_scatter", arr(3, 3), arr(3)),
     Sample("diagonal_scatter", arr(3, 4), arr(3), offset=1),
     Sample("as_strided_scatter", arr(3, 3), arr(2, 2), (2, 2), (3, 1), 1).but(
-        grad=False, why="PyTorch's gradient is that of the overwritten elements"),
+        grad=False, why="PyTorch's gradient is that of the overwritten elements"
+    ),
     Sample("where", bools(2, 3), arr(3), arr(2, 3)),
     Sample("where", ints(3, high=2)),
 ]

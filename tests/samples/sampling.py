@@ -1,4 +1,5 @@
-"""Random tensors and fills that depend on a tensor: what is drawn has no gradient, what is overwritten gets zero."""
+"""Random tensors and fills that depend on a tensor: what is drawn has no gradient, what is overwritten gets
+zero."""
 
 from . import Sample, arr, const
 
@@ -16,7 +17,9 @@ def _seeded(method, *args):
 
 SAMPLES = [
     Sample(_seeded("bernoulli"), arr(6, low=0.0, high=1.0)).but(dtypes=()),
-    Sample(_seeded("bernoulli", 0.3), arr(6)).but(grad=False, why="PyTorch has no derivative of it; ours is zero"),
+    Sample(_seeded("bernoulli", 0.3), arr(6)).but(
+        grad=False, why="PyTorch has no derivative of it; ours is zero"
+    ),
     Sample(_seeded("bernoulli_", 0.7), arr(6)),
     Sample(_seeded("uniform_"), arr(2, 3)),
     Sample(_seeded("uniform_", 1, 3), arr(3, 2).T),

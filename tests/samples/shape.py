@@ -10,7 +10,6 @@ _complex = arr(2, 3, dtype="complex128")
 OTHERS = ("float32", "bfloat16", "float16")
 
 
-
 def _strided_copy(torch, x):
     """Ours by the row that second derivatives of as_strided run."""
     if torch.__name__ == "retrograd":
@@ -103,7 +102,10 @@ SAMPLES = [
     Sample("clone", arr(2, 3)).but(dtypes=OTHERS),
     Sample("clone", _turned),
     Sample("clone", _expanded).but(
-        second=False, forward=False, why="PyTorch refuses tangents and shares derivatives where memory overlaps"),
+        second=False,
+        forward=False,
+        why="PyTorch refuses tangents and shares derivatives where memory overlaps",
+    ),
     Sample("clone", arr(2, 3, 2, 2), memory_format=name("channels_last")),
     Sample("clone", _turned, memory_format=name("contiguous_format")),
     Sample("Tensor.contiguous", _turned),

@@ -1,8 +1,8 @@
 """In-place operations and writes through views, made from the out-of-place rows.
 
-`x.mul_(y)` computes `mul(old x, y)`, copies the values into x's memory and gives x the result's place in the graph.
-Where x is a view, its base changed too: the base's new history is the row `copy_slices(old base, new values)`, and
-every view of that base derives its own history anew when next asked (`Tensor.grad_fn`).
+`x.mul_(y)` computes `mul(old x, y)`, copies the values into x's memory and gives x the result's place in the
+graph. Where x is a view, its base changed too: the base's new history is the row `copy_slices(old base, new
+values)`, and every view of that base derives its own history anew when next asked (`Tensor.grad_fn`).
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def written(base, values, chain):
 # How a base depends on what it was and on what was written through a view of it.
 copy_slices = Op(
     "copy_slices", lambda xp, base, values, chain: written(base, values, chain),
-    base=lambda g, values_shape, values_dtype, chain: copy_slices(g, np.zeros(values_shape, values_dtype), chain),
+    base=lambda g, values_shape, chain: copy_slices(g, np.zeros(values_shape, bool), chain),
     values=lambda g, chain: look(g, chain),
     node="CopySlices", jvp="linear",
 )  # fmt: skip
@@ -58,7 +58,8 @@ def inplace(function, name):
 
 
 def _keep_old(old, node, start):
-    """Where the nodes made since number `start` saved the old value, let them have a copy: its memory is overwritten next."""
+    """Where the nodes made since number `start` saved the old value, let them have a copy: its memory is
+    overwritten next."""
     stack = [node]
     while stack:
         node = stack.pop()
@@ -76,8 +77,10 @@ def prepare(x, name):
     a = x._array
     if 0 in a.strides and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise RuntimeError(
-            f"unsupported operation: more than one element of the written-to tensor refers to a single memory location "
-            f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before performing the operation."
+            "unsupported operation: more than one element of the written-to tensor refers to a single "
+            "memory location "
+            f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before "
+            "performing the operation."
         )
     return x._alias() if modes.grad else x
 
@@ -86,7 +89,8 @@ def check_writeable(x, name):
     """Check that the memory of `x` may be written to."""
     if not x._array.flags.writeable:
         raise RuntimeError(
-            f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it first"
+            f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it "
+            "first"
         )
 
 
@@ -95,7 +99,8 @@ def check_history(x, name):
     if modes.grad:
         if x._requires and x._grad_fn is None and x._view is None:
             raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation ({name}): its history would be "
+                f"a leaf Variable that requires grad is being used in an in-place operation ({name}): its "
+                "history would be "
                 "lost. Update it under torch.no_grad(), or compute a new tensor."
             )
         view = x._view
@@ -103,7 +108,8 @@ def check_history(x, name):
             _check_view(x, view, name)
     if x._inference and not modes.inference and (x.requires_grad or modes.grad):
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone "
+            "to get a normal "
             "tensor before doing inplace update."
         )
 
@@ -112,7 +118,8 @@ def _check_view(x, view, name):
     base = view.base
     if base._requires and base._grad_fn is None:
         raise RuntimeError(
-            f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}): the leaf's "
+            f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}): "
+            "the leaf's "
             "history would be lost. Do it under torch.no_grad(), or on a clone()."
         )
     if view.kind is None or not (x.requires_grad or base.requires_grad):
@@ -120,13 +127,16 @@ def _check_view(x, view, name):
     made = x._grad_fn.name() if x._grad_fn is not None else "an operation"
     if view.kind == "multi":
         raise RuntimeError(
-            f"Output {x._output_nr} of {made} is a view and is being modified inplace ({name}). This view is the output of "
-            "a function that returns multiple views. Such functions do not allow the output views to be modified inplace. "
+            f"Output {x._output_nr} of {made} is a view and is being modified inplace ({name}). This view is "
+            "the output of "
+            "a function that returns multiple views. Such functions do not allow the output views to be "
+            "modified inplace. "
             "You should replace the inplace operation by an out-of-place one."
         )
     if view.kind == "no_grad":
         raise RuntimeError(
-            f"A view was created in no_grad mode and is being modified inplace ({name}) with grad mode enabled. Make the view "
+            f"A view was created in no_grad mode and is being modified inplace ({name}) with grad mode "
+            "enabled. Make the view "
             "where the graph is recorded, or write to it under no_grad."
         )
 
@@ -136,7 +146,8 @@ def write(x, result, name):
     array, new = x._array, result._array
     if new.shape != array.shape:
         raise RuntimeError(
-            f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new.shape)} ({name} can't grow its tensor)"
+            f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new.shape)} "
+            f"({name} can't grow its tensor)"
         )
     if new.dtype != array.dtype and arrays._FROM_NUMPY[new.dtype].category > x.dtype.category:
         raise RuntimeError(
@@ -155,7 +166,8 @@ def write(x, result, name):
 
 
 def restructure(function, name):
-    """The in-place form of a view function, such as `unsqueeze_`: changes how `x` sees its memory, and writes nothing."""
+    """The in-place form of a view function, such as `unsqueeze_`: changes how `x` sees its memory, and writes
+    nothing."""
 
     def method(self, *args, **kwargs):
         check_history(self, name)
@@ -213,7 +225,8 @@ def move_retained(x, node, output):
 
 
 def _save_here(node, x, result):
-    """Where the node saved its own output, let it be x's memory: one array fewer, and later writes are noticed."""
+    """Where the node saved its own output, let it be x's memory: one array fewer, and later writes are
+    noticed."""
     if x._array.dtype != result._array.dtype or type(node.saved) is not list:
         return
     for slot, s in enumerate(node.saved):
@@ -236,7 +249,8 @@ def copy_from(x, source, name="copy_"):
         np.copyto(array, new, casting="unsafe")
     except ValueError:
         raise RuntimeError(
-            f"{name}: a tensor of shape {list(new.shape)} doesn't broadcast to the shape {list(array.shape)} that is written to"
+            f"{name}: a tensor of shape {list(new.shape)} doesn't broadcast to the shape {list(array.shape)} "
+            "that is written to"
         ) from None
     finally:
         arrays.quiet.leave(token)

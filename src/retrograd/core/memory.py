@@ -17,7 +17,9 @@ class memory_format:
         if self.ndim is None:
             return tuple(range(ndim))
         if ndim != self.ndim:
-            raise RuntimeError(f"required rank {self.ndim} tensor to use {self.name} format, got one of {ndim} dimensions")
+            raise RuntimeError(
+                f"required rank {self.ndim} tensor to use {self.name} format, got one of {ndim} dimensions"
+            )
         return (0, *range(2, ndim), 1)
 
     def __repr__(self):
@@ -36,8 +38,8 @@ channels_last_3d = memory_format("channels_last_3d", 5)
 def element_strides(array):
     """The strides in elements, as PyTorch counts them.
 
-    NumPy leaves the strides of empty arrays and of dimensions of size 1 to chance, as nothing is reached by them; here
-    they are what they would be in a contiguous tensor.
+    NumPy leaves the strides of empty arrays and of dimensions of size 1 to chance, as nothing is reached by
+    them; here they are what they would be in a contiguous tensor.
     """
     shape, itemsize = array.shape, array.itemsize
     strides = [s // itemsize for s in array.strides]
@@ -78,7 +80,9 @@ def _pointer(array):
 
 def lowest_address(array):
     """The lowest address that the array reaches (strides may be negative)."""
-    return _pointer(array) + sum([s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True) if s < 0 and n])
+    return _pointer(array) + sum(
+        [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True) if s < 0 and n]
+    )
 
 
 def storage_bytes(array):
@@ -88,7 +92,11 @@ def storage_bytes(array):
         return root.reshape(-1).view(np.uint8)
     if root.flags.f_contiguous:
         return root.T.reshape(-1).view(np.uint8)
-    nbytes = root.itemsize + sum([abs(s) * (n - 1) for s, n in zip(root.strides, root.shape, strict=True)]) if root.size else 0
+    nbytes = (
+        root.itemsize + sum([abs(s) * (n - 1) for s, n in zip(root.strides, root.shape, strict=True)])
+        if root.size
+        else 0
+    )
     holder = _Bytes(root, lowest_address(root), nbytes)
     return np.asarray(holder)
 
@@ -110,8 +118,11 @@ def strided_view(array, shape, strides, offset):
     last = offset + sum([s * (n - 1) for s, n in zip(strides, shape, strict=True)])
     if 0 not in shape and (last + 1) * itemsize > whole.size:
         raise RuntimeError(
-            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {itemsize} requiring a "
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and "
+            f"itemsize {itemsize} requiring a "
             f"storage size of {(last + 1) * itemsize} are out of bounds for storage of size {whole.size}"
         )
-    flat = whole[offset * itemsize :][: (whole.size - offset * itemsize) // itemsize * itemsize].view(array.dtype)
+    flat = whole[offset * itemsize :][: (whole.size - offset * itemsize) // itemsize * itemsize].view(
+        array.dtype
+    )
     return np.lib.stride_tricks.as_strided(flat, shape, [s * itemsize for s in strides])

@@ -12,7 +12,9 @@ def normal_axis(dim, ndim):
     if type(dim) is not int:
         dim = as_int(dim, "dim")
     if not -n <= dim < n:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
     return dim % n
 
 
@@ -23,7 +25,9 @@ def normal_axes(dim, ndim):
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     axes = tuple([normal_axis(d, ndim) for d in dims])
     if len(set(axes)) != len(axes):
-        raise RuntimeError(f"dim {axes[0]} appears multiple times in the list of dims: got dims {tuple(dims)}")
+        raise RuntimeError(
+            f"dim {axes[0]} appears multiple times in the list of dims: got dims {tuple(dims)}"
+        )
     return axes
 
 
@@ -53,10 +57,14 @@ def deliver(result, out):
 def check_tensors(tensors, name):
     """`tensors` as a non-empty list of Tensors; the errors of functions that join."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
-        raise TypeError(f"{name}(): argument 'tensors' must be a tuple or list of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'tensors' must be a tuple or list of Tensors, not {type(tensors).__name__}"
+        )
     if not tensors:
         raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"{name}(): expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+            raise TypeError(
+                f"{name}(): expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
+            )
     return list(tensors)

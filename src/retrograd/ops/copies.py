@@ -7,10 +7,10 @@ from .shape import clone
 _VIEWS = {
     "alias_copy": shape.alias, "as_strided_copy": view.as_strided, "detach_copy": view.detach,
     "diagonal_copy": view.diagonal, "expand_copy": shape.expand, "narrow_copy": view.narrow,
-    "permute_copy": shape.permute, "select_copy": view.select, "slice_copy": view.slice_, "split_copy": view.split,
-    "split_with_sizes_copy": view.split_with_sizes, "squeeze_copy": shape.squeeze, "t_copy": shape.t,
-    "transpose_copy": shape.transpose, "unbind_copy": view.unbind, "unfold_copy": view.unfold,
-    "unsqueeze_copy": shape.unsqueeze, "view_copy": shape.view,
+    "permute_copy": shape.permute, "select_copy": view.select, "slice_copy": view.slice_,
+    "split_copy": view.split, "split_with_sizes_copy": view.split_with_sizes, "squeeze_copy": shape.squeeze,
+    "t_copy": shape.t, "transpose_copy": shape.transpose, "unbind_copy": view.unbind,
+    "unfold_copy": view.unfold, "unsqueeze_copy": shape.unsqueeze, "view_copy": shape.view,
 }  # fmt: skip
 __all__ = list(_VIEWS)
 METHODS = ["narrow_copy"]

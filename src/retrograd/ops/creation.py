@@ -1,4 +1,5 @@
-"""Tensors from data and from nothing: `tensor`, `zeros`, `arange`, `eye`... and their `*_like` and `new_*` forms."""
+"""Tensors from data and from nothing: `tensor`, `zeros`, `arange`, `eye`... and their `*_like` and `new_*`
+forms."""
 
 import math
 import warnings
@@ -16,9 +17,9 @@ from .data import as_array
 from .shape import cast_row, clone
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "from_numpy",
-    "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range", "scalar_tensor", "tensor",
-    "tril_indices", "triu_indices", "zeros", "zeros_like",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_permuted", "empty_strided", "eye",
+    "from_numpy", "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
+    "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
 METHODS = ["new_empty", "new_empty_strided", "new_full", "new_ones", "new_tensor", "new_zeros"]
 INPLACE = []
@@ -57,7 +58,8 @@ def shape_of(args, size=None):
 
 
 def like_array(make, input, dtype, memory_format):
-    """An array of input's shape, made by `np.empty` or its kin; laid out in memory as input is, unless told otherwise."""
+    """An array of input's shape, made by `np.empty` or its kin; laid out in memory as input is, unless told
+    otherwise."""
     array = input._array
     kind = array.dtype if dtype is None else kind_of(dtype)
     if memory_format in (None, preserve_format):
@@ -76,14 +78,14 @@ def memory_order(array):
     return tuple(sorted(np.arange(array.ndim), key=lambda i: -array.strides[i]))
 
 
-# --- from data -------------------------------------------------------------------------------------------------
+# --- from data ----------------------------------------------------------------------------------------------
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new tensor with a copy of `data`: a number, nested lists, an array, a Tensor.
 
-    Without `dtype`, Python floats get the default dtype, ints int64, complex numbers the default's complex dtype;
-    arrays keep theirs. ValueError for ragged lists, with the place where the lengths differ.
+    Without `dtype`, Python floats get the default dtype, ints int64, complex numbers the default's complex
+    dtype; arrays keep theirs. ValueError for ragged lists, with the place where the lengths differ.
     """
     if isinstance(data, Tensor):
         warnings.warn(
@@ -143,30 +145,35 @@ def from_numpy(ndarray):
         )
     if any([s < 0 for s in ndarray.strides]):
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are "
+            "not currently "
             "supported. (You can probably work around this by making a copy of your array with array.copy().)"
         )
     return wrap(ndarray)
 
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
-    """A 1-d tensor that shares the memory of `buffer`: `count` elements (-1: all) from the byte `offset` on."""
+    """A 1-d tensor that shares the memory of `buffer`: `count` elements (-1: all) from the byte `offset`
+    on."""
     kind = kind_of(dtype)
     size = memoryview(buffer).nbytes
     if not size or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
         raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) - 1"
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) "
+            "- 1"
         )
     if count < 0 and (size - offset) % kind.itemsize:
         raise ValueError(
-            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of "
+            "element size "
             f"({kind.itemsize})"
         )
     if count > 0 and offset + count * kind.itemsize > size:
         raise ValueError(
-            f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must not be greater "
+            f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must "
+            "not be greater "
             f"than actual buffer length ({size} bytes)"
         )
     return finish(np.frombuffer(buffer, kind, count, offset), requires_grad)
@@ -177,13 +184,20 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=Fals
     return finish(np.asarray(s).astype(kind_of(dtype)), requires_grad, device, layout, pin_memory)
 
 
-# --- of one value ----------------------------------------------------------------------------------------------
+# --- of one value -------------------------------------------------------------------------------------------
 
 
 def empty(
-    *args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    *args,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
     memory_format=contiguous_format,
-):  # fmt: skip
+):
     """A tensor of whatever its memory held before."""
     shape = shape_of(args, size)
     axes = memory_format.axes(len(shape))
@@ -353,11 +367,21 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layo
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
-# --- sequences -------------------------------------------------------------------------------------------------
+# --- sequences ----------------------------------------------------------------------------------------------
 
 
-def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-           pin_memory=False):  # fmt: skip
+def arange(
+    *args,
+    start=0,
+    end=None,
+    step=1,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """The numbers from `start` (0) up to but not including `end`, `step` (1) apart.
 
     int64 if all three are whole, else the default dtype.
@@ -374,11 +398,23 @@ def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, 
     return finish(_steps(start, step, count, kind), requires_grad, device, layout, pin_memory, out)
 
 
-def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-          pin_memory=False):  # fmt: skip
-    """`arange` with `end` included; of the default dtype. Deprecated in PyTorch, as Python's range differs."""
+def range(
+    start=0,
+    end=None,
+    step=1,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
+    """`arange` with `end` included; of the default dtype. Deprecated in PyTorch, as Python's range
+    differs."""
     warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "torch.range is deprecated and will be removed in a future release because its behavior is "
+        "inconsistent with "
         "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
         stacklevel=2,
     )
@@ -431,15 +467,36 @@ def _steps(start, step, count, kind):
     return values.astype(kind)
 
 
-def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-             pin_memory=False):  # fmt: skip
+def linspace(
+    start,
+    end,
+    steps,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     values = _spaced("linspace", start, end, steps, dtype, out)
     return finish(values, requires_grad, device, layout, pin_memory, out)
 
 
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-             pin_memory=False):  # fmt: skip
+def logspace(
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """`steps` numbers from base ** start to base ** end, evenly spaced in their logarithms."""
     kind = _spaced_kind(start, end, dtype, out)
     wide = np.dtype(np.complex128 if kind.kind == "c" else np.float64)
@@ -484,12 +541,14 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_g
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=False):
-    """The indices (a row of row numbers, a row of column numbers) of the lower triangle of a row x col matrix."""
+    """The indices (a row of row numbers, a row of column numbers) of the lower triangle of a row x col
+    matrix."""
     return _triangle(np.tril_indices(row, offset, col), dtype, device, layout, pin_memory)
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=False):
-    """The indices (a row of row numbers, a row of column numbers) of the upper triangle of a row x col matrix."""
+    """The indices (a row of row numbers, a row of column numbers) of the upper triangle of a row x col
+    matrix."""
     return _triangle(np.triu_indices(row, offset, col), dtype, device, layout, pin_memory)
 
 

@@ -29,10 +29,13 @@ def as_array(data, kind=None, copy=True):
         _check_array(data)
         return _cast(data, kind, copy)
     if isinstance(data, str):
-        raise TypeError("new(): invalid data type 'str'; expected numbers, nested lists of numbers, an array or a Tensor")
+        raise TypeError(
+            "new(): invalid data type 'str'; expected numbers, nested lists of numbers, an array or a Tensor"
+        )
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__") or isinstance(data, dict):
         raise RuntimeError(
-            f"Could not infer dtype of {type(data).__name__}; expected numbers, nested lists of numbers, an array or a Tensor"
+            f"Could not infer dtype of {type(data).__name__}; expected numbers, nested lists of numbers, an "
+            "array or a Tensor"
         )
     return _from_sequence(data, kind)
 
@@ -55,7 +58,8 @@ def _check_array(array):
             "array.astype(array.dtype.newbyteorder('='))"
         )
     raise TypeError(
-        f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types are: "
+        f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types "
+        "are: "
         f"{', '.join(arrays.DTYPES)}."
     )
 
@@ -88,8 +92,11 @@ def _from_sequence(data, kind):
             if isinstance(leaf, str):
                 raise ValueError(f"too many dimensions 'str': {leaf!r} is no number")
             raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__}")
-        own = arrays._FROM_NUMPY[leaf.dtype if isinstance(leaf, np.generic) else leaf._array.dtype] if hasattr(
-            leaf, "dtype") else arrays.scalar_dtype(leaf)
+        own = (
+            arrays._FROM_NUMPY[leaf.dtype if isinstance(leaf, np.generic) else leaf._array.dtype]
+            if hasattr(leaf, "dtype")
+            else arrays.scalar_dtype(leaf)
+        )
         if isinstance(leaf, Tensor) and leaf._array.size != 1:
             raise ValueError(
                 "only one element tensors can be converted to Python scalars: a list holds a tensor of shape "
@@ -109,24 +116,31 @@ def _measure(data, place, types):
         types |= found
         for i, x in enumerate(data) if not found <= _NUMBERS else ():
             if _is_sequence(x):
-                raise ValueError(f"expected a number at {_spell((*place, i))}, as before it, but got a sequence of length {len(x)}")
+                raise ValueError(
+                    f"expected a number at {_spell((*place, i))}, as before it, but got a sequence of length "
+                    f"{len(x)}"
+                )
         return (len(data),)
     inner = None
     for i, x in enumerate(data):
         if not _is_sequence(x):
             raise TypeError(
-                f"not a sequence: expected one of length {inner[0]} at {_spell((*place, i))} (dim {len(place) + 1}), but got "
+                f"not a sequence: expected one of length {inner[0]} at {_spell((*place, i))} (dim "
+                f"{len(place) + 1}), but got "
                 f"{type(x).__name__}"
             )
         shape = _measure(x, (*place, i), types)
         if inner is None:
             inner = shape
         elif shape != inner:
-            depth = next((d for d, (a, b) in enumerate(zip(inner, shape)) if a != b), min(len(inner), len(shape)))
+            depth = next(
+                (d for d, (a, b) in enumerate(zip(inner, shape)) if a != b), min(len(inner), len(shape))
+            )
             wanted = inner[depth] if depth < len(inner) else "none"
             given = shape[depth] if depth < len(shape) else "none"
             raise ValueError(
-                f"expected sequence of length {wanted} at dim {len(place) + 1 + depth} (got {given}), in data{_spell((*place, i))[4:]}"
+                f"expected sequence of length {wanted} at dim {len(place) + 1 + depth} (got {given}), in "
+                f"data{_spell((*place, i))[4:]}"
             )
     return (len(data), *inner)
 
@@ -137,7 +151,9 @@ def _is_sequence(x):
     if isinstance(x, np.ndarray):
         return x.ndim > 0
     return isinstance(x, (list, tuple, range)) or (
-        hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (str, bytes, dict, np.generic))
+        hasattr(x, "__len__")
+        and hasattr(x, "__getitem__")
+        and not isinstance(x, (str, bytes, dict, np.generic))
     )
 
 
@@ -156,13 +172,24 @@ def _leaves(data, depth):
 def _plain(data, kind, types, shape):
     """An array of sequences that hold nothing but Python numbers."""
     if kind is None:
-        wanted = arrays.scalar_dtype(0.0 if not types else 1j if complex in types else 0.0 if float in types else
-                                     0 if int in types else False).numpy
+        wanted = arrays.scalar_dtype(
+            0.0
+            if not types
+            else 1j
+            if complex in types
+            else 0.0
+            if float in types
+            else 0
+            if int in types
+            else False
+        ).numpy
         if wanted.kind == "i":
             try:
                 return np.asarray(data, np.int64).reshape(shape)
             except OverflowError:
-                raise RuntimeError("Overflow when unpacking long: a number is no int64; use floats or dtype=torch.float64") from None
+                raise RuntimeError(
+                    "Overflow when unpacking long: a number is no int64; use floats or dtype=torch.float64"
+                ) from None
         return np.asarray(data, wanted).reshape(shape)
     if complex in types and kind.kind != "c":
         raise TypeError(f"must be real number, not complex: can't make {kind} of complex numbers")
@@ -171,7 +198,16 @@ def _plain(data, kind, types, shape):
         if array.size:
             info, low, high = np.iinfo(kind), array.min(), array.max()
             # PyTorch wraps what is negative into unsigned dtypes, and refuses all else that doesn't fit.
-            if not (np.isfinite(low) and (-info.max if kind.kind == "u" else info.min) <= low and high <= info.max):
-                raise RuntimeError(f"value cannot be converted to type {kind} without overflow: the values span {low} to {high}")
-        return array.astype(np.int64 if kind.kind == "u" and array.dtype.kind != "u" else kind).astype(kind).reshape(shape)
+            if not (
+                np.isfinite(low) and (-info.max if kind.kind == "u" else info.min) <= low and high <= info.max
+            ):
+                raise RuntimeError(
+                    f"value cannot be converted to type {kind} without overflow: the values span {low} to "
+                    f"{high}"
+                )
+        return (
+            array.astype(np.int64 if kind.kind == "u" and array.dtype.kind != "u" else kind)
+            .astype(kind)
+            .reshape(shape)
+        )
     return np.asarray(data, None if kind.kind == "V" else kind).astype(kind).reshape(shape)

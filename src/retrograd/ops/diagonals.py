@@ -30,11 +30,14 @@ tril_row, triu_row = [
 
 def _check_matrix(name, input):
     if input.ndim < 2:
-        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, but got shape {list(input.shape)}")
+        raise RuntimeError(
+            f"{name}: input tensor must have at least 2 dimensions, but got shape {list(input.shape)}"
+        )
 
 
 def tril(input, diagonal=0, *, out=None):
-    """The lower triangles of matrices up to the diagonal number `diagonal` (above 0: above the main one), else zeros."""
+    """The lower triangles of matrices up to the diagonal number `diagonal` (above 0: above the main one),
+    else zeros."""
     _check_matrix("tril", input)
     return deliver(tril_row(input, diagonal), out)
 
@@ -46,7 +49,8 @@ def triu(input, diagonal=0, *, out=None):
 
 
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices, in dimensions `dim1` and `dim2`, with the last dimension of `input` on a diagonal, else zeros."""
+    """Matrices, in dimensions `dim1` and `dim2`, with the last dimension of `input` on a diagonal, else
+    zeros."""
     n = input.ndim + 1
     axis1, axis2 = normal_axis(dim1, n), normal_axis(dim2, n)
     if axis1 == axis2:
@@ -61,7 +65,9 @@ def diag(input, diagonal=0, *, out=None):
     """Of a vector the matrix with it on a diagonal; of a matrix a copy of a diagonal."""
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return deliver(diag_embed(input, diagonal) if input.ndim == 1 else clone(diagonal_view(input, diagonal)), out)
+    return deliver(
+        diag_embed(input, diagonal) if input.ndim == 1 else clone(diagonal_view(input, diagonal)), out
+    )
 
 
 def diagflat(input, offset=0):
@@ -70,7 +76,8 @@ def diagflat(input, offset=0):
 
 
 def fill_diagonal_(self, fill_value, wrap=False):
-    """Write one value to the main diagonal, in place; `wrap` starts it again below a tall matrix's square part."""
+    """Write one value to the main diagonal, in place; `wrap` starts it again below a tall matrix's square
+    part."""
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
     shape = self.shape
@@ -84,5 +91,3 @@ def fill_diagonal_(self, fill_value, wrap=False):
         count = -(-left // step)
         self.as_strided((count,), (step,), self.storage_offset() + offset).fill_(fill_value)
     return self
-
-

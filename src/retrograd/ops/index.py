@@ -1,7 +1,7 @@
 """`x[...]` and `x[...] = value`: basic indexing gives views, indexing by tensors and masks gives copies.
 
-PyTorch's order: ints, slices, None and Ellipsis are applied first; what they leave is indexed by the tensors. (NumPy
-counts ints among the index arrays, which puts dimensions elsewhere in `x[0, :, index]`.)
+PyTorch's order: ints, slices, None and Ellipsis are applied first; what they leave is indexed by the tensors.
+(NumPy counts ints among the index arrays, which puts dimensions elsewhere in `x[0, :, index]`.)
 """
 
 import math
@@ -112,7 +112,7 @@ index_put_row = Op(
 )  # fmt: skip
 
 
-# --- from Python's key to rows ---------------------------------------------------------------------------------
+# --- from Python's key to rows ------------------------------------------------------------------------------
 
 
 def _as_index(i):
@@ -125,14 +125,17 @@ def _as_index(i):
         kind = i.dtype.kind
         i = wrap(i)
     if kind not in "biu" or i._array.dtype.itemsize == 2 or i._array.dtype == np.int8:
-        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype}")
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype}"
+        )
     return wrap(i._array.astype(bool)) if i._array.dtype == np.uint8 else i
 
 
 def _from_sequence(i):
     if not isinstance(i, (list, tuple, range)):
         raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
+            "indices "
             f"(got {type(i).__name__})"
         )
     array = np.asarray([x._array if isinstance(x, Tensor) else x for x in i])
@@ -140,7 +143,8 @@ def _from_sequence(i):
 
 
 def _parse(shape, key):
-    """(basic, tensors): the basic index with all its parts normal, and {dimension of its result: index tensor}."""
+    """(basic, tensors): the basic index with all its parts normal, and {dimension of its result: index
+    tensor}."""
     if type(key) is not tuple:
         key = tuple(key) if _stands_for_tuple(key) else (key,)
     wanted = 0
@@ -154,7 +158,8 @@ def _parse(shape, key):
     if wanted > len(shape):
         if not shape:
             raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ "
+                "to convert a "
                 "0-dim tensor to a number"
             )
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}: {wanted} were given")
@@ -183,7 +188,8 @@ def _parse(shape, key):
             if i._array.dtype.kind == "b" and i._array.shape != tuple(shape[dim : dim + n]):
                 at = next(d for d in range(n) if i.shape[d] != shape[dim + d])
                 raise IndexError(
-                    f"The shape of the mask {list(i.shape)} at index {at} does not match the shape of the indexed tensor "
+                    f"The shape of the mask {list(i.shape)} at index {at} does not match the shape of the "
+                    "indexed tensor "
                     f"{list(shape)} at index {dim + at}"
                 )
             tensors[out_dim] = i
@@ -193,9 +199,11 @@ def _parse(shape, key):
 
 
 def _stands_for_tuple(key):
-    """Whether a list is the old spelling of a tuple of indices: it holds more than numbers, as NumPy once allowed."""
+    """Whether a list is the old spelling of a tuple of indices: it holds more than numbers, as NumPy once
+    allowed."""
     return (
-        isinstance(key, list) and len(key) < 32
+        isinstance(key, list)
+        and len(key) < 32
         and any([k is None or k is Ellipsis or isinstance(k, (Tensor, list, tuple, slice)) for k in key])
     )
 
@@ -257,7 +265,8 @@ def _basic_view(x, basic):
 
 
 def _plain(shape, key):
-    """(row, key) for an int, a slice or a tuple of them, which most indices are; None for what takes more care."""
+    """(row, key) for an int, a slice or a tuple of them, which most indices are; None for what takes more
+    care."""
     if type(key) is not tuple:
         key = (key,)
     if len(key) > len(shape):
@@ -295,13 +304,14 @@ def getitem(x, key):
 
 def _is_whole(shape, basic):
     """Whether a normal basic index leaves everything as it is."""
-    return all([type(k) is slice and k.start == 0 and k.step == 1 for k in basic]) and [k.stop for k in basic] == list(
-        shape[: len(basic)]
-    )
+    return all([type(k) is slice and k.start == 0 and k.step == 1 for k in basic]) and [
+        k.stop for k in basic
+    ] == list(shape[: len(basic)])
 
 
 def setitem(x, key, value):
-    """`x[key] = value`: writes into x's memory; gradients flow into the value and out of what was overwritten."""
+    """`x[key] = value`: writes into x's memory; gradients flow into the value and out of what was
+    overwritten."""
     _check_value(value, x)
     plain = _plain(x.shape, key)
     if plain is not None:
@@ -319,11 +329,14 @@ def setitem(x, key, value):
 def _check_value(value, x):
     if not isinstance(value, (Tensor, int, float, complex, np.generic)):
         raise TypeError(
-            f"can't assign a {type(value).__name__} to a {x.dtype} tensor: assign a number or a Tensor, for instance "
+            f"can't assign a {type(value).__name__} to a {x.dtype} tensor: assign a number or a Tensor, for "
+            "instance "
             "torch.tensor(value)"
         )
     if isinstance(value, complex) and x._array.dtype.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {x.dtype} without overflow: {value} is complex")
+        raise RuntimeError(
+            f"value cannot be converted to type {x.dtype} without overflow: {value} is complex"
+        )
 
 
 def _as_value(value, target):
@@ -362,7 +375,8 @@ def write_at(x, values, accumulate, places, indices, name="index_put_"):
 
 
 def _public_indices(input, indices):
-    """(places, index tensors) from the tuple of index tensors that `index_put` takes; None skips a dimension."""
+    """(places, index tensors) from the tuple of index tensors that `index_put` takes; None skips a
+    dimension."""
     dim, places, tensors = 0, [], []
     for i in indices:
         if i is None:
@@ -378,7 +392,8 @@ def _public_indices(input, indices):
 
 
 def index_put(input, indices, values, accumulate=False):
-    """A copy with `values` written to (or, accumulating, added at) the places that the tuple of index tensors names."""
+    """A copy with `values` written to (or, accumulating, added at) the places that the tuple of index tensors
+    names."""
     places, tensors = _public_indices(input, indices)
     return index_put_row(input, _as_value(values, input), accumulate, places, *tensors)
 

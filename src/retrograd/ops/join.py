@@ -15,9 +15,9 @@ from .shape import cast_row, expand, flatten, permute, reshape, reshape_row, tra
 from .view import FULL, place_row, slice_row, unbind_row
 
 __all__ = [
-    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "column_stack", "combinations",
-    "concat", "concatenate", "dstack", "flip", "fliplr", "flipud", "hstack", "meshgrid", "repeat_interleave", "roll",
-    "rot90", "row_stack", "stack", "tile", "vstack",
+    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "column_stack",
+    "combinations", "concat", "concatenate", "dstack", "flip", "fliplr", "flipud", "hstack", "meshgrid",
+    "repeat_interleave", "roll", "rot90", "row_stack", "stack", "tile", "vstack",
 ]  # fmt: skip
 METHODS = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
 INPLACE = []
@@ -58,7 +58,9 @@ repeat_row = Op(
     x=lambda g, x_shape, repeats: _tiled_back(g, x_shape, repeats), jvp=LINEAR,
 )  # fmt: skip
 
-flip_row = Op("flip", lambda xp, x, axes: xp.flip(x, axes).copy(), x=lambda g, axes: flip_row(g, axes), jvp=LINEAR)
+flip_row = Op(
+    "flip", lambda xp, x, axes: xp.flip(x, axes).copy(), x=lambda g, axes: flip_row(g, axes), jvp=LINEAR
+)
 
 roll_row = Op(
     "roll", lambda xp, x, shifts, axes: xp.roll(x, shifts, axes),
@@ -66,7 +68,7 @@ roll_row = Op(
 )  # fmt: skip
 
 
-# --- cat and stack ---------------------------------------------------------------------------------------------
+# --- cat and stack ------------------------------------------------------------------------------------------
 
 
 def _common_dtype(tensors):
@@ -92,12 +94,16 @@ def cat(tensors, dim=0, *, out=None, axis=None):
     for i, x in enumerate(parts):
         other = x.shape
         if len(other) != len(shape):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)}")
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)}"
+            )
         for d, (n, m) in enumerate(zip(shape, other, strict=True)):
             if d != axis and n != m:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {axis}. Expected size {n} but got size {m} "
-                    f"for tensor number {i} in the list (dimension {d}; shapes {list(shape)} and {list(other)})."
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {n} but got size "
+                    f"{m} "
+                    f"for tensor number {i} in the list (dimension {d}; shapes {list(shape)} and "
+                    f"{list(other)})."
                 )
     return deliver(cat_row(axis, tuple([t.shape[axis] for t in parts]), *parts), out)
 
@@ -119,7 +125,8 @@ def stack(tensors, dim=0, *, out=None):
     for i, x in enumerate(tensors):
         if x.shape != shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(x.shape)} at entry {i}"
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(x.shape)} at entry {i}"
             )
     return deliver(stack_row(normal_axis(dim, len(shape) + 1), *tensors), out)
 
@@ -131,7 +138,9 @@ def _at_least(n, name, pad):
         return pad(tensors[0]) if len(tensors) == 1 else tuple([pad(t) for t in tensors])
 
     at_least.__name__ = at_least.__qualname__ = name
-    at_least.__doc__ = f"The tensor, or a tuple of the tensors, with at least {n} dimensions: views, where some are missing."
+    at_least.__doc__ = (
+        f"The tensor, or a tuple of the tensors, with at least {n} dimensions: views, where some are missing."
+    )
     return at_least
 
 
@@ -182,7 +191,8 @@ def block_diag(*tensors):
     for i, x in enumerate(tensors):
         if x.ndim > 2:
             raise RuntimeError(
-                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} dimensions"
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} "
+                "dimensions"
             )
     blocks = _common_dtype([_two(t) for t in tensors])
     if not blocks:
@@ -195,11 +205,12 @@ def block_diag(*tensors):
     return cat(rows, 0)
 
 
-# --- grids -----------------------------------------------------------------------------------------------------
+# --- grids --------------------------------------------------------------------------------------------------
 
 
 def meshgrid(*tensors, indexing="ij"):
-    """Views of vectors, expanded to the grid that they span; `indexing` "xy" exchanges the first two dimensions."""
+    """Views of vectors, expanded to the grid that they span; `indexing` "xy" exchanges the first two
+    dimensions."""
     if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
         tensors = tensors[0]
     tensors = check_tensors(list(tensors), "meshgrid")
@@ -207,7 +218,9 @@ def meshgrid(*tensors, indexing="ij"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for x in tensors:
         if x.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got shape {list(x.shape)}")
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got shape {list(x.shape)}"
+            )
     if any([t._array.dtype != tensors[0]._array.dtype for t in tensors]):
         raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     swapped = indexing == "xy" and len(tensors) > 1
@@ -247,7 +260,7 @@ def combinations(input, r=2, with_replacement=False):
     return index_row(input, (0,), places)
 
 
-# --- copies in another order -----------------------------------------------------------------------------------
+# --- copies in another order --------------------------------------------------------------------------------
 
 
 def repeat(input, *args, repeats=None):
@@ -292,14 +305,17 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
     if counts.size not in (1, n):
         raise RuntimeError(
-            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} "
+            "and "
             f"input.size({axis}) = {n}"
         )
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     places = np.repeat(np.arange(n), counts.reshape(-1) if counts.size == n else counts.reshape(()))
     if output_size is not None and output_size != places.size:
-        raise RuntimeError(f"allocated size does not match required size: output_size={output_size}, needed {places.size}")
+        raise RuntimeError(
+            f"allocated size does not match required size: output_size={output_size}, needed {places.size}"
+        )
     return index_select_row(input, axis, places)
 
 
@@ -324,7 +340,7 @@ def flipud(input):
 
 
 def roll(input, shifts, dims=None):
-    """A copy with the elements moved on by `shifts` along `dims`; those pushed off the end come in at the start.
+    """A copy with the elements moved on by `shifts` along `dims`: what leaves at the end enters at the start.
 
     Without `dims`, the elements move as in one flat row.
     """
@@ -347,7 +363,9 @@ def rot90(input, k=1, dims=(0, 1)):
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     a, b = [normal_axis(d, input.ndim) for d in dims]
     if a == b:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     k = as_int(k, "k") % 4
     if k == 1:
         return transpose(flip_row(input, (b,)), a, b)

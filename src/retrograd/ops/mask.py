@@ -13,18 +13,20 @@ from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshap
 from .view import FULL, as_strided_row, diagonal_row, select_row, slice_row
 
 __all__ = [
-    "argwhere", "as_strided_scatter", "diagonal_scatter", "masked_fill", "masked_scatter", "masked_select", "nonzero",
-    "nonzero_static", "put", "select_scatter", "slice_scatter", "take",
+    "argwhere", "as_strided_scatter", "diagonal_scatter", "masked_fill", "masked_scatter", "masked_select",
+    "nonzero", "nonzero_static", "put", "select_scatter", "slice_scatter", "take",
 ]  # fmt: skip
 METHODS = list(__all__)
 INPLACE = ["masked_fill", "masked_scatter", "put"]
 
-# --- masks -----------------------------------------------------------------------------------------------------
+# --- masks --------------------------------------------------------------------------------------------------
 
 
 def _mask_filled(xp, x, value, mask):
     shape = np.broadcast_shapes(x.shape, mask.shape)
-    out = xp.array(x if x.shape == shape else xp.broadcast_to(x, shape), order="C" if x.shape != shape else "K")
+    out = xp.array(
+        x if x.shape == shape else xp.broadcast_to(x, shape), order="C" if x.shape != shape else "K"
+    )
     xp.copyto(out, xp.asarray(value), where=mask, casting="unsafe")
     return out
 
@@ -42,7 +44,9 @@ def _unselected(xp, g, mask):
     return out
 
 
-masked_select_row = Op("masked_select", lambda xp, x, mask: x[mask], x=lambda g, mask: unmask_row(g, mask), jvp=LINEAR)
+masked_select_row = Op(
+    "masked_select", lambda xp, x, mask: x[mask], x=lambda g, mask: unmask_row(g, mask), jvp=LINEAR
+)
 
 unmask_row = Op(
     "masked_select_backward", _unselected,
@@ -55,7 +59,8 @@ def _mask_scattered(xp, x, source, mask):
     count = int(np.count_nonzero(mask))
     if source.size < count:
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes and source to have at least {count} elements, as "
+            "masked_scatter: expected self and source to have same dtypes and source to have at least "
+            f"{count} elements, as "
             f"many as the mask has True, but it has {source.size}"
         )
     out[mask] = source.reshape(-1)[:count]
@@ -97,11 +102,14 @@ def masked_fill(input, mask, value):
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
-                f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+                f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+                "dimension(s)."
             )
         value = cast_row(value, kind)
     elif isinstance(value, complex) and kind.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow: {value} is complex")
+        raise RuntimeError(
+            f"value cannot be converted to type {input.dtype} without overflow: {value} is complex"
+        )
     else:
         value = np.asarray(value).astype(kind)
     return masked_fill_row(input, value, mask)
@@ -120,14 +128,16 @@ def masked_scatter(input, mask, source):
     mask = _as_mask("masked_scatter", mask)
     if source._array.dtype != input._array.dtype:
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
+            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and "
+            f"{source.dtype}"
         )
     shape = broadcast_shapes(input.shape, mask.shape)
     return masked_scatter_row(expand(input, shape), source, expand(mask, shape))
 
 
 def nonzero(input, *, out=None, as_tuple=False):
-    """The indices of the elements that are not zero: a row for each, or a tuple of vectors, one per dimension."""
+    """The indices of the elements that are not zero: a row for each, or a tuple of vectors, one per
+    dimension."""
     array = input._array
     if as_tuple:
         return tuple([wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(array))])
@@ -148,7 +158,7 @@ def nonzero_static(input, *, size, fill_value=-1, out=None):
     return deliver(wrap(filled), out)
 
 
-# --- flat indices ----------------------------------------------------------------------------------------------
+# --- flat indices -------------------------------------------------------------------------------------------
 
 
 def _untaken(xp, g, shape, index):
@@ -203,15 +213,19 @@ def put(input, index, source, accumulate=False):
     """A copy with the elements of `source` put (or added) at `index`, counted as if the tensor were flat."""
     if source.numel() != index.numel():
         raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source.numel()}, "
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() "
+            f"= {source.numel()}, "
             f"index.numel() = {index.numel()}"
         )
     if source._array.dtype != input._array.dtype:
-        raise RuntimeError(f"put_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}")
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got {input.dtype} and "
+            f"{source.dtype}"
+        )
     return put_row(input, source, _flat_index("put_", input, index), accumulate)
 
 
-# --- views, written to out of place ----------------------------------------------------------------------------
+# --- views, written to out of place -------------------------------------------------------------------------
 
 
 select_scatter_row, slice_scatter_row, diagonal_scatter_row, as_strided_scatter_row = [
@@ -229,7 +243,8 @@ def _scattered(row, input, src, step):
     part = step[0].run(np.broadcast_to(np.zeros((), bool), input.shape), *step[1])
     if tuple(src.shape) != part.shape:
         raise RuntimeError(
-            f"{row.name}: expected src to have a size equal to the part of self that it replaces: {list(part.shape)}, but got "
+            f"{row.name}: expected src to have a size equal to the part of self that it replaces: "
+            f"{list(part.shape)}, but got "
             f"{list(src.shape)}"
         )
     return row(input, src, (step,))
@@ -240,7 +255,10 @@ def select_scatter(input, src, dim, index):
     axis = normal_axis(dim, input.ndim)
     n, i = input.shape[axis], as_int(index, "index")
     if not -n <= i < n:
-        raise IndexError(f"select_scatter(): index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}")
+        raise IndexError(
+            f"select_scatter(): index {i} out of range for tensor of size {list(input.shape)} at dimension "
+            f"{axis}"
+        )
     return _scattered(select_scatter_row, input, src, (select_row, ((*(FULL,) * axis, i % n, Ellipsis),)))
 
 
@@ -265,4 +283,3 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     offset = own if storage_offset is None else storage_offset
     step = (as_strided_row, (tuple(size), tuple(stride), offset, memory.element_strides(array), own))
     return as_strided_scatter_row(input, src, (step,))
-

@@ -42,7 +42,8 @@ def _given_back(xp, g, shape, indices):
     return g
 
 
-# Padding with the tensor's own elements: along each axis of `indices`, the elements that its index array names.
+# Padding with the tensor's own elements: along each axis of `indices`, the elements that its index array
+# names.
 own_pad_row = Op(
     "own_pad", _taken, x=lambda g, shape, indices: own_pad_back_row(g, shape, indices), jvp=LINEAR,
     node="PadBackward0",
@@ -68,11 +69,14 @@ def _widths(input, pad):
             "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
             f"{len(pad)} while the input has {input.ndim} dimensions."
         )
-    pairs = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
+    pairs = [(0, 0)] * (input.ndim - len(pad) // 2) + [
+        (pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)
+    ]
     for d, (n, (a, b)) in enumerate(zip(input.shape, pairs, strict=True)):
         if n + a + b < 0:
             raise RuntimeError(
-                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which is invalid. "
+                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, "
+                "which is invalid. "
                 f"Check dimension {d} of your input."
             )
     return tuple(pairs)
@@ -81,21 +85,24 @@ def _widths(input, pad):
 def pad(input, pad, mode="constant", value=None):
     """`input` padded at both ends of its last dimensions.
 
-    pad: (left, right, top, bottom, ...): two widths for the last dimension, then two for the one before; negative
-    ones crop. mode: "constant" (`value`, 0), or for the last 1, 2 or 3 dimensions "reflect" (mirrored at the edge
-    element, which isn't repeated), "replicate" (the edge element repeated), "circular".
+    pad: (left, right, top, bottom, ...): two widths for the last dimension, then two for the one before;
+    negative ones crop. mode: "constant" (`value`, 0), or for the last 1, 2 or 3 dimensions "reflect"
+    (mirrored at the edge element, which isn't repeated), "replicate" (the edge element repeated), "circular".
     """
     pad = as_sizes((pad,))
     if mode == "constant":
         return constant_pad_row(input, _widths(input, pad), 0 if value is None else value)
     if mode not in _PLACES:
-        raise NotImplementedError(f"Unrecognised padding mode {mode}; expected constant, {', '.join(_PLACES)}")
+        raise NotImplementedError(
+            f"Unrecognised padding mode {mode}; expected constant, {', '.join(_PLACES)}"
+        )
     if value not in (None, 0):
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
     spatial = len(pad) // 2
     if len(pad) not in (2, 4, 6) or not spatial + 1 <= input.ndim <= spatial + 2:
         raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: the last 1, 2 or 3 dimensions "
+            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: the last 1, 2 or 3 "
+            "dimensions "
             f"of a tensor with one or two more; got {len(pad)} widths for {input.ndim} dimensions"
         )
     indices = []
@@ -125,11 +132,13 @@ def _check(mode, n, before, after, axis, input):
         raise RuntimeError(f"{mode} padding: dimension {axis} of the input {list(input.shape)} is empty")
     if mode == "reflect" and max(before, after) >= n:
         raise RuntimeError(
-            "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+            "Argument #4: Padding size should be less than the corresponding input dimension, but got: "
+            "padding "
             f"({before}, {after}) at dimension {axis} of input {list(input.shape)}"
         )
     if mode == "circular" and max(before, after) > n:
         raise RuntimeError(
-            f"Padding value causes wrapping around more than once: ({before}, {after}) at dimension {axis} of input "
+            f"Padding value causes wrapping around more than once: ({before}, {after}) at dimension {axis} "
+            "of input "
             f"{list(input.shape)}"
         )

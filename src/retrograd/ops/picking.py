@@ -10,8 +10,8 @@ from .shape import cast_row, expand, reshape
 from .view import FULL, slice_row
 
 __all__ = [
-    "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "scatter", "scatter_add",
-    "scatter_reduce", "take_along_dim",
+    "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "scatter",
+    "scatter_add", "scatter_reduce", "take_along_dim",
 ]  # fmt: skip
 METHODS = list(__all__)
 INPLACE = [
@@ -22,7 +22,8 @@ _CHUNK = 1 << 18  # elements that are added at a time: the list of their places 
 
 
 def add_rows(out, rows, values):
-    """out[rows[i]] += values[i] for each i, in order; `out` and `values` are matrices, `rows` may repeat itself."""
+    """out[rows[i]] += values[i] for each i, in order; `out` and `values` are matrices, `rows` may repeat
+    itself."""
     width = out.shape[1]
     if out.dtype.kind == "V" or out.dtype == np.float16:  # many small sums: in float32
         wide = out.astype(np.float32)
@@ -42,7 +43,7 @@ def add_rows(out, rows, values):
         out[...] = flat.reshape(out.shape)
 
 
-# --- along one axis --------------------------------------------------------------------------------------------
+# --- along one axis -----------------------------------------------------------------------------------------
 
 
 def _select(xp, x, axis, index):
@@ -87,7 +88,9 @@ def _gather(xp, x, axis, index):
 
 def _cropped(x, axis, shape):
     """The part of x that an index of `shape` reaches: along the other axes the index may be shorter."""
-    if len(shape) != x.ndim or all([n == m for d, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if d != axis]):
+    if len(shape) != x.ndim or all(
+        [n == m for d, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if d != axis]
+    ):
         return x
     return x[tuple([FULL if d == axis else slice(n) for d, n in enumerate(shape)])]
 
@@ -137,7 +140,8 @@ gather_row = Op(
 )  # fmt: skip
 
 ungather_row = Op(
-    "gather_backward", lambda xp, g, shape, axis, index: _scatter_add(xp, xp.zeros(shape, g.dtype), g, axis, index),
+    "gather_backward",
+    lambda xp, g, shape, axis, index: _scatter_add(xp, xp.zeros(shape, g.dtype), g, axis, index),
     g=lambda g, axis, index: gather_row(g, axis, index), jvp=LINEAR, node="ScatterAddBackward0",
 )  # fmt: skip
 
@@ -256,7 +260,7 @@ index_fill_row = Op(
 )  # fmt: skip
 
 
-# --- the public functions --------------------------------------------------------------------------------------
+# --- the public functions -----------------------------------------------------------------------------------
 
 
 def checked_index(name, index, n, kinds="iu"):
@@ -265,7 +269,9 @@ def checked_index(name, index, n, kinds="iu"):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
     a = index._array
     if a.dtype not in (np.int64, np.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long()")
+        raise RuntimeError(
+            f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long()"
+        )
     if a.size and (a.min() < 0 or a.max() >= n):
         wrong = a[(a < 0) | (a >= n)].flat[0]
         raise IndexError(f"{name}(): index {wrong} is out of bounds for a dimension of size {n}")
@@ -273,7 +279,8 @@ def checked_index(name, index, n, kinds="iu"):
 
 
 def _checked_along(name, input, dim, index, reach=True):
-    """(axis, index) for gather and scatter: `index` has input's dimensions and is nowhere longer but along `dim`."""
+    """(axis, index) for gather and scatter: `index` has input's dimensions and is nowhere longer but along
+    `dim`."""
     axis = normal_axis(dim, input.ndim)
     shape = input.shape
     if max(index.ndim, 1) != max(len(shape), 1) and index.numel():
@@ -285,7 +292,8 @@ def _checked_along(name, input, dim, index, reach=True):
         for d, (n, m) in enumerate(zip(index.shape, shape, strict=False)):
             if d != axis and n > m:
                 raise RuntimeError(
-                    f"{name}(): Size does not match at dimension {d}: expected index {list(index.shape)} to be no larger than "
+                    f"{name}(): Size does not match at dimension {d}: expected index {list(index.shape)} to "
+                    "be no larger than "
                     f"self {list(shape)} apart from dimension {axis}"
                 )
     return axis, checked_index(name, index, shape[axis] if shape else 1)
@@ -307,13 +315,18 @@ def _source(name, input, src, index):
         return reshape(src, ()) if src.numel() == 1 else src
     if src.ndim != index.ndim or any([m < n for n, m in zip(index.shape, src.shape, strict=True)]):
         raise RuntimeError(
-            f"{name}(): Expected index {list(index.shape)} to be no larger than src {list(src.shape)}, and of as many dimensions"
+            f"{name}(): Expected index {list(index.shape)} to be no larger than src {list(src.shape)}, and "
+            "of as many dimensions"
         )
-    return src if src.shape == index.shape else slice_row(src, (*[slice(0, n, 1) for n in index.shape], Ellipsis))
+    return (
+        src
+        if src.shape == index.shape
+        else slice_row(src, (*[slice(0, n, 1) for n in index.shape], Ellipsis))
+    )
 
 
 def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
-    """A copy with elements of `src` (or one number) put where `index` says along `dim`; the last of several stays.
+    """A copy with elements of `src` (or one number) put where `index` says along `dim`; the last one stays.
 
     reduce: "add" or "multiply" combines with what is there instead.
     """
@@ -380,11 +393,16 @@ def _vector_index(name, input, dim, index, source=None):
     index = checked_index(name, index, input.shape[axis] if input.ndim else 1)
     if source is not None:
         if source._array.dtype != input._array.dtype:
-            raise RuntimeError(f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same dtype")
-        expected = (*input.shape[:axis], index.numel(), *input.shape[axis + 1 :]) if input.ndim else source.shape
+            raise RuntimeError(
+                f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same dtype"
+            )
+        expected = (
+            (*input.shape[:axis], index.numel(), *input.shape[axis + 1 :]) if input.ndim else source.shape
+        )
         if tuple(source.shape) != tuple(expected):
             raise RuntimeError(
-                f"{name}(): source has shape {list(source.shape)}, but self {list(input.shape)} with {index.numel()} indices along "
+                f"{name}(): source has shape {list(source.shape)}, but self {list(input.shape)} with "
+                f"{index.numel()} indices along "
                 f"dimension {axis} wants {list(expected)}"
             )
     return axis, reshape(index, -1)
@@ -409,7 +427,9 @@ def index_fill(input, dim, index, value):
     axis, index = _vector_index("index_fill", input, dim, index)
     if isinstance(value, Tensor):
         if value.ndim:
-            raise RuntimeError(f"Only supports 0-dimension value tensor, but got tensor with {value.ndim} dimensions")
+            raise RuntimeError(
+                f"Only supports 0-dimension value tensor, but got tensor with {value.ndim} dimensions"
+            )
         value = cast_row(value, input._array.dtype)
     else:
         value = as_tensor(np.asarray(value).astype(input._array.dtype))
@@ -417,7 +437,8 @@ def index_fill(input, dim, index, value):
 
 
 def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):
-    """`scatter_reduce` ("prod", "mean", "amax" or "amin") of the slices along `dim` that the vector `index` names."""
+    """`scatter_reduce` ("prod", "mean", "amax" or "amin") of the slices along `dim` that the vector `index`
+    names."""
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
     axis, index = _vector_index("index_reduce", input, dim, index, source)
@@ -429,14 +450,16 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
 
 
 def take_along_dim(input, indices, dim=None, *, out=None):
-    """The elements that `indices` names along `dim`, the other dimensions broadcast; flat if `dim` is None."""
+    """The elements that `indices` names along `dim`, the other dimensions broadcast; flat if `dim` is
+    None."""
     if indices._array.dtype != np.int64:
         raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}")
     if dim is None:
         return deliver(gather(reshape(input, -1), 0, reshape(indices, -1)), out)
     if input.ndim != indices.ndim:
         raise RuntimeError(
-            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} "
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} "
             f"dimensions for input, and {indices.ndim} dimensions for indices"
         )
     axis = normal_axis(dim, input.ndim)
@@ -444,5 +467,9 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     wide = lambda t: expand(t, (*shape[:axis], t.shape[axis], *shape[axis + 1 :]))
     index = wide(indices)
     n = input.shape[axis]
-    index = wrap(np.where(index._array < 0, index._array + n, index._array)) if (index._array < 0).any() else index
+    index = (
+        wrap(np.where(index._array < 0, index._array + n, index._array))
+        if (index._array < 0).any()
+        else index
+    )
     return deliver(gather(wide(input), axis, index), out)

@@ -1,4 +1,5 @@
-"""Random tensors, PyTorch's for the same seed: `rand`, `randn`, `randint`... and methods that fill in place."""
+"""Random tensors, PyTorch's for the same seed: `rand`, `randn`, `randint`... and methods that fill in
+place."""
 
 import numpy as np
 
@@ -13,34 +14,63 @@ from .creation import finish, kind_of, like_array, memory_order, number, shape_o
 from .shape import clone
 
 __all__ = [
-    "bernoulli", "binomial", "fill", "fill_", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "randperm", "zero_",
+    "bernoulli", "binomial", "fill", "fill_", "multinomial", "normal", "poisson", "rand", "rand_like",
+    "randint", "randint_like", "randn", "randn_like", "randperm", "zero_",
 ]  # fmt: skip
 METHODS = [
-    "bernoulli", "bernoulli_", "cauchy_", "exponential_", "fill_", "geometric_", "log_normal_", "multinomial", "normal_",
-    "random_", "uniform_", "zero_",
+    "bernoulli", "bernoulli_", "cauchy_", "exponential_", "fill_", "geometric_", "log_normal_", "multinomial",
+    "normal_", "random_", "uniform_", "zero_",
 ]  # fmt: skip
 INPLACE = []
 
 
-def rand(*args, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-         pin_memory=False):  # fmt: skip
+def rand(
+    *args,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Uniform numbers on [0, 1)."""
     kind = kind_of(dtype) if out is None else out._array.dtype
     array = draw.uniform(shape_of(args, size), kind, 0.0, 1.0, generator)
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
-def randn(*args, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-          pin_memory=False):  # fmt: skip
+def randn(
+    *args,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Numbers from the standard normal distribution."""
     kind = kind_of(dtype) if out is None else out._array.dtype
     array = draw.normal(shape_of(args, size), kind, 0.0, 1.0, generator)
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
-def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
-            requires_grad=False, pin_memory=False):  # fmt: skip
+def randint(
+    *args,
+    low=0,
+    high=None,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Whole numbers from `low` (0) to `high` - 1, all equally likely; int64 unless told otherwise."""
     args = list(args)
     if size is None:
@@ -55,8 +85,17 @@ def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
-def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-             pin_memory=False):  # fmt: skip
+def randperm(
+    n,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """The numbers 0 to n - 1 in random order."""
     kind = np.dtype(np.int64) if dtype is None else kind_of(dtype)
     array = draw.randperm(as_int(n, "n"), kind, generator)
@@ -79,16 +118,36 @@ def _fill(array, function):
     array.transpose(axes)[...] = function(tuple([array.shape[i] for i in axes]), False)
 
 
-def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=preserve_format,
-              generator=None, pin_memory=False):  # fmt: skip
+def rand_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=preserve_format,
+    generator=None,
+    pin_memory=False,
+):
     """`rand` of input's shape and dtype."""
     kind = input._array.dtype if dtype is None else kind_of(dtype)
-    array = _like(lambda shape, _: draw.uniform(shape, kind, 0.0, 1.0, generator), input, dtype, memory_format)
+    array = _like(
+        lambda shape, _: draw.uniform(shape, kind, 0.0, 1.0, generator), input, dtype, memory_format
+    )
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
-def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=preserve_format,
-               generator=None, pin_memory=False):  # fmt: skip
+def randn_like(
+    input,
+    *,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=preserve_format,
+    generator=None,
+    pin_memory=False,
+):
     """`randn` of input's shape and dtype."""
     kind = input._array.dtype if dtype is None else kind_of(dtype)
     array = _like(
@@ -97,8 +156,19 @@ def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
-def randint_like(input, *args, low=0, high=None, dtype=None, layout=None, device=None, requires_grad=False,
-                 memory_format=preserve_format, generator=None, pin_memory=False):  # fmt: skip
+def randint_like(
+    input,
+    *args,
+    low=0,
+    high=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=preserve_format,
+    generator=None,
+    pin_memory=False,
+):
     """`randint` of input's shape and dtype."""
     if len(args) == 2:
         low, high = args
@@ -106,13 +176,27 @@ def randint_like(input, *args, low=0, high=None, dtype=None, layout=None, device
         (high,) = args
     kind = input._array.dtype if dtype is None else kind_of(dtype)
     low, high = as_int(number(low), "low"), as_int(number(high), "high")
-    array = _like(lambda shape, _: draw.randint(shape, low, high, kind, generator), input, dtype, memory_format)
+    array = _like(
+        lambda shape, _: draw.randint(shape, low, high, kind, generator), input, dtype, memory_format
+    )
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
-           requires_grad=False, pin_memory=False):  # fmt: skip
-    """Normal numbers of the given mean and standard deviation: tensors that broadcast, or numbers with a `size`."""
+def normal(
+    mean=0.0,
+    std=1.0,
+    size=None,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
+    """Normal numbers of the given mean and standard deviation: tensors that broadcast, or numbers with a
+    `size`."""
     if size is not None:
         kind = kind_of(dtype) if out is None else out._array.dtype
         array = draw.normal(shape_of((size,)), kind, number(mean), number(std), generator)
@@ -125,7 +209,9 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
 
 
 # The gradient of a mask, or of anything that doesn't depend on x: zeros.
-bernoulli_row = Op("bernoulli", lambda xp, x, drawn: drawn, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x))
+bernoulli_row = Op(
+    "bernoulli", lambda xp, x, drawn: drawn, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x)
+)
 
 
 def bernoulli(input, p=None, *, generator=None, out=None):
@@ -139,7 +225,8 @@ def bernoulli(input, p=None, *, generator=None, out=None):
 
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
-    """`num_samples` indices drawn with probabilities proportional to `input`, a vector or a distribution per row."""
+    """`num_samples` indices drawn with probabilities proportional to `input`, a vector or a distribution per
+    row."""
     return deliver(wrap(draw.multinomial(input._array, num_samples, replacement, generator)), out)
 
 
@@ -153,7 +240,7 @@ def binomial(count, prob, generator=None):
     return wrap(random_rejection.binomial(count._array, prob._array, generator))
 
 
-# --- in place --------------------------------------------------------------------------------------------------
+# --- in place -----------------------------------------------------------------------------------------------
 
 
 def _full(xp, x, value):
@@ -266,7 +353,9 @@ def fill_(self, value):
     """Fill with one value: a number or a 0-d tensor, through which gradients flow."""
     if isinstance(value, Tensor):
         if value.ndim:
-            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
         if value.requires_grad or modes.interpreters:
             return inplace.write(self, fill_row(inplace.prepare(self, "fill_"), value), "fill_")
         value = value.item()

@@ -1,4 +1,4 @@
-"""Shapes and the order of dimensions: views that reshape, permute, expand and squeeze; dtype casts and copies.
+"""Shapes and the order of dimensions: views that reshape, permute, expand, squeeze; dtype casts and copies.
 
 The rows take normal forms only (non-negative axes, whole shapes); the public functions below them make those.
 """
@@ -15,16 +15,24 @@ from ..core.tensor import Tensor
 from .arguments import as_sizes, normal_axes, normal_axis
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "clone", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape",
-    "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze", "broadcast_shapes",
+    "broadcast_tensors", "broadcast_to", "clone", "flatten", "moveaxis", "movedim", "permute", "ravel",
+    "reshape", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
+    "broadcast_shapes",
 ]  # fmt: skip
 METHODS = [
-    "broadcast_to", "clone", "expand", "expand_as", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape",
-    "reshape_as", "squeeze", "sum_to_size", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze", "view",
-    "view_as", "contiguous",
+    "broadcast_to", "clone", "expand", "expand_as", "flatten", "moveaxis", "movedim", "permute", "ravel",
+    "reshape", "reshape_as", "squeeze", "sum_to_size", "swapaxes", "swapdims", "t", "transpose", "unflatten",
+    "unsqueeze", "view", "view_as", "contiguous",
 ]  # fmt: skip
 INPLACE = []
-RESTRUCTURE = ["squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"]  # in place they write nothing
+RESTRUCTURE = [
+    "squeeze",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "transpose",
+    "unsqueeze",
+]  # in place they write nothing
 
 
 def _broadcast(xp, x, shape):
@@ -92,7 +100,8 @@ squeeze_row, squeeze_dim_row, squeeze_dims_row = [
         x=lambda g, axes: unsqueeze_row(g, axes), jvp=LINEAR, view=True, node=node,
     )
     for name, node in (
-        ("squeeze", "SqueezeBackward0"), ("squeeze_dim", "SqueezeBackward1"), ("squeeze_dims", "SqueezeBackward2")
+        ("squeeze", "SqueezeBackward0"), ("squeeze_dim", "SqueezeBackward1"),
+        ("squeeze_dims", "SqueezeBackward2")
     )
 ]  # fmt: skip
 
@@ -113,7 +122,7 @@ def _reinterpreted(xp, x, kind):
 view_dtype_row = Op("view_dtype", _reinterpreted, view=True, node="ViewBackward1")
 
 
-# --- the public functions --------------------------------------------------------------------------------------
+# --- the public functions -----------------------------------------------------------------------------------
 
 
 def clone(input, *, memory_format=None):
@@ -124,7 +133,8 @@ def clone(input, *, memory_format=None):
 
 
 def contiguous(input, memory_format=None):
-    """The tensor itself if its elements lie in memory in order (C order, or `memory_format`'s), else a copy that does."""
+    """The tensor itself if its elements lie in memory in order (C order, or `memory_format`'s), else a copy
+    that does."""
     if memory_format is None or memory_format.name == "contiguous_format":
         if input._array.flags.c_contiguous:
             return input
@@ -152,7 +162,8 @@ def whole_shape(shape, numel):
     elif known == 0:
         if numel == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
+                "dimension size -1 "
                 "can be any value and is ambiguous"
             )
     elif numel % known == 0:
@@ -180,21 +191,24 @@ def view(input, *shape, dtype=None, size=None):
     shape = whole_shape(as_sizes(shape if size is None else (size,)), input.numel())
     if not _may_view(input._array, shape):
         raise RuntimeError(
-            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
-            f"contiguous subspaces): shape {list(input.shape)} with strides {list(input.stride())} can't be viewed as "
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans "
+            "across two "
+            f"contiguous subspaces): shape {list(input.shape)} with strides {list(input.stride())} can't be "
+            "viewed as "
             f"{list(shape)}. Use .reshape(...) instead."
         )
     return view_row(input, shape)
 
 
 def reshape(input, *args, shape=None):
-    """The same elements under another shape, of which one size may be -1: a view where possible, else a copy."""
+    """The same elements under another shape, of which one size may be -1: a view where possible, else a
+    copy."""
     shape = whole_shape(as_sizes(args if shape is None else (shape,)), input.numel())
     return (view_row if _may_view(input._array, shape) else reshape_row)(input, shape)
 
 
 def view_dtype(input, dtype):
-    """The same bytes read as elements of `dtype`; the last dimension shrinks or grows with the element's size.
+    """The same bytes read as elements of `dtype`; the last dimension changes with the element's size.
 
     Gradients don't flow through it.
     """
@@ -202,12 +216,14 @@ def view_dtype(input, dtype):
     if kind.itemsize != old.itemsize:
         if not input.ndim:
             raise RuntimeError(
-                f"self.dim() cannot be 0 to view {input.dtype} as {arrays.as_dtype(dtype)} (different element sizes)"
+                f"self.dim() cannot be 0 to view {input.dtype} as {arrays.as_dtype(dtype)} (different "
+                "element sizes)"
             )
         ratio = kind.itemsize // old.itemsize
         if ratio > 1 and input.shape[-1] % ratio:
             raise RuntimeError(
-                f"self.size(-1) must be divisible by {ratio} to view {input.dtype} as {arrays.as_dtype(dtype)} (different "
+                f"self.size(-1) must be divisible by {ratio} to view {input.dtype} as "
+                f"{arrays.as_dtype(dtype)} (different "
                 f"element sizes), but got {input.shape[-1]}"
             )
     return view_dtype_row(input, kind)
@@ -229,7 +245,9 @@ def flatten(input, start_dim=0, end_dim=-1):
         return reshape(input, 1)
     start, end = normal_axis(start_dim, input.ndim), normal_axis(end_dim, input.ndim)
     if start > end:
-        raise RuntimeError(f"flatten() has invalid args: start_dim cannot come after end_dim (got {start_dim}, {end_dim})")
+        raise RuntimeError(
+            f"flatten() has invalid args: start_dim cannot come after end_dim (got {start_dim}, {end_dim})"
+        )
     if start == end:
         return input
     shape = input.shape
@@ -251,7 +269,8 @@ def unflatten(input, dim, sizes):
         sizes = whole_shape(as_sizes((sizes,)), shape[axis])
     except RuntimeError:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} ({shape[axis]}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
+            f"({shape[axis]}) in the input tensor"
         ) from None
     return reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
@@ -261,7 +280,8 @@ def permute(input, *args, dims=None):
     dims = as_sizes(args if dims is None else (dims,))
     if len(dims) != input.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+            "desired "
             f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
         )
     return permute_row(input, normal_axes(dims, input.ndim) if dims else ())
@@ -269,7 +289,11 @@ def permute(input, *args, dims=None):
 
 def transpose(input, dim0, dim1):
     """A view with the dimensions `dim0` and `dim1` exchanged."""
-    return transpose_row(input, normal_axis(dim0, input.ndim), normal_axis(dim1, input.ndim)) if input.ndim else alias(input)
+    return (
+        transpose_row(input, normal_axis(dim0, input.ndim), normal_axis(dim1, input.ndim))
+        if input.ndim
+        else alias(input)
+    )
 
 
 def swapaxes(input, axis0, axis1):
@@ -285,7 +309,9 @@ def swapdims(input, dim0, dim1):
 def t(input):
     """A matrix transposed; tensors of fewer dimensions as they are. A view."""
     if input.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute")
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute"
+        )
     return t_row(input)
 
 
@@ -301,7 +327,8 @@ def movedim(input, source, destination):
     destination = normal_axes(destination if isinstance(destination, (tuple, list)) else (destination,), n)
     if len(source) != len(destination):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of "
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the "
+            "same number of "
             f"dims as destination ({list(destination)} dims)"
         )
     if n == 0:
@@ -339,7 +366,8 @@ def expand(input, *args, size=None, implicit=False):
     extra = len(sizes) - len(shape)
     if extra < 0:
         raise RuntimeError(
-            f"expand({list(shape)}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be greater or equal "
+            f"expand({list(shape)}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be "
+            "greater or equal "
             f"to the number of dimensions in the tensor ({len(shape)})"
         )
     full = []
@@ -348,12 +376,14 @@ def expand(input, *args, size=None, implicit=False):
         if n == -1:
             if had is None:
                 raise RuntimeError(
-                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
+                    f"dimension {i}"
                 )
             n = had
         elif n < 0 or (had is not None and had not in (1, n)):
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({had}) at non-singleton dimension {i}. "
+                f"The expanded size of the tensor ({n}) must match the existing size ({had}) at "
+                f"non-singleton dimension {i}. "
                 f"Target sizes: {list(sizes)}. Tensor sizes: {list(shape)}"
             )
         full.append(n)
@@ -377,7 +407,8 @@ def broadcast_shapes(*shapes):
         return Size(np.broadcast_shapes(*shapes))
     except ValueError:
         raise RuntimeError(
-            "Shape mismatch: objects cannot be broadcast to a single shape: " + ", ".join(str(list(s)) for s in shapes)
+            "Shape mismatch: objects cannot be broadcast to a single shape: "
+            + ", ".join(str(list(s)) for s in shapes)
         ) from None
 
 
@@ -395,19 +426,24 @@ def sum_to_size(input, *size):
     shape = input.shape
     extra = len(shape) - len(size)
     if extra < 0 or any(n not in (1, m) for n, m in zip(size, shape[extra:], strict=True)):
-        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(size)}}}: {list(size)} doesn't broadcast to it")
+        raise RuntimeError(
+            f"size {{{list(shape)}}} is not expandable to size {{{list(size)}}}: {list(size)} doesn't "
+            f"broadcast to it"
+        )
     return sum_to_row(input, size)
 
 
-# --- properties ------------------------------------------------------------------------------------------------
+# --- properties ---------------------------------------------------------------------------------------------
 
 
 def transposed(x):
     """`x.T`: the dimensions in reversed order."""
     if x.ndim not in (0, 2):
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw "
-            "an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange("
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and "
+            "it will throw "
+            "an error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange("
             "x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             stacklevel=2,
         )
@@ -417,7 +453,9 @@ def transposed(x):
 def matrix_transposed(x):
     """`x.mT`: the last two dimensions exchanged."""
     if x.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
+        )
     return transpose_row(x, x.ndim - 2, x.ndim - 1)
 
 

@@ -1,7 +1,7 @@
 """Views of parts: basic indexing, slices, splits, diagonals, windows, any strides.
 
-A part is described by a `key`, NumPy's index of ints, slices and None, always ending in an Ellipsis (NumPy then gives
-a view, also of a single element).
+A part is described by a `key`, NumPy's index of ints, slices and None, always ending in an Ellipsis (NumPy
+then gives a view, also of a single element).
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ from .shape import matrix_transposed, transposed
 
 __all__ = [
     "adjoint", "as_strided", "chunk", "detach", "diagonal", "dsplit", "hsplit", "narrow", "select", "split",
-    "split_with_sizes", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "vsplit",
+    "split_with_sizes", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes",
+    "vsplit",
 ]  # fmt: skip
 METHODS = [*__all__, "unfold"]
 METHODS.remove("detach")  # core.tensor has it
@@ -29,19 +30,23 @@ def _placed(xp, g, shape, key):
     return out
 
 
-place_row = Op("place", _placed, g=lambda g, key: slice_row(g, key), jvp=LINEAR, node="SliceBackward0Backward0")
+place_row = Op(
+    "place", _placed, g=lambda g, key: slice_row(g, key), jvp=LINEAR, node="SliceBackward0Backward0"
+)
 
-# One row for each node name that PyTorch has for basic indexing; where a key does several things the last names it.
+# A row for each node name that PyTorch has for basic indexing; of a key with several parts the last names it.
 select_row, slice_row, newaxis_row = [
     Op(
         name, lambda xp, x, key: x[key],
         x=lambda g, x_shape, key: place_row(g, x_shape, key), jvp=LINEAR, view=True, node=node,
     )
-    for name, node in (("select", "SelectBackward0"), ("slice", "SliceBackward0"), ("newaxis", "UnsqueezeBackward0"))
+    for name, node in (
+        ("select", "SelectBackward0"), ("slice", "SliceBackward0"), ("newaxis", "UnsqueezeBackward0")
+    )
 ]  # fmt: skip
 
 
-# --- several parts at once -------------------------------------------------------------------------------------
+# --- several parts at once ----------------------------------------------------------------------------------
 
 
 def _cut(xp, x, axis, sizes):
@@ -62,16 +67,24 @@ def _uncut(xp, shape, axis, sizes, given, *parts):
     return out
 
 
+def _there(parts, given):
+    return [p for p, there in zip(parts, given, strict=True) if there]
+
+
 # The parts of a tensor put together again; `given` says which there are, the others are zeros.
 uncut_row = Op(
     "uncut", _uncut,
-    parts=lambda g, axis, sizes, given, parts: [p for p, there in zip(cut(g, axis, sizes), given, strict=True) if there],
-    jvp=LINEAR, node="CatBackward0",
+    parts=lambda g, axis, sizes, given: _there(cut(g, axis, sizes), given), jvp=LINEAR, node="CatBackward0",
 )  # fmt: skip
 
 
 def _gather_parts(g, shape, axis, sizes):
-    return uncut_row(shape, axis, sizes, tuple([p is not None for p in g]), *[p for p in g if p is not None])
+    return uncut_row(shape, axis, sizes, *_given(g))
+
+
+def _given(parts):
+    """Which of the parts there are, and those: what `uncut` and `restack` take."""
+    return tuple([p is not None for p in parts]), *[p for p in parts if p is not None]
 
 
 split_row, split_sizes_row = [
@@ -104,18 +117,17 @@ def _restacked(xp, shape, axis, given, *parts):
 
 restack_row = Op(
     "restack", _restacked,
-    parts=lambda g, axis, given, parts: [p for p, there in zip(unbind_row(g, axis), given, strict=True) if there],
-    jvp=LINEAR, node="StackBackward0",
+    parts=lambda g, axis, given: _there(unbind_row(g, axis), given), jvp=LINEAR, node="StackBackward0",
 )  # fmt: skip
 
 unbind_row = Op(
     "unbind", _unstacked,
-    x=lambda g, x_shape, axis: restack_row(x_shape, axis, tuple([p is not None for p in g]), *[p for p in g if p is not None]),
+    x=lambda g, x_shape, axis: restack_row(x_shape, axis, *_given(g)),
     jvp=LINEAR, view=True, outputs="parts",
 )  # fmt: skip
 
 
-# --- diagonals, windows, strides -------------------------------------------------------------------------------
+# --- diagonals, windows, strides ----------------------------------------------------------------------------
 
 
 def _diagonal(xp, x, offset, axis0, axis1):
@@ -133,13 +145,15 @@ def _on_diagonal(xp, g, shape, offset, axis0, axis1):
 
 diagonal_row = Op(
     "diagonal", _diagonal,
-    x=lambda g, x_shape, offset, axis0, axis1: on_diagonal_row(g, x_shape, offset, axis0, axis1), jvp=LINEAR, view=True,
+    x=lambda g, x_shape, offset, axis0, axis1: on_diagonal_row(g, x_shape, offset, axis0, axis1), jvp=LINEAR,
+    view=True,
 )  # fmt: skip
 
 # Zeros of `shape` with g on a diagonal.
 on_diagonal_row = Op(
     "on_diagonal", _on_diagonal,
-    g=lambda g, offset, axis0, axis1: diagonal_row(g, offset, axis0, axis1), jvp=LINEAR, node="DiagEmbedBackward0",
+    g=lambda g, offset, axis0, axis1: diagonal_row(g, offset, axis0, axis1), jvp=LINEAR,
+    node="DiagEmbedBackward0",
 )  # fmt: skip
 
 
@@ -171,7 +185,8 @@ unfold_row = Op(
 
 overlap_row = Op(
     "overlap", _overlapped,
-    g=lambda g, axis, size, step: unfold_row(g, axis, size, step), jvp=LINEAR, node="UnfoldBackward0Backward0",
+    g=lambda g, axis, size, step: unfold_row(g, axis, size, step), jvp=LINEAR,
+    node="UnfoldBackward0Backward0",
 )  # fmt: skip
 
 
@@ -210,13 +225,18 @@ as_strided_row = Op(
 
 unstrided_row = Op(
     "as_strided_backward", _scattered_strides,
-    g=lambda g, x_shape, x_strides, shape, strides, offset: restrided_row(g, x_shape, x_strides, shape, strides, offset),
+    g=lambda g, x_shape, x_strides, shape, strides, offset: restrided_row(
+        g, x_shape, x_strides, shape, strides, offset),
     jvp=LINEAR,
 )  # fmt: skip
 
 
 def _restrided(xp, x, x_shape, x_strides, shape, strides, offset):
-    size = 1 + max(offset, 0) + sum([s * (n - 1) for s, n in (*zip(x_strides, x_shape), *zip(strides, shape)) if n > 1])
+    size = (
+        1
+        + max(offset, 0)
+        + sum([s * (n - 1) for s, n in (*zip(x_strides, x_shape), *zip(strides, shape)) if n > 1])
+    )
     storage = np.zeros(size, x.dtype)
     np.lib.stride_tricks.as_strided(storage, x_shape, [s * x.itemsize for s in x_strides])[...] = x
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, [s * x.itemsize for s in strides]).copy()
@@ -224,12 +244,13 @@ def _restrided(xp, x, x_shape, x_strides, shape, strides, offset):
 
 restrided_row = Op(
     "as_strided_copy", _restrided,
-    x=lambda g, x_shape, x_strides, shape, strides, offset: unstrided_row(g, x_shape, x_strides, shape, strides, offset),
+    x=lambda g, x_shape, x_strides, shape, strides, offset: unstrided_row(
+        g, x_shape, x_strides, shape, strides, offset),
     jvp=LINEAR,
 )  # fmt: skip
 
 
-# --- the public functions --------------------------------------------------------------------------------------
+# --- the public functions -----------------------------------------------------------------------------------
 
 
 def detach(input):
@@ -245,7 +266,10 @@ def adjoint(input):
 def conjugate_transposed(x):
     """`x.H`: the conjugate transpose of a matrix."""
     if x.ndim not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor. For batches use .mH")
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor. For batches use "
+            ".mH"
+        )
     return conj(transposed(x))
 
 
@@ -259,7 +283,9 @@ def select(input, dim, index):
     axis = normal_axis(dim, input.ndim)
     n, i = input.shape[axis], as_int(index, "index")
     if not -n <= i < n:
-        raise IndexError(f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}")
+        raise IndexError(
+            f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}"
+        )
     return select_row(input, (*(FULL,) * axis, i % n, Ellipsis))
 
 
@@ -305,7 +331,10 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     axis = normal_axis(dim, tensor.ndim)
     n, size = tensor.shape[axis], as_int(split_size_or_sections, "split_size")
     if size < 0 or (size == 0 and n):
-        raise RuntimeError(f"split expects split_size be non-negative (and 0 only for a dimension of size 0), but got split_size={size}")
+        raise RuntimeError(
+            "split expects split_size be non-negative (and 0 only for a dimension of size 0), but got "
+            f"split_size={size}"
+        )
     sizes = [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
     return split_row(tensor, axis, tuple(sizes))
 
@@ -317,10 +346,13 @@ def split_with_sizes(input, split_sizes, dim=0):
     axis = normal_axis(dim, input.ndim)
     sizes = as_sizes((split_sizes,))
     if any(n < 0 for n in sizes):
-        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got {list(sizes)}")
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes have only non-negative entries, but got {list(sizes)}"
+        )
     if sum(sizes) != input.shape[axis]:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[axis]} (input tensor's size at dimension "
+            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[axis]} (input tensor's "
+            "size at dimension "
             f"{axis}), but got split_sizes={list(sizes)}"
         )
     return split_sizes_row(input, axis, sizes) if sizes else ()
@@ -345,7 +377,9 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
     if given is None:
         raise TypeError("tensor_split() is missing the number of sections, or the indices to cut at")
     if not input.ndim:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     axis = normal_axis(dim, input.ndim)
     n = input.shape[axis]
     if hasattr(given, "tolist"):
@@ -370,11 +404,13 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
 def _named_split(input, given, dim, name, need):
     if input.ndim < need:
         raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {need} dimension, but got a tensor with {input.ndim} dimensions!"
+            f"torch.{name} requires a tensor with at least {need} dimension, but got a tensor with "
+            f"{input.ndim} dimensions!"
         )
     if isinstance(given, int) and given and input.shape[dim] % given:
         raise RuntimeError(
-            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {input.shape[dim]} is not "
+            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{input.shape[dim]} is not "
             f"divisible by the split_size {given}!"
         )
     return tensor_split(input, given, dim)
@@ -382,20 +418,22 @@ def _named_split(input, given, dim, name, need):
 
 def hsplit(input, *args, indices=None, sections=None):
     """`tensor_split` into columns: along dimension 1, or 0 of a vector."""
-    return _named_split(input, _given(args, indices, sections), 1 if input.ndim > 1 else 0, "hsplit", 1)
+    return _named_split(
+        input, _where_to_cut(args, indices, sections), 1 if input.ndim > 1 else 0, "hsplit", 1
+    )
 
 
 def vsplit(input, *args, indices=None, sections=None):
     """`tensor_split` into rows: along dimension 0."""
-    return _named_split(input, _given(args, indices, sections), 0, "vsplit", 2)
+    return _named_split(input, _where_to_cut(args, indices, sections), 0, "vsplit", 2)
 
 
 def dsplit(input, *args, indices=None, sections=None):
     """`tensor_split` along dimension 2."""
-    return _named_split(input, _given(args, indices, sections), 2, "dsplit", 3)
+    return _named_split(input, _where_to_cut(args, indices, sections), 2, "dsplit", 3)
 
 
-def _given(args, indices, sections):
+def _where_to_cut(args, indices, sections):
     args = args or tuple([v for v in (indices, sections) if v is not None])
     return args[0] if len(args) == 1 else args
 
@@ -409,11 +447,16 @@ def _unsafe(function):
     return unsafe
 
 
-unsafe_split, unsafe_chunk, unsafe_split_with_sizes = _unsafe(split), _unsafe(chunk), _unsafe(split_with_sizes)
+unsafe_split, unsafe_chunk, unsafe_split_with_sizes = (
+    _unsafe(split),
+    _unsafe(chunk),
+    _unsafe(split_with_sizes),
+)
 
 
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """A view of the diagonal of `dim1` and `dim2`, as the last dimension; `offset` > 0 lies above the main one."""
+    """A view of the diagonal of `dim1` and `dim2`, as the last dimension; `offset` > 0 lies above the main
+    one."""
     axis1, axis2 = normal_axis(dim1, input.ndim), normal_axis(dim2, input.ndim)
     if axis1 == axis2:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
@@ -421,7 +464,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 
 
 def unfold(input, dimension, size, step):
-    """A view of all windows of `size` elements along `dimension`, `step` apart; the windows' elements come last."""
+    """A view of all windows of `size` elements along `dimension`, `step` apart; the windows' elements come
+    last."""
     axis = normal_axis(dimension, input.ndim)
     n = input.shape[axis] if input.ndim else 1
     if size < 0 or size > n:
@@ -437,9 +481,10 @@ def as_strided(input, size, stride, storage_offset=None):
     if len(size) != len(stride):
         raise RuntimeError(f"mismatch in length of strides and shape: {list(stride)} and {list(size)}")
     if any(s < 0 for s in stride):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
     array = input._array
     own = memory.storage_offset(array)
     offset = own if storage_offset is None else storage_offset
     return as_strided_row(input, size, stride, offset, memory.element_strides(array), own)
-
