@@ -328,7 +328,7 @@ def test_states_pass_both_ways(words):
     np.testing.assert_array_equal(g.get_state(), t.get_state().numpy())
     for ours, theirs in [(rng.Generator(), t), (g, torch.Generator())]:
         ours.set_state(t.get_state().numpy())
-        theirs.set_state(torch.from_numpy(g.get_state()))
+        theirs.set_state(torch.from_numpy(g.get_state().numpy()))
         assert ours.initial_seed() == theirs.initial_seed() == 16
         expected = torch.empty(1000, dtype=torch.float64).normal_(generator=theirs)
         assert_same(rng.normal((1000,), np.float64, generator=ours), expected, ours, theirs)

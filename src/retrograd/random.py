@@ -3,7 +3,6 @@
 import contextlib
 
 from .core.generator import Generator, default_generator
-from .core.tensor import wrap
 
 __all__ = [
     "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
@@ -29,8 +28,7 @@ def initial_seed():
 
 def get_rng_state():
     """The default generator's state, a uint8 tensor in PyTorch's layout."""
-    state = default_generator.get_state()
-    return state if hasattr(state, "_array") else wrap(state)
+    return default_generator.get_state()
 
 
 def set_rng_state(new_state):

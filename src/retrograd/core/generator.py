@@ -9,6 +9,7 @@ import numpy as np
 
 from .device import device as Device
 from .random_math import libm
+from .tensor import wrap
 
 _CHUNK = 1 << 16  # pairs of normals worked on at a time
 
@@ -61,7 +62,7 @@ class Generator:
         return self._seed
 
     def get_state(self):
-        """The state as a uint8 array of 5056 bytes, in the layout of torch.get_rng_state."""
+        """The state as a uint8 tensor of 5056 bytes, in the layout of torch.get_rng_state."""
         with self.lock:
             words = self._words().bit_generator.state["state"]
             state = np.zeros((), _STATE)
@@ -72,10 +73,10 @@ class Generator:
                 state["normal_y"], state["normal_is_valid"] = self._next_normal, 1
             if self._float_normal is not None:
                 state["float_normal"], state["float_normal_is_valid"] = self._float_normal, True
-        return np.frombuffer(state.tobytes(), np.uint8).copy()
+        return wrap(np.frombuffer(state.tobytes(), np.uint8).copy())
 
     def set_state(self, state):
-        """Continue from `state`, an array as `get_state` (or torch.get_rng_state) gives."""
+        """Continue from `state`, a tensor or array as `get_state` (or torch.get_rng_state) gives."""
         state = np.asarray(state)
         if state.dtype != np.uint8:
             raise TypeError(f"RNG state must be an array of uint8, but got {state.dtype}")
@@ -102,7 +103,7 @@ class Generator:
         return _restore(str(self.device), self.get_state())
 
     def __reduce__(self):
-        return _restore, (str(self.device), self.get_state())
+        return _restore, (str(self.device), self.get_state()._array)
 
     def _words(self):
         """NumPy's generator over the MT19937 words, made when it is first needed."""
