@@ -72,6 +72,9 @@ class Call:
             return wanted(result)
         return result[wanted] if isinstance(wanted, int) else tuple(result[i] for i in wanted)
 
+    def tensors(self):
+        return flatten([self.args, self.kwargs])
+
     def run_differentiable(self):
         """The outputs that a gradient can flow from."""
         return [t for t in flatten(self.run()) if t.requires_grad]
@@ -132,8 +135,22 @@ DIFFERENTIATED = [s for s in SAMPLES if s.grad and has_inputs(s)]
 
 @over(SAMPLES)
 def test_value(sample):
+    """The result; what became of the arguments; and which of them the result shares memory with, or is."""
     mine, reference = both(sample)
-    assert_same(mine.run(), reference.run(), sample.tol)
+    result, expected = mine.run(), reference.run()
+    assert_same(result, expected, sample.tol)
+    assert_same(mine.tensors(), reference.tensors(), sample.tol, "arguments afterwards")
+    if sample.outputs is None:
+        got = [[np.shares_memory(r._array, a._array) for a in mine.tensors()] for r in flatten(result)]
+        want = [[shares_memory(r, a) for a in reference.tensors()] for r in flatten(expected)]
+        assert got == want, f"shares memory (output by argument): {got} instead of {want}"
+        got = [[r is a for a in mine.tensors()] for r in flatten(result)]
+        want = [[r is a for a in reference.tensors()] for r in flatten(expected)]
+        assert got == want, f"is the argument (output by argument): {got} instead of {want}"
+
+
+def shares_memory(a, b):
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr() and bool(a.numel() and b.numel())
 
 
 @pytest.mark.parametrize(
@@ -165,6 +182,29 @@ def test_gradient(sample):
         want = torch.autograd.grad(expected, reference.inputs, starts, allow_unused=True)
     assert_gradients(got, want, mine.inputs, sample.tol)
     assert_gradients(recorded, want, mine.inputs, sample.tol, "gradient with create_graph=True")
+    assert_same(mine.tensors(), reference.tensors(), where="arguments afterwards")
+    for g, start in zip(gradients, draw(outs, 1), strict=True):
+        np.testing.assert_array_equal(g._array, start, err_msg="the gradient of the output afterwards")
+
+
+@pytest.mark.parametrize(
+    "sample, dtype", pairs := [(s, d) for s in DIFFERENTIATED for d in s.dtypes],
+    ids=[f"{d} {i}" for i, (_, d) in zip(ids([s for s, _ in pairs]), pairs, strict=True)],
+)  # fmt: skip
+def test_gradient_in_other_dtypes(sample, dtype):
+    mine, reference = both(sample, dtype=dtype, grad=True)
+    outs, expected = mine.run_differentiable(), reference.run_differentiable()
+    if not outs:
+        return
+    starts = draw(outs, 8)
+    got = retrograd.autograd.grad(outs, mine.inputs, [ours(g) for g in starts], allow_unused=True)
+    try:
+        want = torch.autograd.grad(expected, reference.inputs, [theirs(g) for g in starts], allow_unused=True)
+    except (RuntimeError, NotImplementedError) as error:
+        if "not implemented for" not in str(error):
+            raise
+        return
+    assert_gradients(got, want, mine.inputs)
 
 
 @over(s for s in DIFFERENTIATED if s.second)
@@ -309,11 +349,18 @@ def _inplace_samples():
         ):
             by_name[s.function].append(s)
     for n in INPLACE:
-        for s in by_name.get(n) or []:
-            if s.args and isinstance(s.args[0], np.ndarray) and s.outputs is None:
+        for s in by_name.get(n) or _samples_of_alias(n, by_name):
+            if s.args and isinstance(s.args[0], np.ndarray | const) and s.outputs is None:
                 again = Sample(f"Tensor.{n}_", *s.args, **s.kwargs)
                 again.grad = s.grad
                 yield again
+
+
+def _samples_of_alias(n, by_name):
+    """Samples of a function that `n` is another name of."""
+    function = getattr(retrograd, n, None)
+    same = [m for m in by_name if function is not None and getattr(retrograd, m, None) is function]
+    return [s for m in same for s in by_name[m]]
 
 
 @over(_inplace_samples())
