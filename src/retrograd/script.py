@@ -5,6 +5,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import os
+import re
 import runpy
 import sys
 import traceback
@@ -111,8 +112,11 @@ def missing_name(error):
     if isinstance(error, ModuleNotFoundError) and error.name:
         return error.name if error.name.partition(".")[0] in _BOUND else None
     if isinstance(error, ImportError):
-        name = getattr(error, "name_from", None)
-        return f"{_torch_name(error.name)}.{name}" if name and error.name and _torch_name(error.name) else None
+        found = re.match(r"cannot import name '(\w+)'", error.msg or "")  # error.name_from is new in Python 3.12
+        name = found and found[1]
+        return (
+            f"{_torch_name(error.name)}.{name}" if name and error.name and _torch_name(error.name) else None
+        )
     if not isinstance(error, AttributeError) or not error.name:
         return None
     owner = error.obj
@@ -130,5 +134,5 @@ def _torch_name(module):
     for theirs, ours in sorted(_BOUND.items(), key=lambda item: -len(item[1])):
         for prefix in (ours, theirs):
             if module == prefix or module.startswith(prefix + "."):
-                return theirs + module[len(prefix):]
+                return theirs + module[len(prefix) :]
     return None

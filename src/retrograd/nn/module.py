@@ -3,6 +3,7 @@
 import itertools
 from collections import OrderedDict
 
+from ..convert import parse_to
 from ..core.graph import Handle, no_grad
 from ..core.tensor import Tensor
 from .parameter import Buffer, Parameter
@@ -40,7 +41,9 @@ class Module(StateDict):
             super().__init__(*args, **kwargs)
 
     def forward(self, *inputs):
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     # --- calling ---
 
@@ -79,14 +82,21 @@ class Module(StateDict):
                 new = hook(self, args, kwargs)
                 if new is not None:
                     if not (isinstance(new, tuple) and len(new) == 2):
-                        raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {new}.")
+                        raise RuntimeError(
+                            f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {new}."
+                        )
                     args, kwargs = new
             else:
                 new = hook(self, args)
                 if new is not None:
                     args = new if isinstance(new, tuple) else (new,)
         backward = None
-        if self._backward_hooks or self._backward_pre_hooks or _global_backward_hooks or _global_backward_pre_hooks:
+        if (
+            self._backward_hooks
+            or self._backward_pre_hooks
+            or _global_backward_hooks
+            or _global_backward_pre_hooks
+        ):
             from .backward_hooks import BackwardHooks
 
             backward = BackwardHooks(self, _global_backward_pre_hooks, _global_backward_hooks)
@@ -124,7 +134,9 @@ class Module(StateDict):
     def register_full_backward_hook(self, hook, prepend=False):
         """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; it may replace them."""
         if self._is_full_backward_hook is False:
-            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module.")
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module."
+            )
         self._is_full_backward_hook = True
         return Handle(self._backward_hooks, hook, prepend)
 
@@ -154,9 +166,13 @@ class Module(StateDict):
         """Add a tensor that is state but no parameter (running statistics, say); persistent: in `state_dict` too."""
         self._check_name(name, "buffer", self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (torch Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (torch Tensor or None required)"
+            )
         self._buffers[name] = tensor
-        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
+        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(
+            name
+        )
 
     def add_module(self, name, module):
         """Add a sub-module (or None) under `name`."""
@@ -169,7 +185,9 @@ class Module(StateDict):
 
     def _check_name(self, name, what, own):
         if "_parameters" not in self.__dict__:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call; call super().__init__() first")
+            raise AttributeError(
+                f"cannot assign {what} before Module.__init__() call; call super().__init__() first"
+            )
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
         if "." in name:
@@ -186,7 +204,9 @@ class Module(StateDict):
             store = next(field for kind, field in kinds if isinstance(value, kind))
             if store not in fields:
                 what = {"_parameters": "parameters", "_modules": "module", "_buffers": "buffer"}[store]
-                raise AttributeError(f"cannot assign {what} before Module.__init__() call; call super().__init__() first")
+                raise AttributeError(
+                    f"cannot assign {what} before Module.__init__() call; call super().__init__() first"
+                )
             self._forget(name)
             if store == "_parameters":
                 self.register_parameter(name, value)
@@ -201,7 +221,9 @@ class Module(StateDict):
         ):  # fmt: skip
             if store in fields and name in fields[store]:
                 if value is not None and not isinstance(value, kinds):
-                    what = {"_parameters": "parameter", "_modules": "child module", "_buffers": "buffer"}[store]
+                    what = {"_parameters": "parameter", "_modules": "child module", "_buffers": "buffer"}[
+                        store
+                    ]
                     raise TypeError(
                         f"cannot assign '{type(value).__name__}' as {what} '{name}' ({wanted} or None expected)"
                     )
@@ -247,7 +269,9 @@ class Module(StateDict):
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, prefix + ("." if prefix else "") + name, remove_duplicate)
+                yield from module.named_modules(
+                    memo, prefix + ("." if prefix else "") + name, remove_duplicate
+                )
 
     def modules(self):
         for _, module in self.named_modules():
@@ -266,7 +290,11 @@ class Module(StateDict):
 
     def _named_members(self, get, prefix="", recurse=True, remove_duplicate=True):
         memo = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
         for path, module in modules:
             for name, member in get(module):
                 if member is None or id(member) in memo:
@@ -386,16 +414,18 @@ class Module(StateDict):
 
     def to(self, *args, **kwargs):
         """Convert parameters and buffers: `to(dtype)`, `to(device)`, `to(tensor)`. Only floating ones change dtype."""
-        from ..convert import parse_to
-
-        device, dtype, non_blocking, memory_format = parse_to(*args, **kwargs)
+        device, dtype, _, memory_format = parse_to(*args, **kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
 
         def convert(t):
             keep = dtype is None or not (t.is_floating_point() or t.is_complex())
-            options = {} if memory_format is None or t.ndim not in (4, 5) else {"memory_format": memory_format}
-            return t.to(device=device, dtype=None if keep else dtype, non_blocking=non_blocking, **options)
+            options = (
+                {} if memory_format is None or t.ndim not in (4, 5) else {"memory_format": memory_format}
+            )
+            return t.to(device=device, dtype=None if keep else dtype, **options)
 
         return self._apply(convert)
 
