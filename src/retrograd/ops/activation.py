@@ -19,7 +19,8 @@ from .special import erf
 from .view import split_sizes_row
 
 __all__ = [
-    "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_",
+    "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold",
+    "threshold_",
 ]  # fmt: skip
 METHODS = ["hardshrink", "prelu", "relu"]
 INPLACE = ["relu"]
@@ -32,8 +33,9 @@ def activate(row, input, *parameters, inplace=False):
     return row(input, *parameters)
 
 
-# --- pieces of lines -------------------------------------------------------------------------------------------
+# --- pieces of lines ----------------------------------------------------------------------------------------
 # At a kink the gradient is that of the side that PyTorch takes; NaN passes it on where PyTorch does.
+
 
 def _relu(xp, x):
     return x.clip(0, math.inf) if x.dtype.kind == "f" else xp.maximum(x, 0)  # clip is 3 times as fast
@@ -111,7 +113,7 @@ _softshrink_row = Op(
     x=lambda g, x, size: masked(g, ~((x >= -size) & (x <= size))), jvp=ELEMENTWISE,
 )  # fmt: skip
 
-# --- exponentials ----------------------------------------------------------------------------------------------
+# --- exponentials -------------------------------------------------------------------------------------------
 
 
 @through_float32
@@ -206,7 +208,7 @@ def _mish_formula(g, x):
 mish_row = Op("mish", _mish, x=_mish_formula, jvp=ELEMENTWISE)
 
 
-# --- functions -------------------------------------------------------------------------------------------------
+# --- functions ----------------------------------------------------------------------------------------------
 
 
 def _need_numbers(input):
@@ -239,14 +241,16 @@ def prelu(input, weight):
     """x where it is positive, else weight * x; `weight` has one element, or one per channel (dimension 1)."""
     if weight._array.ndim > 1 or (weight._array.size != 1 and input._array.ndim == 0):
         raise RuntimeError(
-            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got {list(weight._array.shape)} with an input of shape "
+            "prelu: Expected `weight` to be a scalar or 1D tensor, but got "
+            f"{list(weight._array.shape)} with an input of shape "
             f"{list(input._array.shape)}"
         )
     if weight._array.size != 1:
         channels = input._array.shape[1] if input._array.ndim > 1 else 1
         if weight._array.size != channels:
             raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight._array.size} and "
+                "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                f"{weight._array.size} and "
                 f"channel size = {channels}."
             )
         weight = reshape_row(weight, (-1,) + (1,) * (input._array.ndim - 2))
@@ -300,7 +304,7 @@ def silu(input, inplace=False):
 
 
 def gelu(input, approximate="none"):
-    """x times the normal distribution's cumulative function at x; `approximate="tanh"`: Hendrycks and Gimpel's form."""
+    """x times the normal distribution's cumulative function at x, exactly or by `approximate="tanh"`."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
     return gelu_row(input) if approximate == "none" else gelu_tanh_row(input)
@@ -356,9 +360,14 @@ def glu(input, dim=-1):
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
-    """x where it is positive, else x times a slope: drawn for each element when training, the mean of the bounds if not."""
+    """x where it is positive, else x times a slope between the bounds.
+
+    When training, each element's slope is drawn at random; else it is the mean of the bounds.
+    """
     if lower > upper:
-        raise ValueError(f"lower bound should be less than or equal to the upper bound: got {lower} and {upper}")
+        raise ValueError(
+            f"lower bound should be less than or equal to the upper bound: got {lower} and {upper}"
+        )
     if not training:
         return activate(leaky_relu_row, input, (lower + upper) / 2, inplace=inplace)
     array = input._array

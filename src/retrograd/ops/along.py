@@ -1,4 +1,4 @@
-"""Rows that pick elements along one axis by index, and put gradients back there: for sort, max, cummax and the like."""
+"""Rows that pick elements along one axis by index, and put gradients back there."""
 
 import numpy as np
 
@@ -30,7 +30,8 @@ def _take_along(xp, x, indices, axis):
 
 take_along = Op(
     "take_along", _take_along, x=lambda g, x_shape, indices, axis: add_along(g, indices, axis, x_shape),
-    jvp=LINEAR, node="GatherBackward0", doc="The elements at `indices` along `axis`; the other axes are walked together.",
+    jvp=LINEAR, node="GatherBackward0",
+    doc="The elements at `indices` along `axis`; the other axes are walked together.",
 )  # fmt: skip
 
 add_along = Op(
@@ -47,8 +48,8 @@ put_along = Op(
 def selecting(name, find, reduce=None):
     """The row of a function that picks one element of each lane along an axis: (values, indices).
 
-    `find(xp, x, axis, k)` gives the indices, with `axis` of size 1; `k` is the function's own parameter. `reduce`: a
-    ufunc whose reduction gives the values, if there is one.
+    find: `find(xp, x, axis, k)` gives the indices, with `axis` of size 1; `k` is the function's own parameter
+    reduce: a ufunc whose reduction gives the values, if there is one.
     """
 
     def forward(xp, x, axis, keepdim, k):
@@ -67,7 +68,8 @@ def selecting(name, find, reduce=None):
             _kept(g_values, x_shape, axis, keepdim), _kept(indices, x_shape, axis, keepdim), axis, x_shape
         ),
         jvp=lambda t_x, indices, x_shape, axis, keepdim: (
-            _let_go(take_along(t_x, _kept(indices, x_shape, axis, keepdim), axis), x_shape, axis, keepdim), None
+            _let_go(take_along(t_x, _kept(indices, x_shape, axis, keepdim), axis), x_shape, axis, keepdim),
+            None,
         ),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Comparisons, tests of numbers, logic and bits: rows whose results are bool or whole and have no gradient."""
+"""Comparisons, tests of numbers, logic and bits: rows that have no gradient."""
 
 import numpy as np
 
@@ -6,26 +6,29 @@ from ..core import arrays
 from ..core.op import PAIR, Op
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
-    "eq", "equal", "gcd", "ge", "greater", "greater_equal", "gt", "heaviside", "isclose", "isfinite", "isin", "isinf",
-    "isnan", "isneginf", "isposinf", "isreal", "lcm", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "lt", "ne", "nextafter", "not_equal", "signbit",
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
+    "bitwise_xor", "eq", "equal", "gcd", "ge", "greater", "greater_equal", "gt", "heaviside", "isclose",
+    "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "lcm", "le", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "nextafter", "not_equal",
+    "signbit",
 ]  # fmt: skip
 METHODS = [name for name in __all__ if name != "isin"]
 INPLACE = [
-    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq", "gcd",
-    "ge", "greater", "greater_equal", "gt", "heaviside", "lcm", "le", "less", "less_equal", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "lt", "ne", "nextafter", "not_equal",
+    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "eq", "gcd", "ge", "greater", "greater_equal", "gt", "heaviside", "lcm", "le", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "nextafter", "not_equal",
 ]  # fmt: skip
 
-# --- comparisons -----------------------------------------------------------------------------------------------
+# --- comparisons --------------------------------------------------------------------------------------------
 
 eq = Op("eq", lambda xp, x, y: xp.equal(x, y), promote=PAIR, doc="input == other, element by element.")
 ne = Op("ne", lambda xp, x, y: xp.not_equal(x, y), promote=PAIR, doc="input != other, element by element.")
 lt = Op("lt", lambda xp, x, y: xp.less(x, y), promote=PAIR, doc="input < other, element by element.")
 le = Op("le", lambda xp, x, y: xp.less_equal(x, y), promote=PAIR, doc="input <= other, element by element.")
 gt = Op("gt", lambda xp, x, y: xp.greater(x, y), promote=PAIR, doc="input > other, element by element.")
-ge = Op("ge", lambda xp, x, y: xp.greater_equal(x, y), promote=PAIR, doc="input >= other, element by element.")
+ge = Op(
+    "ge", lambda xp, x, y: xp.greater_equal(x, y), promote=PAIR, doc="input >= other, element by element."
+)
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
@@ -50,9 +53,12 @@ _isclose_row = Op("isclose", _isclose)
 
 
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Where |input - other| <= atol + rtol * |other|; infinities are close to themselves, NaNs if `equal_nan`."""
+    """Where |input - other| <= atol + rtol * |other|, or both are one infinity, or NaN if `equal_nan`."""
     if input.dtype != other.dtype:
-        raise RuntimeError(f"{input.dtype} did not match {other.dtype}: isclose compares tensors of one dtype; convert one with .to()")
+        raise RuntimeError(
+            f"{input.dtype} did not match {other.dtype}: isclose compares tensors of one dtype; "
+            "convert one with .to()"
+        )
     return _isclose_row(input, other, rtol, atol, equal_nan)
 
 
@@ -61,7 +67,7 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     return bool(np.all(isclose(input, other, rtol, atol, equal_nan)._array))
 
 
-# --- tests -----------------------------------------------------------------------------------------------------
+# --- tests --------------------------------------------------------------------------------------------------
 
 isnan = Op("isnan", lambda xp, x: x != x, doc="Where an element is not a number.")
 
@@ -78,7 +84,9 @@ isreal = Op("isreal", lambda xp, x: xp.asarray(x.imag == 0), doc="Where an eleme
 
 
 def _signbit(xp, x):
-    return xp.signbit(x) if x.dtype.kind in "fV" else x < 0 if x.dtype.kind != "b" else xp.zeros(x.shape, bool)
+    return (
+        xp.signbit(x) if x.dtype.kind in "fV" else x < 0 if x.dtype.kind != "b" else xp.zeros(x.shape, bool)
+    )
 
 
 signbit = Op("signbit", _signbit, doc="Where an element's sign bit is set: negative numbers and -0.")
@@ -96,17 +104,26 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None
     return _isin_row(elements, test_elements, assume_unique, invert, out=out)
 
 
-# --- logic and bits --------------------------------------------------------------------------------------------
+# --- logic and bits -----------------------------------------------------------------------------------------
 
-logical_and = Op("logical_and", lambda xp, x, y: xp.logical_and(x, y), doc="Whether both are other than zero.")
-logical_or = Op("logical_or", lambda xp, x, y: xp.logical_or(x, y), doc="Whether one or both are other than zero.")
-logical_xor = Op("logical_xor", lambda xp, x, y: xp.logical_xor(x, y), doc="Whether one but not both are other than zero.")
+logical_and = Op(
+    "logical_and", lambda xp, x, y: xp.logical_and(x, y), doc="Whether both are other than zero."
+)
+logical_or = Op(
+    "logical_or", lambda xp, x, y: xp.logical_or(x, y), doc="Whether one or both are other than zero."
+)
+logical_xor = Op(
+    "logical_xor", lambda xp, x, y: xp.logical_xor(x, y), doc="Whether one but not both are other than zero."
+)
 logical_not = Op("logical_not", lambda xp, x: xp.logical_not(x), doc="Whether the element is zero.")
 
 
 def _whole(x, name):
     if x.dtype.kind not in "iub":
-        raise NotImplementedError(f'"{name}" not implemented for {arrays.from_numpy_dtype(x.dtype)}: it takes whole numbers and bools')
+        raise NotImplementedError(
+            f'"{name}" not implemented for {arrays.from_numpy_dtype(x.dtype)}: '
+            "it takes whole numbers and bools"
+        )
 
 
 def _bitwise(name):
@@ -116,10 +133,16 @@ def _bitwise(name):
         _whole(x, name)
         return function(x, y)
 
-    return Op(name, forward, promote=PAIR, doc=f"{name.replace('_', ' ').capitalize()} of whole numbers or bools.")
+    return Op(
+        name, forward, promote=PAIR, doc=f"{name.replace('_', ' ').capitalize()} of whole numbers or bools."
+    )
 
 
-bitwise_and, bitwise_or, bitwise_xor = _bitwise("bitwise_and"), _bitwise("bitwise_or"), _bitwise("bitwise_xor")
+bitwise_and, bitwise_or, bitwise_xor = (
+    _bitwise("bitwise_and"),
+    _bitwise("bitwise_or"),
+    _bitwise("bitwise_xor"),
+)
 
 
 def _bitwise_not(xp, x):
@@ -144,7 +167,10 @@ def _shift_right(xp, x, y):
 
 
 bitwise_left_shift = Op(
-    "bitwise_left_shift", _shift_left, promote=PAIR, doc="input * 2**other; shifts outside the dtype's width give 0."
+    "bitwise_left_shift",
+    _shift_left,
+    promote=PAIR,
+    doc="input * 2**other; shifts outside the dtype's width give 0.",
 )
 bitwise_right_shift = Op(
     "bitwise_right_shift", _shift_right, promote=PAIR,
@@ -165,12 +191,15 @@ def _lcm(xp, x, y):
 gcd = Op("gcd", _gcd, promote=PAIR, doc="The greatest common divisor of whole numbers, never negative.")
 lcm = Op("lcm", _lcm, promote=PAIR, doc="The least common multiple of whole numbers, never negative.")
 
-# --- steps -----------------------------------------------------------------------------------------------------
+# --- steps --------------------------------------------------------------------------------------------------
 
 
 def _same_dtype(name, input, other):
     if input.dtype != other.dtype:
-        raise RuntimeError(f"{name} is not yet implemented for tensors with different dtypes: got {input.dtype} and {other.dtype}")
+        raise RuntimeError(
+            f"{name} is not yet implemented for tensors with different dtypes: got {input.dtype} "
+            f"and {other.dtype}"
+        )
 
 
 def _heaviside(xp, x, y):
@@ -187,5 +216,8 @@ def heaviside(input, values, *, out=None):
 
 
 nextafter = Op(
-    "nextafter", lambda xp, x, y: xp.nextafter(x, y), promote=PAIR, doc="The next floating number from input towards other."
+    "nextafter",
+    lambda xp, x, y: xp.nextafter(x, y),
+    promote=PAIR,
+    doc="The next floating number from input towards other.",
 )

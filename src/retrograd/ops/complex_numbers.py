@@ -8,8 +8,8 @@ from .elementary import cos, sin
 from .pointwise import absolute, conj, masked, real_part
 
 __all__ = [
-    "angle", "complex", "imag", "is_conj", "is_neg", "polar", "real", "resolve_conj", "resolve_neg", "view_as_complex",
-    "view_as_real",
+    "angle", "complex", "imag", "is_conj", "is_neg", "polar", "real", "resolve_conj", "resolve_neg",
+    "view_as_complex", "view_as_real",
 ]  # fmt: skip
 METHODS = ["angle", "is_conj", "is_neg", "resolve_conj", "resolve_neg"]
 INPLACE = []
@@ -27,7 +27,9 @@ def real(input):
 def imag(input):
     """The imaginary part of a complex tensor, a view."""
     if not is_complex(input):
-        raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes, such as this one's {input.dtype}")
+        raise RuntimeError(
+            f"imag is not implemented for tensors with non-complex dtypes, such as this one's {input.dtype}"
+        )
     return _imag_row(input)
 
 
@@ -69,7 +71,8 @@ def _angle_slope(x):
 
 angle = Op(
     "angle", _angle, x=lambda g, x: g * _angle_slope(x) if is_complex(x) else zeros_like(g),
-    jvp=lambda t_x, x: real_part(t_x * conj(_angle_slope(x))) if is_complex(x) else zeros_like(t_x), promote=FLOAT,
+    jvp=lambda t_x, x: real_part(t_x * conj(_angle_slope(x))) if is_complex(x) else zeros_like(t_x),
+    promote=FLOAT,
     doc="The angle of a complex number in radians; of a real one 0, or pi where it is negative.",
 )  # fmt: skip
 
@@ -89,7 +92,8 @@ def complex(real, imag, *, out=None):
     """real + imag * 1j, from two floating tensors of one dtype."""
     if real.dtype != imag.dtype or real.dtype not in (arrays.float16, arrays.float32, arrays.float64):
         raise RuntimeError(
-            f"complex expects two tensors of one dtype, float16, float32 or float64, got {real.dtype} and {imag.dtype}"
+            "complex expects two tensors of one dtype, float16, float32 or float64, got "
+            f"{real.dtype} and {imag.dtype}"
         )
     return _complex_row(real, imag, out=out)
 
@@ -105,14 +109,21 @@ def _as_complex(xp, x):
 
 # The gradients of the views come in any memory layout: they are joined and parted by copying rows.
 _pairs_row = Op(
-    "complex_to_pairs", lambda xp, x: xp.stack([x.real, x.imag], axis=-1), x=lambda g: _unpairs_row(g), jvp=LINEAR
+    "complex_to_pairs",
+    lambda xp, x: xp.stack([x.real, x.imag], axis=-1),
+    x=lambda g: _unpairs_row(g),
+    jvp=LINEAR,
 )
 _unpairs_row = Op(
     "pairs_to_complex", lambda xp, x: _join(xp, x[..., 0], x[..., 1]), x=lambda g: _pairs_row(g), jvp=LINEAR
 )
 
 _as_real_row = Op(
-    "view_as_real", lambda xp, x: x[..., None].view(x.real.dtype), x=lambda g: _unpairs_row(g), jvp=LINEAR, view=True
+    "view_as_real",
+    lambda xp, x: x[..., None].view(x.real.dtype),
+    x=lambda g: _unpairs_row(g),
+    jvp=LINEAR,
+    view=True,
 )
 _as_complex_row = Op("view_as_complex", _as_complex, x=lambda g: _pairs_row(g), jvp=LINEAR, view=True)
 
@@ -127,10 +138,15 @@ def view_as_real(input):
 def view_as_complex(input):
     """Pairs of real numbers (last dimension 2, contiguous) seen as complex numbers; the memory is shared."""
     if input.dtype not in (arrays.float32, arrays.float64):
-        raise RuntimeError(f"view_as_complex is only supported for float32 and float64 tensors, but got {input.dtype}")
+        raise RuntimeError(
+            f"view_as_complex is only supported for float32 and float64 tensors, but got {input.dtype}"
+        )
     shape, strides = input._array.shape, input._array.strides
     if not shape or shape[-1] != 2:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(shape)}")
     if strides[-1] != input.itemsize or any(s % (2 * input.itemsize) for s in strides[:-1]):
-        raise RuntimeError("Tensor must have a last dimension with stride 1, and even strides before it; call contiguous() first")
+        raise RuntimeError(
+            "Tensor must have a last dimension with stride 1, and even strides before it; call "
+            "contiguous() first"
+        )
     return _as_complex_row(input)

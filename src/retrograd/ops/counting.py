@@ -13,7 +13,7 @@ __all__ = [
 METHODS = ["bincount", "histc", "histogram", "unique", "unique_consecutive"]
 INPLACE = []
 
-# --- distinct elements -----------------------------------------------------------------------------------------
+# --- distinct elements --------------------------------------------------------------------------------------
 
 
 def _results(values, inverse, counts, return_inverse, return_counts):
@@ -28,13 +28,16 @@ def _results(values, inverse, counts, return_inverse, return_counts):
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements, sorted; or the distinct slices along `dim`.
 
-    Asked for, also where each element of `input` is among them, and how often each occurs. Each NaN is distinct.
+    If asked for, also where each element of `input` is among them, and how often each occurs. Each NaN is
+    distinct.
     """
     x = input._array
     axis = None if dim is None else normal_axis(dim, x.ndim)
     kind = x.dtype
     y = x.astype(np.float32) if kind.kind == "V" else x
-    values, inverse, counts = np.unique(y, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    values, inverse, counts = np.unique(
+        y, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
     inverse = inverse.reshape(x.shape if axis is None else x.shape[axis])
     return _results(values.astype(kind), inverse, counts, return_inverse, return_counts)
 
@@ -52,10 +55,12 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     inverse = np.cumsum(new) - 1
     counts = np.diff(np.append(starts, n))
     values = np.moveaxis(lanes[starts], 0, axis)
-    return _results(values, inverse.reshape(x.shape) if dim is None else inverse, counts, return_inverse, return_counts)
+    return _results(
+        values, inverse.reshape(x.shape) if dim is None else inverse, counts, return_inverse, return_counts
+    )
 
 
-# --- places ----------------------------------------------------------------------------------------------------
+# --- places -------------------------------------------------------------------------------------------------
 
 
 def _search(xp, x, y, right, kind):
@@ -75,21 +80,29 @@ def searchsorted(
 ):  # fmt: skip
     """Where elements of `input` would be inserted into `sorted_sequence`, sorted along its last dimension.
 
-    sorted_sequence: 1-d, or of the shape of `input` but for the last dimension. right (or side="right"): after equal
-    elements, not before. sorter: the indices that sort it. Gives int64, or int32 if `out_int32`.
+    sorted_sequence: 1-d, or of the shape of `input` but for the last dimension.
+    right (or side="right"): after equal elements, not before.
+    sorter: the indices that sort `sorted_sequence`.
+
+    Gives int64, or int32 if `out_int32`.
     """
     values = as_tensor(self if input is None else input)
     if side not in (None, "left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites: got side of left while right was True")
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites: got side of left "
+            "while right was True"
+        )
     keys = sorted_sequence._array
     if sorter is not None:
         keys = np.take_along_axis(keys, sorter._array, -1)
     if keys.ndim != 1 and keys.shape[:-1] != values._array.shape[:-1]:
         raise RuntimeError(
-            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
-            f"input value tensor must match, but we got boundaries tensor {list(keys.shape)} and input value tensor "
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
+            "dimensions of boundaries tensor and "
+            f"input value tensor must match, but we got boundaries tensor {list(keys.shape)} and "
+            "input value tensor "
             f"{list(values._array.shape)}"
         )
     kind = np.dtype(np.int32 if out_int32 else np.int64)
@@ -101,7 +114,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
-# --- histograms ------------------------------------------------------------------------------------------------
+# --- histograms ---------------------------------------------------------------------------------------------
 
 
 def _bin_range(x, low, high):
@@ -126,7 +139,7 @@ _histc_row = Op("histc", _histc)
 
 
 def histc(input, bins=100, min=0, max=0, *, out=None):
-    """How many elements fall into each of `bins` equal parts of [min, max]; equal bounds mean those of the data."""
+    """How many elements fall into each of `bins` equal parts of [min, max], by default the range of the data."""
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
     return deliver(_histc_row(input, bins, *_bin_range(input._array, min, max)), out)
@@ -160,7 +173,8 @@ def bincount(input, weights=None, minlength=0):
     x = input._array
     if x.ndim != 1 or x.dtype.kind not in "iu" or (x.size and x.min() < 0):
         raise RuntimeError(
-            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {list(x.shape)}"
+            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape "
+            f"{list(x.shape)}"
         )
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, got {minlength}")

@@ -80,25 +80,31 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
     several = isinstance(spacing, (list, tuple))
     if several and len(spacing) != len(axes):
         raise RuntimeError(
-            f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length {len(axes)}, got {len(spacing)}"
+            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
+            f"{len(axes)}, got {len(spacing)}"
         )
     if edge_order not in (1, 2):
         raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
-    return tuple([_derivative(input, a, spacing[i] if several else spacing, edge_order) for i, a in enumerate(axes)])
+    return tuple(
+        [_derivative(input, a, spacing[i] if several else spacing, edge_order) for i, a in enumerate(axes)]
+    )
 
 
 def _derivative(y, axis, spacing, edge_order):
     n = y._array.shape[axis]
     if n < edge_order + 1:
         raise RuntimeError(
-            f"torch.gradient expected each dimension size to be at least {edge_order + 1}, got {n} in dimension {axis}"
+            f"torch.gradient expected each dimension size to be at least {edge_order + 1}, got {n} "
+            f"in dimension {axis}"
         )
     shape = (-1,) + (1,) * (y._array.ndim - 1 - axis)
     if isinstance(spacing, Tensor) and spacing._array.ndim:
         steps = reshape_row(diff(spacing), shape)
     else:
         step = spacing.item() if isinstance(spacing, Tensor) else spacing
-        steps = reshape_row(as_tensor(np.full(n - 1, step, np.result_type(y._array.dtype, np.float32))), shape)
+        steps = reshape_row(
+            as_tensor(np.full(n - 1, step, np.result_type(y._array.dtype, np.float32))), shape
+        )
     slopes = diff(y, dim=axis) / steps  # between neighbours; at an element, the mean of both sides, weighted
     along = 0 if steps._array.ndim == y._array.ndim - axis else axis
     first, last = _ends(slopes, steps, axis, along, edge_order)

@@ -10,16 +10,17 @@ from .compare import isfinite
 from .pointwise import conj, masked, safe_div, where_row
 
 __all__ = [
-    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan",
-    "atan2", "atanh", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "hypot", "log", "log10", "log1p", "log2", "logaddexp",
-    "logaddexp2", "logit", "rad2deg", "sigmoid", "sin", "sinc", "sinh", "tan", "tanh", "xlogy",
+    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin",
+    "asinh", "atan", "atan2", "atanh", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "hypot", "log",
+    "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logit", "rad2deg", "sigmoid", "sin", "sinc", "sinh",
+    "tan", "tanh", "xlogy",
 ]  # fmt: skip
 METHODS = __all__
 INPLACE = [name for name in __all__ if name not in ("logaddexp", "logaddexp2")]
 
 LN2, LN10 = math.log(2), math.log(10)
 
-# --- exponentials and logarithms -------------------------------------------------------------------------------
+# --- exponentials and logarithms ----------------------------------------------------------------------------
 
 exp = Op(
     "exp", lambda xp, x: xp.exp(x), x=lambda g, out: g * conj(out), jvp=ELEMENTWISE, promote=FLOAT,
@@ -123,11 +124,25 @@ def logit(input, eps=None, *, out=None):
     return _logit_row(input, eps, out=out)
 
 
-# --- circular --------------------------------------------------------------------------------------------------
+# --- circular -----------------------------------------------------------------------------------------------
 
-sin = Op("sin", lambda xp, x: xp.sin(x), x=lambda g, x: g * conj(cos(x)), jvp=ELEMENTWISE, promote=FLOAT, doc="The sine.")
+sin = Op(
+    "sin",
+    lambda xp, x: xp.sin(x),
+    x=lambda g, x: g * conj(cos(x)),
+    jvp=ELEMENTWISE,
+    promote=FLOAT,
+    doc="The sine.",
+)
 
-cos = Op("cos", lambda xp, x: xp.cos(x), x=lambda g, x: g * -conj(sin(x)), jvp=ELEMENTWISE, promote=FLOAT, doc="The cosine.")
+cos = Op(
+    "cos",
+    lambda xp, x: xp.cos(x),
+    x=lambda g, x: g * -conj(sin(x)),
+    jvp=ELEMENTWISE,
+    promote=FLOAT,
+    doc="The cosine.",
+)
 
 tan = Op(
     "tan", lambda xp, x: xp.tan(x), x=lambda g, out: g * conj(1 + out * out), jvp=ELEMENTWISE, promote=FLOAT,
@@ -135,12 +150,14 @@ tan = Op(
 )  # fmt: skip
 
 asin = Op(
-    "asin", lambda xp, x: xp.arcsin(x), x=lambda g, x: g * conj((1 - x * x) ** -0.5), jvp=ELEMENTWISE, promote=FLOAT,
+    "asin", lambda xp, x: xp.arcsin(x), x=lambda g, x: g * conj((1 - x * x) ** -0.5), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="The inverse of the sine.",
 )  # fmt: skip
 
 acos = Op(
-    "acos", lambda xp, x: xp.arccos(x), x=lambda g, x: g * -conj((1 - x * x) ** -0.5), jvp=ELEMENTWISE, promote=FLOAT,
+    "acos", lambda xp, x: xp.arccos(x), x=lambda g, x: g * -conj((1 - x * x) ** -0.5), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="The inverse of the cosine.",
 )  # fmt: skip
 
@@ -160,7 +177,8 @@ atan2 = Op(
 hypot = Op(
     "hypot", lambda xp, x, y: xp.hypot(x, y),
     x=lambda g, x, out: g * (x / out),
-    y=lambda g, y, out: g * (y / out), jvp=ELEMENTWISE, promote=PAIR_FLOAT, doc="sqrt(x**2 + y**2), without overflow.",
+    y=lambda g, y, out: g * (y / out), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    doc="sqrt(x**2 + y**2), without overflow.",
 )  # fmt: skip
 
 
@@ -176,19 +194,23 @@ def _sinc_formula(g, x):
     return masked(g * conj((cos(x) * x - sin(x)) / (x * x)), ~zero) * math.pi
 
 
-sinc = Op("sinc", _sinc, x=_sinc_formula, jvp=ELEMENTWISE, promote=FLOAT, doc="sin(pi x) / (pi x), and 1 at 0.")
+sinc = Op(
+    "sinc", _sinc, x=_sinc_formula, jvp=ELEMENTWISE, promote=FLOAT, doc="sin(pi x) / (pi x), and 1 at 0."
+)
 
 deg2rad = Op(
-    "deg2rad", lambda xp, x: x * x.dtype.type(math.pi / 180), x=lambda g: g * (math.pi / 180), jvp=ELEMENTWISE, promote=FLOAT,
+    "deg2rad", lambda xp, x: x * x.dtype.type(math.pi / 180), x=lambda g: g * (math.pi / 180),
+    jvp=ELEMENTWISE, promote=FLOAT,
     doc="Degrees to radians.",
 )  # fmt: skip
 
 rad2deg = Op(
-    "rad2deg", lambda xp, x: x * x.dtype.type(180 / math.pi), x=lambda g: g * (180 / math.pi), jvp=ELEMENTWISE, promote=FLOAT,
+    "rad2deg", lambda xp, x: x * x.dtype.type(180 / math.pi), x=lambda g: g * (180 / math.pi),
+    jvp=ELEMENTWISE, promote=FLOAT,
     doc="Radians to degrees.",
 )  # fmt: skip
 
-# --- hyperbolic ------------------------------------------------------------------------------------------------
+# --- hyperbolic ---------------------------------------------------------------------------------------------
 
 sinh = Op(
     "sinh", lambda xp, x: xp.sinh(x), x=lambda g, x: g * conj(cosh(x)), jvp=ELEMENTWISE, promote=FLOAT,
@@ -201,12 +223,14 @@ cosh = Op(
 )  # fmt: skip
 
 tanh = Op(
-    "tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g * conj(1 - out * out), jvp=ELEMENTWISE, promote=FLOAT,
+    "tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g * conj(1 - out * out), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="The hyperbolic tangent.",
 )  # fmt: skip
 
 asinh = Op(
-    "asinh", lambda xp, x: xp.arcsinh(x), x=lambda g, x: g * conj((x * x + 1) ** -0.5), jvp=ELEMENTWISE, promote=FLOAT,
+    "asinh", lambda xp, x: xp.arcsinh(x), x=lambda g, x: g * conj((x * x + 1) ** -0.5), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="The inverse of the hyperbolic sine.",
 )  # fmt: skip
 

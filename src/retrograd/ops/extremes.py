@@ -61,7 +61,10 @@ def _first(name):
     return lambda xp, x, axis, k: find(xp, x, axis, True)
 
 
-_max_row, _min_row = selecting("max", _first("argmax"), np.maximum), selecting("min", _first("argmin"), np.minimum)
+_max_row, _min_row = (
+    selecting("max", _first("argmax"), np.maximum),
+    selecting("min", _first("argmin"), np.minimum),
+)
 
 
 def need_elements(name, input, axes, dim):
@@ -70,7 +73,8 @@ def need_elements(name, input, axes, dim):
         return
     if dim is None or dim == ():
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            "reduction dim with the "
             "'dim' argument."
         )
     empty = next(a for a in axes if not shape[a])
@@ -87,13 +91,13 @@ def _reduce(name, row, input, dim, keepdim, out):
 
 @numpy_names
 def amax(input, dim=(), keepdim=False, *, out=None):
-    """The largest elements over the dimensions `dim` (all by default); equal ones share the gradient evenly."""
+    """The largest elements over the dimensions `dim` (all by default); equal ones share the gradient."""
     return _reduce("amax", amax_row, input, dim, keepdim, out)
 
 
 @numpy_names
 def amin(input, dim=(), keepdim=False, *, out=None):
-    """The smallest elements over the dimensions `dim` (all by default); equal ones share the gradient evenly."""
+    """The smallest elements over the dimensions `dim` (all by default); equal ones share the gradient."""
     return _reduce("amin", amin_row, input, dim, keepdim, out)
 
 
@@ -102,7 +106,9 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     """(min, max) over the dimension `dim`, or over everything."""
     axes = axes_of(input, dim)
     need_elements("aminmax", input, axes, dim)
-    return deliver(return_types.aminmax((amin_row(input, axes, keepdim), amax_row(input, axes, keepdim))), out)
+    return deliver(
+        return_types.aminmax((amin_row(input, axes, keepdim), amax_row(input, axes, keepdim))), out
+    )
 
 
 def _along(name, rows, input, dim, keepdim, out):
@@ -119,7 +125,7 @@ def _along(name, rows, input, dim, keepdim, out):
 
 @numpy_names
 def max(input, dim=None, keepdim=False, *, other=None, out=None):
-    """The largest element; or along `dim` (values, indices); or, given a tensor, the larger of both element by element.
+    """The largest element; along `dim`: (values, indices); of two tensors, the larger of each pair.
 
     Of everything, equal elements share the gradient evenly; along a dimension the first of them gets it.
     """
@@ -128,7 +134,7 @@ def max(input, dim=None, keepdim=False, *, other=None, out=None):
 
 @numpy_names
 def min(input, dim=None, keepdim=False, *, other=None, out=None):
-    """The smallest element; or along `dim` (values, indices); or, given a tensor, the smaller of both element by element.
+    """The smallest element; along `dim`: (values, indices); of two tensors, the smaller of each pair.
 
     Of everything, equal elements share the gradient evenly; along a dimension the first of them gets it.
     """
@@ -148,11 +154,11 @@ def _place(name, row, input, dim, keepdim, out):
 
 @numpy_names
 def argmax(input, dim=None, keepdim=False, *, out=None):
-    """Where the largest element is: along `dim`, or in the flattened tensor. The first of equal ones; NaN is larger."""
+    """Where the largest element is (NaN if there is one): along `dim`, or in the flattened tensor."""
     return _place("argmax", _argmax_row, input, dim, keepdim, out)
 
 
 @numpy_names
 def argmin(input, dim=None, keepdim=False, *, out=None):
-    """Where the smallest element is: along `dim`, or in the flattened tensor. The first of equal ones; NaN is smaller."""
+    """Where the smallest element is (NaN if there is one): along `dim`, or in the flattened tensor."""
     return _place("argmin", _argmin_row, input, dim, keepdim, out)

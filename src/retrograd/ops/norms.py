@@ -31,7 +31,7 @@ def _vector_norm(xp, x, p, axes, keepdim):
 
 
 def _slope(x, p, axes, out):
-    """The derivative of a norm; zero where PyTorch's subgradient is: at the origin, and at x = 0 for p < 2."""
+    """The derivative of a norm; zero where it has none, at the origin and for p < 2 at any x = 0."""
     if p == 0:
         return x * 0
     if p == 1:
@@ -65,18 +65,21 @@ vector_norm_row = Op(
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     """(sum of |x|**ord) ** (1 / ord) over the dimensions `dim` (all by default), as `linalg.vector_norm`.
 
-    ord: any number; inf gives the largest |x|, -inf the smallest, 0 the number of elements that are not zero. Where
-    a norm has no derivative (2-norm at the origin) the gradient is zero.
+    ord: any number; inf gives the largest |x|, -inf the smallest, 0 the number of elements that are not zero.
+
+    Where a norm has no derivative (the 2-norm at the origin) the gradient is zero.
     """
     if dtype is not None and arrays.promote_types(x.dtype, dtype) is not dtype:
         raise RuntimeError(
-            f"linalg.vector_norm: the dtype of the input ({x.dtype}) should be convertible without narrowing to the specified "
+            f"linalg.vector_norm: the dtype of the input ({x.dtype}) should be convertible without "
+            "narrowing to the specified "
             f"dtype ({dtype})"
         )
     x = cast_to(x, dtype)
     if x._array.dtype.kind in "iub":
         raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}; give dtype="
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{x.dtype}; give dtype="
         )
     axes = axes_of(x, dim)
     if math.isinf(ord) or ord < 0:
@@ -86,7 +89,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
 
 @numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The norm over the dimensions `dim` (all by default): `p` a number, or "fro" for the root of the sum of squares.
+    """The norm over the dimensions `dim` (all by default): `p` a number, or "fro", the same as 2.
 
     The nuclear norm, p="nuc", is `linalg.matrix_norm(input, "nuc")`.
     """

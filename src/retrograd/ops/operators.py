@@ -18,7 +18,7 @@ _NUMBERS = (Tensor, bool, int, float, complex)
 
 
 def operand(other):
-    """`other` as the door takes it, or None for what is no operand: NumPy's scalars count as Python's numbers."""
+    """`other` as the door takes it (NumPy's scalars as Python's numbers), or None for what is no operand."""
     if isinstance(other, np.generic):
         return other.item()
     if isinstance(other, np.ndarray):
@@ -27,7 +27,7 @@ def operand(other):
 
 
 def operator(row, reflected=False):
-    """The special method for `x + y` or, reflected, `y + x`; NotImplemented for what is no number or Tensor."""
+    """The special method for `x + y` or, reflected, `y + x`; NotImplemented for what is no operand."""
 
     def method(self, other):
         if type(other) not in _COMMON:
@@ -72,12 +72,14 @@ def absolute_(self):
 OPERATORS = {
     "__neg__": unary(pointwise.neg), "__pos__": pointwise.positive, "__abs__": unary(pointwise.absolute),
     "__invert__": unary(compare.bitwise_not), "real": real_property, "imag": imag_property,
-    "abs_": absolute_, "absolute_": absolute_, "where": lambda self, condition, other: pointwise.where(condition, self, other),
+    "abs_": absolute_, "absolute_": absolute_,
+    "where": lambda self, condition, other: pointwise.where(condition, self, other),
 }  # fmt: skip
 
 _TWO_SIDED = {
     "add": pointwise.add_row, "sub": pointwise.sub_row, "mul": pointwise.mul, "truediv": pointwise.div_row,
-    "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "pow": power.pow_row, "and": compare.bitwise_and,
+    "floordiv": pointwise.floor_divide, "mod": pointwise.remainder, "pow": power.pow_row,
+    "and": compare.bitwise_and,
     "or": compare.bitwise_or, "xor": compare.bitwise_xor, "lshift": compare.bitwise_left_shift,
     "rshift": compare.bitwise_right_shift,
 }  # fmt: skip

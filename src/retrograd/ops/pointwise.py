@@ -4,23 +4,35 @@ import ml_dtypes
 import numpy as np
 
 from ..core import arrays, inplace
-from ..core.op import ELEMENTWISE, LINEAR, PAIR, PAIR_FLOAT, Op, as_tensor, is_complex, through_float32, zeros_like
+from ..core.op import (
+    ELEMENTWISE,
+    LINEAR,
+    PAIR,
+    PAIR_FLOAT,
+    Op,
+    as_tensor,
+    is_complex,
+    through_float32,
+    zeros_like,
+)
 from ..core.tensor import Tensor, wrap
 from .shape import cast_row
 
 __all__ = [
-    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj", "conj_physical", "copysign", "div",
-    "divide", "floor_divide", "fmax", "fmin", "fmod", "lerp", "maximum", "minimum", "mul", "multiply", "nan_to_num", "neg", "negative",
-    "positive", "remainder", "rsub", "sgn", "sign", "sub", "subtract", "true_divide", "where",
+    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj",
+    "conj_physical", "copysign", "div", "divide", "floor_divide", "fmax", "fmin", "fmod", "lerp", "maximum",
+    "minimum", "mul", "multiply", "nan_to_num", "neg", "negative", "positive", "remainder", "rsub", "sgn",
+    "sign", "sub", "subtract", "true_divide", "where",
 ]  # fmt: skip
 METHODS = [name for name in __all__ if name not in ("rsub", "where")]
 INPLACE = [
-    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "conj_physical", "copysign", "div", "divide",
-    "floor_divide", "fmod", "lerp", "mul", "multiply", "nan_to_num", "neg", "negative", "remainder", "sgn", "sign", "sub",
-    "subtract",    "true_divide",
+    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip",
+    "conj_physical", "copysign", "div", "divide", "floor_divide", "fmod", "lerp", "mul", "multiply",
+    "nan_to_num", "neg", "negative", "remainder", "sgn", "sign", "sub",
+    "subtract", "true_divide",
 ]  # fmt: skip
 
-# --- sums and products -----------------------------------------------------------------------------------------
+# --- sums and products --------------------------------------------------------------------------------------
 
 conj_row = Op("conj", lambda xp, x: xp.conjugate(x), x=lambda g: conj(g), jvp=LINEAR)
 
@@ -35,9 +47,13 @@ def conj_physical(input, *, out=None):
     return conj_row(input, out=out) if is_complex(input) or out is not None else input
 
 
-add_row = Op("add", lambda xp, x, y: xp.add(x, y), x=lambda g: g, y=lambda g: g, jvp=ELEMENTWISE, promote=PAIR)
+add_row = Op(
+    "add", lambda xp, x, y: xp.add(x, y), x=lambda g: g, y=lambda g: g, jvp=ELEMENTWISE, promote=PAIR
+)
 
-sub_row = Op("sub", lambda xp, x, y: xp.subtract(x, y), x=lambda g: g, y=lambda g: -g, jvp=ELEMENTWISE, promote=PAIR)
+sub_row = Op(
+    "sub", lambda xp, x, y: xp.subtract(x, y), x=lambda g: g, y=lambda g: -g, jvp=ELEMENTWISE, promote=PAIR
+)
 
 mul = Op(
     "mul", lambda xp, x, y: xp.multiply(x, y),
@@ -57,7 +73,9 @@ div_row = Op(
 def _need_divisors(x, y):
     """Whole numbers have no infinity to stand for x / 0."""
     if x.dtype.kind in "iub" and not np.all(y):
-        raise RuntimeError("ZeroDivisionError: division of whole numbers by zero; convert the tensor to a floating dtype")
+        raise RuntimeError(
+            "ZeroDivisionError: division of whole numbers by zero; convert the tensor to a floating dtype"
+        )
 
 
 def _floor_divide(xp, x, y):
@@ -95,7 +113,10 @@ _trunc_div_row = Op(
 )  # fmt: skip
 
 floor_divide = Op(
-    "floor_divide", _floor_divide, promote=PAIR, doc="The quotient rounded down; whole numbers stay whole. No gradient."
+    "floor_divide",
+    _floor_divide,
+    promote=PAIR,
+    doc="The quotient rounded down; whole numbers stay whole. No gradient.",
 )
 
 remainder = Op(
@@ -116,13 +137,15 @@ fmod = Op(
 safe_mul = Op(
     "safe_mul", lambda xp, x, y: xp.where((x == 0) & ~xp.isfinite(y), xp.zeros_like(x), x * y),
     x=lambda g, y: safe_mul(g, conj(y)),
-    y=lambda g, x: safe_mul(conj(x), g), jvp=ELEMENTWISE, promote=PAIR, doc="x * y, and 0 where x is 0 whatever y is.",
+    y=lambda g, x: safe_mul(conj(x), g), jvp=ELEMENTWISE, promote=PAIR,
+    doc="x * y, and 0 where x is 0 whatever y is.",
 )  # fmt: skip
 
 safe_div = Op(
     "safe_div", lambda xp, x, y: xp.where((x == 0) & (y == 0), xp.zeros_like(x), x / y),
     x=lambda g, y: safe_div(g, conj(y)),
-    y=lambda g, out, y: -safe_div(g * conj(out), conj(y)), jvp=ELEMENTWISE, promote=PAIR, doc="x / y, and 0 for 0 / 0.",
+    y=lambda g, out, y: -safe_div(g * conj(out), conj(y)), jvp=ELEMENTWISE, promote=PAIR,
+    doc="x / y, and 0 for 0 / 0.",
 )  # fmt: skip
 
 
@@ -162,7 +185,9 @@ def div(input, other, *, rounding_mode=None, out=None):
     """
     row = _DIVISIONS.get(rounding_mode)
     if row is None:
-        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
     return row(input, other, out=out) if out is not None else row(input, other)
 
 
@@ -187,16 +212,21 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
 def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
     """input + value * tensor1 / tensor2."""
     if all(t._array.dtype.kind in "iub" for t in (tensor1, tensor2)):
-        raise RuntimeError("addcdiv doesn't divide whole numbers by whole numbers; convert one of them to a floating dtype")
+        raise RuntimeError(
+            "addcdiv doesn't divide whole numbers by whole numbers; convert one of them to a floating dtype"
+        )
     return add(input, div_row(tensor1, tensor2), alpha=value, out=out)
 
 
 multiply, subtract, divide, negative = mul, sub, div, neg
 
-# --- signs -----------------------------------------------------------------------------------------------------
+# --- signs --------------------------------------------------------------------------------------------------
+
 
 def _sign(xp, x):
-    return x.copy() if x.dtype.kind == "b" else xp.subtract(x > 0, x < 0, dtype=x.dtype)  # 0 for NaN, as PyTorch
+    return (
+        x.copy() if x.dtype.kind == "b" else xp.subtract(x > 0, x < 0, dtype=x.dtype)
+    )  # 0 for NaN, as PyTorch
 
 
 sign = Op(
@@ -227,12 +257,13 @@ real_part = Op("real_part", lambda xp, x: x.real.copy(), x=lambda g: g, jvp=LINE
 
 absolute = Op(
     "abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sgn(x),
-    jvp=lambda t_x, x: real_part(t_x * conj(sgn(x))) if is_complex(x) else t_x * sgn(x), doc="The absolute value, |x|.",
+    jvp=lambda t_x, x: real_part(t_x * conj(sgn(x))) if is_complex(x) else t_x * sgn(x),
+    doc="The absolute value, |x|.",
 )  # fmt: skip
 
 abs = absolute
 
-# --- choices ---------------------------------------------------------------------------------------------------
+# --- choices ------------------------------------------------------------------------------------------------
 
 # Large choices go through the bits: np.where mispredicts branches, and takes 8 times as long.
 _BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
@@ -270,11 +301,13 @@ where_row = Op(
     y=lambda g, condition: where_row(0, g, condition), jvp=ELEMENTWISE, promote=PAIR,
 )  # fmt: skip
 
-masked = Op("masked", _masked, x=lambda g, mask: masked(g, mask), jvp=LINEAR, doc="x where the mask is True, else 0.")
+masked = Op(
+    "masked", _masked, x=lambda g, mask: masked(g, mask), jvp=LINEAR, doc="x where the mask is True, else 0."
+)
 
 
 def where(condition, input=None, other=None, *, out=None):
-    """`input` where `condition` (bool) holds, else `other`; with `condition` alone, the indices where it holds.
+    """`input` where `condition` (bool) holds, else `other`; with `condition` alone, the places where it does.
 
     The gradient of what was not chosen is exactly zero. Numbers promote as in arithmetic.
     """
@@ -283,7 +316,8 @@ def where(condition, input=None, other=None, *, out=None):
     if condition._array.dtype.kind != "b":
         if condition._array.dtype != np.uint8:
             raise RuntimeError(
-                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; compare "
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{condition.dtype}; compare "
                 "with something, for instance condition != 0"
             )
         condition = cast_row(condition, np.dtype(bool))
@@ -335,7 +369,11 @@ def inside(x, low, high):
 
 
 _clamp_row = Op(
-    "clamp", _clamp, x=lambda g, x, low, high: masked(g, inside(x, low, high)), jvp=ELEMENTWISE, node="ClampBackward1"
+    "clamp",
+    _clamp,
+    x=lambda g, x, low, high: masked(g, inside(x, low, high)),
+    jvp=ELEMENTWISE,
+    node="ClampBackward1",
 )
 
 _at_least = Op(
@@ -352,7 +390,7 @@ _at_most = Op(
 
 
 def clamp(input, min=None, max=None, *, out=None):
-    """`input` brought between `min` and `max`: numbers, or Tensors that broadcast. At a bound the gradient passes."""
+    """`input` brought between `min` and `max`, numbers or Tensors; at a bound the gradient passes."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):

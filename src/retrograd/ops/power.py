@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-
 from ..core.op import ELEMENTWISE, FLOAT, PAIR, Op, as_tensor, is_complex, write_out, zeros_like
 from . import return_types
 from .elementary import log
@@ -12,13 +11,13 @@ from .pointwise import conj, mul, safe_div, safe_mul, where_row
 from .shape import cast_row
 
 __all__ = [
-    "ceil", "fix", "float_power", "floor", "frac", "frexp", "ldexp", "pow", "reciprocal", "round", "rsqrt", "sqrt", "square",
-    "trunc",
+    "ceil", "fix", "float_power", "floor", "frac", "frexp", "ldexp", "pow", "reciprocal", "round", "rsqrt",
+    "sqrt", "square", "trunc",
 ]  # fmt: skip
 METHODS = __all__
 INPLACE = [name for name in __all__ if name != "frexp"]
 
-# --- powers ----------------------------------------------------------------------------------------------------
+# --- powers -------------------------------------------------------------------------------------------------
 
 
 def _power(xp, x, y):
@@ -50,7 +49,8 @@ def _negative_powers(xp, x, y):
     return xp.where(y < 0, units, exact).astype(x.dtype)
 
 
-# Where the incoming gradient is zero, an infinite derivative (of x**0.5 at 0) does not make it NaN as in PyTorch.
+# Where the incoming gradient is zero, an infinite derivative (of x**0.5 at 0) does not make it NaN as in
+# PyTorch.
 pow_row = Op(
     "pow", _power,
     x=lambda g, x, y: _base_formula(g, x, y),
@@ -79,8 +79,8 @@ def _log_base(x, y):
 def pow(input, exponent, *, out=None):
     """`input` to the power of `exponent`; either may be a number.
 
-    Whole numbers stay whole, so a negative whole exponent is an error for them. A gradient of zero stays zero where
-    the derivative is infinite (PyTorch: NaN).
+    Whole numbers stay whole, so a negative whole exponent is an error for them.
+    A gradient of zero stays zero where the derivative is infinite (PyTorch: NaN).
     """
     return pow_row(input, exponent, out=out) if out is not None else pow_row(input, exponent)
 
@@ -93,7 +93,8 @@ def float_power(input, exponent, *, out=None):
 
 
 sqrt = Op(
-    "sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: safe_div(g, 2 * conj(out)), jvp=ELEMENTWISE, promote=FLOAT,
+    "sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: safe_div(g, 2 * conj(out)), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="""The square root.
 
     At 0, where the derivative is infinite, a gradient of zero stays zero (PyTorch: NaN).""",
@@ -104,7 +105,13 @@ rsqrt = Op(
     jvp=ELEMENTWISE, promote=FLOAT, doc="1 / sqrt(x).",
 )  # fmt: skip
 
-square_row = Op("square", lambda xp, x: xp.multiply(x, x), x=lambda g, x: 2 * g * conj(x), jvp=ELEMENTWISE, node="PowBackward0")
+square_row = Op(
+    "square",
+    lambda xp, x: xp.multiply(x, x),
+    x=lambda g, x: 2 * g * conj(x),
+    jvp=ELEMENTWISE,
+    node="PowBackward0",
+)
 
 
 def square(input, *, out=None):
@@ -115,11 +122,12 @@ def square(input, *, out=None):
 
 
 reciprocal = Op(
-    "reciprocal", lambda xp, x: xp.reciprocal(x), x=lambda g, out: -g * conj(out * out), jvp=ELEMENTWISE, promote=FLOAT,
+    "reciprocal", lambda xp, x: xp.reciprocal(x), x=lambda g, out: -g * conj(out * out), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="1 / x.",
 )  # fmt: skip
 
-# --- rounding --------------------------------------------------------------------------------------------------
+# --- rounding -----------------------------------------------------------------------------------------------
 
 
 def _rounding(name, function, doc):
@@ -129,12 +137,18 @@ def _rounding(name, function, doc):
     return Op(name, forward, x=lambda g: zeros_like(g), jvp=ELEMENTWISE, doc=doc)
 
 
-floor = _rounding("floor", lambda xp, x: xp.floor(x), "The largest whole number that is not above the element.")
+floor = _rounding(
+    "floor", lambda xp, x: xp.floor(x), "The largest whole number that is not above the element."
+)
 ceil = _rounding("ceil", lambda xp, x: xp.ceil(x), "The smallest whole number that is not below the element.")
 trunc = _rounding("trunc", lambda xp, x: xp.trunc(x), "The element without what follows the point.")
 fix = trunc
 frac = Op(
-    "frac", lambda xp, x: x - xp.trunc(x), x=lambda g: g, jvp=ELEMENTWISE, doc="What follows the point, with the element's sign."
+    "frac",
+    lambda xp, x: x - xp.trunc(x),
+    x=lambda g: g,
+    jvp=ELEMENTWISE,
+    doc="What follows the point, with the element's sign.",
 )
 
 
@@ -155,7 +169,7 @@ def round(input, *, decimals=0, out=None):
     return _round_row(input, decimals, out=out)
 
 
-# --- mantissa and exponent -------------------------------------------------------------------------------------
+# --- mantissa and exponent ----------------------------------------------------------------------------------
 
 
 def ldexp(input, other, *, out=None):
@@ -171,7 +185,7 @@ _frexp_row = Op(
 
 
 def frexp(input, *, out=None):
-    """(mantissa, exponent) with input = mantissa * 2**exponent and 0.5 <= |mantissa| < 1; the exponent is int32."""
+    """(mantissa, exponent): input = mantissa * 2**exponent, 0.5 <= |mantissa| < 1, the exponent int32."""
     if input._array.dtype.kind not in "fV":
         raise RuntimeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype}")
     result = return_types.frexp(_frexp_row(input))

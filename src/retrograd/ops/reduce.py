@@ -8,24 +8,25 @@ from functools import wraps
 import numpy as np
 
 from ..core import arrays
-from ..core.op import LINEAR, Op, through_float32, zeros_like
+from ..core.op import LINEAR, Op, through_float32
 from .arguments import deliver, normal_axes, normal_axis
 from .pointwise import conj, masked, real_part, safe_div
 from .scan import others
 from .shape import broadcast_row, cast_row, reshape_row
 
 __all__ = [
-    "all", "any", "count_nonzero", "mean", "nanmean", "nansum", "prod", "std", "std_mean", "sum", "var", "var_mean",
+    "all", "any", "count_nonzero", "mean", "nanmean", "nansum", "prod", "std", "std_mean", "sum", "var",
+    "var_mean",
 ]  # fmt: skip
 METHODS = [name for name in __all__ if name not in ("std_mean", "var_mean")]
 INPLACE = []
 
 
-# --- arguments and shapes --------------------------------------------------------------------------------------
+# --- arguments and shapes -----------------------------------------------------------------------------------
 
 
 def numpy_names(function):
-    """Let a function of dim and keepdim be called with NumPy's names for them, axis and keepdims, as PyTorch does."""
+    """Let a function of `dim` and `keepdim` take NumPy's names for them too, `axis` and `keepdims`."""
 
     @wraps(function)
     def named(*args, **kwargs):
@@ -68,10 +69,13 @@ def _no_axes(dim):
     return ()
 
 
-# --- sums ------------------------------------------------------------------------------------------------------
+# --- sums ---------------------------------------------------------------------------------------------------
 
 # What to add up in: whole numbers in int64, as PyTorch gives them back; 16-bit floats in float32.
-_SUM_IN = {np.dtype(k): np.int64 for k in (bool, np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32, np.uint64)}
+_SUM_IN = {
+    np.dtype(k): np.int64
+    for k in (bool, np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32, np.uint64)
+}
 
 
 def _sum(xp, x, axes, keepdim):
@@ -95,7 +99,9 @@ def _mean(xp, x, axes, keepdim):
 
 
 mean_row = Op(
-    "mean", _mean, x=lambda g, x_shape, axes, keepdim: spread(g / count_along(x_shape, axes), x_shape, axes, keepdim), jvp=LINEAR,
+    "mean", _mean,
+    x=lambda g, x_shape, axes, keepdim: spread(g / count_along(x_shape, axes), x_shape, axes, keepdim),
+    jvp=LINEAR,
 )  # fmt: skip
 
 
@@ -127,11 +133,12 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 @numpy_names
 def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """The mean over the dimensions `dim` (all by default), of a floating or complex tensor or with such a `dtype`."""
+    """The mean over the dimensions `dim` (all by default); whole numbers need a floating `dtype`."""
     input = cast_to(input, dtype)
     if input._array.dtype.kind in "iub":
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            "complex dtype. "
             f"Got: {input.dtype}; convert it, for instance with .float(), or give dtype="
         )
     return deliver(mean_row(input, axes_of(input, dim), keepdim), out)
@@ -146,7 +153,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return deliver(total / sum_row(valid, axes_of(input, dim), keepdim), out)
 
 
-# --- products --------------------------------------------------------------------------------------------------
+# --- products -----------------------------------------------------------------------------------------------
 
 
 @through_float32
@@ -177,7 +184,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return deliver(result if dtype is None else cast_to(result, dtype), out)
 
 
-# --- variances -------------------------------------------------------------------------------------------------
+# --- variances ----------------------------------------------------------------------------------------------
 
 
 @through_float32
@@ -185,7 +192,9 @@ def _var(xp, x, axes, correction, keepdim):
     n = count_along(x.shape, axes)
     centred = x - xp.add.reduce(x, axis=axes, keepdims=True) / x.dtype.type(n)
     squares = centred.real**2 + centred.imag**2 if x.dtype.kind == "c" else xp.multiply(centred, centred)
-    return xp.add.reduce(squares, axis=axes, keepdims=keepdim) / squares.dtype.type(builtins.max(n - correction, 0))
+    return xp.add.reduce(squares, axis=axes, keepdims=keepdim) / squares.dtype.type(
+        builtins.max(n - correction, 0)
+    )
 
 
 @through_float32
@@ -221,7 +230,7 @@ std_row = Op(
 
 
 def _spread_arguments(name, input, dim, unbiased, correction):
-    """(axes, correction) of a variance from PyTorch's two spellings: `unbiased`, which may come first, and `correction`."""
+    """(axes, correction) of a variance; `unbiased`, which may come first, is the old spelling of it."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None:
@@ -235,7 +244,8 @@ def _spread_arguments(name, input, dim, unbiased, correction):
     axes = axes_of(input, dim)
     if count_along(input._array.shape, axes) <= correction:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor "
             "(input numel divided by output numel).",
             stacklevel=4,
         )
@@ -244,7 +254,10 @@ def _spread_arguments(name, input, dim, unbiased, correction):
 
 @numpy_names
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None):
-    """The variance over the dimensions `dim`: the sum of squared deviations over n - correction (1, or `unbiased`)."""
+    """The sum of squared deviations from the mean over n - correction, over the dimensions `dim`.
+
+    correction: 1 by default, as `unbiased=True`; 0 is `unbiased=False`.
+    """
     axes, correction = _spread_arguments("var", input, dim, unbiased, correction)
     return deliver(var_row(input, axes, correction, keepdim), out)
 
@@ -270,7 +283,7 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     return std_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)
 
 
-# --- logic and counts ------------------------------------------------------------------------------------------
+# --- logic and counts ---------------------------------------------------------------------------------------
 
 
 def _logical(name):

@@ -1,4 +1,4 @@
-"""The results of functions that give several tensors: tuples whose members have names, as `torch.return_types`."""
+"""The results of functions that give several tensors: tuples whose members have names."""
 
 from operator import itemgetter
 
@@ -11,7 +11,9 @@ def _named(name, fields):
     def __new__(cls, values):
         values = tuple(values)
         if len(values) != len(fields):
-            raise TypeError(f"torch.return_types.{name}() takes a {len(fields)}-sequence ({len(values)}-sequence given)")
+            raise TypeError(
+                f"torch.return_types.{name}() takes a {len(fields)}-sequence ({len(values)}-sequence given)"
+            )
         return tuple.__new__(cls, values)
 
     def __repr__(self):
@@ -20,8 +22,9 @@ def _named(name, fields):
 
     members = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
     members |= {
-        "__new__": __new__, "__repr__": __repr__, "__slots__": (), "__module__": "torch.return_types", "_fields": fields,
-        "__match_args__": fields, "n_fields": len(fields), "n_sequence_fields": len(fields), "n_unnamed_fields": 0,
+        "__new__": __new__, "__repr__": __repr__, "__slots__": (), "__module__": "torch.return_types",
+        "_fields": fields, "__match_args__": fields,
+        "n_fields": len(fields), "n_sequence_fields": len(fields), "n_unnamed_fields": 0,
         "__doc__": f"What `{name}` returns: ({', '.join(fields)}).",
         "__reduce__": lambda self: (_rebuild, (name, tuple(self))),
     }  # fmt: skip
@@ -37,3 +40,15 @@ for _name in ("cummax", "cummin", "kthvalue", "max", "median", "min", "mode", "n
 aminmax = _named("aminmax", ("min", "max"))
 frexp = _named("frexp", ("mantissa", "exponent"))
 histogram = _named("histogram", ("hist", "bin_edges"))
+for _name, _fields in {
+    "cholesky_ex": "L info", "eig": "eigenvalues eigenvectors", "eigh": "eigenvalues eigenvectors",
+    "inv_ex": "inverse info", "lstsq": "solution residuals rank singular_values", "lu": "P L U",
+    "lu_factor": "LU pivots", "lu_factor_ex": "LU pivots info", "qr": "Q R", "slogdet": "sign logabsdet",
+    "solve_ex": "result info", "svd": "U S Vh",
+}.items():  # fmt: skip
+    globals()["linalg_" + _name] = _named("linalg_" + _name, tuple(_fields.split()))
+slogdet = _named("slogdet", ("sign", "logabsdet"))
+svd = _named("svd", ("U", "S", "V"))
+qr = _named("qr", ("Q", "R"))
+lu_unpack = _named("lu_unpack", ("P", "L", "U"))
+triangular_solve = _named("triangular_solve", ("solution", "cloned_coefficient"))

@@ -30,7 +30,9 @@ def _accumulate(name):
             return x.astype(np.int64) if x.dtype.kind in "iub" else x.copy()
         kind = np.dtype(np.int64) if x.dtype.kind in "iub" else x.dtype
         if x.strides[axis] < 32 * x.itemsize:
-            return _backwards(ufunc.accumulate(_backwards(x, axis, reverse), axis=axis, dtype=kind), axis, reverse)
+            return _backwards(
+                ufunc.accumulate(_backwards(x, axis, reverse), axis=axis, dtype=kind), axis, reverse
+            )
         out = xp.empty(x.shape, kind)  # wide lanes: one addition for all of them is faster than accumulate
         to, source = [np.moveaxis(_backwards(v, axis, reverse), axis, 0) for v in (out, x)]
         for i in range(len(to)):
@@ -126,7 +128,8 @@ def _log_decay(out, axis, reverse):
 
 logcumsumexp_row = Op(
     "logcumsumexp", _logcumsumexp,
-    x=lambda g, x, axis, reverse, out: _share(x, out) * _adjoint(g, _log_decay(out, axis, reverse), axis, reverse),
+    x=lambda g, x, axis, reverse, out: _share(x, out)
+    * _adjoint(g, _log_decay(out, axis, reverse), axis, reverse),
     jvp=lambda t_x, x, axis, reverse, out: recurrence(
         t_x * _share(x, out), _log_decay(out, axis, reverse), axis, reverse
     ),
@@ -181,7 +184,9 @@ def cumprod(input, dim, *, dtype=None, out=None):
 
 
 def _in_dtype(result, dtype):
-    return result if dtype is None or result.dtype is dtype else cast_row(result, arrays.as_dtype(dtype).numpy)
+    return (
+        result if dtype is None or result.dtype is dtype else cast_row(result, arrays.as_dtype(dtype).numpy)
+    )
 
 
 def logcumsumexp(input, dim, *, out=None):
@@ -190,10 +195,10 @@ def logcumsumexp(input, dim, *, out=None):
 
 
 def cummax(input, dim, *, out=None):
-    """(values, indices): the largest element up to each one along `dim`, and where it is (of equals, the last)."""
+    """(values, indices) of the largest element up to each one along `dim`; of equal ones, the last."""
     return deliver(return_types.cummax(_cummax_row(*_prepare(input, dim))), out)
 
 
 def cummin(input, dim, *, out=None):
-    """(values, indices): the smallest element up to each one along `dim`, and where it is (of equals, the last)."""
+    """(values, indices) of the smallest element up to each one along `dim`; of equal ones, the last."""
     return deliver(return_types.cummin(_cummin_row(*_prepare(input, dim))), out)

@@ -67,7 +67,9 @@ def _softmax_formula(g, axis, out):
     return weighted - out * _total(weighted, axis)
 
 
-softmax_row = Op("softmax", _softmax, x=_softmax_formula, jvp=lambda t_x, axis, out: _softmax_formula(t_x, axis, out))
+softmax_row = Op(
+    "softmax", _softmax, x=_softmax_formula, jvp=lambda t_x, axis, out: _softmax_formula(t_x, axis, out)
+)
 
 log_softmax_row = Op(
     "log_softmax", _log_softmax,
@@ -85,7 +87,9 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
 def _floating(name, input, dim, dtype):
     input = cast_to(input, dtype)
     if input._array.dtype.kind not in "fV":
-        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}; convert the tensor with .float() or give dtype=')
+        raise NotImplementedError(
+            f'"{name}" not implemented for {input.dtype}; convert the tensor with .float() or give dtype='
+        )
     return input, normal_axis(dim, input._array.ndim)
 
 

@@ -9,7 +9,7 @@ from .along import put_along, selecting, take_along
 from .arguments import deliver, normal_axis
 from .compare import isnan
 from .extremes import need_elements, shared, shared_tangent
-from .pointwise import masked, where_row
+from .pointwise import where_row
 from .power import ceil, floor
 from .reduce import any as any_
 from .reduce import numpy_names, sum_row
@@ -21,13 +21,15 @@ __all__ = [
 METHODS = __all__
 INPLACE = []
 
-# --- sort ------------------------------------------------------------------------------------------------------
+# --- sort ---------------------------------------------------------------------------------------------------
 
 
 def ordered(xp, x, axis, descending=False):
     """The indices that sort x; equal elements keep their order, NaN is larger than all numbers."""
     if x.dtype.kind == "c":
-        raise NotImplementedError("Sort does not support complex dtypes on CPU: complex numbers have no order")
+        raise NotImplementedError(
+            "Sort does not support complex dtypes on CPU: complex numbers have no order"
+        )
     if x.dtype.kind == "V":
         x = x.astype(np.float32)
     if not descending:
@@ -71,7 +73,7 @@ sort_row, _topk_row = _reordering("sort", _sort), _reordering("topk", _topk)
 
 
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
-    """(values, indices) along `dim`; NaN is larger than all numbers. Always stable: equal elements keep their order."""
+    """(values, indices) along `dim`; NaN is larger than all numbers, equal elements keep their order."""
     return deliver(return_types.sort(sort_row(input, normal_axis(dim, input._array.ndim), descending)), out)
 
 
@@ -89,11 +91,13 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     """(values, indices) of the `k` largest (or smallest) elements along `dim`, in order."""
     axis = normal_axis(dim, input._array.ndim)
     if not 0 <= k <= (input._array.shape[axis] if input._array.ndim else 1):
-        raise RuntimeError(f"selected index k out of range: k is {k}, dimension {axis} of shape {list(input._array.shape)}")
+        raise RuntimeError(
+            f"selected index k out of range: k is {k}, dimension {axis} of shape {list(input._array.shape)}"
+        )
     return deliver(return_types.topk(_topk_row(input, axis, k, largest)), out)
 
 
-# --- one of each lane ------------------------------------------------------------------------------------------
+# --- one of each lane ---------------------------------------------------------------------------------------
 
 
 def _kth(xp, x, axis, k):
@@ -103,7 +107,9 @@ def _kth(xp, x, axis, k):
 def _median(xp, x, axis, k):
     order = ordered(xp, x, axis)
     nans = xp.isnan(x).sum(axis, keepdims=True) if x.dtype.kind in "fV" else 0
-    place = xp.where(nans > 0, x.shape[axis] - nans, (x.shape[axis] - 1) // 2)  # the first NaN, if there is one
+    place = xp.where(
+        nans > 0, x.shape[axis] - nans, (x.shape[axis] - 1) // 2
+    )  # the first NaN, if there is one
     return np.take_along_axis(order, xp.broadcast_to(place, np.take(order, [0], axis).shape), axis)
 
 
@@ -114,7 +120,7 @@ def _nanmedian(xp, x, axis, k):
 
 
 def _mode(xp, x, axis, k):
-    """The start of the longest run in the sorted lane (of the smallest value, if several), as its last place in x."""
+    """The value of the longest run in the sorted lane (the first of equal ones), as its last place in x."""
     values = np.take_along_axis(x, ordered(xp, x, axis), axis)
     lane, n = (slice(None),) * axis, x.shape[axis]
     places = xp.arange(n).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
@@ -169,7 +175,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 @numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """The middle one of the elements that are not NaN, the lower one of two; along `dim`: (values, indices)."""
+    """`median` of the elements that are not NaN."""
     if dim is None:
         return deliver(_nanmedian_row(input, tuple(range(input._array.ndim))), out)
     return _select("nanmedian", _nanmedian_dim_row, input, dim, keepdim, None, out)
@@ -187,11 +193,13 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     axis = normal_axis(dim, input._array.ndim)
     n = input._array.shape[axis] if input._array.ndim else 1
     if not 1 <= k <= n:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, of {n} elements")
+        raise RuntimeError(
+            f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, of {n} elements"
+        )
     return _select("kthvalue", _kthvalue_row, input, dim, keepdim, k, out)
 
 
-# --- quantiles -------------------------------------------------------------------------------------------------
+# --- quantiles ----------------------------------------------------------------------------------------------
 
 _ROUNDINGS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -199,7 +207,8 @@ _ROUNDINGS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     if interpolation not in _ROUNDINGS:
         raise RuntimeError(
-            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            f"but got {interpolation}"
         )
     if input._array.dtype not in (np.float32, np.float64):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {input.dtype}")
@@ -211,7 +220,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
         q = wrap(np.asarray(q, input._array.dtype))
     elif q.dtype != input.dtype or q._array.ndim > 1:
         raise RuntimeError(
-            f"{name}() q must be a scalar or 1D tensor of the input's dtype {input.dtype}, got {q.dtype} of shape {list(q.shape)}"
+            f"{name}() q must be a scalar or 1D tensor of the input's dtype {input.dtype}, got "
+            f"{q.dtype} of shape {list(q.shape)}"
         )
     elif not np.all((q._array >= 0) & (q._array <= 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
@@ -258,7 +268,7 @@ def _interpolated(x, q, interpolation, skip_nan):
 
 @numpy_names
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
-    """The quantiles `q` (a number or 1-d Tensor, from 0 to 1) along `dim`; several come as a new first dimension.
+    """The quantiles `q` (a number or 1-d Tensor) along `dim`; several come as a new first dimension.
 
     Between two elements `interpolation` takes "linear", "lower", "higher", "midpoint" or "nearest".
     """

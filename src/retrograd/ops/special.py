@@ -1,4 +1,4 @@
-"""Special functions: the error function and its relatives, gamma functions, Bessel functions of order 0 and 1.
+"""Special functions: error functions, gamma functions, modified Bessel functions of order 0 and 1.
 
 NumPy has none of them. Error and Bessel functions are polynomials fitted with mpmath in 40 digits, by
 interpolation at Chebyshev points: good to the last bits of float64, and a shorter pair for float32.
@@ -20,7 +20,7 @@ INPLACE = __all__
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
-# --- error functions -------------------------------------------------------------------------------------------
+# --- error functions ----------------------------------------------------------------------------------------
 
 # erf(x) / x in 2 x^2 - 1 for x up to 1, and x exp(x^2) erfc(x) in (x - 4.5) / (x + 2.5) beyond.
 _NEAR_64 = (
@@ -66,7 +66,9 @@ def _far(x):
     scaled = _horner(_FAR_32 if x.dtype == np.float32 else _FAR_64, 1 - 7 / (x + 2.5)) / x
     if x.dtype == np.float32:
         return scaled * np.exp(-x * x)
-    high = x.astype(np.float32).astype(np.float64)  # its square is exact: the exponent's error doesn't grow with x
+    high = x.astype(np.float32).astype(
+        np.float64
+    )  # its square is exact: the exponent's error doesn't grow with x
     return scaled * (np.exp(-high * high) * np.exp((high - x) * (high + x)))
 
 
@@ -115,7 +117,7 @@ erfc = Op(
 
 
 def _erfinv_block(x):
-    """Winitzki's approximation, good to 0.2 %, and two of Halley's steps, each of which trebles the digits."""
+    """Winitzki's approximation, good to 0.2 %, then two of Halley's steps: each trebles the digits."""
     size = np.abs(x)
     tail = 1 - size
     spread = np.log(tail * (1 + size))
@@ -137,7 +139,7 @@ erfinv = Op(
     doc="The inverse of erf on (-1, 1).",
 )  # fmt: skip
 
-# --- gamma functions -------------------------------------------------------------------------------------------
+# --- gamma functions ----------------------------------------------------------------------------------------
 
 
 def _libm_lgamma(x):
@@ -148,7 +150,11 @@ def _libm_lgamma(x):
 
 
 def _lgamma(xp, x):
-    return np.fromiter(map(_libm_lgamma, x.ravel().tolist()), np.float64, x.size).reshape(x.shape).astype(x.dtype)
+    return (
+        np.fromiter(map(_libm_lgamma, x.ravel().tolist()), np.float64, x.size)
+        .reshape(x.shape)
+        .astype(x.dtype)
+    )
 
 
 lgamma = Op(
@@ -194,9 +200,9 @@ def _hurwitz(s, q):
     total = np.zeros(np.broadcast_shapes(np.shape(s), q.shape))
     q = np.broadcast_to(q, total.shape).copy()
     while (small := q < 10).any():
-        total += np.where(small, q ** -s, 0)
+        total += np.where(small, q**-s, 0)
         q += small
-    total += q ** (1 - s) / (s - 1) + 0.5 * q ** -s
+    total += q ** (1 - s) / (s - 1) + 0.5 * q**-s
     factor = s * q ** (-s - 1)
     for k, coefficient in enumerate(_EULER_MACLAURIN):
         total += coefficient * factor
@@ -242,7 +248,7 @@ def mvlgamma(input, p, *, out=None):
 
 
 def _igamma_parts(a, x):
-    """(P, Q): the regularised lower and upper incomplete gamma functions, of which the smaller one is computed."""
+    """(P, Q), the regularised lower and upper incomplete gamma functions."""
     with np.errstate(all="ignore"):
         front = np.exp(a * np.log(x) - x - _lgamma(np, a))
         series = front * _lower_series(a, x)
@@ -267,7 +273,7 @@ def _lower_series(a, x):
 
 
 def _upper_fraction(a, x):
-    """Q(a, x) / (x**a exp(-x) / gamma(a)) by its continued fraction, DLMF 8.9.2 (Lentz's method); for x >= a + 1."""
+    """Q(a, x) / (x**a exp(-x) / gamma(a)) for x >= a + 1: the continued fraction DLMF 8.9.2, by Lentz."""
     x = np.where(x >= a + 1, x, a + 2)
     b = x + 1 - a
     c, d = np.full_like(b, 1e300), 1 / b
@@ -304,17 +310,19 @@ def _igamma_slope(a, x):
 
 igamma = Op(
     "igamma", _incomplete(0), y=lambda g, x, y: g * _igamma_slope(x, y), promote=PAIR_FLOAT, jvp=ELEMENTWISE,
-    doc="The regularised lower incomplete gamma function P(input, other). No gradient for `input`, as in PyTorch.",
+    doc="The regularised lower incomplete gamma function P(input, other); no gradient for `input`.",
 )  # fmt: skip
 
 igammac = Op(
-    "igammac", _incomplete(1), y=lambda g, x, y: -g * _igamma_slope(x, y), promote=PAIR_FLOAT, jvp=ELEMENTWISE,
-    doc="The regularised upper incomplete gamma function Q(input, other). No gradient for `input`, as in PyTorch.",
+    "igammac", _incomplete(1), y=lambda g, x, y: -g * _igamma_slope(x, y), promote=PAIR_FLOAT,
+    jvp=ELEMENTWISE,
+    doc="The regularised upper incomplete gamma function Q(input, other); no gradient for `input`.",
 )  # fmt: skip
 
-# --- Bessel functions ------------------------------------------------------------------------------------------
+# --- Bessel functions ---------------------------------------------------------------------------------------
 
-# exp(-x) I0(x) and exp(-x) I1(x) / x in x / 4 - 1 for x up to 8; times sqrt(x) in 16 / x - 1 beyond: Chebyshev series.
+# exp(-x) I0(x) and exp(-x) I1(x) / x in x / 4 - 1 for x up to 8; times sqrt(x) in 16 / x - 1 beyond:
+# Chebyshev series.
 _I0_NEAR = (
     0.33839763720473803, -0.3046826723431984, 0.17162090152220877, -0.09490109704804764, 0.04930528423967071,
     -0.02373741480589947, 0.010546460394594998, -0.004324309995050576, 0.0016394756169413357,
@@ -370,13 +378,15 @@ def _bessel(near, far, odd, scaled):
 
 
 i0 = Op(
-    "i0", _bessel(_I0_NEAR, _I0_FAR, odd=False, scaled=False), x=lambda g, x: g * i1(x), jvp=ELEMENTWISE, promote=FLOAT,
+    "i0", _bessel(_I0_NEAR, _I0_FAR, odd=False, scaled=False), x=lambda g, x: g * i1(x), jvp=ELEMENTWISE,
+    promote=FLOAT,
     doc="The modified Bessel function of the first kind of order 0.",
 )  # fmt: skip
 
 i0e = Op(
     "i0e", _bessel(_I0_NEAR, _I0_FAR, odd=False, scaled=True),
-    x=lambda g, x, out: g * (i1e(x) - sign(x) * out), jvp=ELEMENTWISE, promote=FLOAT, doc="exp(-|x|) * i0(x).",
+    x=lambda g, x, out: g * (i1e(x) - sign(x) * out), jvp=ELEMENTWISE, promote=FLOAT,
+    doc="exp(-|x|) * i0(x).",
 )  # fmt: skip
 
 
@@ -386,7 +396,8 @@ def _over_x(y, x):
 
 
 i1 = Op(
-    "i1", _bessel(_I1_NEAR, _I1_FAR, odd=True, scaled=False), x=lambda g, x, out: g * (i0(x) - _over_x(out, x)),
+    "i1", _bessel(_I1_NEAR, _I1_FAR, odd=True, scaled=False),
+    x=lambda g, x, out: g * (i0(x) - _over_x(out, x)),
     jvp=ELEMENTWISE, promote=FLOAT, doc="The modified Bessel function of the first kind of order 1.",
 )  # fmt: skip
 

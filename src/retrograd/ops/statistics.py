@@ -22,19 +22,23 @@ def _weights(name, w, n, floating):
     if not isinstance(w, Tensor) or w._array.ndim != 1 or w._array.size != n:
         raise RuntimeError(f"cov(): expected {name} to be a 1D tensor of the {n} observations")
     if (w._array.dtype.kind in "fV") != floating:
-        raise RuntimeError(f"cov(): expected {name} to be {'floating' if floating else 'whole numbers'}, got {w.dtype}")
+        raise RuntimeError(
+            f"cov(): expected {name} to be {'floating' if floating else 'whole numbers'}, got {w.dtype}"
+        )
     if (w._array < 0).any():
         raise RuntimeError(f"cov(): {name} cannot be negative")
     return w
 
 
 def cov(input, *, correction=1, fweights=None, aweights=None):
-    """The covariances of variables, the rows of `input`, over observations, its columns; of a 1-d input, the variance.
+    """The covariances of variables, the rows of `input`, over observations, its columns.
 
     fweights: how often each observation occurred, whole numbers. aweights: how much each counts.
     """
     if input._array.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}"
+        )
     x = input if input._array.ndim == 2 else reshape_row(input, (1, -1))
     n = x._array.shape[1]
     w = None
@@ -56,7 +60,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     else:
         left = total - correction * (w * aweights).sum() / total
     if float(left) <= 0:
-        warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", stacklevel=2)
+        warnings.warn(
+            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number "
+            "of observations.",
+            stacklevel=2,
+        )
         left = 0
     out = matmul(weighted, permute_row(conj(centred), (1, 0))) / left
     return out if input._array.ndim == 2 else reshape_row(out, ())
@@ -65,7 +73,10 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 def corrcoef(input):
     """The correlation coefficients of variables, the rows of `input`, over observations, its columns."""
     if input._array.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}")
+        raise RuntimeError(
+            "corrcoef(): expected input to have two or fewer dimensions but got an input with "
+            f"{input._array.ndim}"
+        )
     c = cov(input)
     if c._array.ndim == 0:
         return c / c
