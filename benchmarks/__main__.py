@@ -1,0 +1,89 @@
+"""`python -m benchmarks [--quick] [--only NAME] [--json FILE]`: retrograd beside PyTorch, on this machine."""
+
+import argparse
+import fnmatch
+import json
+import sys
+from functools import partial
+
+from . import machine, memory, report, sizes, timing
+from .cases import CASES
+from .worker import WorkerError
+
+TIME, MEMORY, IMPORT, SIZE = "Time", "Peak memory", "Import, beyond NumPy", "Installed size"
+
+
+def measurements(options):
+    """(section, name, title, function that measures) of everything, in the table's order."""
+    rounds = options.rounds or (3 if options.quick else 15)
+    seconds = 0.02 if options.quick else 0.25
+    threads = options.threads
+    cases = [case for case in CASES if case.quick or not options.quick]
+    return [
+        *((TIME, c.name, c.title, partial(timing.measure, c, threads, rounds, seconds)) for c in cases),
+        *((MEMORY, f"memory-{c.name}", c.title, partial(memory.measure, c, threads))
+          for c in cases if c.memory),
+        (IMPORT, "import", "the library", partial(sizes.measure_import, "retrograd", threads, rounds)),
+        (IMPORT, "import-nn", "with its nn and optim",
+         partial(sizes.measure_import, "retrograd.nn, retrograd.optim", threads, rounds)),
+        (SIZE, "size", "the library", partial(sizes.measure_size, False)),
+        (SIZE, "size-required", "with what it requires", partial(sizes.measure_size, True)),
+    ]  # fmt: skip
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time, memory and size of retrograd beside PyTorch: medians of interleaved rounds, and "
+        "ratios retrograd / PyTorch with their quartiles (below 1: retrograd needs less).",
+    )
+    parser.add_argument("--quick", action="store_true", help="few short rounds, without the large networks")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="what to measure; may be a pattern, and given several times",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the results there too")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds per case (default: 15, quick: 3)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=machine.cores(),
+        metavar="N",
+        help="threads of each library (default: all cores)",
+    )
+    parser.add_argument("--list", action="store_true", help="list the names and stop")
+    options = parser.parse_args(argv)
+
+    chosen = measurements(options)
+    if options.only:
+        chosen = [m for m in chosen if any(fnmatch.fnmatchcase(m[1], only) for only in options.only)]
+        if not chosen:
+            parser.error(f"nothing is named {', '.join(options.only)}; --list shows the names")
+    if options.list:
+        for section, name, title, _ in chosen:
+            print(f"{name:20}{section}: {title}")
+        return 0
+
+    described = machine.describe(options.threads)
+    print(report.head(described), flush=True)
+    results, failed = [], False
+    for section, name, title, measure in chosen:
+        if not results or results[-1]["section"] != section:
+            print(report.heading(section))
+        result = {"name": name, "section": section, "title": title}
+        try:
+            result.update(measure())
+        except (timing.Different, WorkerError) as error:
+            result["left_out"], failed = str(error), True
+        results.append(result)
+        print("\n".join(report.rows(result)), flush=True)
+        if options.json:  # after each: a run that is stopped leaves what it had
+            with open(options.json, "w") as file:
+                json.dump({"machine": described, "results": results}, file, indent=1)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""What is measured: programs written once, against the names that both libraries share.
+
+A case builds a `step(mark)` that does the work once and calls `mark(phase)` at the end of each phase; it
+returns a number by which to see that both libraries computed the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+LIBRARIES = ("retrograd", "torch")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table.
+
+    build: `build(library)` makes the step. variants: the ways to set PyTorch up, of which the fastest counts;
+    retrograd runs the program as it stands. work: what the time of one step is divided by. needs: names
+    without which a library can't do it. memory: its peak memory is measured too. quick: --quick runs it.
+    """
+
+    name: str
+    title: str
+    build: Callable
+    variants: tuple = ("eager",)
+    work: int = 1
+    needs: tuple = ()
+    memory: bool = True
+    quick: bool = True
+
+
+class Library:
+    """A library as a case sees it: `torch` (either one), its vision `models`, and the variant asked for."""
+
+    def __init__(self, name, variant="eager"):
+        self.name = name
+        self.variant = variant
+        if name == "retrograd":
+            import retrograd
+            import retrograd.nn
+            import retrograd.optim
+            import retrograd.vision.models
+
+            self.torch, self.models = retrograd, retrograd.vision.models
+        else:
+            import torch
+
+            self.torch, self.models = torch, torchvision_models()
+
+    def array(self, values):
+        """A Tensor of a NumPy array."""
+        return self.torch.from_numpy(values)
+
+    def has(self, path):
+        value = self.torch
+        for part in path.split("."):
+            value = getattr(value, part, None)
+        return value is not None
+
+
+_library = None
+
+
+def torchvision_models():
+    """`torchvision.models`; its compiled operators, which no case uses, need not be there."""
+    global _library
+    import torch
+
+    if _library is None:
+        _library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            _library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    try:
+        import torchvision.models
+    except ImportError:
+        raise SystemExit(
+            "the benchmarks need torchvision: pip install --no-deps torchvision==0.28.0"
+        ) from None
+    return torchvision.models
+
+
+# --- the same numbers for both -------------------------------------------------------------------
+
+
+def fill(library, model):
+    """Give `model` weights that depend on their order and shapes only, by He's scale for matrices."""
+    random = np.random.default_rng(0)
+    state = model.state_dict()
+    for name, value in state.items():
+        shape = tuple(value.shape)
+        if len(shape) > 1:
+            scale = np.sqrt(2 / np.prod(shape[1:]))
+            state[name] = library.array(random.normal(0, scale, shape).astype(np.float32))
+        elif name.endswith("bias"):
+            state[name] = library.array(np.zeros(shape, np.float32))
+    model.load_state_dict(state)
+
+
+def batch(library, *shape):
+    """A batch of normal numbers, in the variant's layout."""
+    values = library.array(np.random.default_rng(1).normal(0, 1, shape).astype(np.float32))
+    if library.variant == "channels_last":
+        values = values.contiguous(memory_format=library.torch.channels_last)
+    return values
+
+
+def prepare(library, model):
+    fill(library, model)
+    if library.variant == "channels_last":
+        model = model.to(memory_format=library.torch.channels_last)
+    return model
+
+
+def training(library, model, inputs, loss_of):
+    """The step of SGD with momentum on one batch: forward, backward, and the optimizer with zero_grad."""
+    optimizer = library.torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def step(mark):
+        loss = loss_of(model(inputs))
+        mark("forward")
+        loss.backward()
+        mark("backward")
+        optimizer.step()
+        optimizer.zero_grad()
+        mark("step")
+        return loss.item()
+
+    return step
+
+
+# --- the programs --------------------------------------------------------------------------------
+
+
+def resnet_training(count, size):
+    def build(library):
+        model = prepare(library, library.models.resnet18())
+        labels = library.array(np.random.default_rng(2).integers(0, 1000, count))
+        loss = library.torch.nn.functional.cross_entropy
+        return training(library, model, batch(library, count, 3, size, size), lambda out: loss(out, labels))
+
+    return build
+
+
+def resnet_inference(library):
+    model = prepare(library, library.models.resnet18()).eval()
+    images = batch(library, 1, 3, 224, 224)
+
+    def step(mark):
+        with library.torch.no_grad():
+            out = model(images)
+        mark("forward")
+        return out[0, 0].item()
+
+    return step
+
+
+CHAIN = 100
+
+
+def chain(*shape):
+    """Products, sums and three functions in turn, each operation's result the next one's input."""
+
+    def build(library):
+        torch = library.torch
+        random = np.random.default_rng(3)
+        x, a, b = (library.array(np.array(random.normal(0, 1, shape), np.float32)) for _ in range(3))
+        for leaf in (x, a, b):
+            leaf.requires_grad_()
+
+        def step(mark):
+            y = x
+            for _ in range(CHAIN // 5):
+                y = torch.tanh(y * a + b)
+                y = torch.sigmoid(y - a)
+            mark("forward")
+            y.backward(torch.ones_like(y))
+            mark("backward")
+            value = a.grad.sum().item()
+            x.grad = a.grad = b.grad = None
+            return value
+
+        return step
+
+    return build
+
+
+def mlp(library):
+    nn = library.torch.nn
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    fill(library, model)
+    labels = library.array(np.random.default_rng(2).integers(0, 10, 32))
+    loss = nn.CrossEntropyLoss()
+    return training(library, model, batch(library, 32, 64), lambda out: loss(out, labels))
+
+
+def transformer(library):
+    layer = library.torch.nn.TransformerEncoderLayer(256, 8, batch_first=True, dropout=0.0)
+    fill(library, layer)
+    return training(library, layer, batch(library, 8, 128, 256), lambda out: out.pow(2).mean())
+
+
+LAYOUTS = ("eager", "channels_last")
+
+CASES = [
+    Case("step-1x64", "ResNet-18 step, 1x3x64x64", resnet_training(1, 64), LAYOUTS),
+    Case("step-16x64", "ResNet-18 step, 16x3x64x64", resnet_training(16, 64), LAYOUTS, quick=False),
+    Case("step-8x224", "ResNet-18 step, 8x3x224x224", resnet_training(8, 224), LAYOUTS, quick=False),
+    Case("inference-1x224", "ResNet-18 inference, 1x3x224x224", resnet_inference, LAYOUTS, memory=False),
+    Case("chain-scalar", "small operation, shape ()", chain(), work=CHAIN, memory=False),
+    Case("chain-32x32", "small operation, shape (32, 32)", chain(32, 32), work=CHAIN, memory=False),
+    Case("mlp", "MLP 64-128-10 step, batch 32", mlp),
+    Case(
+        "transformer",
+        "transformer layer step, 8x128x256",
+        transformer,
+        needs=("nn.TransformerEncoderLayer",),
+    ),
+]
+
+BY_NAME = {case.name: case for case in CASES}

@@ -1,0 +1,46 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+from pathlib import Path
+
+from .worker import Worker
+
+
+def describe(threads):
+    """The machine and both libraries, as a dict for the JSON and the head of the table."""
+    libraries = {}
+    for library in ("retrograd", "torch"):
+        with Worker(library, threads) as worker:
+            libraries[library] = worker.ask("describe")
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "memory": _memory(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "threads": threads,
+        **libraries,
+    }
+
+
+def cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu():
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory():
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system, or one that doesn't tell
+        return None

@@ -1,0 +1,58 @@
+"""The results as a table for a terminal."""
+
+WIDTH = 36
+
+
+def head(machine):
+    """What the figures were measured on, in a few lines."""
+    ours, theirs = machine["retrograd"], machine["torch"]
+    memory = f", {machine['memory'] / 2**30:.0f} GiB" if machine["memory"] else ""
+    load = "" if machine["load"] is None else f"; load average at the start {machine['load']:.1f}"
+    return "\n".join(
+        [
+            f"{machine['cpu']}, {machine['cores']} cores{memory}",
+            f"{machine['system']}, Python {machine['python']}",
+            f"retrograd {ours['version']} ({ours['kernels']}; NumPy {ours['numpy']}, {ours['blas']})",
+            f"PyTorch {theirs['version']} ({theirs['isa']})",
+            f"threads: {machine['threads']} each{load}",
+        ]
+    )
+
+
+def heading(section):
+    """The line above a section's rows."""
+    return f"\n{section:{WIDTH}}{'retrograd':>10}{'PyTorch':>10}{'ratio':>8}  quartiles"
+
+
+def rows(result):
+    """The lines of one result: its own, and one per phase."""
+    title = "  " + result["title"]
+    if "left_out" in result:
+        return [f"{title:{WIDTH}}  left out: {result['left_out']}"]
+    ours, theirs, unit, ratio = result["retrograd"], result["torch"], result["unit"], result["ratio"]
+    line = _row(title, ours["median"], theirs["median"], unit)
+    quartiles = "-".join(map(_ratio, ratio["quartiles"])) if "quartiles" in ratio else ""
+    variant = f"PyTorch: {theirs['variant']}" if len(theirs.get("variants", ())) > 1 else ""
+    lines = [f"{line}  {quartiles:11}{variant}".rstrip()]
+    for phase, times in ours.get("phases", {}).items():
+        lines.append(_row("    " + phase, times["median"], theirs["phases"][phase]["median"], unit))
+    return lines
+
+
+def _row(title, ours, theirs, unit):
+    return f"{title:{WIDTH}}{number(ours, unit):>10}{number(theirs, unit):>10}{_ratio(ours / theirs):>8}"
+
+
+def _ratio(value):
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def number(value, unit):
+    """Three digits and the unit that fits: 43.1 ms, 612 kB."""
+    if unit == "s":
+        scales = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+    else:
+        scales = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    scale, name = next((s for s in scales if abs(value) >= s[0]), scales[-1])
+    scaled = value / scale
+    return f"{scaled:.{max(0, 3 - len(str(int(abs(scaled)))))}f} {name}"

@@ -1,0 +1,98 @@
+"""Time per step, interleaved.
+
+Each library lives in a process of its own for a whole case, and the two take turns: a round here, a round
+there, the other one waiting on a pipe. One process for both would be unfair in ways that can't be seen: the
+allocator's thresholds and free lists are then shaped by whichever library came first, the thread pool of one
+still spins when the other starts, and each pays the other's garbage collection. Fresh processes for each
+round would measure warm-up. With turns of a fraction of a second, whatever else the machine does falls on
+both alike; ratios are taken within a round, so that slow drift cancels, and who goes first alternates.
+"""
+
+import math
+import statistics
+
+from .worker import Worker
+
+TOLERANCE = 1e-3  # relative: what the same float32 program may differ by
+
+
+class Different(Exception):
+    """The libraries computed different things: a time would mean nothing."""
+
+
+def measure(case, threads, rounds, seconds):
+    """The result of one case: `rounds` turns of at least about `seconds` each, per variant."""
+    with Worker("retrograd", threads) as ours, Worker("torch", threads) as theirs:
+        runs = [Run(ours, "eager"), *(Run(theirs, variant) for variant in case.variants)]
+        for run in runs:
+            run.open(case, seconds)
+            if run.missing:
+                return {"left_out": f"{run.worker.library} lacks {', '.join(run.missing)}"}
+        check(case, runs)
+        for i in range(rounds + 1):
+            for run in runs if i % 2 else reversed(runs):
+                run.round(keep=i > 0)  # the first one warms up
+    mine, *rivals = runs
+    best = min(rivals, key=lambda run: statistics.median(run.totals))
+    return {
+        "unit": "s",
+        "retrograd": mine.summary(case.work),
+        "torch": {
+            **best.summary(case.work),
+            "variants": {run.variant: run.summary(case.work) for run in rivals},
+        },
+        "ratio": spread([a / b for a, b in zip(mine.totals, best.totals, strict=True)]),
+        "rounds": rounds,
+    }
+
+
+class Run:
+    """One variant of one library, and its rounds so far."""
+
+    def __init__(self, worker, variant):
+        self.worker = worker
+        self.variant = variant
+        self.totals = []
+        self.phases = []
+
+    def open(self, case, seconds):
+        answer = self.worker.ask("open", case=case.name, variant=self.variant)
+        self.missing = answer.get("missing")
+        if not self.missing:
+            self.values = answer["values"]
+            self.steps = max(1, math.ceil(seconds / answer["seconds"]))
+
+    def round(self, keep):
+        answer = self.worker.ask("round", variant=self.variant, steps=self.steps)
+        if keep:
+            self.totals.append(answer["total"])
+            self.phases.append(answer["phases"])
+
+    def summary(self, work):
+        phases = {name: [p[name] / work for p in self.phases] for name in self.phases[0]}
+        return {
+            "variant": self.variant,
+            **spread([t / work for t in self.totals]),
+            "steps_per_round": self.steps,
+            "phases": {name: spread(values) for name, values in phases.items()} if len(phases) > 1 else {},
+        }
+
+
+def check(case, runs):
+    """Raise Different unless the first steps of all runs gave the same numbers."""
+    expected = runs[-1].values
+    for run in runs[:-1]:
+        for a, b in zip(run.values, expected, strict=True):
+            if not math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+                raise Different(
+                    f"{case.name}: {run.worker.library} ({run.variant}) computed {run.values}, "
+                    f"PyTorch {expected}: no time is given"
+                )
+
+
+def spread(values):
+    """The median and the quartiles."""
+    if len(values) < 2:
+        return {"median": values[0], "quartiles": [values[0], values[0]]}
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": statistics.median(values), "quartiles": [low, high]}
