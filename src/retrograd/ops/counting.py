@@ -139,7 +139,7 @@ _histc_row = Op("histc", _histc)
 
 
 def histc(input, bins=100, min=0, max=0, *, out=None):
-    """How many elements fall into each of `bins` equal parts of [min, max], by default the range of the data."""
+    """How many elements fall into each of `bins` equal parts of [min, max], by default of the data's range."""
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
     return deliver(_histc_row(input, bins, *_bin_range(input._array, min, max)), out)
