@@ -35,11 +35,12 @@ def interpret(op, args):
 def execute(op, args):
     """Run `op` on real arrays and record its node."""
     values = [a._array if isinstance(a, Tensor) else a for a in args]
-    if op.promote is not None:
-        op.promote_arguments(values)
     token = quiet.enter()
     try:
+        narrow = op.promote_arguments(values) if op.promote is not None else None
         out = op.run(*values)
+        if narrow is not None and out.dtype == np.float32:
+            out = out.astype(narrow)
     except Exception as error:
         raise op.explain(error, args) from error
     finally:

@@ -141,22 +141,30 @@ class Op:
         return result if out is None else write_out(result, out)
 
     def promote_arguments(self, values):
-        """Bring `values` to the dtype that PyTorch computes in, in place; nothing to do for equal dtypes."""
+        """Bring `values` to the dtype that PyTorch computes in, in place; nothing to do for equal dtypes.
+
+        16-bit floats meet a number that they can't hold in float32; then the result is the dtype to cast back to.
+        """
         kind = self.promote
         x = values[0]
         if kind is FLOAT:
             if x.dtype.kind in "biu":
                 values[0] = x.astype(arrays._default_dtype.numpy)
-            return
+            return None
         y = values[1]
         if type(x) is np.ndarray:
-            k = x.dtype.kind
+            k, number = x.dtype.kind, type(y) is float or type(y) is int
             if type(y) is np.ndarray:
                 if x.dtype is y.dtype and (kind is PAIR or k in "fcV"):
-                    return
-            elif (k == "f" and type(y) in (int, float)) or (k == "i" and kind is PAIR and type(y) is int and -128 <= y < 128):
-                return
+                    return None
+            elif number and k in "fV" and x.dtype.itemsize == 2:
+                if float(x.dtype.type(y)) != y:  # as Python floats: NumPy would round y first
+                    values[:2] = x.astype(np.float32), np.float32(y)
+                    return x.dtype
+            elif (number and k == "f") or (k == "i" and kind is PAIR and type(y) is int and -128 <= y < 128):
+                return None
         values[:2] = promote((x, y), kind is PAIR_FLOAT)
+        return None
 
     def explain(self, error, args):
         """`error` with what was given: the operation and the shapes and dtypes of its inputs."""
