@@ -21,9 +21,7 @@ class device:
                 raise RuntimeError(f"Invalid device string: '{type}' (expected 'cpu', 'cuda' or 'cuda:N')")
             index = int(number)
         if name not in ("cpu", "cuda", "meta", "mps", "xpu"):
-            raise RuntimeError(
-                f"Expected one of cpu, cuda device type at start of device string: {name}"
-            )
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {name}")
         object.__setattr__(self, "type", name)
         object.__setattr__(self, "index", index)
 
@@ -79,7 +77,9 @@ def resolve(to):
     """`to` as a device that this installation can use; None is the default device."""
     to = get_default_device() if to is None else device(to)
     if to.type not in ("cpu", "cuda"):
-        raise RuntimeError(f"device '{to}' is not supported: retrograd computes on 'cpu', and on 'cuda' through CuPy")
+        raise RuntimeError(
+            f"device '{to}' is not supported: retrograd computes on 'cpu', and on 'cuda' through CuPy"
+        )
     if to.type == "cuda":
         raise RuntimeError(
             f"device '{to}' was asked for, but this installation of retrograd computes on the CPU only; "

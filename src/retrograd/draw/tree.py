@@ -1,63 +1,86 @@
-"""The graph as a tree of text: each node under the one that consumes its gradient last."""
+"""The graph as a tree of text: each node above those that its gradient goes to."""
 
 from ..core.graph import AccumulateGrad
+
+NAMES_SHOWN = 6  # of the parameters that the graph does not reach
 
 
 def tree(tensor, params=None, max_nodes=60):
     """The graph that made `tensor`, as lines for a terminal.
 
-    params: (name, Parameter) pairs, such as `model.named_parameters()`, to name the leaves. A node that several others
-    consume is drawn once; further mentions refer to it by its number. max_nodes: where to stop.
+    A node's only operand stands right below it, several are branches. Leaves stand behind the node that uses
+    them. A node that several others use is drawn once, with a number; further mentions give that number.
+
+    params: (name, Parameter) pairs, such as `model.named_parameters()`. They name the leaves, and those that
+    no gradient reaches are listed below the tree. max_nodes: after how many nodes to stop.
     """
-    names = {id(p): name for name, p in params or ()}
+    params = list(params or ())
+    names = {id(p): name for name, p in params}
     root = tensor.grad_fn
     if root is None:
-        return _leaf_text(tensor, names) + ("" if tensor.requires_grad else " (no graph: requires_grad=False)")
-    uses = _count_uses(root)
-    numbers, lines = {}, []
-    stack = [(root, "", "", True)]
+        return _leaf(tensor, names) + ("" if tensor.requires_grad else " (requires_grad=False: no graph)")
+    uses, leaves = _survey(root)
+    lines = _draw(root, uses, names, max_nodes)
+    unreached = [(name, p) for name, p in params if id(p) not in leaves]
+    if unreached:
+        shown = [name + ("" if p.requires_grad else " (frozen)") for name, p in unreached[:NAMES_SHOWN]]
+        more = len(unreached) - len(shown)
+        lines.append("no gradient reaches: " + ", ".join(shown) + (f" and {more} more" if more else ""))
+    return "\n".join(lines)
+
+
+def _draw(root, uses, names, max_nodes):
+    lines, numbers = [], {}
+    stack = [(root, "", "")]  # a node, what stands before it on its line, and on the lines below it
     while stack:
-        node, lead, below, _ = stack.pop()
-        if len(lines) == max_nodes:
-            lines.append(f"{lead}... ({len(uses)} nodes in all; max_nodes={max_nodes})")
-            break
+        node, lead, below = stack.pop()
         if node in numbers:
-            lines.append(f"{lead}see [{numbers[node]}] {node.name()}")
+            lines.append(f"{lead}[{numbers[node]}] {node.name()}, see above")
             continue
+        if len(lines) >= max_nodes:
+            lines.append(f"{lead}... {len(uses)} nodes in all, max_nodes={max_nodes}")
+            break
         mark = ""
         if uses[node] > 1:
             numbers[node] = len(numbers) + 1
             mark = f"[{numbers[node]}] "
         lines.append(lead + mark + _text(node, names))
-        children = [n for n, _ in node.edges if n is not None]
-        for i, child in reversed(list(enumerate(children))):
-            last = i + 1 == len(children)
-            stack.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), last))
-    return "\n".join(lines)
+        children = [n for n, _ in node.edges if n is not None and not isinstance(n, AccumulateGrad)]
+        if len(children) == 1:
+            stack.append((children[0], below, below))
+            continue
+        for child in reversed(children):
+            last = child is children[-1]
+            stack.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
+    return lines
 
 
 def _text(node, names):
+    """`ConvolutionBackward0 (1, 64, 32, 32)  <- leaf conv1.weight (64, 3, 7, 7)`"""
     if isinstance(node, AccumulateGrad):
-        return _leaf_text(node.variable, names)
-    shape = node.shape if node.outputs == 1 else node.shape[0]
-    return f"{node.name()} {_shape(shape)}"
+        return _leaf(node.variable, names)
+    shapes = [node.shape] if node.outputs == 1 else node.shape
+    text = f"{node.name()} " + " ".join(map(_shape, shapes))
+    leaves = [_leaf(n.variable, names) for n, _ in node.edges if isinstance(n, AccumulateGrad)]
+    return f"{text}  <- {', '.join(leaves)}" if leaves else text
 
 
-def _leaf_text(leaf, names):
-    name = names.get(id(leaf)) or leaf.name
-    kind = "leaf" if not name else f"leaf {name}"
-    return f"{kind} {_shape(leaf._array.shape)}" + (" requires_grad" if leaf.requires_grad else "")
+def _leaf(leaf, names):
+    return f"{names.get(id(leaf)) or leaf.name or 'leaf'} {_shape(leaf._array.shape)}"
 
 
 def _shape(shape):
-    return "(" + ", ".join(map(str, shape)) + ")" if shape else "()"
+    return str(tuple(shape)).replace(",)", ")")
 
 
-def _count_uses(root):
-    """How many edges lead to each node reachable from `root`."""
-    uses, stack = {root: 0}, [root]
+def _survey(root):
+    """How many edges lead to each node reachable from `root`, and the ids of the leaves."""
+    uses, leaves, stack = {root: 0}, set(), [root]
     while stack:
-        for child, _ in stack.pop().edges:
+        node = stack.pop()
+        if isinstance(node, AccumulateGrad):
+            leaves.add(id(node.variable))
+        for child, _ in node.edges:
             if child is None:
                 continue
             if child in uses:
@@ -65,4 +88,4 @@ def _count_uses(root):
             else:
                 uses[child] = 1
                 stack.append(child)
-    return uses
+    return uses, leaves

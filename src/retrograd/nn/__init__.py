@@ -1,6 +1,6 @@
 """Layers, losses and containers to build models from; `nn.functional` and `nn.init` beside them."""
 
-from . import functional, init, parameter
+from . import functional, init, parameter, utils
 from .activation import (
     CELU, ELU, GELU, GLU, SELU, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax, Mish, PReLU, ReLU,
     ReLU6, RReLU, Sigmoid, SiLU, Softmax, Softmax2d, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold,

@@ -72,7 +72,9 @@ class BackwardHooks:
             new = hook(self.module, grad_inputs, self.grad_outputs)
             if new is not None:
                 if positions is None:
-                    raise RuntimeError("Backward hook for Modules where no input requires gradient should always return None.")
+                    raise RuntimeError(
+                        "Backward hook for Modules where no input requires gradient should always return None."
+                    )
                 new = new if isinstance(new, tuple) else (new,)
                 if len(new) != len(grad_inputs):
                     raise RuntimeError(

@@ -49,7 +49,9 @@ class Sequential(Module):
 
     def __delitem__(self, index):
         keys = list(self._modules)
-        for key in keys[index] if isinstance(index, slice) else [keys[_position(index, len(self), "Sequential")]]:
+        for key in (
+            keys[index] if isinstance(index, slice) else [keys[_position(index, len(self), "Sequential")]]
+        ):
             delattr(self, key)
         self._renumber()
 
@@ -90,7 +92,9 @@ class Sequential(Module):
 
     def __add__(self, other):
         if not isinstance(other, Sequential):
-            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+            raise ValueError(
+                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+            )
         return Sequential(*self, *other)
 
     def __iadd__(self, other):
@@ -160,7 +164,9 @@ class ModuleList(Module):
     def extend(self, modules):
         """Add modules at the end."""
         if not isinstance(modules, abc.Iterable):
-            raise TypeError(f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}")
+            raise TypeError(
+                f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}"
+            )
         for module in modules:
             self.append(module)
         return self
@@ -263,7 +269,9 @@ class ParameterList(Module):
     def extend(self, values):
         """Add values at the end."""
         if not isinstance(values, abc.Iterable) or isinstance(values, Tensor):
-            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+            raise TypeError(
+                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
+            )
         for value in values:
             self.append(value)
         return self
@@ -372,5 +380,10 @@ def _describe(p):
 
 
 def _legacy_type(p):
-    names = {"float32": "torch.FloatTensor", "float64": "torch.DoubleTensor", "float16": "torch.HalfTensor", "int64": "torch.LongTensor"}
+    names = {
+        "float32": "torch.FloatTensor",
+        "float64": "torch.DoubleTensor",
+        "float16": "torch.HalfTensor",
+        "int64": "torch.LongTensor",
+    }
     return names.get(p.dtype.name, str(p.dtype))

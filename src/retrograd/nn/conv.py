@@ -37,7 +37,9 @@ class _ConvNd(Module):
             raise ValueError("out_channels must be divisible by groups")
         modes = {"zeros"} if self.transposed else {"zeros", "reflect", "replicate", "circular"}
         if padding_mode not in modes:
-            raise ValueError(f"padding_mode must be one of {sorted(modes)}, but got padding_mode='{padding_mode}'")
+            raise ValueError(
+                f"padding_mode must be one of {sorted(modes)}, but got padding_mode='{padding_mode}'"
+            )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = _tuple(kernel_size, n, "kernel_size")
@@ -55,7 +57,11 @@ class _ConvNd(Module):
         self.groups = groups
         self.padding_mode = padding_mode
         self._reversed_padding_repeated_twice = self._padding_for_pad()
-        shape = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
+        shape = (
+            (in_channels, out_channels // groups)
+            if self.transposed
+            else (out_channels, in_channels // groups)
+        )
         self.weight = Parameter(creation.empty((*shape, *self.kernel_size), device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(creation.empty(out_channels, device=device, dtype=dtype))
@@ -89,9 +95,15 @@ class _ConvNd(Module):
         return convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self):
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
         if self.padding != (0,) * self.dimensions:
-            text += f", padding={self.padding}" if not isinstance(self.padding, str) else f", padding={self.padding}"
+            text += (
+                f", padding={self.padding}"
+                if not isinstance(self.padding, str)
+                else f", padding={self.padding}"
+            )
         if self.dilation != (1,) * self.dimensions:
             text += f", dilation={self.dilation}"
         if self.output_padding != (0,) * self.dimensions:
@@ -140,20 +152,35 @@ class _ConvTransposeNd(_ConvNd):
         padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype, output_padding
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+            output_padding,
         )
 
     def forward(self, input, output_size=None):
         """output_size: the wanted spatial shape, where the stride leaves a choice."""
         extra = self.output_padding if output_size is None else self._output_padding_for(input, output_size)
-        return self.convolve(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+        return self.convolve(
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )
 
     def _output_padding_for(self, input, output_size):
         n = self.dimensions
         wanted = tuple(output_size)[-n:]
         smallest = [
             (i - 1) * s - 2 * p + d * (k - 1) + 1
-            for i, s, p, d, k in zip(input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+            for i, s, p, d, k in zip(
+                input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+            )
         ]
         extra = tuple(w - m for w, m in zip(wanted, smallest, strict=True))
         if any(not 0 <= e < s for e, s in zip(extra, self.stride, strict=True)):

@@ -12,7 +12,17 @@ __all__ = [
 
 _GAINS = {
     **dict.fromkeys(
-        ["linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid"], 1.0
+        [
+            "linear",
+            "conv1d",
+            "conv2d",
+            "conv3d",
+            "conv_transpose1d",
+            "conv_transpose2d",
+            "conv_transpose3d",
+            "sigmoid",
+        ],
+        1.0,
     ),
     "tanh": 5.0 / 3,
     "relu": math.sqrt(2.0),
@@ -31,7 +41,9 @@ def calculate_gain(nonlinearity, param=None):
             raise ValueError(f"negative_slope {param} not a valid number")
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in _GAINS:
-        raise ValueError(f"Unsupported nonlinearity {nonlinearity}; known are {', '.join(_GAINS)}, leaky_relu")
+        raise ValueError(
+            f"Unsupported nonlinearity {nonlinearity}; known are {', '.join(_GAINS)}, leaky_relu"
+        )
     return _GAINS[nonlinearity]
 
 
@@ -51,7 +63,8 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Values normal, cut off outside [a, b], by the inverse of the normal distribution's function."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.", stacklevel=2
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            stacklevel=2,
         )
 
     def cdf(x):
@@ -194,7 +207,9 @@ def _deprecated(new):
     def old(*args, **kwargs):
         name = new.__name__
         warnings.warn(
-            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.",
+            FutureWarning,
+            stacklevel=2,
         )
         return new(*args, **kwargs)
 
@@ -203,9 +218,9 @@ def _deprecated(new):
     return old
 
 
-uniform, normal, constant, eye, dirac, sparse = map(_deprecated, (uniform_, normal_, constant_, eye_, dirac_, sparse_))
+uniform, normal, constant, eye, dirac, sparse = map(
+    _deprecated, (uniform_, normal_, constant_, eye_, dirac_, sparse_)
+)
 xavier_uniform, xavier_normal = _deprecated(xavier_uniform_), _deprecated(xavier_normal_)
 kaiming_uniform, kaiming_normal = _deprecated(kaiming_uniform_), _deprecated(kaiming_normal_)
 orthogonal = _deprecated(orthogonal_)
-
-

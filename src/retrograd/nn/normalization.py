@@ -14,14 +14,18 @@ def _shape(normalized_shape):
 class LayerNorm(Module):
     """Normalises over the last dimensions, `normalized_shape`, of (*, *normalized_shape) (Ba et al. 2016)."""
 
-    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
+    def __init__(
+        self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None
+    ):
         super().__init__()
         self.normalized_shape = _shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
             if wanted:
-                setattr(self, name, Parameter(creation.empty(self.normalized_shape, device=device, dtype=dtype)))
+                setattr(
+                    self, name, Parameter(creation.empty(self.normalized_shape, device=device, dtype=dtype))
+                )
             else:
                 self.register_parameter(name, None)
         self.reset_parameters()
@@ -69,7 +73,9 @@ class RMSNorm(Module):
 class GroupNorm(Module):
     """Normalises over groups of channels of (N, C, *) (Wu & He 2018)."""
 
-    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
+    def __init__(
+        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True
+    ):
         super().__init__()
         if num_channels % num_groups:
             raise ValueError("num_channels must be divisible by num_groups")

@@ -15,7 +15,9 @@ class Parameter(Tensor):
 
             data = wrap(np.empty((0,), np.float32))
         if not isinstance(data, Tensor):
-            raise TypeError(f"Parameter data must be a Tensor, got {type(data).__name__}; make one with torch.tensor(...)")
+            raise TypeError(
+                f"Parameter data must be a Tensor, got {type(data).__name__}; make one with torch.tensor(...)"
+            )
         self = object.__new__(cls)
         self._array = data._array
         self.requires_grad = requires_grad
@@ -56,5 +58,3 @@ class Buffer(Tensor):
 
     def __init__(self, data=None, *, persistent=True):
         pass
-
-

@@ -42,7 +42,7 @@ class StateDict:
         keep_vars: give the Parameters themselves instead of detached Tensors.
         """
         if args:
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args):])
+            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
@@ -109,14 +109,21 @@ class StateDict:
             if missing:
                 errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
         if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
+            )
         return IncompatibleKeys(missing, unexpected)
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
         for hook in list(self._load_state_dict_pre_hooks.values()):
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
-        own = {**self._parameters, **{n: b for n, b in self._buffers.items() if n not in self._non_persistent_buffers_set}}
+        own = {
+            **self._parameters,
+            **{n: b for n, b in self._buffers.items() if n not in self._non_persistent_buffers_set},
+        }
         for name, current in own.items():
             if current is None:
                 continue
@@ -136,7 +143,7 @@ class StateDict:
         if strict:
             for key in state_dict:
                 if key.startswith(prefix) and key != extra:
-                    first, _, rest = key[len(prefix):].partition(".")
+                    first, _, rest = key[len(prefix) :].partition(".")
                     if (first not in self._modules) if rest else (first not in own or own[first] is None):
                         unexpected_keys.append(key)
 
@@ -183,7 +190,11 @@ class StateDict:
         return Handle(self._load_state_dict_pre_hooks, with_module)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        return self.register_load_state_dict_pre_hook(hook) if with_module else Handle(self._load_state_dict_pre_hooks, hook)
+        return (
+            self.register_load_state_dict_pre_hook(hook)
+            if with_module
+            else Handle(self._load_state_dict_pre_hooks, hook)
+        )
 
     def register_load_state_dict_post_hook(self, hook):
         """Call `hook(module, incompatible_keys)` after loading."""

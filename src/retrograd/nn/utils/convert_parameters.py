@@ -1,0 +1,26 @@
+"""All parameters as one vector, and back."""
+
+from ...core.tensor import Tensor
+from ...ops import cat
+
+
+def parameters_to_vector(parameters):
+    """All elements of the parameters, one after the other, as a vector; gradients flow through it."""
+    return cat([p.reshape(-1) for p in parameters])
+
+
+def vector_to_parameters(vec, parameters):
+    """Give the parameters the elements of `vec`, in their order. They then share its memory."""
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__}")
+    parameters = list(parameters)
+    if sum(p.numel() for p in parameters) > vec.numel():
+        raise RuntimeError(
+            f"vector_to_parameters: the vector has {vec.numel()} elements, the parameters have "
+            f"{sum(p.numel() for p in parameters)}"
+        )
+    first = 0
+    for p in parameters:
+        after = first + p.numel()
+        p.data = vec.detach()[first:after].reshape(p.shape)
+        first = after
