@@ -249,6 +249,20 @@ torch.tril_indices(3, 4)
 torch.tril_indices(3, 4, -1)
 torch.triu_indices(4, 3, offset=1)
 torch.triu_indices(2, 2, dtype=torch.int32)
+torch.hann_window(6, dtype=torch.float64)
+torch.hann_window(6, False, dtype=torch.float64)
+torch.hann_window(1)
+torch.hann_window(0)
+torch.hann_window(-1)
+torch.hann_window(3, dtype=torch.int64)
+torch.hamming_window(5, dtype=torch.float64)
+torch.hamming_window(5, True, 0.6, 0.3, dtype=torch.float64)
+torch.blackman_window(6, periodic=False, dtype=torch.float64)
+torch.bartlett_window(6, dtype=torch.float64)
+torch.bartlett_window(5, False)
+torch.kaiser_window(6, dtype=torch.float64)
+torch.kaiser_window(5, False, beta=8.0, dtype=torch.float64)
+torch.hann_window(7, requires_grad=True)
 """
 
 SEQUENCES = """
@@ -445,6 +459,18 @@ def test_a_buffer_is_shared(library):
     t = library.frombuffer(data, dtype=library.uint8)
     data[1] = 5
     assert t.tolist() == [0, 5, 0, 0]
+
+
+@BOTH
+def test_a_file_is_mapped(library, tmp_path):
+    path = str(tmp_path / "numbers")
+    np.arange(4, dtype=np.float32).tofile(path)
+    shared, private = [library.from_file(path, shared=s, size=4) for s in (True, False)]
+    shared[0] = 5
+    private[1] = 7
+    assert np.fromfile(path, np.float32).tolist() == [5, 1, 2, 3]
+    with pytest.raises(RuntimeError):
+        library.from_file(path, size=100)
 
 
 @BOTH

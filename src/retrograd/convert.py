@@ -1,101 +1,14 @@
-"""What a Tensor is asked and turned into: sizes and strides, numbers, lists, arrays, other dtypes and
-devices."""
-
-import copy as _copying
+"""What a Tensor turns into: numbers, lists, arrays, other dtypes and devices; and what follows from that."""
 
 import numpy as np
 
 from .core import arrays, inplace
 from .core.device import resolve
-from .core.memory import element_strides, owner, preserve_format, storage_bytes, storage_offset
+from .core.memory import preserve_format
 from .core.tensor import Tensor, wrap
-from .ops.arguments import normal_axis
 from .ops.join import flip
 from .ops.shape import cast_row, contiguous
 from .printing import format_tensor
-
-# --- sizes and memory ---------------------------------------------------------------------------------------
-
-
-def size(self, dim=None):
-    """The shape, or the size of one dimension."""
-    shape = self.shape
-    return shape if dim is None else shape[normal_axis(dim, len(shape))]
-
-
-def stride(self, dim=None):
-    """The steps in memory between neighbours, counted in elements: of all dimensions, or of one."""
-    strides = element_strides(self._array)
-    return strides if dim is None else strides[normal_axis(dim, len(strides))]
-
-
-def dim(self):
-    """The number of dimensions."""
-    return self.ndim
-
-
-def numel(self):
-    """The number of elements."""
-    return self._array.size
-
-
-def element_size(self):
-    """The bytes that an element takes."""
-    return self._array.itemsize
-
-
-def offset(self):
-    """How many elements lie before the first one in the storage."""
-    return storage_offset(self._array)
-
-
-def data_ptr(self):
-    """The address of the first element; 0 for an empty tensor."""
-    return self._array.__array_interface__["data"][0] if self._array.size else 0
-
-
-def is_contiguous(self, memory_format=None):
-    """Whether the elements lie in memory in C order, or in the order of `memory_format`."""
-    if memory_format is None:
-        return self._array.flags.c_contiguous
-    if memory_format.ndim not in (None, self.ndim):
-        return False
-    return self._array.transpose(memory_format.axes(self.ndim)).flags.c_contiguous
-
-
-def dim_order(self, ambiguity_check=False):
-    """The dimensions from the outermost in memory to the innermost."""
-    strides = element_strides(self._array)
-    return tuple(sorted(range(self.ndim), key=lambda i: -strides[i]))
-
-
-# --- kinds of elements --------------------------------------------------------------------------------------
-
-
-def is_floating_point(self):
-    """Whether the dtype is a floating one."""
-    return self.dtype.is_floating_point
-
-
-def is_complex(self):
-    """Whether the dtype is a complex one."""
-    return self.dtype.is_complex
-
-
-def is_signed(self):
-    """Whether the dtype can hold negative numbers."""
-    return self.dtype.is_signed
-
-
-def is_nonzero(self):
-    """Whether the one element of this tensor differs from zero."""
-    if self._array.size != 1:
-        raise RuntimeError(
-            f"Boolean value of Tensor with {'no values' if not self._array.size else 'more than one value'} "
-            "is ambiguous"
-        )
-    return bool(self._array)
-
 
 # --- numbers and lists --------------------------------------------------------------------------------------
 
@@ -329,11 +242,6 @@ def type_as(self, other):
     return to(self, other)
 
 
-def get_device(self):
-    """The number of the GPU that holds this tensor; -1 for the CPU."""
-    return -1
-
-
 def pin_memory(self, device=None):
     """For copies to a GPU; there is none here, which is an error, as in PyTorch."""
     raise RuntimeError(
@@ -349,16 +257,6 @@ def share_memory_(self):
         "processes, wrap "
         "multiprocessing.shared_memory in an array and pass it to from_numpy"
     )
-
-
-def is_shared(self):
-    """Whether the memory is shared between processes: it isn't."""
-    return False
-
-
-def is_pinned(self, device=None):
-    """Whether the memory is pinned for copies to a GPU: it isn't."""
-    return False
 
 
 # --- the graph ----------------------------------------------------------------------------------------------
@@ -385,68 +283,6 @@ def copy_(self, src, non_blocking=False):
     if not isinstance(src, Tensor):
         src = wrap(np.asarray(src))
     return inplace.copy_from(self, src)
-
-
-def _deepcopy(self, memo):
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-            "moment. "
-            f"This one was made by {self.grad_fn.name()}; use .detach().clone(), or .clone() to stay in the "
-            "graph"
-        )
-    if id(self) in memo:
-        return memo[id(self)]
-    new = _rebuild(type(self), copied_storage(self._array, memo), self._requires)
-    memo[id(self)] = new
-    for name, value in self.__dict__.items():
-        if name not in _OWN:
-            new.__dict__[name] = _copying.deepcopy(value, memo)
-    if self._grad is not None:
-        new._grad = _copying.deepcopy(self._grad, memo)
-    return new
-
-
-def copied_storage(array, memo):
-    """`array` on a copy of its storage; arrays that share one, and the `memo` of a deepcopy, share the copy
-    too."""
-    root = owner(array)
-    key = ("storage", id(root))
-    if key not in memo:
-        memo[key] = storage_bytes(root).copy(), root  # the root stays alive, and its id its own
-    whole, _ = memo[key]
-    if not array.size:
-        return np.empty(array.shape, array.dtype)
-    start = storage_offset(array) * array.itemsize
-    return np.ndarray(array.shape, array.dtype, whole, start, array.strides)
-
-
-_OWN = {
-    "_array", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view", "_hooks",
-    "_post_hooks", "_accumulator", "_retains", "_inference", "_leaf_error",
-}  # fmt: skip
-
-
-def _rebuild(cls, array, requires_grad, attributes=None):
-    """A tensor of the class `cls` around an array: how copies and pickles are made again."""
-    new = object.__new__(cls)
-    new._array = array
-    if requires_grad:
-        new._requires = True
-    if attributes:
-        new.__dict__.update(attributes)
-    return new
-
-
-def _reduce(self, protocol):
-    attributes = {name: value for name, value in self.__dict__.items() if name not in _OWN}
-    return _rebuild, (type(self), self._array, self.requires_grad, attributes or None)
-
-
-def _copy(self):
-    new = _rebuild(type(self), self._array, self.requires_grad)
-    new._version_counter = self._versions()
-    return new
 
 
 # --- element by element, in Python --------------------------------------------------------------------------
@@ -495,31 +331,15 @@ def _same(self, *args):
 
 
 METHODS = {
-    "size": size, "stride": stride, "dim": dim, "ndimension": dim, "numel": numel, "nelement": numel,
-    "element_size": element_size, "storage_offset": offset, "data_ptr": data_ptr, "const_data_ptr": data_ptr,
-    "is_contiguous": is_contiguous, "dim_order": dim_order,
-    "is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed,
-    "is_nonzero": is_nonzero, "item": item, "tolist": tolist, "__bool__": _bool, "__len__": _len,
-    "__contains__": _contains, "__int__": lambda self: int(_one(self, "int")),
-    "__float__": lambda self: float(_one(self, "float")),
+    "item": item, "tolist": tolist, "__bool__": _bool, "__len__": _len, "__contains__": _contains,
+    "__int__": lambda self: int(_one(self, "int")), "__float__": lambda self: float(_one(self, "float")),
     "__complex__": lambda self: complex(_one(self, "complex")), "__index__": _index,
-    "__hash__": lambda self: id(self), "__format__": _format, "__repr__": _repr, "numpy": numpy,
-    "__array__": _as_numpy, "__array_wrap__": _array_wrap, "__dlpack__": _dlpack,
-    "__dlpack_device__": _dlpack_device, "to": to, **_CASTS, "cpu": cpu, "cuda": cuda, "type_as": type_as,
-    "get_device": get_device, "pin_memory": pin_memory, "share_memory_": share_memory_,
-    "is_shared": is_shared, "is_pinned": is_pinned, "requires_grad_": requires_grad_, "detach_": detach_,
-    "copy_": copy_, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__copy__": _copy,
+    "__hash__": lambda self: id(self), "__format__": _format, "__repr__": _repr,
     "__reversed__": lambda self: flip(self, 0) if self.ndim else self,
-    "is_same_size": lambda self, other: self.shape == other.shape,
-    "is_inference": lambda self: self._inference, "is_conj": lambda self: False, "is_neg": lambda self: False,
-    "is_coalesced": lambda self: False, "is_distributed": lambda self: False, "to_dense": _same,
-    "resolve_conj": _same, "resolve_neg": _same, "apply_": _by_element("apply_", 0),
-    "map_": _by_element("map_", 1), "map2_": _by_element("map2_", 2), "as_subclass": as_subclass,
-    "is_cpu": property(lambda self: True), **{
-        f"is_{kind}": property(lambda self: False)
-        for kind in (
-            "cuda", "ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized", "sparse",
-            "sparse_csr", "vulkan", "xla", "xpu",
-        )
-    },
+    "numpy": numpy, "__array__": _as_numpy, "__array_wrap__": _array_wrap, "__dlpack__": _dlpack,
+    "__dlpack_device__": _dlpack_device,
+    "to": to, **_CASTS, "cpu": cpu, "cuda": cuda, "type_as": type_as, "pin_memory": pin_memory,
+    "share_memory_": share_memory_, "to_dense": _same, "resolve_conj": _same, "resolve_neg": _same,
+    "requires_grad_": requires_grad_, "detach_": detach_, "copy_": copy_, "as_subclass": as_subclass,
+    "apply_": _by_element("apply_", 0), "map_": _by_element("map_", 1), "map2_": _by_element("map2_", 2),
 }  # fmt: skip

@@ -1,6 +1,6 @@
-"""Hangs the rows on Tensor: methods, operators and in-place forms, from the lists that the row modules keep."""
+"""Hangs the rows on Tensor: methods, operators, in-place forms, from the lists that the row modules keep."""
 
-from . import convert, legacy, storage
+from . import convert, copying, legacy, questions, storage
 from .core import inplace
 from .core.tensor import Tensor
 from .ops import MODULES
@@ -29,8 +29,9 @@ def attach():
             setattr(Tensor, name + "_", inplace.restructure(getattr(module, name), name + "_"))
         for name, function in getattr(module, "OPERATORS", {}).items():
             setattr(Tensor, name, function)
-    for name, function in {**convert.METHODS, **legacy.METHODS, **storage.METHODS}.items():
-        setattr(Tensor, name, function)
+    for module in (convert, copying, legacy, questions, storage):
+        for name, function in module.METHODS.items():
+            setattr(Tensor, name, function)
 
 
 attach()

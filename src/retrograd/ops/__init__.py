@@ -16,6 +16,7 @@ from .conv import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .counting import *  # noqa: F403
 from .creation import *  # noqa: F403
+from .decompositions import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .differences import *  # noqa: F403
 from .distance import *  # noqa: F403
@@ -23,10 +24,15 @@ from .dropouts import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
+from .from_data import *  # noqa: F403
 from .index import *  # noqa: F403
 from .join import *  # noqa: F403
+from .linalg import *  # noqa: F403
+from .linear_systems import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .mask import *  # noqa: F403
+from .matrices import *  # noqa: F403
+from .matrix_functions import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .norms import *  # noqa: F403
 from .operators import *  # noqa: F403
@@ -41,6 +47,7 @@ from .reduce import *  # noqa: F403
 from .resample import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .scan import *  # noqa: F403
+from .sequences import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .softmaxes import *  # noqa: F403
 from .sorting import *  # noqa: F403
@@ -49,12 +56,14 @@ from .statistics import *  # noqa: F403
 from .underscored import *  # noqa: F403
 from .unfolding import *  # noqa: F403
 from .view import *  # noqa: F403
+from .windows import *  # noqa: F403
 
 _FAMILIES = """
     pointwise compare elementary power complex_numbers operators special activation reduce extremes
     softmaxes scan sorting counting norms differences statistics underscored shape product contraction
-    conv pool normalization loss classification embeddings dropouts distance unfolding resample
-    attention positional copies creation diagonals index join mask padding picking sampling view
+    linear_systems decompositions matrix_functions linalg matrices conv pool normalization loss
+    classification embeddings dropouts distance unfolding resample attention positional copies creation
+    from_data sequences diagonals index join mask padding picking sampling view windows
 """.split()
 
 MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name

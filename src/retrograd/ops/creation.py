@@ -1,8 +1,5 @@
-"""Tensors from data and from nothing: `tensor`, `zeros`, `arange`, `eye`... and their `*_like` and `new_*`
-forms."""
+"""Tensors of one value: `zeros`, `ones`, `full`, `empty`, their `*_like` and `new_*` forms, `eye`."""
 
-import math
-import warnings
 
 import numpy as np
 
@@ -11,17 +8,14 @@ from ..core.device import resolve
 from ..core.graph import modes
 from ..core.memory import contiguous_format, preserve_format
 from ..core.op import write_out
-from ..core.tensor import Tensor, strided, wrap
+from ..core.tensor import strided, wrap
 from .arguments import as_int, as_sizes
-from .data import as_array
-from .shape import cast_row, clone
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_permuted", "empty_strided", "eye",
-    "from_numpy", "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
-    "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
+    "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "full", "full_like", "ones", "ones_like",
+    "scalar_tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
-METHODS = ["new_empty", "new_empty_strided", "new_full", "new_ones", "new_tensor", "new_zeros"]
+METHODS = ["new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros"]
 INPLACE = []
 
 
@@ -78,113 +72,9 @@ def memory_order(array):
     return tuple(sorted(np.arange(array.ndim), key=lambda i: -array.strides[i]))
 
 
-# --- from data ----------------------------------------------------------------------------------------------
-
-
-def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    """A new tensor with a copy of `data`: a number, nested lists, an array, a Tensor.
-
-    Without `dtype`, Python floats get the default dtype, ints int64, complex numbers the default's complex
-    dtype; arrays keep theirs. ValueError for ragged lists, with the place where the lengths differ.
-    """
-    if isinstance(data, Tensor):
-        warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
-            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
-            stacklevel=2,
-        )
-    array = as_array(data, None if dtype is None else kind_of(dtype), copy=True)
-    return finish(array, requires_grad, device, pin_memory=pin_memory)
-
-
-def as_tensor(data, dtype=None, device=None):
-    """`data` as a tensor, sharing the memory of an array or Tensor where the dtype stays the same."""
-    if isinstance(data, Tensor):
-        resolve(device)
-        kind = data._array.dtype if dtype is None else kind_of(dtype)
-        return data if data._array.dtype == kind else cast_row(data, kind)
-    return finish(as_array(data, None if dtype is None else kind_of(dtype), copy=False), device=device)
-
-
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
-    """`obj` as a tensor: a Tensor, an array, anything with DLPack or a buffer, a number or nested lists.
-
-    copy: None shares memory where possible, True never, False always (ValueError where that can't be).
-    """
-    kind = None if dtype is None else kind_of(dtype)
-    if isinstance(obj, Tensor):
-        result = obj if requires_grad else obj.detach()
-        if kind is not None and kind != obj._array.dtype:
-            if copy is False:
-                raise ValueError(f"can't alias a tensor of {obj.dtype} as {dtype}: pass copy=None or True")
-            result = cast_row(result, kind)
-        elif copy:
-            result = clone(result)
-        if requires_grad and result.is_leaf:
-            result.requires_grad = True
-        return result
-    if not isinstance(obj, np.ndarray) and hasattr(obj, "__dlpack__"):
-        obj = np.from_dlpack(obj)
-    elif isinstance(obj, (bytes, bytearray, memoryview)):
-        obj = np.frombuffer(obj, kind_of(None) if kind is None else kind)
-    array = as_array(obj, kind, copy=bool(copy))
-    if copy is False and not (isinstance(obj, np.ndarray) and np.may_share_memory(array, obj)):
-        raise ValueError(f"can't alias arbitrary {type(obj).__name__} into a tensor: pass copy=None or True")
-    return finish(array, requires_grad, device)
-
-
-def from_numpy(ndarray):
-    """A tensor that shares the memory of a NumPy array."""
-    if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    arrays.from_numpy_dtype(ndarray.dtype)
-    if ndarray.dtype not in arrays._FROM_NUMPY:
-        raise ValueError(
-            "given numpy array has byte order different from the native byte order: convert it with "
-            "array.astype(array.dtype.newbyteorder('='))"
-        )
-    if any([s < 0 for s in ndarray.strides]):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are "
-            "not currently "
-            "supported. (You can probably work around this by making a copy of your array with array.copy().)"
-        )
-    return wrap(ndarray)
-
-
-def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
-    """A 1-d tensor that shares the memory of `buffer`: `count` elements (-1: all) from the byte `offset`
-    on."""
-    kind = kind_of(dtype)
-    size = memoryview(buffer).nbytes
-    if not size or count == 0:
-        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
-    if not 0 <= offset < size:
-        raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) "
-            "- 1"
-        )
-    if count < 0 and (size - offset) % kind.itemsize:
-        raise ValueError(
-            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of "
-            "element size "
-            f"({kind.itemsize})"
-        )
-    if count > 0 and offset + count * kind.itemsize > size:
-        raise ValueError(
-            f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must "
-            "not be greater "
-            f"than actual buffer length ({size} bytes)"
-        )
-    return finish(np.frombuffer(buffer, kind, count, offset), requires_grad)
-
-
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A 0-d tensor of the default dtype, or of `dtype`."""
     return finish(np.asarray(s).astype(kind_of(dtype)), requires_grad, device, layout, pin_memory)
-
-
-# --- of one value -------------------------------------------------------------------------------------------
 
 
 def empty(
@@ -359,176 +249,6 @@ def new_full(self, size, fill_value, *, dtype=None, **options):
 def new_empty_strided(self, size, stride, *, dtype=None, **options):
     """`empty_strided` of this tensor's dtype."""
     return empty_strided(size, stride, dtype=dtype or self.dtype, **options)
-
-
-def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """A copy of `data` in this tensor's dtype."""
-    array = as_array(data, self._array.dtype if dtype is None else kind_of(dtype), copy=True)
-    return finish(array, requires_grad, device, layout, pin_memory)
-
-
-# --- sequences ----------------------------------------------------------------------------------------------
-
-
-def arange(
-    *args,
-    start=0,
-    end=None,
-    step=1,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
-    """The numbers from `start` (0) up to but not including `end`, `step` (1) apart.
-
-    int64 if all three are whole, else the default dtype.
-    """
-    if len(args) == 1:
-        start, end = (start, args[0]) if end is None else (args[0], end)
-    elif args:
-        start, end, step = (*args, step)[:3] if len(args) == 2 else args
-    if end is None:
-        raise TypeError("arange() is missing its 'end'")
-    start, end, step = number(start), number(end), number(step)
-    kind = _sequence_kind(dtype, out, start, end, step)
-    count = _count("arange", start, end, step, kind)
-    return finish(_steps(start, step, count, kind), requires_grad, device, layout, pin_memory, out)
-
-
-def range(
-    start=0,
-    end=None,
-    step=1,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
-    """`arange` with `end` included; of the default dtype. Deprecated in PyTorch, as Python's range
-    differs."""
-    warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is "
-        "inconsistent with "
-        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
-        stacklevel=2,
-    )
-    if end is None:
-        start, end = 0, start
-    start, end, step = number(start), number(end), number(step)
-    kind = kind_of(dtype) if out is None or dtype is not None else out._array.dtype
-    _check_steps("range", start, end, step)
-    count = int((end - start) / step) + 1
-    return finish(_steps(start, step, count, kind), requires_grad, device, layout, pin_memory, out)
-
-
-def _sequence_kind(dtype, out, *numbers):
-    if dtype is not None:
-        return kind_of(dtype)
-    if out is not None:
-        return out._array.dtype
-    return np.dtype(np.int64) if all([isinstance(n, int) for n in numbers]) else kind_of(None)
-
-
-def _check_steps(name, start, end, step):
-    for n in (start, end, step):
-        if isinstance(n, complex):
-            raise RuntimeError(f"{name}() takes real numbers, but got {n}")
-        if not math.isfinite(n):
-            raise RuntimeError(f"unsupported range: {start} -> {end} in steps of {step}")
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError(
-            f"upper bound and lower bound inconsistent with step sign: {start} to {end} in steps of {step}"
-        )
-
-
-def _count(name, start, end, step, kind):
-    _check_steps(name, start, end, step)
-    if kind.kind in "iu":
-        start, end, step = int(start), int(end), int(step)
-        return -((start - end) // step) if step else 0
-    return math.ceil((end - start) / step)
-
-
-def _steps(start, step, count, kind):
-    """start, start + step...: computed in int64 or float64, then rounded to `kind`."""
-    if kind.kind in "iu":
-        return (int(start) + int(step) * np.arange(count)).astype(kind)
-    values = np.arange(count, dtype=np.float64)
-    values *= step
-    values += start
-    return values.astype(kind)
-
-
-def linspace(
-    start,
-    end,
-    steps,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
-    """`steps` numbers from `start` to `end`, both included, evenly spaced."""
-    values = _spaced("linspace", start, end, steps, dtype, out)
-    return finish(values, requires_grad, device, layout, pin_memory, out)
-
-
-def logspace(
-    start,
-    end,
-    steps,
-    base=10.0,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
-    """`steps` numbers from base ** start to base ** end, evenly spaced in their logarithms."""
-    kind = _spaced_kind(start, end, dtype, out)
-    wide = np.dtype(np.complex128 if kind.kind == "c" else np.float64)
-    exponents = _spaced("logspace", start, end, steps, wide, None)
-    return finish((base**exponents).astype(kind), requires_grad, device, layout, pin_memory, out)
-
-
-def _spaced_kind(start, end, dtype, out):
-    if dtype is not None:
-        return kind_of(dtype)
-    if out is not None:
-        return out._array.dtype
-    is_complex = isinstance(number(start), complex) or isinstance(number(end), complex)
-    return arrays._default_dtype.to_complex().numpy if is_complex else kind_of(None)
-
-
-def _spaced(name, start, end, steps, dtype, out):
-    """From both ends towards the middle, as PyTorch does: the two halves are mirror images."""
-    start, end, steps = number(start), number(end), as_int(steps, "steps")
-    if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
-    kind = dtype if isinstance(dtype, np.dtype) else _spaced_kind(start, end, dtype, out)
-    if steps == 1:
-        return np.array([start]).astype(kind)
-    whole = kind.kind in "iu"
-    work = np.dtype(np.float64) if whole or kind.kind == "V" or kind == np.float16 else kind
-    first, last = np.asarray(start, work), np.asarray(end, work)
-    step = (last - first) / work.type(max(steps - 1, 1))
-    index = np.arange(steps).astype(work)
-    low = first + step * index
-    high = last - step * index[::-1]
-    return np.where(np.arange(steps) < steps // 2, low, high).astype(kind)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):

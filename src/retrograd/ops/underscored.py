@@ -11,7 +11,7 @@ _NAMES = (
     "conj_physical cos cosh deg2rad erf erfc exp exp2 expm1 fix floor frac gcd i0 lcm ldexp log "
     "log10 log1p log2 logit "
     "nan_to_num neg negative rad2deg reciprocal round rsqrt sigmoid sin sinc sinh sqrt square tan "
-    "tanh trunc xlogy"
+    "tanh trunc xlogy as_strided detach resize_as addmv"
 ).split()
 
 __all__ = [name + "_" for name in _NAMES]
