@@ -11,78 +11,15 @@
 #include <map>
 #include <vector>
 
+#include "images.h"
 #include "isa.h"
 #include "kernels.h"
-#include "memory.h"
-#include "pool.h"
+#include "winograd.h"
 
 namespace retrograd {
 namespace {
 
 using std::vector;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// A batch of images whose channels are contiguous: where they start, and the strides of n, h, w.
-template <class T> struct Images {
-    T *data;
-    int64_t n, h, w;
-};
-
-// Copies (N, C, H, W) with any strides to NHWC with a border of zeros.
-template <class T> void copy_channels_last(const Array &x, T *to, int64_t border_h, int64_t border_w) {
-    const int64_t C = x.shape[1], H = x.shape[2], W = x.shape[3];
-    const int64_t line = (W + 2 * border_w) * C, lines = H + 2 * border_h;
-    const int64_t sc = x.stride[1], sw = x.stride[3];
-    parallel(x.shape[0] * lines, [&](int64_t task) {
-        T *out = to + task * line;
-        const int64_t n = task / lines, h = task % lines - border_h;
-        if (h < 0 || h >= H) {
-            std::fill_n(out, line, T(0));
-            return;
-        }
-        std::fill_n(out, border_w * C, T(0));
-        std::fill_n(out + line - border_w * C, border_w * C, T(0));
-        out += border_w * C;
-        const T *in = x.as<T>() + n * x.stride[0] + h * x.stride[2];
-        for (int64_t w0 = 0; w0 < W; w0 += 16) {  // 16 pixels at a time: one cache line of each channel
-            const int64_t w1 = std::min(W, w0 + 16);
-            for (int64_t c = 0; c < C; c++)
-                for (int64_t w = w0; w < w1; w++) out[w * C + c] = in[c * sc + w * sw];
-        }
-    });
-}
-
-template <class T> Images<const T> channels_last(const Array &x, Scratch<T> &scratch) {
-    if (x.stride[1] == 1 || x.shape[1] == 1) return {x.as<T>(), x.stride[0], x.stride[2], x.stride[3]};
-    const int64_t C = x.shape[1], H = x.shape[2], W = x.shape[3];
-    T *copy = scratch.reset(x.size());
-    copy_channels_last(x, copy, 0, 0);
-    return {copy, H * W * C, W * C, C};
-}
-
-bool is_ohwi(const Array &w) {
-    const int64_t I = w.shape[1], KH = w.shape[2], KW = w.shape[3];
-    const int64_t dense[4] = {KH * KW * I, 1, KW * I, I};
-    for (int i = 0; i < 4; i++)
-        if (w.shape[i] > 1 && w.stride[i] != dense[i] && w.size() > 0) return false;
-    return true;
-}
-
-template <class T> const T *ohwi(const Array &w, Scratch<T> &scratch) {
-    if (is_ohwi(w)) return w.as<T>();
-    const int64_t O = w.shape[0], I = w.shape[1], KH = w.shape[2], KW = w.shape[3];
-    T *copy = scratch.reset(w.size());
-    parallel(O, [&](int64_t o) {
-        const T *in = w.as<T>() + o * w.stride[0];
-        T *out = copy + o * KH * KW * I;
-        for (int64_t i = 0; i < I; i++)
-            for (int64_t h = 0; h < KH; h++)
-                for (int64_t k = 0; k < KW; k++)
-                    out[(h * KW + k) * I + i] = in[i * w.stride[1] + h * w.stride[2] + k * w.stride[3]];
-    });
-    return copy;
-}
 
 // Indices along one axis that see the same taps.
 struct AxisClass {
@@ -294,12 +231,8 @@ void pack(const Gather<T> &g, int64_t taps, int64_t lane_stride, int64_t depth_s
             }
             return;
         }
-        for (int64_t d0 = 0; d0 < g.depth; d0 += 16) {  // a transpose, in blocks that stay in the first cache
-            const int64_t d1 = std::min(g.depth, d0 + 16);
-            for (int64_t lane = 0; lane < lanes; lane++)
-                for (int64_t d = d0; d < d1; d++)
-                    out[d * lanes + lane] = lane < used ? from[lane * lane_stride + d * depth_stride] : T(0);
-        }
+        kernels().of<T>().transpose(from, lane_stride, used, g.depth, out, lanes);  // depth_stride is 1
+        for (int64_t d = 0; used < lanes && d < g.depth; d++) std::fill(out + d * lanes + used, out + (d + 1) * lanes, T(0));
     });
 }
 
@@ -375,6 +308,12 @@ void forward(const Array &x, const Array &w, const Array *bias, const Array &out
     gather.batch = s.N;
     gather.groups = g.groups;
     gather.width = s.O / g.groups;
+    if constexpr (sizeof(T) == 4)
+        if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g, WinogradPass::forward)) {
+            gather.source = channels_last(x, x_copy);
+            return winograd_convolve(gather.source, gather.target, gather.weights, false, gather.bias,
+                                     {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, g.padding[0], g.padding[1]});
+        }
     int64_t taps_h = s.KH, taps_w = s.KW, ph = g.padding[0];
     if (merges_taps(s, g)) {
         const int64_t line = (s.W + 2 * g.padding[1]) * s.C, lines = s.H + 2 * g.padding[0];
@@ -432,6 +371,10 @@ void input_gradient(const Array &gy, const Array &w, const Array &gx, const Conv
     gather.taps_w = s.KW;
     gather.weights = ohwi(w, w_copy);
     gather.bias = nullptr;
+    if constexpr (sizeof(T) == 4)
+        if (winograd_pays(s.N, s.O, s.C, s.H, s.W, s.KH, s.KW, g, WinogradPass::input_gradient))
+            return winograd_convolve(gather.source, gather.target, gather.weights, true, nullptr,
+                                     {s.N, s.O, s.C, s.OH, s.OW, s.H, s.W, 2 - g.padding[0], 2 - g.padding[1]});
     const int64_t taps = s.KH * s.KW;
     gather.weights_tap = s.I;
     gather.weights_row = taps * s.I;
@@ -473,6 +416,10 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
     } else {
         in = channels_last(x, x_copy);
     }
+    if constexpr (sizeof(T) == 4)
+        if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g, WinogradPass::weight_gradient))
+            return winograd_weights_gradient(in, out, gw.as<float>(),
+                                             {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, ph, pw});
     // About 256 pixels at a time: what they need of x stays in the first caches while all taps and channels use it.
     const int64_t lines = s.N * s.OH, chunk = std::max<int64_t>(1, 256 / std::max<int64_t>(1, s.OW));
     const int64_t chunks = std::max<int64_t>(1, ceil_div(lines, chunk));

@@ -5,6 +5,7 @@
 
 #include "loops.h"
 #include "tiles.h"
+#include "winograd_tiles.h"
 
 namespace retrograd::RETROGRAD_ISA {
 
@@ -21,10 +22,16 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.dot = dot<T>;
     k.combined_rows = kCombinedRows;
     k.add_rows = add_rows<T>;
+    k.winograd_input = winograd_input<T>;
+    k.winograd_output = winograd_output<T>;
+    k.winograd_gradient = winograd_gradient<T>;
+    k.winograd_weights = winograd_weights<T>;
+    k.winograd_weight_gradient = winograd_weight_gradient<T>;
     k.column_moments = column_moments<T>;
     k.column_sums = column_sums<T>;
     k.column_affine = column_affine<T>;
     k.column_gradient = column_gradient<T>;
+    k.transpose = transpose<T>;
     k.relu = relu<T>;
     k.relu_gradient = relu_gradient<T>;
     k.binary = binary<T>;

@@ -47,6 +47,15 @@ template <class T> struct TypedKernels {
     // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.
     int combined_rows;
     void (*add_rows)(const T *rows, int64_t stride, const T *scale, int count, T *sum, int64_t n);
+    // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.
+    void (*winograd_input)(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
+                           T *v, int64_t stride);
+    void (*winograd_output)(const T *m, int64_t stride, int64_t channels, const T *bias, T *y, int64_t row,
+                            int64_t pixel, int rows, int columns);
+    void (*winograd_gradient)(const T *g, int64_t row, int64_t pixel, int rows, int columns, int64_t channels, T *z,
+                              int64_t stride);
+    void (*winograd_weights)(const T *w, int64_t tap, bool flipped, int64_t n, T *u, int64_t stride);
+    void (*winograd_weight_gradient)(const T *m, int64_t stride, int64_t n, T *gw, int64_t tap);
     // Columns of a contiguous (rows, channels) matrix.
     void (*column_moments)(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2);
     void (*column_sums)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product);
@@ -54,6 +63,8 @@ template <class T> struct TypedKernels {
                           T *out);
     void (*column_gradient)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a,
                             const T *b, const T *d, T *gx);
+    // to[c to_stride + r] = from[r from_stride + c]
+    void (*transpose)(const T *from, int64_t from_stride, int64_t rows, int64_t columns, T *to, int64_t to_stride);
     // Flat runs of n elements.
     void (*relu)(const T *x, T *out, int64_t n);
     void (*relu_gradient)(const T *g, const T *out, T *gx, int64_t n);

@@ -77,6 +77,30 @@ void column_gradient(const T *g, const T *x, int64_t rows, int64_t channels, con
         });
 }
 
+// to[c to_stride + r] = from[r from_stride + c]
+template <class T>
+void transpose(const T *from, int64_t from_stride, int64_t rows, int64_t columns, T *to, int64_t to_stride) {
+    int64_t r = 0;
+#if defined(__x86_64__)
+    if constexpr (sizeof(T) == 4)
+        for (; r + 4 <= rows; r += 4) {
+            int64_t c = 0;
+            for (; c + 4 <= columns; c += 4) {
+                __m128 line[4];
+                UNROLL
+                for (int i = 0; i < 4; i++) line[i] = _mm_loadu_ps(from + (r + i) * from_stride + c);
+                _MM_TRANSPOSE4_PS(line[0], line[1], line[2], line[3]);
+                UNROLL
+                for (int i = 0; i < 4; i++) _mm_storeu_ps(to + (c + i) * to_stride + r, line[i]);
+            }
+            for (; c < columns; c++)
+                for (int i = 0; i < 4; i++) to[c * to_stride + r + i] = from[(r + i) * from_stride + c];
+        }
+#endif
+    for (; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
+}
+
 // --- flat runs ---
 
 template <class T> void relu(const T *x, T *out, int64_t n) {

@@ -27,6 +27,7 @@
 #include "pool.h"
 #include "pooling.h"
 #include "rows.h"
+#include "winograd.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -310,6 +311,8 @@ NB_MODULE(_native, m) {
         if (threads < 1) refuse("set_num_threads expects a number of at least 1, not " + std::to_string(threads));
         set_num_threads(threads);
     });
+    m.def("set_winograd", &set_winograd, "allowed"_a);
+    m.def("get_winograd", &get_winograd);
     m.def("empty_cache", &empty_cache, "Gives unused memory back to the system.");
     m.def("cached_bytes", &cached_bytes, "Memory that is held for reuse.");
     m.def("empty", &empty, "shape"_a, "like"_a, "channels_last"_a = false,

@@ -33,7 +33,7 @@ inline void relax() {
 class Pool {
   public:
     explicit Pool(int workers) {
-        for (int i = 0; i < workers; i++) threads_.emplace_back([this] { work(); });
+        for (int i = 0; i < workers; i++) threads_.emplace_back([this, i] { work(i + 1); });
     }
 
     ~Pool() {
@@ -48,18 +48,19 @@ class Pool {
 
     int workers() const { return static_cast<int>(threads_.size()); }
 
-    void run(int64_t tasks, void (*body)(void *, int64_t), void *context) {
+    void run(int64_t tasks, int slots, void (*body)(void *, int64_t, int), void *context) {
         {
             std::lock_guard<std::mutex> lock(mutex_);
             body_ = body;
             context_ = context;
             tasks_ = tasks;
+            slots_ = slots;
             next_.store(0);
             open_ = true;
             generation_.fetch_add(1);
         }
         if (sleeping_.load() > 0) wake_.notify_all();
-        take_tasks();
+        take_tasks(0);
         {
             std::lock_guard<std::mutex> lock(mutex_);
             open_ = false;  // a worker that wakes only now is not waited for
@@ -68,11 +69,11 @@ class Pool {
     }
 
   private:
-    void take_tasks() {
-        for (int64_t task; (task = next_.fetch_add(1)) < tasks_;) body_(context_, task);
+    void take_tasks(int slot) {
+        for (int64_t task; (task = next_.fetch_add(1)) < tasks_;) body_(context_, task, slot);
     }
 
-    void work() {
+    void work(int slot) {
         uint64_t seen = 0;
         for (;;) {
             for (int i = 0; i < kSpins && generation_.load(std::memory_order_acquire) == seen; i++) relax();
@@ -86,10 +87,10 @@ class Pool {
                 std::lock_guard<std::mutex> lock(mutex_);
                 seen = generation_.load();
                 if (stop_) return;
-                if (!open_) continue;
+                if (!open_ || slot >= slots_) continue;
                 active_.fetch_add(1);
             }
-            take_tasks();
+            take_tasks(slot);
             active_.fetch_sub(1, std::memory_order_release);
         }
     }
@@ -100,9 +101,10 @@ class Pool {
     std::atomic<uint64_t> generation_{0};
     std::atomic<int64_t> next_{0};
     std::atomic<int> active_{0}, sleeping_{0};
-    void (*body_)(void *, int64_t) = nullptr;
+    void (*body_)(void *, int64_t, int) = nullptr;
     void *context_ = nullptr;
     int64_t tasks_ = 0;
+    int slots_ = 0;
     bool open_ = false, stop_ = false;
 };
 
@@ -154,7 +156,7 @@ void set_num_threads(int threads) {
     }
 }
 
-void parallel_run(int64_t tasks, void (*body)(void *, int64_t), void *context) {
+void parallel_run(int64_t tasks, int slots, void (*body)(void *, int64_t, int), void *context) {
     static_cast<void>(registered);
     int threads = num_threads();
     // A second caller at the same time, or a kernel inside a kernel, works alone: the results are the same.
@@ -163,12 +165,12 @@ void parallel_run(int64_t tasks, void (*body)(void *, int64_t), void *context) {
         if (lock.owns_lock()) {
             if (!state->pool) state->pool = new Pool(threads - 1);
             inside = true;
-            state->pool->run(tasks, body, context);
+            state->pool->run(tasks, slots, body, context);
             inside = false;
             return;
         }
     }
-    for (int64_t task = 0; task < tasks; task++) body(context, task);
+    for (int64_t task = 0; task < tasks; task++) body(context, task, 0);
 }
 
 }  // namespace retrograd

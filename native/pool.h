@@ -4,18 +4,27 @@
 
 namespace retrograd {
 
-// Calls body(context, task) once for each task in [0, tasks), spread over the pool's threads and the caller's own.
+// Calls body(context, task, slot) once for each task in [0, tasks), spread over the pool's threads and the caller's own.
 // Which thread takes which task is not fixed: a kernel's tasks must not depend on it, nor on how many threads there are.
-void parallel_run(int64_t tasks, void (*body)(void *context, int64_t task), void *context);
+// Threads that work at the same time have different slots, below num_threads() as it was passed in `slots`: for scratch.
+void parallel_run(int64_t tasks, int slots, void (*body)(void *context, int64_t task, int slot), void *context);
+
+int num_threads();
+void set_num_threads(int threads);
 
 // The same for a callable: parallel(tasks, [&](int64_t task) { ... }). The body must not throw.
 template <class Body> void parallel(int64_t tasks, const Body &body) {
     parallel_run(
-        tasks, [](void *context, int64_t task) { (*static_cast<const Body *>(context))(task); },
+        tasks, num_threads(),
+        [](void *context, int64_t task, int) { (*static_cast<const Body *>(context))(task); },
         const_cast<void *>(static_cast<const void *>(&body)));
 }
 
-int num_threads();
-void set_num_threads(int threads);
+// The same with slots: parallel(tasks, slots, [&](int64_t task, int slot) { ... }).
+template <class Body> void parallel(int64_t tasks, int slots, const Body &body) {
+    parallel_run(
+        tasks, slots, [](void *context, int64_t task, int slot) { (*static_cast<const Body *>(context))(task, slot); },
+        const_cast<void *>(static_cast<const void *>(&body)));
+}
 
 }  // namespace retrograd

@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-#if defined(__AVX2__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 

@@ -121,13 +121,57 @@ def resnet_layer(seed=0):
 GEOMETRY = {"stride": (2, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
 
 
-def convolve_all(x, w):
-    out = channels_last((3, 80, 8, 15), x.dtype)
+def convolve_all(x, w, geometry=GEOMETRY):
+    size = [-(-n // s) for n, s in zip(x.shape[2:], geometry["stride"], strict=True)]
+    out = channels_last((x.shape[0], w.shape[0], *size), x.dtype)
     gx, gw = channels_last(x.shape, x.dtype), channels_last(w.shape, x.dtype)
-    native.conv2d_forward(x, w, None, out, **GEOMETRY)
-    native.conv2d_input_gradient(out, w, gx, **GEOMETRY)
-    native.conv2d_weight_gradient(out, x, gw, **GEOMETRY)
+    native.conv2d_forward(x, w, None, out, **geometry)
+    native.conv2d_input_gradient(out, w, gx, **geometry)
+    native.conv2d_weight_gradient(out, x, gw, **geometry)
     return out, gx, gw
+
+
+@pytest.fixture
+def winograd():
+    before = native.get_winograd()
+    yield native.set_winograd
+    native.set_winograd(before)
+
+
+WINOGRAD = [  # batch, channels in and out, height, width, padding
+    (2, 32, 32, 16, 16, (1, 1)),
+    (3, 64, 48, 17, 13, (1, 2)),
+    (2, 33, 70, 15, 22, (0, 2)),
+    (8, 128, 130, 28, 28, (1, 1)),
+    (8, 256, 256, 7, 7, (1, 1)),
+]
+
+
+@pytest.mark.parametrize("case", WINOGRAD)
+def test_winograd(case, winograd):
+    batch, i, o, height, width, padding = case
+    x, w = as_channels_last(random(1, batch, i, height, width)), as_channels_last(random(2, o, i, 3, 3) / 9)
+    bias = random(3, o)
+    tx, tw = wide(x).requires_grad_(), wide(w).requires_grad_()
+    expected = F.conv2d(tx, tw, wide(bias), 1, padding)
+    g = as_channels_last(random(4, *expected.shape))
+    expected.backward(wide(g))
+    errors = []
+    for allowed in (True, False):
+        winograd(allowed)
+        out, gx, gw = (channels_last(s, x.dtype) for s in (expected.shape, x.shape, w.shape))
+        native.conv2d_forward(x, w, bias, out, (1, 1), padding, (1, 1), 1)
+        native.conv2d_input_gradient(g, w, gx, (1, 1), padding, (1, 1), 1)
+        native.conv2d_weight_gradient(g, x, gw, (1, 1), padding, (1, 1), 1)
+        errors.append(
+            [
+                float(np.abs(a - b.detach().numpy()).max() / b.abs().max())
+                for a, b in ((out, expected), (gx, tx.grad), (gw, tw.grad))
+            ]
+        )
+    assert max(errors[0]) < 5e-5
+    assert max(errors[1]) < 5e-6
+    assert errors[0] != errors[1], "Winograd was used"
 
 
 @pytest.fixture
@@ -139,10 +183,14 @@ def threads():
 
 def test_results_do_not_depend_on_the_number_of_threads(threads):
     x, w = resnet_layer()
+    small = as_channels_last(random(7, 1, 48, 4, 4)), as_channels_last(random(8, 80, 48, 3, 3))
+    square = {**GEOMETRY, "stride": (1, 1)}
     results = []
     for n in (1, 2, 5):
         threads(n)
         results.append([*convolve_all(x, w), *normalise(x), *layer_normalise(random(5, 500, 70))])
+        for x_, w_ in ((x, w), small):  # by Winograd's method, and by streaming the weights
+            results[-1] += convolve_all(x_, w_, square)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)

@@ -1,12 +1,13 @@
 """Fast kernels that outrank the rows' NumPy forwards: whether they are there, and how many threads they use.
 
 ``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512) forces an
-instruction set, ``OMP_NUM_THREADS`` sets the number of threads to begin with.
+instruction set, ``OMP_NUM_THREADS`` sets the number of threads to begin with, ``RETROGRAD_WINOGRAD=0`` does
+what `allow_winograd(False)` does.
 """
 
 import os
 
-__all__ = ["available", "describe", "get_num_threads", "native", "set_num_threads"]
+__all__ = ["allow_winograd", "available", "describe", "get_num_threads", "native", "set_num_threads"]
 
 
 def _load():
@@ -58,3 +59,13 @@ def set_num_threads(threads):
     _threads = threads
     if native is not None:
         native.set_num_threads(threads)
+
+
+def allow_winograd(allowed):
+    """Let 3x3 convolutions in float32 use Winograd's method where that is faster (they do), or forbid it.
+
+    It needs a quarter of the products, and rounds to about 1e-5 of the largest element instead of 1e-6. An
+    infinity or NaN then also reaches the few pixels beside those that see it.
+    """
+    if native is not None:
+        native.set_winograd(bool(allowed))

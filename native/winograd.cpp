@@ -1,0 +1,239 @@
+// In three steps for some hundred tiles at a time: transform, 36 matrix products, transform back. Each element of each
+// step belongs to one task, so that the results do not depend on the number of threads.
+#include "winograd.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "isa.h"
+#include "kernels.h"
+
+namespace retrograd {
+namespace {
+
+constexpr int64_t kPoints = 36;
+constexpr int64_t kBudget = 6 << 20;  // bytes of transformed tiles at a time: they should stay in the last cache
+constexpr int64_t kTilesPerTask = 12;
+constexpr size_t kLargeWeights = 1 << 20;  // bytes of transformed weights
+
+bool allowed_at_start() {
+    const char *text = std::getenv("RETROGRAD_WINOGRAD");
+    return !text || std::strcmp(text, "0") != 0;
+}
+std::atomic<bool> allowed{allowed_at_start()};
+
+// The 4x4 tiles of the target; the source's tile reaches from `padding` before to 6 pixels further.
+struct Tiles {
+    int64_t across, each, count;
+    explicit Tiles(const WinogradSizes &s)
+        : across(ceil_div(s.OW, 4)), each(across * ceil_div(s.OH, 4)), count(s.N * each) {}
+};
+
+int within(int64_t value, int64_t most) { return static_cast<int>(std::clamp<int64_t>(value, 0, most)); }
+
+void transform_source(const Images<const float> &x, const WinogradSizes &s, const Tiles &tiles, int64_t tile, float *v,
+                      int64_t stride) {
+    const int64_t n = tile / tiles.each, at = tile % tiles.each;
+    const int64_t h = at / tiles.across * 4 - s.padding_h, w = at % tiles.across * 4 - s.padding_w;
+    kernels().f32.winograd_input(x.data + n * x.n + h * x.h + w * x.w, x.h, x.w, within(-h, 6), within(s.H - h, 6),
+                                 within(-w, 6), within(s.W - w, 6), s.C, v, stride);
+}
+
+// The weights of one panel of `lanes` columns, as 36 matrices (depth, lanes), `point` apart; row d of them for d0 <= d < d1.
+// Backward, w is (depth, 3, 3, width) and the lanes lie side by side; else it is (width, 3, 3, depth): a transpose.
+void transform_weights(const float *w, int64_t depth, int64_t width, bool backward, int64_t panel, int64_t d0,
+                       int64_t d1, float *u, int64_t point) {
+    const auto &k = kernels().f32;
+    const int64_t lanes = k.tile_lanes, first = panel * lanes, used = std::min(lanes, width - first);
+    if (backward) {
+        for (int64_t d = d0; d < d1; d++)
+            k.winograd_weights(w + d * 9 * width + first, width, true, used, u + d * lanes, point);
+        return;
+    }
+    constexpr int64_t kLanes = 16, kDepth = 8;  // what is between the two steps stays in the first cache
+    float part[kPoints * kDepth * kLanes];
+    for (int64_t d = d0; d < d1; d += kDepth)
+        for (int64_t lane = 0; lane < used; lane += kLanes) {
+            const int64_t rows = std::min(kLanes, used - lane), columns = std::min(kDepth, d1 - d);
+            for (int64_t r = 0; r < rows; r++)
+                k.winograd_weights(w + (first + lane + r) * 9 * depth + d, depth, false, columns,
+                                   part + r * kPoints * kDepth, kDepth);
+            for (int64_t p = 0; p < kPoints; p++)
+                k.transpose(part + p * kDepth, kPoints * kDepth, rows, columns, u + p * point + d * lanes + lane, lanes);
+        }
+}
+
+// m (rows, width) = v (rows, depth) times the panel u (depth, lanes), for one point.
+void multiply(const float *v, int64_t rows, int64_t depth, const float *u, int64_t panel, float *m, int64_t width) {
+    const auto &k = kernels().f32;
+    const int64_t zero = 0, lanes = k.tile_lanes, blocks = ceil_div(rows, k.tile_rows);
+    OuterTile<float> t{};
+    t.a_offset = t.b_offset = &zero;
+    t.segments = 1;
+    t.depth = depth;
+    t.a_step = 1;
+    t.b = u;
+    t.b_step = lanes;
+    t.lanes = static_cast<int>(std::min(lanes, width - panel * lanes));
+    for (int64_t block = 0; block < blocks; block++) {
+        const int64_t r0 = rows * block / blocks, r1 = rows * (block + 1) / blocks;
+        t.rows = static_cast<int>(r1 - r0);
+        for (int r = 0; r < t.rows; r++) {
+            t.a[r] = v + (r0 + r) * depth;
+            t.c[r] = m + (r0 + r) * width + panel * lanes;
+        }
+        k.outer(t);
+    }
+}
+
+// Rows [o0, o1) of m (O, C) = or += the product of z (tiles, O), transposed, and v (tiles, C), for one point.
+void multiply_transposed(const float *z, const float *v, int64_t tiles, int64_t O, int64_t C, int64_t o0, int64_t o1,
+                         float *m, bool accumulate) {
+    const auto &k = kernels().f32;
+    const int64_t zero = 0, lanes = k.tile_lanes;
+    OuterTile<float> t{};
+    t.a_offset = t.b_offset = &zero;
+    t.segments = 1;
+    t.depth = tiles;
+    t.a_step = O;
+    t.b_step = C;
+    t.accumulate = accumulate;
+    t.rows = static_cast<int>(o1 - o0);
+    for (int64_t c = 0; c < C; c += lanes) {
+        t.b = v + c;
+        t.lanes = static_cast<int>(std::min(lanes, C - c));
+        for (int r = 0; r < t.rows; r++) {
+            t.a[r] = z + o0 + r;
+            t.c[r] = m + r * C + c;
+        }
+        k.outer(t);
+    }
+}
+
+// Tiles are taken in rounds, as equal as can be, whose transforms fit the budget.
+int64_t tiles_per_round(const Tiles &tiles, const WinogradSizes &s) {
+    const int64_t fit = kBudget / (kPoints * (s.C + s.O) * static_cast<int64_t>(sizeof(float)));
+    const int64_t rounds = std::max<int64_t>(1, ceil_div(tiles.count, std::max(kTilesPerTask, fit)));
+    return ceil_div(tiles.count, rounds);
+}
+
+// body(tile) for the tiles of a round, some of them a task.
+template <class Body> void for_tiles(int64_t count, const Body &body) {
+    const int64_t groups = ceil_div(count, kTilesPerTask);
+    parallel(groups, [&](int64_t group) {
+        for (int64_t t = count * group / groups; t < count * (group + 1) / groups; t++) body(t);
+    });
+}
+
+}  // namespace
+
+void set_winograd(bool value) { allowed = value; }
+bool get_winograd() { return allowed; }
+
+bool winograd_pays(int64_t N, int64_t in, int64_t out, int64_t OH, int64_t OW, int64_t KH, int64_t KW,
+                   const ConvGeometry &g, WinogradPass pass) {
+    for (int i = 0; i < 2; i++)
+        if (g.stride[i] != 1 || g.dilation[i] != 1 || g.padding[i] > 2) return false;
+    if (!allowed || KH != 3 || KW != 3 || g.groups != 1 || in < 16 || out < 16) return false;
+    // In products of one channel pair: a product counts 1, the transforms what they were measured to cost beside it.
+    const double tiles = static_cast<double>(N) * ceil_div(OH, 4) * ceil_div(OW, 4), pairs = static_cast<double>(in) * out;
+    const double weights = pass == WinogradPass::forward ? 24 : pass == WinogradPass::input_gradient ? 4 : 8;
+    const double direct = static_cast<double>(N) * OH * OW * 9 * pairs;
+    return tiles * (36 * 1.15 * pairs + 250 * in + 200 * out) + 36 * weights * pairs < 0.8 * direct;
+}
+
+void winograd_convolve(const Images<const float> &source, const Images<float> &target, const float *weights,
+                       bool backward, const float *bias, const WinogradSizes &s) {
+    const auto &k = kernels().f32;
+    const Tiles tiles(s);
+    const int64_t lanes = k.tile_lanes, panels = ceil_div(s.O, lanes), matrix = s.C * lanes;
+    const int64_t size = tiles_per_round(tiles, s);
+    // Large weights that are used in one round are transformed a panel at a time, by the thread that uses it next.
+    const bool by_panel = size == tiles.count && kPoints * panels * matrix * sizeof(float) > kLargeWeights;
+    const int slots = num_threads();
+    Scratch<float> u(kPoints * matrix * (by_panel ? slots : panels)), v(kPoints * size * s.C), m(kPoints * size * s.O);
+    if (!by_panel) {
+        constexpr int64_t kDepth = 16;
+        const int64_t parts = ceil_div(s.C, kDepth);
+        parallel(panels * parts, [&](int64_t task) {
+            const int64_t panel = task / parts, d0 = task % parts * kDepth;
+            transform_weights(weights, s.C, s.O, backward, panel, d0, std::min(s.C, d0 + kDepth),
+                              u.get() + panel * kPoints * matrix, matrix);
+        });
+    }
+    for (int64_t first = 0; first < tiles.count; first += size) {
+        const int64_t count = std::min(size, tiles.count - first);
+        for_tiles(count, [&](int64_t t) {
+            transform_source(source, s, tiles, first + t, v.get() + t * s.C, size * s.C);
+        });
+        auto product = [&](int64_t point, int64_t panel, const float *panel_weights) {
+            multiply(v.get() + point * size * s.C, count, s.C, panel_weights + point * matrix, panel,
+                     m.get() + point * size * s.O, s.O);
+        };
+        if (by_panel) {
+            parallel(panels, slots, [&](int64_t panel, int slot) {
+                float *mine = u.get() + slot * kPoints * matrix;
+                transform_weights(weights, s.C, s.O, backward, panel, 0, s.C, mine, matrix);
+                for (int64_t point = 0; point < kPoints; point++) product(point, panel, mine);
+            });
+        } else {
+            parallel(kPoints, [&](int64_t point) {
+                for (int64_t panel = 0; panel < panels; panel++)
+                    product(point, panel, u.get() + panel * kPoints * matrix);
+            });
+        }
+        for_tiles(count, [&](int64_t t) {
+            const int64_t tile = first + t, n = tile / tiles.each, at = tile % tiles.each;
+            const int64_t h = at / tiles.across * 4, w = at % tiles.across * 4;
+            k.winograd_output(m.get() + t * s.O, size * s.O, s.O, bias,
+                              target.data + n * target.n + h * target.h + w * target.w, target.h, target.w,
+                              within(s.OH - h, 4), within(s.OW - w, 4));
+        });
+    }
+}
+
+void winograd_weights_gradient(const Images<const float> &x, const Images<const float> &gy, float *gw,
+                               const WinogradSizes &s) {
+    const auto &k = kernels().f32;
+    const Tiles tiles(s);
+    const int64_t blocks = ceil_div(s.O, k.tile_rows), size = tiles_per_round(tiles, s);
+    // In one round, a block of output channels is multiplied and transformed back at once; over several, sums are kept.
+    const bool by_block = size == tiles.count;
+    const int slots = num_threads();
+    Scratch<float> v(kPoints * size * s.C), z(kPoints * size * s.O);
+    Scratch<float> m(kPoints * s.C * (by_block ? slots * k.tile_rows : s.O));
+    auto finish = [&](int64_t o, const float *sums, int64_t point) {
+        k.winograd_weight_gradient(sums, point, s.C, gw + o * 9 * s.C, s.C);
+    };
+    for (int64_t first = 0; first < tiles.count; first += size) {
+        const int64_t count = std::min(size, tiles.count - first);
+        for_tiles(count, [&](int64_t t) {
+            const int64_t tile = first + t, n = tile / tiles.each, at = tile % tiles.each;
+            const int64_t h = at / tiles.across * 4, w = at % tiles.across * 4;
+            transform_source(x, s, tiles, tile, v.get() + t * s.C, size * s.C);
+            k.winograd_gradient(gy.data + n * gy.n + h * gy.h + w * gy.w, gy.h, gy.w, within(s.OH - h, 4),
+                                within(s.OW - w, 4), s.O, z.get() + t * s.O, size * s.O);
+        });
+        auto product = [&](int64_t point, int64_t block, float *to, bool accumulate) {
+            multiply_transposed(z.get() + point * size * s.O, v.get() + point * size * s.C, count, s.O, s.C,
+                                s.O * block / blocks, s.O * (block + 1) / blocks, to, accumulate);
+        };
+        if (by_block) {
+            parallel(blocks, slots, [&](int64_t block, int slot) {
+                const int64_t o0 = s.O * block / blocks, o1 = s.O * (block + 1) / blocks, point_size = k.tile_rows * s.C;
+                float *mine = m.get() + slot * kPoints * point_size;
+                for (int64_t point = 0; point < kPoints; point++) product(point, block, mine + point * point_size, false);
+                for (int64_t o = o0; o < o1; o++) finish(o, mine + (o - o0) * s.C, point_size);
+            });
+        } else {
+            parallel(kPoints, [&](int64_t point) {
+                for (int64_t block = 0; block < blocks; block++)
+                    product(point, block, m.get() + (point * s.O + s.O * block / blocks) * s.C, first > 0);
+            });
+        }
+    }
+    if (!by_block) parallel(s.O, [&](int64_t o) { finish(o, m.get() + o * s.C, s.O * s.C); });
+}
+
+}  // namespace retrograd
