@@ -67,8 +67,16 @@ def tensors(x, kind):
     return [t for v in x for t in tensors(v, kind)] if isinstance(x, (tuple, list)) else []
 
 
+# Operators whose samples come in another order than the public function's arguments.
+_REORDERED = {
+    "where": lambda f: lambda x, condition, other: f(condition, x, other),
+    "nn.functional.embedding": lambda f: lambda weight, index, **kwargs: f(index, weight, **kwargs),
+    "nn.functional.embedding_bag": lambda f: lambda weight, index, **kwargs: f(index, weight, **kwargs),
+}  # fmt: skip
+
+
 def function(name):
-    """retrograd's function of that name, or None."""
+    """retrograd's function or method of that name, or None."""
     for root in (retrograd, retrograd.Tensor):
         found = root
         try:
@@ -76,7 +84,11 @@ def function(name):
                 found = getattr(found, part)
         except (AttributeError, ModuleNotFoundError):
             continue
-        return found
+        if isinstance(found, retrograd.dtype):
+            continue
+        if isinstance(found, property):
+            return found.fget
+        return _REORDERED.get(name, lambda f: f)(found)
     return None
 
 
@@ -106,7 +118,11 @@ def start_gradients(outs, rng):
 def check(op, ours, sample, deep):
     """Compare one sample; raises on a difference."""
     args = (sample.input, *sample.args)
-    mine = ours(*(my_args := [convert(a) for a in args]), **(my_kwargs := convert(sample.kwargs)))
+    my_args, my_kwargs = [convert(a) for a in args], convert(sample.kwargs)
+    given = my_args
+    if op.name.endswith("_") and isinstance(my_args[0], retrograd.Tensor) and my_args[0].requires_grad:
+        given = [my_args[0].clone(), *my_args[1:]]  # PyTorch's entry clones too: a leaf can't be written to
+    mine = ours(*given, **my_kwargs)
     real = op.op(*args, **sample.kwargs)
     my_outs, outs = tensors(mine, retrograd.Tensor), tensors(real, torch.Tensor)
     if not outs:
