@@ -131,7 +131,7 @@ def from_file(
     kind = kind_of(dtype)
     needed = size * kind.itemsize
     if mode != "w+" and os.path.getsize(filename) < needed:
-        raise RuntimeError(f"{filename} has {os.path.getsize(filename)} bytes, but {size} elements take {needed}")
+        raise RuntimeError(f"{filename} is too short: {size} elements take {needed} bytes")
     array = np.memmap(filename, kind, mode, shape=(size,)) if size else np.empty(0, kind)
     return finish(np.asarray(array), requires_grad, device, layout, pin_memory)
 

@@ -77,60 +77,43 @@ unselect_row = Op(
 )  # fmt: skip
 
 
+def flat_places(shape, axis, index):
+    """Where the elements that `index` names along `axis` lie in a flat array of this shape.
+
+    The other axes are walked together with those of `index`, which may be shorter.
+    """
+    if not shape:
+        return index
+    places, step = index, 1
+    for d in range(len(shape) - 1, -1, -1):
+        if d == axis:
+            if step != 1:
+                places = places * step
+            break
+        step *= shape[d]
+    step = 1
+    for d in range(len(shape) - 1, -1, -1):
+        if d != axis and index.shape[d] > 1:
+            steps = np.arange(0, index.shape[d] * step, step)
+            places = places + steps.reshape(-1, *[1] * (len(shape) - 1 - d))
+        step *= shape[d]
+    return places
+
+
 def _gather(xp, x, axis, index):
-    if not x.ndim:
-        return xp.broadcast_to(x, index.shape).copy()
-    if not index.ndim:
-        index = index.reshape(1)
-        return xp.take_along_axis(x, index, axis).reshape(())
-    return xp.take_along_axis(_cropped(x, axis, index.shape), index, axis)
-
-
-def _cropped(x, axis, shape):
-    """The part of x that an index of `shape` reaches: along the other axes the index may be shorter."""
-    if len(shape) != x.ndim or all(
-        [n == m for d, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if d != axis]
-    ):
-        return x
-    return x[tuple([FULL if d == axis else slice(n) for d, n in enumerate(shape)])]
-
-
-def _along(index, axis):
-    """NumPy's index arrays for the places that an index along `axis` names."""
-    grid = list(np.ogrid[tuple([slice(n) for n in index.shape])])
-    grid[axis] = index
-    return tuple(grid)
-
-
-def scatter_into(out, axis, index, src, reduce=None):
-    """Put (or add, "add") the elements of `src` at their places in the array `out`."""
-    if not out.ndim:
-        out, index = out.reshape(1), index.reshape(-1)
-        src = src.reshape(-1) if getattr(src, "ndim", 0) else src
-        axis = 0
-    places = _along(index, axis)
-    if reduce is None:
-        out[places] = src
-        return
-    strides = np.cumprod([1, *out.shape[:0:-1]])[::-1]
-    flat = np.zeros((1,) * index.ndim, np.int64)
-    for p, s in zip(places, strides, strict=True):
-        flat = flat + p * s
-    target = np.ascontiguousarray(out)
-    add_rows(target.reshape(-1, 1), flat.reshape(-1), np.broadcast_to(src, index.shape).reshape(-1, 1))
-    if target is not out:
-        out[...] = target
+    return x.reshape(-1).take(flat_places(x.shape, axis, index))
 
 
 def _scatter_add(xp, x, src, axis, index):
-    out = xp.array(x)
-    scatter_into(out, axis, index, src, "add")
+    out = xp.array(x, order="C")
+    places = flat_places(x.shape, axis, index)
+    add_rows(out.reshape(-1, 1), places.reshape(-1), np.broadcast_to(src, index.shape).reshape(-1, 1))
     return out
 
 
 def _scatter(xp, x, src, axis, index):
-    out = xp.array(x)
-    scatter_into(out, axis, index, src)
+    out = xp.array(x, order="C")
+    out.reshape(-1)[flat_places(x.shape, axis, index)] = src
     return out
 
 
@@ -158,10 +141,8 @@ scatter_row = Op(
 
 
 def _reduced(xp, x, src, axis, index, kind, include_self):
-    out = xp.array(x)
-    flat = out.reshape(1) if not out.ndim else out
-    index, src = (index.reshape(-1), src.reshape(-1)) if not out.ndim else (index, src)
-    places = _along(index, axis)
+    out = xp.array(x, order="C")
+    flat, places = out.reshape(-1), flat_places(x.shape, axis, index)
     if not include_self:
         flat[places] = _identity(kind, out.dtype)
     if kind == "mean":
@@ -263,7 +244,7 @@ index_fill_row = Op(
 # --- the public functions -----------------------------------------------------------------------------------
 
 
-def checked_index(name, index, n, kinds="iu"):
+def checked_index(name, index, n):
     """An index tensor whose numbers all lie in [0, n); IndexError names one that doesn't."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
@@ -272,15 +253,14 @@ def checked_index(name, index, n, kinds="iu"):
         raise RuntimeError(
             f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long()"
         )
-    if a.size and (a.min() < 0 or a.max() >= n):
+    if a.size and int(a.view(f"u{a.itemsize}").max()) >= n:  # what is negative is largest without its sign
         wrong = a[(a < 0) | (a >= n)].flat[0]
         raise IndexError(f"{name}(): index {wrong} is out of bounds for a dimension of size {n}")
     return index
 
 
-def _checked_along(name, input, dim, index, reach=True):
-    """(axis, index) for gather and scatter: `index` has input's dimensions and is nowhere longer but along
-    `dim`."""
+def _checked_along(name, input, dim, index):
+    """(axis, index) for gather and scatter: `index` has input's dimensions and is longer only along `dim`."""
     axis = normal_axis(dim, input.ndim)
     shape = input.shape
     if max(index.ndim, 1) != max(len(shape), 1) and index.numel():
@@ -288,7 +268,7 @@ def _checked_along(name, input, dim, index, reach=True):
             f"{name}(): Index tensor must have the same number of dimensions as input tensor, but got shapes "
             f"{list(index.shape)} and {list(shape)}"
         )
-    if index.numel() and reach:
+    if index.numel():
         for d, (n, m) in enumerate(zip(index.shape, shape, strict=False)):
             if d != axis and n > m:
                 raise RuntimeError(
