@@ -25,7 +25,7 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module, name="weight", dim=0):
-    """Split a weight into magnitude (original0) and direction (original1) by slices along `dim` (None: whole).
+    """Split a weight into magnitude (original0) and direction (original1) by slices along `dim` (None: all).
 
     Salimans & Kingma 2016. State dicts of the older `nn.utils.weight_norm` can be loaded.
     """
