@@ -11,7 +11,7 @@ import torch
 
 import retrograd
 from oracle import both_refuse, same
-from retrograd.ops import special
+from retrograd import special
 
 # --- a zero gradient meets an infinite derivative -----------------------------------------------------------
 
@@ -288,24 +288,14 @@ def test_named_results_survive_copying():
 # --- special functions --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["erf", "erfc", "erfinv", "lgamma", "digamma", "i0", "i0e", "i1", "i1e"])
+@pytest.mark.parametrize("name", ["erf", "erfc", "erfinv", "gammaln", "digamma", "i0", "i0e", "i1", "i1e"])
 def test_special_functions_to_the_last_digits(name):
     x = np.linspace(-0.999, 0.999, 999) if name == "erfinv" else np.linspace(-25, 26, 2001)
-    if name in ("lgamma", "digamma"):
+    if name in ("gammaln", "digamma"):
         x = np.abs(x) + 0.01
-    expected = getattr(torch.special, {"lgamma": "gammaln"}.get(name, name))(torch.from_numpy(x)).numpy()
+    expected = getattr(torch.special, name)(torch.from_numpy(x)).numpy()
     got = getattr(special, name)(retrograd.from_numpy(x))._array
     np.testing.assert_allclose(got, expected, rtol=2e-13, atol=1e-300 if name == "erfc" else 1e-15)
-
-
-@pytest.mark.parametrize("name", ["i0e", "i1", "i1e"])
-def test_gradients_of_bessel_functions(name):
-    x = np.array([-9.0, -2.0, 0.5, 3.0, 20.0])
-    t = torch.from_numpy(x).requires_grad_()
-    r = retrograd.from_numpy(x.copy()).requires_grad_()
-    (want,) = torch.autograd.grad(getattr(torch.special, name)(t).sum(), t)
-    (got,) = retrograd.autograd.grad(getattr(special, name)(r).sum(), r, create_graph=True)
-    np.testing.assert_allclose(got._array, want.numpy(), rtol=1e-12)
 
 
 # --- larger than the samples --------------------------------------------------------------------------------

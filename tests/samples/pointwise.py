@@ -327,27 +327,6 @@ SAMPLES = [
     Sample("arctan2", arr(3), arr(3)),
     Sample("atan2", ints(3), ints(3, low=1)),
     *_binary("hypot")[:-1],
-    # special functions
-    *_unary("erf", complex=False),
-    *_unary("erfc", complex=False),
-    Sample("erf", np.linspace(-6, 6, 50)).but(tol=1e-14, dtypes=("float32",), why="all of its range"),
-    Sample("erfc", np.linspace(-6, 25, 50)).but(tol=1e-14, dtypes=("float32",), why="all of its range"),
-    *_unary("erfinv", _inside, whole=False, complex=False),
-    *_unary("lgamma", _above, complex=False),
-    *_unary("digamma", _above, complex=False),
-    Sample("digamma", np.array([-0.5, -3.3, 12.0])),
-    Sample("lgamma", np.array([-0.5, -3.3, 12.0])),
-    *[Sample("polygamma", n, _above(4)) for n in range(4)],
-    Sample("polygamma", 1, np.array([-0.4, -2.7])),
-    Sample("Tensor.polygamma", _above(3), 2),
-    Sample("mvlgamma", arr(3, low=2.0, high=5.0), 3),
-    *_unary("i0", complex=False),
-    Sample("i0", arr(5, low=-20.0, high=20.0)),
-    *[
-        Sample(f, const(arr(20, low=0.1, high=20.0)), arr(20, low=0.1, high=20.0))
-        for f in ("igamma", "igammac")
-    ],
-    Sample("igamma", const(np.array([0.0, 1.0, -1.0, 2.0])), const(np.array([1.0, 0.0, 1.0, np.inf]))),
     # complex numbers
     *_unary("angle"),
     Sample("angle", const(np.array([-1.0, np.nan, 0.0]))),

@@ -8,6 +8,7 @@ import sys
 
 from .activation import *  # noqa: F403
 from .attention import *  # noqa: F403
+from .bessel import *  # noqa: F403
 from .classification import *  # noqa: F403
 from .compare import *  # noqa: F403
 from .complex_numbers import *  # noqa: F403
@@ -59,7 +60,7 @@ from .view import *  # noqa: F403
 from .windows import *  # noqa: F403
 
 _FAMILIES = """
-    pointwise compare elementary power complex_numbers operators special activation reduce extremes
+    pointwise compare elementary power complex_numbers operators special bessel activation reduce extremes
     softmaxes scan sorting counting norms differences statistics underscored shape product contraction
     linear_systems decompositions matrix_functions linalg matrices conv pool normalization loss
     classification embeddings dropouts distance unfolding resample attention positional copies creation

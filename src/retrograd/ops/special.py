@@ -1,20 +1,19 @@
-"""Special functions: error functions, gamma functions, modified Bessel functions of order 0 and 1.
+"""Special functions: error functions and gamma functions. (Bessel functions are in bessel.py.)
 
-NumPy has none of them. Error and Bessel functions are polynomials fitted with mpmath in 40 digits, by
+NumPy has none of them. Error functions are polynomials fitted with mpmath in 40 digits, by
 interpolation at Chebyshev points: good to the last bits of float64, and a shorter pair for float32.
 """
 
 import math
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebval
 
 from ..core.op import ELEMENTWISE, FLOAT, PAIR_FLOAT, Op, through_float32
 from .arguments import deliver
 from .elementary import exp, log
-from .pointwise import choose, sign, where_row
+from .pointwise import choose
 
-__all__ = ["digamma", "erf", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma"]
+__all__ = ["digamma", "erf", "erfc", "erfinv", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma"]
 METHODS = __all__
 INPLACE = __all__
 
@@ -61,9 +60,14 @@ def _near(x):
     return x * _horner(_NEAR_32 if x.dtype == np.float32 else _NEAR_64, x * x * 2 - 1)
 
 
+def far_scaled(x):
+    """exp(x**2) * erfc(x) for x >= 1."""
+    return _horner(_FAR_32 if x.dtype == np.float32 else _FAR_64, 1 - 7 / (x + 2.5)) / x
+
+
 def _far(x):
     """erfc(x) for x >= 1."""
-    scaled = _horner(_FAR_32 if x.dtype == np.float32 else _FAR_64, 1 - 7 / (x + 2.5)) / x
+    scaled = far_scaled(x)
     if x.dtype == np.float32:
         return scaled * np.exp(-x * x)
     high = x.astype(np.float32).astype(
@@ -87,7 +91,7 @@ def _erfc_block(x):
     return choose(np, size < 1, 1 - _near(np.clip(x, -1, 1)), choose(np, x < 0, 2 - far, far))
 
 
-def _by_blocks(function, x):
+def by_blocks(function, x):
     flat = np.ascontiguousarray(x).reshape(-1)
     out = np.empty_like(flat)
     for i in range(0, flat.size, _BLOCK):
@@ -97,12 +101,12 @@ def _by_blocks(function, x):
 
 @through_float32
 def _erf(xp, x):
-    return _by_blocks(_erf_block, x)
+    return by_blocks(_erf_block, x)
 
 
 @through_float32
 def _erfc(xp, x):
-    return _by_blocks(_erfc_block, x)
+    return by_blocks(_erfc_block, x)
 
 
 erf = Op(
@@ -116,22 +120,29 @@ erfc = Op(
 )  # fmt: skip
 
 
-def _erfinv_block(x):
-    """Winitzki's approximation, good to 0.2 %, then two of Halley's steps: each trebles the digits."""
-    size = np.abs(x)
-    tail = 1 - size
+def inverse_erf(size, tail):
+    """y >= 0 with erf(y) = size and erfc(y) = tail = 1 - size, which is given apart: 1 - size would lose it.
+
+    Winitzki's approximation, good to 0.2 %, then three of Halley's steps: each trebles the digits.
+    """
     spread = np.log(tail * (1 + size))
     half = 2 / (math.pi * 0.147) + spread / 2
     y = np.sqrt(-spread / 0.147 / (np.sqrt(half * half - spread / 0.147) + half))
-    for _ in range(2):
+    for _ in range(3):
         short = np.where(size > 0.5, tail - _erfc_block(y), _erf_block(y) - size)
         step = short / (TWO_OVER_ROOT_PI * np.exp(-y * y))
         y = y - step / (1 + y * step)
+    return y
+
+
+def _erfinv_block(x):
+    size = np.abs(x)
+    y = inverse_erf(size, 1 - size)
     return np.copysign(np.where(size < 1, y, np.where(size == 1, np.inf, np.nan)), x)
 
 
 def _erfinv(xp, x):
-    return _by_blocks(_erfinv_block, x.astype(np.float64)).astype(x.dtype)
+    return by_blocks(_erfinv_block, x.astype(np.float64)).astype(x.dtype)
 
 
 erfinv = Op(
@@ -195,7 +206,7 @@ _EULER_MACLAURIN = (
 )  # fmt: skip
 
 
-def _hurwitz(s, q):
+def hurwitz(s, q):
     """The sum of (q + k) ** -s over k >= 0, s > 1; q not a whole number below 1."""
     total = np.zeros(np.broadcast_shapes(np.shape(s), q.shape))
     q = np.broadcast_to(q, total.shape).copy()
@@ -216,11 +227,11 @@ def _polygamma(xp, x, n):
     y = x.astype(np.float64)
     if n == 1:  # by reflection, so that far negative numbers take no longer
         low = y < 0.5
-        total = _hurwitz(2.0, np.where(low, 1 - y, y))
+        total = hurwitz(2.0, np.where(low, 1 - y, y))
         total = np.where(low, (math.pi / np.sin(math.pi * (y - np.round(y)))) ** 2 - total, total)
         return np.where((y <= 0) & (y == np.floor(y)), np.inf, total).astype(x.dtype)
     pole = (y <= 0) & (y == np.floor(y))
-    total = math.factorial(n) * _hurwitz(float(n + 1), np.where(pole, 1, y))
+    total = math.factorial(n) * hurwitz(float(n + 1), np.where(pole, 1, y))
     total = np.where(pole, np.inf, total)
     return (total if n % 2 else -total).astype(x.dtype)
 
@@ -317,92 +328,4 @@ igammac = Op(
     "igammac", _incomplete(1), y=lambda g, x, y: -g * _igamma_slope(x, y), promote=PAIR_FLOAT,
     jvp=ELEMENTWISE,
     doc="The regularised upper incomplete gamma function Q(input, other); no gradient for `input`.",
-)  # fmt: skip
-
-# --- Bessel functions ---------------------------------------------------------------------------------------
-
-# exp(-x) I0(x) and exp(-x) I1(x) / x in x / 4 - 1 for x up to 8; times sqrt(x) in 16 / x - 1 beyond:
-# Chebyshev series.
-_I0_NEAR = (
-    0.33839763720473803, -0.3046826723431984, 0.17162090152220877, -0.09490109704804764, 0.04930528423967071,
-    -0.02373741480589947, 0.010546460394594998, -0.004324309995050576, 0.0016394756169413357,
-    -0.0005763755745385824, 0.00018850288509584165, -5.754195010082104e-05, 1.6448448070728896e-05,
-    -4.4167383584587505e-06, 1.1173875391201037e-06, -2.670793853940612e-07, 6.046995022541919e-08,
-    -1.300025009986248e-08, 2.6598237246823866e-09, -5.189795601635263e-10, 9.675809035373237e-11,
-    -1.726826291441556e-11, 2.95505266312964e-12, -4.856446783111929e-13, 7.676185498604936e-14,
-    -1.1685332877993451e-14, 1.715391285555133e-15, -2.431279846547955e-16, 3.3307945188222384e-17,
-)  # fmt: skip
-_I0_FAR = (
-    0.4022452055070544, 0.0033691164782556943, 6.889758346916825e-05, 2.8913705208347567e-06,
-    2.0489185894690638e-07, 2.266668990498178e-08, 3.3962320257083865e-09, 4.94060238822497e-10,
-    1.1889147107846439e-11, -3.1499165279632416e-11, -1.3215811840447713e-11, -1.7941785315068062e-12,
-    7.180124451383666e-13, 3.8527783827421426e-13, 1.54008621752141e-14, -4.150569347287222e-14,
-    -9.554846698828307e-15, 3.8116806693526224e-15, 1.7725601330565263e-15, -3.425485619677219e-16,
-    -2.8276239805165836e-16, 3.461222867697461e-17, 4.46562142029676e-17,
-)  # fmt: skip
-_I1_NEAR = (
-    0.12629359322181682, -0.17641651835783406, 0.1026436586898471, -0.05294598120809499, 0.024726449030626516,
-    -0.010564084894626197, 0.004156422944312888, -0.0015135724506312532, 0.0005122859561685758,
-    -0.00016176081582589674, 4.781565107550054e-05, -1.3273163656039436e-05, 3.4702513081376785e-06,
-    -8.568720264695455e-07, 2.0032947535521353e-07, -4.445059128796328e-08, 9.381537386495773e-09,
-    -1.8872497517228294e-09, 3.625590281552117e-10, -6.663489723502027e-11, 1.1736186298890901e-11,
-    -1.9839743977649436e-12, 3.223793365945575e-13, -5.042185504727912e-14, 7.600684294735408e-15,
-    -1.1055969477353862e-15, 1.5536319577362005e-16, -2.111421214358166e-17,
-)  # fmt: skip
-_I1_FAR = (
-    0.38928811750914005, -0.009761097491361469, -0.00011058893876262371, -3.882564808877691e-06,
-    -2.512236237870209e-07, -2.6314688468895196e-08, -3.835380385964237e-09, -5.589743462196584e-10,
-    -1.8974958123505413e-11, 3.2526035830154884e-11, 1.4125807436613782e-11, 2.0356285441470896e-12,
-    -7.198551776245908e-13, -4.0835511110921974e-13, -2.1015418427726643e-14, 4.272440016711951e-14,
-    1.0420276984128802e-14, -3.8144030724370075e-15, -1.8803547755107825e-15, 3.3082023109209285e-16,
-    2.96262899764595e-16, -3.209525921993424e-17, -4.6503053684893586e-17,
-)  # fmt: skip
-
-
-def _scaled_bessel(x, near, far, odd):
-    """exp(-|x|) I(x)."""
-    size = np.abs(x.astype(np.float64))
-    low = np.minimum(size, 8)
-    high = np.maximum(size, 8)
-    inner = chebval(low / 4 - 1, near)
-    outer = chebval(16 / high - 1, far) / np.sqrt(high)
-    return np.where(size <= 8, inner * low, outer) * np.sign(x) if odd else np.where(size <= 8, inner, outer)
-
-
-def _bessel(near, far, odd, scaled):
-    def forward(xp, x):
-        out = _scaled_bessel(x, near, far, odd)
-        return (out if scaled else out * np.exp(np.abs(x.astype(np.float64)))).astype(x.dtype)
-
-    return forward
-
-
-i0 = Op(
-    "i0", _bessel(_I0_NEAR, _I0_FAR, odd=False, scaled=False), x=lambda g, x: g * i1(x), jvp=ELEMENTWISE,
-    promote=FLOAT,
-    doc="The modified Bessel function of the first kind of order 0.",
-)  # fmt: skip
-
-i0e = Op(
-    "i0e", _bessel(_I0_NEAR, _I0_FAR, odd=False, scaled=True),
-    x=lambda g, x, out: g * (i1e(x) - sign(x) * out), jvp=ELEMENTWISE, promote=FLOAT,
-    doc="exp(-|x|) * i0(x).",
-)  # fmt: skip
-
-
-def _over_x(y, x):
-    """I1(x) / x, which is 1/2 at 0."""
-    return where_row(0.5, y / where_row(1, x, x == 0), x == 0)
-
-
-i1 = Op(
-    "i1", _bessel(_I1_NEAR, _I1_FAR, odd=True, scaled=False),
-    x=lambda g, x, out: g * (i0(x) - _over_x(out, x)),
-    jvp=ELEMENTWISE, promote=FLOAT, doc="The modified Bessel function of the first kind of order 1.",
-)  # fmt: skip
-
-i1e = Op(
-    "i1e", _bessel(_I1_NEAR, _I1_FAR, odd=True, scaled=True),
-    x=lambda g, x, out: g * (i0e(x) - sign(x) * out - _over_x(out, x)), jvp=ELEMENTWISE, promote=FLOAT,
-    doc="exp(-|x|) * i1(x).",
 )  # fmt: skip
