@@ -314,3 +314,68 @@ def test_spectral_norm_of_a_vector_and_errors():
         with pytest.raises(RuntimeError, match="Cannot register two spectral_norm hooks"):
             library.nn.utils.spectral_norm(linear)
     close(pair[0].weight, pair[1].weight)
+
+
+# --- orthogonal ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder", None])
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 5), (5, 3)])
+@pytest.mark.parametrize("base", [True, False])
+def test_orthogonal(kind, sizes, base):
+    pair = twin_models(lambda nn: nn.Linear(*sizes))
+    for library, m in zip(LIBRARIES, pair, strict=True):
+        options = {"orthogonal_map": kind, "use_trivialization": base}
+        assert library.nn.utils.parametrizations.orthogonal(m, **options) is m
+    if base and sizes[0] == sizes[1]:
+        same_modules(pair)
+    pair[0].load_state_dict(converted(pair[1].state_dict(), retrograd))
+    for p, q in zip(pair[0].parameters(), pair[1].parameters(), strict=True):
+        change = values(5, tuple(p.shape)) * 0.1  # away from the base
+        p.data, q.data = wrap(plain(p) + change), torch.from_numpy(plain(q) + change)
+    same_modules(pair)
+    same_pass(pair, 1e-10, (4, sizes[0]))
+    if kind in ("matrix_exp", "cayley"):
+        w = plain(pair[0].weight)
+        close(w.T @ w if sizes[1] >= sizes[0] else w @ w.T, np.eye(min(sizes)), 1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 5), (5, 3)])
+@pytest.mark.parametrize("base", [True, False])
+def test_assigning_an_orthogonal_matrix(sizes, base):
+    q, _ = np.linalg.qr(values(0, (max(sizes), max(sizes))))
+    new = q[: sizes[1], : sizes[0]]
+    for library in LIBRARIES:
+        m = library.nn.Linear(*sizes, dtype=library.float64)
+        library.nn.utils.parametrizations.orthogonal(m, orthogonal_map="householder", use_trivialization=base)
+        m.weight = wrap(new.copy()) if library is retrograd else torch.from_numpy(new.copy())
+        close(m.weight, new, 1e-10)
+
+
+def test_orthogonal_batches_and_complex():
+    pair = []
+    for library in LIBRARIES:
+        m = library.nn.Module()
+        a = values(0, (2, 3, 3), "complex128")
+        t = wrap(a.copy()) if library is retrograd else theirs(a)
+        m.weight = library.nn.Parameter(t)
+        pair.append(library.nn.utils.parametrizations.orthogonal(m))
+    close(pair[0].weight, pair[1].weight, 1e-10)
+
+
+def test_orthogonal_errors():
+    for library in LIBRARIES:
+        orthogonal = library.nn.utils.parametrizations.orthogonal
+        with pytest.raises(ValueError, match="has no parameter or buffer with name 'wait'"):
+            orthogonal(library.nn.Linear(2, 2), "wait")
+        with pytest.raises(ValueError, match="Expected a matrix or batch of matrices. Got a tensor of 1"):
+            orthogonal(library.nn.Linear(2, 2), "bias")
+        with pytest.raises(ValueError, match="orthogonal_map has to be one of"):
+            orthogonal(library.nn.Linear(2, 2), orthogonal_map="expm")
+        m = library.nn.Linear(2, 2)
+        m.weight = library.nn.Parameter(library.ones(2, 2, dtype=library.complex64))
+        with pytest.raises(ValueError, match="householder parametrization does not support complex"):
+            orthogonal(m, orthogonal_map="householder")
+        m = orthogonal(library.nn.Linear(2, 2), orthogonal_map="cayley", use_trivialization=False)
+        with pytest.raises(NotImplementedError, match="not possible to assign"):
+            m.weight = library.eye(2)

@@ -1,15 +1,135 @@
-"""Ready-made parametrizations: weight and spectral normalisation."""
+"""Ready-made parametrizations: orthogonal matrices, weight and spectral normalisation."""
 
+import numpy as np
+
+from ... import linalg
 from ...core.graph import no_grad
-from ...core.tensor import Tensor
-from ...ops import mv, vdot
+from ...core.tensor import Tensor, wrap
+from ...ops import cat, eye, mv, randn, vdot
 from ..functional import normalize
 from ..module import Module
 from .parametrize import register_parametrization
 from .spectral_norm import as_matrix, output_dim
 from .weight_norm import norm_except_dim, scaled_direction
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+
+
+class _Orthogonal(Module):
+    """A matrix with orthonormal columns (rows, if it is wide), from the lower triangle of any matrix."""
+
+    def __init__(self, weight, orthogonal_map, use_trivialization=True):
+        super().__init__()
+        if weight.is_complex() and orthogonal_map == "householder":
+            raise ValueError("The householder parametrization does not support complex tensors.")
+        self.shape = weight.shape
+        self.orthogonal_map = orthogonal_map
+        if use_trivialization:
+            self.register_buffer("base", None)
+
+    def forward(self, X):
+        wide = X.shape[-2] < X.shape[-1]
+        if wide:
+            X = X.mT
+        n, k = X.shape[-2:]
+        if self.orthogonal_map == "householder":
+            A = X.tril(-1)
+            Q = linalg.householder_product(A, 2.0 / (1.0 + (A * A).sum(dim=-2)))
+            Q = Q * X.diagonal(dim1=-2, dim2=-1).detach().int().unsqueeze(-2)
+        else:
+            X = X.tril()
+            if n != k:
+                X = cat([X, X.new_zeros((*X.shape[:-1], n - k))], dim=-1)
+            A = X - X.mH
+            if self.orthogonal_map == "matrix_exp":
+                Q = linalg.matrix_exp(A)
+            else:
+                half, one = 0.5 * A, eye(n, dtype=A.dtype)
+                Q = linalg.solve(one - half, one + half)
+            Q = Q[..., :k]
+        if hasattr(self, "base"):
+            Q = self.base @ Q
+        return Q.mT if wide else Q
+
+    @no_grad
+    def right_inverse(self, Q):
+        if Q.shape != self.shape:
+            raise ValueError(
+                f"Expected a matrix or batch of matrices of shape {self.shape}. Got a tensor of shape "
+                f"{Q.shape}."
+            )
+        wide = Q.shape[-2] < Q.shape[-1]
+        tall = Q.mT if wide else Q
+        if not hasattr(self, "base"):
+            return self._without_base(tall, wide)
+        n, k = tall.shape[-2:]
+        if n == k and _is_orthogonal(tall):
+            self.base = tall.clone()
+        elif n == k:
+            self.base = _orthogonal_factor(tall)
+        else:
+            more = randn((*tall.shape[:-2], n, n - k), dtype=Q.dtype)
+            self.base = _orthogonal_factor(cat([tall, more], dim=-1))
+        start = np.zeros_like(Q._array)  # is mapped to the first columns of the identity
+        i = np.arange(k)
+        start[..., i, i] = -1
+        return wrap(start)
+
+    def _without_base(self, tall, wide):
+        if self.orthogonal_map != "householder":
+            raise NotImplementedError(
+                "It is not possible to assign to the matrix exponential or the Cayley parametrizations when "
+                "use_trivialization=False."
+            )
+        A, tau = _householder(tall)
+        i = np.arange(A.shape[-1])
+        signs = np.sign(A[..., i, i])
+        A[..., i, i] = np.where(tau == 0, -signs, signs)
+        return wrap(A).mT if wide else wrap(A)
+
+
+def _householder(matrix):
+    """LAPACK's geqrf: Householder vectors below the diagonal, R above; and their factors tau."""
+    A, tau = np.linalg.qr(matrix._array, mode="raw")
+    return np.array(A.swapaxes(-1, -2)), tau
+
+
+def _orthogonal_factor(matrix):
+    """Q of the QR decomposition whose R has a positive diagonal: of random matrices, evenly distributed."""
+    A, tau = _householder(matrix)
+    i = np.arange(A.shape[-1])
+    return linalg.householder_product(wrap(A), wrap(tau)) * wrap(np.sign(A[..., i, i])[..., None, :])
+
+
+def _is_orthogonal(Q):
+    n, k = Q.shape[-2:]
+    product = (Q.mH @ Q)._array
+    return np.allclose(product, np.eye(k), atol=10 * n * float(np.finfo(product.dtype).eps))
+
+
+def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization=True):
+    """Keep a matrix, or a batch of them, orthogonal (unitary): Q^H Q = 1, or Q Q^H = 1 where it is wide.
+
+    orthogonal_map: "matrix_exp", "cayley" (both for square matrices best) or "householder"; by default the
+    first for square or complex ones, else the last. use_trivialization: start from a base, the matrix as it
+    is (Lezcano-Casado 2019); assigning is possible only then, or with "householder".
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.ndim < 2:
+        raise ValueError(
+            f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions."
+        )
+    if orthogonal_map is None:
+        square = weight.shape[-2] == weight.shape[-1]
+        orthogonal_map = "matrix_exp" if square or weight.is_complex() else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(
+            f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}'
+        )
+    made = _Orthogonal(weight, orthogonal_map, use_trivialization)
+    return register_parametrization(module, name, made, unsafe=True)
 
 
 class _WeightNorm(Module):
