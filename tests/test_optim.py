@@ -513,3 +513,38 @@ def test_sparse_adam():
 
 def test_shapes_are_varied():
     assert () in SHAPES and any(0 in s for s in SHAPES)
+
+
+def test_files_both_ways(tmp_path):
+    """A checkpoint of model, optimizer and schedule, written by one library and resumed by the other."""
+    models, optimizers, schedules = [], [], []
+    for library in (retrograd, torch):
+        model = library.nn.Linear(3, 2)
+        optimizer = library.optim.AdamW(
+            [{"params": [model.weight]}, {"params": [model.bias], "lr": 0.1}], amsgrad=True
+        )
+        models.append(model)
+        optimizers.append(optimizer)
+        schedules.append(library.optim.lr_scheduler.OneCycleLR(optimizer, 0.2, total_steps=9))
+    models[1].load_state_dict(converted(models[0].state_dict(), torch))
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+
+    def train(steps):
+        for i, data in enumerate((wrap(x), torch.from_numpy(x))):
+            for _ in range(steps):
+                optimizers[i].zero_grad()
+                models[i](data).square().sum().backward()
+                optimizers[i].step()
+                schedules[i].step()
+
+    train(3)
+    parts = [*zip(models, optimizers, schedules, strict=True)]
+    for library, own in zip((retrograd, torch), parts, strict=True):
+        library.save([o.state_dict() for o in own], tmp_path / f"{library.__name__}.pt")
+    for library, other, own in zip((retrograd, torch), ("torch", "retrograd"), parts, strict=True):
+        for o, state in zip(own, library.load(tmp_path / f"{other}.pt"), strict=True):
+            o.load_state_dict(state)
+    train(3)
+    for p, q in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        close(p, q, 1e-5)
+    assert schedules[0].get_last_lr() == schedules[1].get_last_lr()
