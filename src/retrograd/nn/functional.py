@@ -265,8 +265,8 @@ def embedding(
     """The rows of `weight` (V, D) that the indices `input` (...) name: shape (..., D).
 
     The row `padding_idx` gets no gradient. `max_norm` first scales longer rows down, in place. With
-    `scale_grad_by_freq`, gradients are divided by how often their index occurs. Both hold in forward mode too,
-    unlike in PyTorch. `sparse` is accepted; the gradient is dense nevertheless.
+    `scale_grad_by_freq`, gradients are divided by how often their index occurs. Both hold in forward mode
+    too, unlike in PyTorch. `sparse` is accepted; the gradient is dense nevertheless.
     """
     padding_idx = _row_number(padding_idx, weight)
     if max_norm is not None:

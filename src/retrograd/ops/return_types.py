@@ -39,7 +39,8 @@ for _name in ("cummax", "cummin", "kthvalue", "max", "median", "min", "mode", "n
     globals()[_name] = _named(_name, ("values", "indices"))
 aminmax = _named("aminmax", ("min", "max"))
 frexp = _named("frexp", ("mantissa", "exponent"))
-histogram = _named("histogram", ("hist", "bin_edges"))
+for _name in ("histogram", "histogramdd"):
+    globals()[_name] = _named(_name, ("hist", "bin_edges"))
 for _name, _fields in {
     "cholesky_ex": "L info", "eig": "eigenvalues eigenvectors", "eigh": "eigenvalues eigenvectors",
     "inv_ex": "inverse info", "lstsq": "solution residuals rank singular_values", "lu": "P L U",

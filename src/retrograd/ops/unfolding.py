@@ -67,7 +67,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The transpose of unfold: sums of overlapping windows (N, C * KH * KW, L), as images (N, C, *output_size)."""
+    """The transpose of unfold: windows (N, C * KH * KW, L) added up to images (N, C, *output_size)."""
     size = sizes(output_size, 2, "output_size")
     how = _pairs(kernel_size, dilation, padding, stride)
     if input.ndim not in (2, 3):

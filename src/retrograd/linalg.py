@@ -1,0 +1,50 @@
+"""Linear algebra under the names of `torch.linalg`."""
+
+from .ops.linalg import (  # noqa: F401
+    LinAlgError,
+    cholesky,
+    cholesky_ex,
+    det,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    householder_product,
+    inv,
+    inv_ex,
+    lstsq,
+    lu,
+    lu_factor,
+    lu_factor_ex,
+    lu_solve,
+    multi_dot,
+    qr,
+    slogdet,
+    solve,
+    solve_ex,
+    solve_triangular,
+    svd,
+    tensorinv,
+    tensorsolve,
+)  # fmt: skip
+from .ops.matrix_functions import (  # noqa: F401
+    cond,
+    cross,
+    matrix_exp,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    norm,
+    pinv,
+    svdvals,
+    vander,
+    vecdot,
+)  # fmt: skip
+from .ops.norms import vector_norm  # noqa: F401
+from .ops.product import matmul  # noqa: F401
+from .ops.view import diagonal as _diagonal
+
+
+def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """A view of the diagonals of the last two dimensions."""
+    return _diagonal(A, offset, dim1, dim2)
