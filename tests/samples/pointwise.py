@@ -341,6 +341,8 @@ SAMPLES = [
     Sample("view_as_real", _c(3, 2).T),
     Sample("view_as_complex", arr(3, 2)),
     Sample("view_as_complex", arr(2, 3, 2).transpose(1, 0, 2)),
+    Sample("view_as_real_copy", _c(2, 3)),
+    Sample("view_as_complex_copy", const(arr(3, 2))),
     Sample("resolve_conj", _c(3)),
     Sample("resolve_neg", arr(3)),
     Sample("is_conj", _c(3)),

@@ -11,6 +11,11 @@ _lanes = const(np.array([[1.0, np.nan, 3.0], [4.0, 5.0, 6.0], [np.nan, np.nan, n
 _sorted = const(np.array([1.0, 3.0, 5.0, 7.0]))
 _repeats = ints(4, 6, high=3)
 
+
+def histogramdd(torch, *args, **kwargs):
+    return torch.histogramdd(*args, **kwargs)  # PyTorch's documents an out= that it refuses
+
+
 SAMPLES = [
     *[
         s
@@ -128,6 +133,14 @@ SAMPLES = [
     Sample("histogram", const(arr(30)), 5, range=(-1.0, 1.0)),
     Sample("histogram", const(arr(30)), const(np.array([-1.0, 0.0, 0.5, 1.0]))),
     Sample("histogram", const(arr(30)), 4, weight=const(arr(30, low=0.0)), density=True),
+    Sample(histogramdd, const(arr(30, 2)), [3, 4]),
+    Sample(histogramdd, const(arr(30, 2)), 3, range=(-1.0, 1.0, -2.0, 2.0)),
+    Sample(
+        "histogramdd",
+        const(arr(30, 2)),
+        [const(np.array([-1.0, 0.0, 1.0]))] * 2,
+        weight=const(arr(30, low=0.0)),
+    ),
     Sample("bincount", ints(20)),
     Sample("bincount", ints(20), minlength=10),
     Sample("bincount", ints(20), const(arr(20))),

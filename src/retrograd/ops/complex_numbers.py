@@ -4,12 +4,13 @@ import numpy as np
 
 from ..core import arrays, inplace
 from ..core.op import FLOAT, LINEAR, Op, is_complex, zeros_like
+from .arguments import deliver
 from .elementary import cos, sin
 from .pointwise import absolute, conj, masked, real_part
 
 __all__ = [
     "angle", "complex", "imag", "is_conj", "is_neg", "polar", "real", "resolve_conj", "resolve_neg",
-    "view_as_complex", "view_as_real",
+    "view_as_complex", "view_as_real", "view_as_complex_copy", "view_as_real_copy",
 ]  # fmt: skip
 METHODS = ["angle", "is_conj", "is_neg", "resolve_conj", "resolve_neg"]
 INPLACE = []
@@ -150,3 +151,13 @@ def view_as_complex(input):
             "contiguous() first"
         )
     return _as_complex_row(input)
+
+
+def view_as_real_copy(input, *, out=None):
+    """`view_as_real`, as a copy."""
+    return deliver(view_as_real(input).clone(), out)
+
+
+def view_as_complex_copy(input, *, out=None):
+    """`view_as_complex`, as a copy."""
+    return deliver(view_as_complex(input).clone(), out)

@@ -1,5 +1,7 @@
 """Distinct elements, places in sorted sequences, histograms: no gradients."""
 
+from builtins import range as _range
+
 import numpy as np
 
 from ..core.op import Op, as_tensor
@@ -8,7 +10,8 @@ from . import return_types
 from .arguments import deliver, normal_axis
 
 __all__ = [
-    "bincount", "bucketize", "histc", "histogram", "searchsorted", "unique", "unique_consecutive",
+    "bincount", "bucketize", "histc", "histogram", "histogramdd", "searchsorted", "unique",
+    "unique_consecutive",
 ]  # fmt: skip
 METHODS = ["bincount", "histc", "histogram", "unique", "unique_consecutive"]
 INPLACE = []
@@ -139,7 +142,7 @@ _histc_row = Op("histc", _histc)
 
 
 def histc(input, bins=100, min=0, max=0, *, out=None):
-    """How many elements fall into each of `bins` equal parts of [min, max], by default of the data's range."""
+    """How many elements fall into each of `bins` equal parts of [min, max] (if equal: of the range)."""
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
     return deliver(_histc_row(input, bins, *_bin_range(input._array, min, max)), out)
@@ -159,6 +162,29 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
         x.reshape(-1), edges, range, density, None if weight is None else weight._array.reshape(-1)
     )
     return deliver(return_types.histogram((wrap(counts.astype(x.dtype)), wrap(edges.astype(x.dtype)))), out)
+
+
+def histogramdd(input, bins, *, range=None, weight=None, density=False):
+    """(hist, bin_edges): a histogram of points, the rows of `input`; edges for each coordinate.
+
+    bins: the number of parts for each coordinate, one number for all, or the edges as a list of Tensors.
+    range: the bounds, low and high for each coordinate in turn. The rest as in `histogram`.
+    """
+    x = input._array.reshape(-1, input._array.shape[-1])
+    count = x.shape[1]
+    if range is not None:
+        range = list(zip(range[::2], range[1::2], strict=True))
+    if isinstance(bins, int):
+        bins = [bins] * count
+    edges = [b._array if isinstance(b, Tensor) else b for b in bins]
+    if not isinstance(bins[0], Tensor):
+        range = [_bin_range(x[:, i], *(range[i] if range else (0.0, 0.0))) for i in _range(count)]
+    counts, edges = np.histogramdd(
+        x, edges, range, density, None if weight is None else weight._array.reshape(-1)
+    )
+    given = isinstance(bins[0], Tensor)
+    edges = tuple(bins) if given else tuple([wrap(e.astype(x.dtype)) for e in edges])
+    return return_types.histogramdd((wrap(counts.astype(x.dtype)), edges))
 
 
 def _bincount(xp, x, weights, minlength):

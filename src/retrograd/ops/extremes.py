@@ -31,15 +31,16 @@ def shared_tangent(t_x, x, axes, keepdim, out):
     return sum_row(masked(t_x, hits), axes, keepdim) / sum_row(hits, axes, keepdim)
 
 
-amax_row = Op(
-    "amax", lambda xp, x, axes, keepdim: xp.maximum.reduce(x, axis=axes, keepdims=keepdim),
-    x=lambda g, x, axes, keepdim, out: shared(g, x, axes, keepdim, out), jvp=shared_tangent,
-)  # fmt: skip
+def _sharing(name, ufunc, node=None):
+    return Op(
+        name, lambda xp, x, axes, keepdim: ufunc.reduce(x, axis=axes, keepdims=keepdim), x=shared,
+        jvp=shared_tangent, node=node,
+    )  # fmt: skip
 
-amin_row = Op(
-    "amin", lambda xp, x, axes, keepdim: xp.minimum.reduce(x, axis=axes, keepdims=keepdim),
-    x=lambda g, x, axes, keepdim, out: shared(g, x, axes, keepdim, out), jvp=shared_tangent,
-)  # fmt: skip
+
+amax_row, amin_row = _sharing("amax", np.maximum), _sharing("amin", np.minimum)
+_max_of_all_row = _sharing("max_of_all", np.maximum, "MaxBackward1")
+_min_of_all_row = _sharing("min_of_all", np.minimum, "MinBackward1")
 
 
 def _arg(name):
@@ -129,7 +130,9 @@ def max(input, dim=None, keepdim=False, *, other=None, out=None):
 
     Of everything, equal elements share the gradient evenly; along a dimension the first of them gets it.
     """
-    return _along("max", (amax_row, maximum, _max_row), input, dim if other is None else other, keepdim, out)
+    return _along(
+        "max", (_max_of_all_row, maximum, _max_row), input, dim if other is None else other, keepdim, out
+    )
 
 
 @numpy_names
@@ -138,7 +141,9 @@ def min(input, dim=None, keepdim=False, *, other=None, out=None):
 
     Of everything, equal elements share the gradient evenly; along a dimension the first of them gets it.
     """
-    return _along("min", (amin_row, minimum, _min_row), input, dim if other is None else other, keepdim, out)
+    return _along(
+        "min", (_min_of_all_row, minimum, _min_row), input, dim if other is None else other, keepdim, out
+    )
 
 
 def _place(name, row, input, dim, keepdim, out):

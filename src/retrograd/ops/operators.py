@@ -87,5 +87,6 @@ for _name, _row in _TWO_SIDED.items():
     OPERATORS[f"__{_name}__"] = operator(_row)
     OPERATORS[f"__r{_name}__"] = operator(_row, reflected=True)
     OPERATORS[f"__i{_name}__"] = inplace_operator(_row, f"{_row.name}_")
+OPERATORS["__rsub__"] = operator(pointwise.rsub_row)
 for _row in (compare.eq, compare.ne, compare.lt, compare.le, compare.gt, compare.ge):
     OPERATORS[f"__{_row.name}__"] = operator(_row)

@@ -10,7 +10,6 @@ from ..core.op import (
     PAIR,
     PAIR_FLOAT,
     Op,
-    as_tensor,
     is_complex,
     through_float32,
     zeros_like,
@@ -56,6 +55,11 @@ add_row = Op(
 sub_row = Op(
     "sub", lambda xp, x, y: xp.subtract(x, y), x=lambda g: g, y=lambda g: -g, jvp=ELEMENTWISE, promote=PAIR
 )
+
+rsub_row = Op(
+    "rsub", lambda xp, x, y: xp.subtract(y, x), x=lambda g: -g, y=lambda g: g,
+    jvp=ELEMENTWISE, promote=PAIR, node="RsubBackward1",
+)  # fmt: skip
 
 mul = Op(
     "mul", lambda xp, x, y: xp.multiply(x, y),
@@ -174,7 +178,7 @@ def sub(input, other, *, alpha=1, out=None):
 
 def rsub(input, other, *, alpha=1):
     """other - alpha * input."""
-    return sub(as_tensor(other, like=input), input, alpha=alpha)
+    return rsub_row(scaled(input, alpha) if alpha != 1 else input, other)
 
 
 _DIVISIONS = {None: div_row, "floor": _floor_div_row, "trunc": _trunc_div_row}
