@@ -1,4 +1,4 @@
-"""Runs an unmodified PyTorch script: `torch` and `torchvision`, with their submodules, are bound to retrograd."""
+"""Runs an unmodified PyTorch script: `torch` and `torchvision`, with their submodules, mean retrograd."""
 
 import contextlib
 import importlib
@@ -45,7 +45,7 @@ class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 @contextlib.contextmanager
 def bound_torch():
-    """While this holds, `import torch` gives retrograd; modules of a real PyTorch imported before come back after."""
+    """While this holds, `import torch` gives retrograd; a real PyTorch imported before comes back after."""
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in _BOUND}
     finder = BindFinder()
     sys.meta_path.insert(0, finder)
@@ -89,16 +89,14 @@ def run_script(path, args=()):
 
 
 def _report(error, path):
-    """The traceback from the script's first line on, and a plain sentence where something of PyTorch is missing."""
-    frames = traceback.extract_tb(error.__traceback__)
-    script = os.path.abspath(path)
-    start = next((i for i, f in enumerate(frames) if os.path.abspath(f.filename) == script), 0)
-    print("Traceback (most recent call last):", file=sys.stderr)
-    print("".join(traceback.format_list(frames[start:])), end="", file=sys.stderr)
-    print("".join(traceback.format_exception_only(error)), end="", file=sys.stderr)
+    """The traceback from the script's first line on, and a sentence where something of PyTorch is missing."""
+    script, start = os.path.abspath(path), error.__traceback__
+    while start is not None and os.path.abspath(start.tb_frame.f_code.co_filename) != script:
+        start = start.tb_next
+    traceback.print_exception(error.with_traceback(start))
     missing = missing_name(error)
     if missing is not None:
-        last = next((f for f in reversed(frames) if not _is_ours(f.filename)), None)
+        last = next((f for f in reversed(traceback.extract_tb(start)) if not _is_ours(f.filename)), None)
         where = f"{last.filename}:{last.lineno}: " if last else ""
         print(f"\n{where}this script uses {missing}, which retrograd does not have.", file=sys.stderr)
 
@@ -108,11 +106,11 @@ def _is_ours(filename):
 
 
 def missing_name(error):
-    """PyTorch's name of what an AttributeError or ImportError missed in retrograd, or None if it is another's fault."""
+    """PyTorch's name of what an AttributeError or ImportError missed in retrograd; None if it is not ours."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return error.name if error.name.partition(".")[0] in _BOUND else None
     if isinstance(error, ImportError):
-        found = re.match(r"cannot import name '(\w+)'", error.msg or "")  # error.name_from is new in Python 3.12
+        found = re.match(r"cannot import name '(\w+)'", error.msg or "")  # name_from: Python 3.12
         name = found and found[1]
         return (
             f"{_torch_name(error.name)}.{name}" if name and error.name and _torch_name(error.name) else None

@@ -1,17 +1,25 @@
-"""`python -m retrograd tour`: a gentle walk through automatic differentiation, on a real network and a real photo."""
+"""`python -m retrograd tour`: a walk through automatic differentiation, on a real network and a real photo.
 
+It follows PyTorch's tutorial "A gentle introduction to torch.autograd". The code that it shows is what runs.
+"""
+
+import importlib.util
 import math
 import os
 import sys
+import textwrap
 import time
+from functools import partial
 
-import retrograd as torch
+import retrograd
 
-from . import nn
-from .draw import tree
+from . import draw, nn, optim
+from ._version import __version__
 from .vision.models import ResNet18_Weights, resnet18
 
 WIDTH = 78
+MARGIN = " " * 3
+BOLD, DIM, CYAN, GREEN = "1", "2", "36", "32"
 
 
 def tour(image=None, weights="DEFAULT", seed=0, out=None):
@@ -29,7 +37,7 @@ class TourError(Exception):
 
 
 class Tour:
-    """The sections, in order; each prints what it does and what came out."""
+    """The sections, in order; each shows its code, runs it and prints what came out."""
 
     def __init__(self, image, weights, seed, out):
         self.image = image
@@ -37,207 +45,239 @@ class Tour:
         self.seed = seed
         self.out = out
         self.number = 0
+        self.colours = has_colours(out)
+        self.names = {"torch": retrograd, "nn": nn, "draw": draw, "optim": optim,
+                      "resnet18": resnet18, "ResNet18_Weights": ResNet18_Weights}  # fmt: skip
 
     def run(self):
-        torch.manual_seed(self.seed)
-        self.say("retrograd: automatic differentiation that trains neural networks.")
-        self.say("What follows is computed on this machine as you read it.")
-        self.load()
-        self.see()
+        self.find_photo()
+        self.check_weights()
+        retrograd.manual_seed(self.seed)
+        self.say(f"retrograd {__version__}, a walk through automatic differentiation.", BOLD)
+        self.say("The code below runs on this machine as you read it; times are on the right.")
+        self.build_network()
+        self.predict()
         self.train_step()
         self.derivatives()
         self.vector_jacobian()
         self.graph()
         self.fine_tune()
 
-    # --- printing ---
+    # --- printing and running ---
 
-    def say(self, text=""):
-        print(text, file=self.out)
+    def paint(self, text, colour):
+        return f"\33[{colour}m{text}\33[0m" if self.colours and colour and text else text
 
-    def section(self, title, *code):
+    def say(self, text="", colour=None, end="\n"):
+        print(self.paint(text, colour), file=self.out, end=end, flush=True)
+
+    def tell(self, text, colour=None):
+        """A line of output below the code, wrapped if it is long."""
+        for line in textwrap.wrap(text, WIDTH - len(MARGIN), break_long_words=False, break_on_hyphens=False):
+            self.say(MARGIN + line, colour)
+
+    def block(self, text):
+        """Lines of output that stay as they are."""
+        self.say(textwrap.indent(text, MARGIN))
+
+    def section(self, title):
         self.number += 1
         self.say()
-        self.say(f"{self.number}. {title} ".ljust(WIDTH, "-"))
-        for line in code:
-            self.say(f"    >>> {line}")
+        self.say(f"{self.number}. {title}", BOLD)
 
-    def table(self, rows):
-        widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-        for row in rows:
-            self.say("    " + "  ".join(str(cell).ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    def code(self, line):
+        """Show a line of code, run it, and show how long it took if that can be felt."""
+        shown = f"{MARGIN}>>> {line}"
+        self.say(shown, CYAN, end="")
+        started = time.perf_counter()
+        try:
+            exec(line, self.names)
+        except BaseException:
+            self.say()
+            raise
+        elapsed = time.perf_counter() - started
+        self.say(f"{elapsed * 1e3:.0f} ms".rjust(WIDTH - len(shown)) if elapsed >= 1e-3 else "", DIM)
+
+    def __getitem__(self, expression):
+        """The value of an expression of the names that the code so far defined."""
+        return eval(expression, self.names)
+
+    def check(self, name, formula, by_hand):
+        """Show that a gradient equals the one worked out by hand."""
+        ours = self[name]
+        if not retrograd.equal(ours, by_hand):
+            raise TourError(
+                f"{name} is {ours.tolist()} where {formula} is {by_hand.tolist()}; "
+                "please report this with the output of `python -m retrograd env`"
+            )
+        self.say(f"{MARGIN}{name} = {ours.tolist()}", end="")
+        self.say(f"  equals {formula} by hand", GREEN)
 
     # --- the sections ---
 
-    def load(self):
-        self.section("A network", f"model = resnet18(weights={self.weights!r})")
-        started = time.perf_counter()
-        self.trained = True
-        if self.weights.lower() == "none":
-            self.model, self.trained = resnet18(weights=None), False
-            self.say("    as asked: no pretrained weights, random ones from the seed.")
-        elif os.path.exists(self.weights):
-            self.model = resnet18(weights=None)
-            self.model.load_state_dict(torch.load(self.weights))
-            self.say(f"    weights from {self.weights}")
-        else:
-            self._load_pretrained()
-        self.model.eval()
-        count = sum(p.numel() for p in self.model.parameters())
-        self.say(f"    {count:,} parameters in {len(list(self.model.parameters()))} tensors, {time.perf_counter() - started:.2f} s")
-
-    def _load_pretrained(self):
-        try:
-            chosen = ResNet18_Weights.verify(self.weights)
-        except (ValueError, KeyError, TypeError) as error:
-            raise TourError(f"--weights {self.weights}: {error}, or a file, or none") from None
-        try:
-            self.model = resnet18(weights=chosen)
-        except (OSError, RuntimeError) as error:
-            self.model, self.trained = resnet18(weights=None), False
-            self.say("    The pretrained weights can't be had:")
-            for line in str(error).splitlines():
-                self.say(f"      {line}")
-            self.say("    The tour goes on with random weights from the seed: every step is real, but")
-            self.say("    what the network says about the photo means nothing.")
-
-    def see(self):
-        self.section("A prediction", "batch = weights.transforms()(photo).unsqueeze(0)", "scores = model(batch)")
-        self.batch = self._photo().unsqueeze(0)
-        started = time.perf_counter()
-        with torch.no_grad():
-            scores = self.model(self.batch)
-        elapsed = time.perf_counter() - started
-        self.say(f"    {tuple(self.batch.shape)} in, {tuple(scores.shape)} out, {elapsed * 1e3:.0f} ms")
-        categories = ResNet18_Weights.DEFAULT.meta["categories"]
-        best = scores.softmax(1)[0].topk(5)
-        self.table([[f"{100 * p:5.1f} %", categories[i]] for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)])
-        if not self.trained:
-            self.say("    (random weights: these five are chance)")
-
-    def _photo(self):
-        """The photo as the network wants it: (3, 224, 224), normalised."""
-        transform = ResNet18_Weights.DEFAULT.transforms()
+    def find_photo(self):
+        """The photo, before anything that takes time: what can't be read is said at once."""
         path = self.image or sample_photo()
         if path is None:
-            self.say("    no photo given (--image FILE) and none at hand: a picture made of waves instead")
-            return transform(waves())
+            self.names["photo"] = waves()
+            self.source = "no photo given (--image FILE): a picture of waves, computed"
+            return
         try:
-            from PIL import Image
+            from PIL import Image, ImageOps, UnidentifiedImageError
         except ImportError:
-            raise TourError("reading a photo needs Pillow: pip install 'retrograd[vision]'") from None
+            raise TourError("reading a photo needs Pillow: pip install Pillow") from None
         try:
             with Image.open(path) as photo:
-                picture = photo.convert("RGB")
-        except OSError as error:
-            raise TourError(f"--image {path}: {error}; give a JPEG or PNG file") from None
-        self.say(f"    photo: {path} ({picture.width} x {picture.height})")
-        return transform(picture)
+                self.names["photo"] = ImageOps.exif_transpose(photo).convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            unknown = isinstance(error, UnidentifiedImageError)
+            reason = (
+                "not an image that Pillow knows" if unknown else getattr(error, "strerror", None) or error
+            )
+            raise TourError(f"--image {path}: {reason}; give a JPEG or PNG file") from None
+        size = self["f'{photo.width} x {photo.height}'"]
+        origin = "" if self.image else ", of scikit-learn's samples"
+        self.source = f"photo: {os.path.basename(path)}{origin}, {size}"
+
+    def check_weights(self):
+        """The name of the weights, before anything that takes time."""
+        if self.weights.lower() == "none" or os.path.isfile(self.weights):
+            return
+        try:
+            ResNet18_Weights.verify(self.weights)
+        except KeyError as error:
+            raise TourError(f"--weights: {error.args[0]}; or give a file, or none") from None
+
+    def build_network(self):
+        self.section("A network")
+        self.trained = True
+        if self.weights.lower() == "none":
+            self.random_weights("Random weights, as asked.")
+        elif os.path.isfile(self.weights):
+            self.load_file()
+        else:
+            self.load_pretrained()
+        parameters = list(self["model"].parameters())
+        self.tell(f"{sum(p.numel() for p in parameters):,} parameters in {len(parameters)} tensors")
+
+    def random_weights(self, why):
+        self.trained = False
+        self.tell(why)
+        self.code("model = resnet18(weights=None)")
+
+    def load_file(self):
+        self.code("model = resnet18(weights=None)")
+        try:
+            self.code(f"model.load_state_dict(torch.load({self.weights!r}))")
+        except (OSError, RuntimeError, TypeError) as error:
+            raise TourError(f"--weights {self.weights}: {error}") from None
+
+    def load_pretrained(self):
+        self.names["resnet18"] = partial(resnet18, progress=sys.stderr.isatty())
+        try:
+            self.code(f"model = resnet18(weights={self.weights!r})")
+        except (OSError, RuntimeError) as error:
+            self.tell(f"The pretrained weights can't be had: {error}.")
+            self.random_weights(
+                "The tour goes on with random weights: every step is real, but what the network says about "
+                "the photo means nothing."
+            )
+
+    def predict(self):
+        self.section("A prediction")
+        self.tell(self.source)
+        self.code("transform = ResNet18_Weights.DEFAULT.transforms()")
+        self.code("batch = transform(photo).unsqueeze(0)")
+        self.code("model = model.eval()")
+        self.code("with torch.no_grad(): prediction = model(batch)")
+        self.code("best = prediction[0].softmax(0).topk(5)")
+        categories = ResNet18_Weights.DEFAULT.meta["categories"]
+        for probability, i in zip(self["best.values.tolist()"], self["best.indices.tolist()"], strict=True):
+            self.say(f"{MARGIN}{probability:7.1%}  {categories[i]}")
+        if not self.trained:
+            self.tell("(chance: the weights are random)")
 
     def train_step(self):
-        self.section(
-            "One step of training", "loss = cross_entropy(model(batch), target)", "loss.backward()",
-            "optim = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)", "optim.step()",
-        )  # fmt: skip
-        target = torch.tensor([torch.randint(0, 1000, ()).item()])
-        name = ResNet18_Weights.DEFAULT.meta["categories"][target.item()]
-        self.say(f"    target: a class drawn at random, {name!r}")
-        times = {}
-
-        def timed(what, function):
-            started = time.perf_counter()
-            result = function()
-            times[what] = (time.perf_counter() - started) * 1e3
-            return result
-
-        loss = timed("forward", lambda: nn.functional.cross_entropy(self.model(self.batch), target))
-        timed("backward", loss.backward)
-        optim = torch.optim.SGD(self.model.parameters(), lr=1e-2, momentum=0.9)
-        timed("step", optim.step)
-        with torch.no_grad():
-            after = nn.functional.cross_entropy(self.model(self.batch), target)
-        self.say("    " + ", ".join(f"{what} {ms:.0f} ms" for what, ms in times.items()))
-        self.say(f"    loss before {loss.item():.4f}, after {after.item():.4f}")
-        self.say("    norm of the gradient, by layer:")
-        rows = []
-        for child, module in self.model.named_children():
-            grads = [p.grad for p in module.parameters() if p.grad is not None]
+        self.section("One step of training")
+        self.names["model"].train()
+        self.names["start"] = {k: v.clone() for k, v in self["model.state_dict()"].items()}
+        self.code("labels = torch.rand(1, 1000)")
+        self.code("loss = (model(batch) - labels).sum()")
+        self.code("loss.backward()")
+        self.code("optim = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)")
+        self.code("optim.step()")
+        with retrograd.no_grad():
+            after = self["(model(batch) - labels).sum().item()"]
+        self.tell(f"loss before the step {self['loss.item()']:.1f}, after it {after:.1f}")
+        self.tell("(a plain sum, as in PyTorch's tutorial: it has no lowest value)")
+        self.tell("norm of the gradient, by layer:")
+        norms = {}
+        for name, module in self["model.named_children()"]:
+            grads = [p.grad for p in module.parameters()]
             if grads:
-                norm = math.sqrt(sum(float(g.double().pow(2).sum()) for g in grads))
-                rows.append([child, f"{norm:.3e}", "#" * max(1, min(40, round(8 * (math.log10(norm) + 4)))) if norm > 0 else ""])
-        self.table(rows)
+                norms[name] = math.sqrt(sum(g.double().square().sum().item() for g in grads))
+        top = max(norms.values())
+        for name, norm in norms.items():
+            bar = "#" * max(1, round(36 * norm / top)) if 0 < norm and math.isfinite(top) else ""
+            self.say(f"{MARGIN}  {name:8}{norm:12.4g}  {self.paint(bar, DIM)}".rstrip())
 
     def derivatives(self):
-        self.section(
-            "Derivatives: Q = 3a^3 - b^2", "a = torch.tensor([2., 3.], requires_grad=True)",
-            "b = torch.tensor([6., 4.], requires_grad=True)", "Q = 3*a**3 - b**2", "Q.backward(gradient=torch.tensor([1., 1.]))",
-        )  # fmt: skip
-        a = torch.tensor([2.0, 3.0], requires_grad=True)
-        b = torch.tensor([6.0, 4.0], requires_grad=True)
-        Q = 3 * a**3 - b**2
-        Q.backward(gradient=torch.tensor([1.0, 1.0]))
-        self.say(f"    Q = {Q}")
-        self.check("dQ/da = 9a^2", a.grad, 9 * a.detach() ** 2)
-        self.check("dQ/db = -2b ", b.grad, -2 * b.detach())
-
-    def check(self, what, ours, expected):
-        right = torch.equal(ours, expected)
-        self.say(f"    {what}: {ours.tolist()}, by hand {expected.tolist()}: {'equal' if right else 'DIFFERENT'}")
-        if not right:
-            raise TourError(f"{what} came out wrong; please report this with the output of `python -m retrograd env`")
+        self.section("Derivatives of Q = 3a^3 - b^2")
+        self.code("a = torch.tensor([2., 3.], requires_grad=True)")
+        self.code("b = torch.tensor([6., 4.], requires_grad=True)")
+        self.code("Q = 3 * a**3 - b**2")
+        self.tell(f"{self['Q']}")
+        self.code("Q.backward(gradient=torch.tensor([1., 1.]))")
+        self.check("a.grad", "9a^2", retrograd.tensor([36.0, 81.0]))
+        self.check("b.grad", "-2b", retrograd.tensor([-12.0, -8.0]))
 
     def vector_jacobian(self):
-        self.section(
-            "A vector-Jacobian product: v^T J without forming J", "y = x * x.sum()", "y.backward(gradient=v)",
-        )  # fmt: skip
-        x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-        v = torch.tensor([1.0, 0.0, -1.0])
-        y = x * x.sum()
-        y.backward(gradient=v)
-        total = x.detach().sum()
-        jacobian = torch.eye(3) * total + x.detach().unsqueeze(1).expand(3, 3)
-        self.say("    J = " + str(jacobian).replace("\n", "\n    "))
-        self.check("v^T J", x.grad, v @ jacobian)
+        self.section("A vector-Jacobian product: v^T J, and J is never formed")
+        self.code("x = torch.tensor([1., 2., 3.], requires_grad=True)")
+        self.code("v = torch.tensor([1., 0., -1.])")
+        self.code("y = x * x.sum()")
+        self.code("y.backward(v)")
+        jacobian = self["torch.eye(3) * x.detach().sum() + x.detach().unsqueeze(1)"]
+        self.tell("J, by hand, is the sum of x on the diagonal, plus x_i in each row i:")
+        self.block(str(jacobian))
+        self.check("x.grad", "v^T J", self["v"] @ jacobian)
 
     def graph(self):
-        self.section("The graph that backward walks", "print(retrograd.draw.tree(loss))")
-        x = torch.rand(1, 4)
-        layer = nn.Linear(4, 2)
-        loss = (layer(x).tanh() ** 2).sum()
-        for line in tree(loss, params=layer.named_parameters()).splitlines():
-            self.say(f"    {line}")
+        self.section("The graph that backward walks")
+        self.code("layer = nn.Linear(4, 4)")
+        self.code("h = layer(torch.rand(1, 4)).tanh()")
+        self.code("loss = (h + layer(h)).square().sum()")
+        self.code("picture = draw.tree(loss, layer.named_parameters())")
+        self.block(self["picture"])
 
     def fine_tune(self):
-        self.section(
-            "Freeze the network, train a new last layer", "model.requires_grad_(False)", "model.fc = nn.Linear(512, 10)",
-            "optim = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)",
-        )  # fmt: skip
-        model = self.model
-        model.requires_grad_(False)
-        for p in model.parameters():
-            p.grad = None
-        model.fc = nn.Linear(512, 10)
-        optim = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
-        target = torch.tensor([3])
-        before = model.conv1.weight.clone()
-        losses = []
+        self.section("The network frozen, a new last layer trained")
+        self["model.load_state_dict(start)"]
+        self.code("model = model.requires_grad_(False)")
+        self.code("model.fc = nn.Linear(512, 10)")
+        self.code("optim = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)")
+        self["optim.zero_grad()"]
+        before = {name: p.clone() for name, p in self["model.named_parameters()"]}
+        self.tell("three steps towards class 3 of 10:")
         for _ in range(3):
-            optim.zero_grad()
-            loss = nn.functional.cross_entropy(model(self.batch), target)
+            self["optim.zero_grad()"]
+            loss = nn.functional.cross_entropy(self["model(batch)"], retrograd.tensor([3]))
             loss.backward()
-            optim.step()
-            losses.append(loss.item())
-        trained = [name for name, p in model.named_parameters() if p.grad is not None]
-        self.say(f"    parameters with a gradient: {', '.join(trained)}")
-        self.say(f"    the frozen ones unchanged: {torch.equal(before, model.conv1.weight)}")
-        self.say("    loss over three steps: " + ", ".join(f"{v:.4f}" for v in losses))
+            self["optim.step()"]
+            self.tell(f"  loss {loss.item():.4f}")
+        moved = [name for name, p in self["model.named_parameters()"] if not retrograd.equal(p, before[name])]
+        self.tell(f"of {len(before)} parameters these have moved: {', '.join(moved)}")
         self.say()
 
 
-def sample_photo():
-    """A photo that is at hand, scikit-learn's, or None."""
-    import importlib.util
+def has_colours(out):
+    """Whether to colour what goes to `out`: a terminal that can, and a user who has not set NO_COLOR."""
+    is_terminal = getattr(out, "isatty", lambda: False)()
+    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
+
+def sample_photo():
+    """The path of a photo that is at hand, scikit-learn's, or None."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -247,7 +287,7 @@ def sample_photo():
 
 def waves(size=256):
     """A colourful picture, computed: (3, size, size) bytes."""
-    grid = torch.arange(size, dtype=torch.float32) * (2 * math.pi / size)
+    grid = retrograd.arange(size, dtype=retrograd.float32) * (2 * math.pi / size)
     x, y = grid.unsqueeze(0), grid.unsqueeze(1)
     bands = [((3 * x + k).sin() * (2 * y - k).cos() + 1) * 127.5 for k in range(3)]
-    return torch.stack(bands).to(torch.uint8)
+    return retrograd.stack(bands).to(retrograd.uint8)

@@ -1,19 +1,23 @@
 """The graph as a tree of text: each node above those that its gradient goes to."""
 
 from ..core.graph import AccumulateGrad
+from ..core.tensor import Tensor
 
-NAMES_SHOWN = 6  # of the parameters that the graph does not reach
+NAMES_SHOWN = 3  # of the parameters that no gradient reaches
 
 
 def tree(tensor, params=None, max_nodes=60):
     """The graph that made `tensor`, as lines for a terminal.
 
-    A node's only operand stands right below it, several are branches. Leaves stand behind the node that uses
-    them. A node that several others use is drawn once, with a number; further mentions give that number.
+    A node, with the shape of its (first) output, stands above what its gradient goes to: right above if that
+    is one node, else above branches. Leaves stand behind the node that uses them. A node that several others
+    use is drawn once, with a number; further mentions give that number.
 
     params: (name, Parameter) pairs, such as `model.named_parameters()`. They name the leaves, and those that
     no gradient reaches are listed below the tree. max_nodes: after how many nodes to stop.
     """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"tree() draws the graph of a Tensor, not of a {type(tensor).__name__}")
     params = list(params or ())
     names = {id(p): name for name, p in params}
     root = tensor.grad_fn
@@ -25,7 +29,7 @@ def tree(tensor, params=None, max_nodes=60):
     if unreached:
         shown = [name + ("" if p.requires_grad else " (frozen)") for name, p in unreached[:NAMES_SHOWN]]
         more = len(unreached) - len(shown)
-        lines.append("no gradient reaches: " + ", ".join(shown) + (f" and {more} more" if more else ""))
+        lines.append("no gradient reaches " + ", ".join(shown) + (f" and {more} more" if more else ""))
     return "\n".join(lines)
 
 
@@ -45,7 +49,7 @@ def _draw(root, uses, names, max_nodes):
             numbers[node] = len(numbers) + 1
             mark = f"[{numbers[node]}] "
         lines.append(lead + mark + _text(node, names))
-        children = [n for n, _ in node.edges if n is not None and not isinstance(n, AccumulateGrad)]
+        children = [n for n in _operands(node) if not isinstance(n, AccumulateGrad)]
         if len(children) == 1:
             stack.append((children[0], below, below))
             continue
@@ -55,13 +59,22 @@ def _draw(root, uses, names, max_nodes):
     return lines
 
 
+def _operands(node):
+    """The nodes that its gradient goes to, each once."""
+    return list(dict.fromkeys(n for n, _ in node.edges if n is not None))
+
+
 def _text(node, names):
     """`ConvolutionBackward0 (1, 64, 32, 32)  <- leaf conv1.weight (64, 3, 7, 7)`"""
     if isinstance(node, AccumulateGrad):
         return _leaf(node.variable, names)
-    shapes = [node.shape] if node.outputs == 1 else node.shape
-    text = f"{node.name()} " + " ".join(map(_shape, shapes))
-    leaves = [_leaf(n.variable, names) for n, _ in node.edges if isinstance(n, AccumulateGrad)]
+    text = f"{node.name()} {_shape(node.shape if node.outputs == 1 else node.shape[0])}"
+    leaves, module = [], ""
+    for operand in _operands(node):
+        if isinstance(operand, AccumulateGrad):
+            leaf = _leaf(operand.variable, names)
+            leaves.append(leaf.removeprefix(f"{module}."))  # fc.weight, bias
+            module = leaf.partition(" ")[0].rpartition(".")[0]
     return f"{text}  <- {', '.join(leaves)}" if leaves else text
 
 
@@ -74,18 +87,15 @@ def _shape(shape):
 
 
 def _survey(root):
-    """How many edges lead to each node reachable from `root`, and the ids of the leaves."""
+    """How many nodes use each node reachable from `root`, and the ids of the leaves."""
     uses, leaves, stack = {root: 0}, set(), [root]
     while stack:
         node = stack.pop()
         if isinstance(node, AccumulateGrad):
             leaves.add(id(node.variable))
-        for child, _ in node.edges:
-            if child is None:
-                continue
-            if child in uses:
-                uses[child] += 1
-            else:
-                uses[child] = 1
+        for child in _operands(node):
+            if child not in uses:
+                uses[child] = 0
                 stack.append(child)
+            uses[child] += 1
     return uses, leaves
