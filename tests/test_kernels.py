@@ -781,6 +781,15 @@ def test_indices_outside_the_image_are_ignored():
     assert not gx.any()
 
 
+def test_weights_are_stored_with_contiguous_input_channels():
+    for shape, strides in (((4, 3, 2, 5), (120, 4, 60, 12)), ((4, 3, 2), (24, 4, 12))):
+        w = random(1, *shape)
+        stored = kernels.as_weight(w)
+        assert stored.strides == strides and np.array_equal(stored, w)
+    cube = random(1, 2, 3, 4, 5, 6)
+    assert kernels.as_weight(cube) is cube
+
+
 def test_memory_is_used_again():
     native.empty_cache()
     array = native.empty((1 << 18,), np.empty(0, np.float32))

@@ -7,7 +7,9 @@ what `allow_winograd(False)` does.
 
 import os
 
-__all__ = ["allow_winograd", "available", "describe", "get_num_threads", "native", "set_num_threads"]
+__all__ = [
+    "allow_winograd", "available", "as_weight", "describe", "get_num_threads", "native", "set_num_threads",
+]  # fmt: skip
 
 
 def _load():
@@ -44,6 +46,18 @@ def describe():
         return f"kernels: NumPy ({_reason})"
     threads = native.get_num_threads()
     return f"kernels: compiled, {native.isa()}, {threads} thread{'s' * (threads != 1)}"
+
+
+def as_weight(array):
+    """A convolution weight (O, I, ...) in the layout that the kernels read: the same shape, stored as (O, ..., I).
+
+    Without compiled kernels, or for three spatial axes, which have none, it is returned as it is.
+    """
+    if native is None or array.ndim not in (3, 4) or array.dtype.char not in "fd":
+        return array
+    out = native.empty(array.shape, array, True)
+    out[...] = array
+    return out
 
 
 def get_num_threads():
