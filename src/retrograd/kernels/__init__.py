@@ -49,7 +49,7 @@ def describe():
 
 
 def as_weight(array):
-    """A convolution weight (O, I, ...) in the layout that the kernels read: the same shape, stored as (O, ..., I).
+    """A convolution weight (O, I, ...) in the layout that the kernels read: the same shape, stored as OHWI.
 
     Without compiled kernels, or for three spatial axes, which have none, it is returned as it is.
     """
