@@ -9,7 +9,7 @@ import numpy as np
 from ..core.graph import no_grad
 from ..core.tensor import wrap
 from ..nn import Module
-from ..nn.batchnorm import _BatchNorm
+from ..nn.modules.batchnorm import _BatchNorm
 from .pieces import lerp
 from .schedule import LRScheduler, per_group
 

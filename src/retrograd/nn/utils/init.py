@@ -3,7 +3,7 @@
 import inspect
 
 from ...core.random import default_generator
-from ..module import Module
+from ..modules.module import Module
 
 
 def skip_init(module_cls, *args, **kwargs):

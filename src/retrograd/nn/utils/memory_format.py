@@ -1,6 +1,6 @@
 """Convolution weights in another order in memory."""
 
-from ..conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
+from ..modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
 
 
 def convert_conv2d_weight_memory_format(module, memory_format):

@@ -7,7 +7,7 @@ from ...core.graph import no_grad
 from ...core.tensor import Tensor, wrap
 from ...ops import cat, eye, mv, randn, vdot
 from ..functional import normalize
-from ..module import Module
+from ..modules.module import Module
 from .parametrize import register_parametrization
 from .spectral_norm import as_matrix, output_dim
 from .weight_norm import norm_except_dim, scaled_direction

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...core.graph import no_grad
 from ...core.tensor import Tensor
-from ..containers import ModuleDict, ModuleList
+from ..modules.container import ModuleDict, ModuleList
 from ..parameter import Parameter
 
 __all__ = [

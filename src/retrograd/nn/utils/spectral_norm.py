@@ -2,8 +2,8 @@
 
 from ...core.graph import no_grad
 from ...ops import dot, mv
-from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..functional import normalize
+from ..modules.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..parameter import Parameter
 
 

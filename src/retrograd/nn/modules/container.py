@@ -3,9 +3,9 @@
 import operator
 from collections import OrderedDict, abc
 
-from ..core.tensor import Tensor
+from ...core.tensor import Tensor
+from ..parameter import Parameter
 from .module import Module
-from .parameter import Parameter
 
 
 def _position(index, length, what):

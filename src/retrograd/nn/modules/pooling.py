@@ -1,6 +1,6 @@
 """Pooling layers."""
 
-from . import functional as F
+from .. import functional as F
 from .module import Module
 
 

@@ -1,6 +1,6 @@
 """Layers that measure how far two tensors are apart."""
 
-from . import functional as F
+from .. import functional as F
 from .module import Module
 
 

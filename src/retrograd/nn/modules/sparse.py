@@ -1,11 +1,11 @@
 """Layers that look vectors up: Embedding and EmbeddingBag."""
 
-from ..core.graph import no_grad
-from ..ops import creation
-from . import functional as F
-from . import init
+from ...core.graph import no_grad
+from ...ops import creation
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
 from .module import Module
-from .parameter import Parameter
 
 
 class Embedding(Module):

@@ -2,11 +2,11 @@
 
 import math
 
-from ..ops import creation
-from . import functional as F
-from . import init
+from ...ops import creation
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
 from .module import Module
-from .parameter import Parameter
 
 
 def _tuple(value, n, name):

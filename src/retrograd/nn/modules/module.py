@@ -3,10 +3,10 @@
 import itertools
 from collections import OrderedDict
 
-from ..convert import parse_to
-from ..core.graph import Handle, no_grad
-from ..core.tensor import Tensor
-from .parameter import Buffer, Parameter
+from ...convert import parse_to
+from ...core.graph import Handle, no_grad
+from ...core.tensor import Tensor
+from ..parameter import Buffer, Parameter
 from .state import StateDict
 
 _global_forward_pre_hooks = OrderedDict()
@@ -451,7 +451,7 @@ class Module(StateDict):
         return self._apply(lambda t: t.cuda(device))
 
     def to_empty(self, *, device=None, recurse=True):
-        from ..ops.creation import empty_like
+        from ...ops.creation import empty_like
 
         return self._apply(lambda t: empty_like(t, device=device), recurse=recurse)
 

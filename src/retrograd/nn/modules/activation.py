@@ -1,10 +1,10 @@
 """Activation layers: elementwise nonlinearities and softmax."""
 
-from ..ops import creation
-from . import functional as F
-from . import init
+from ...ops import creation
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
 from .module import Module
-from .parameter import Parameter
 
 
 class _Activation(Module):

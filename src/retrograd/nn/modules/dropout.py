@@ -1,6 +1,6 @@
 """Dropout layers: in training they zero at random, in evaluation they pass through."""
 
-from . import functional as F
+from .. import functional as F
 from .module import Module
 
 

@@ -1,10 +1,10 @@
 """Normalisation within a sample: LayerNorm, GroupNorm, RMSNorm, LocalResponseNorm."""
 
-from ..ops import creation
-from . import functional as F
-from . import init
+from ...ops import creation
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
 from .module import Module
-from .parameter import Parameter
 
 
 def _shape(normalized_shape):

@@ -2,9 +2,9 @@
 
 from collections import OrderedDict, namedtuple
 
-from ..core.graph import Handle, no_grad
-from ..core.tensor import Tensor
-from .parameter import Parameter
+from ...core.graph import Handle, no_grad
+from ...core.tensor import Tensor
+from ..parameter import Parameter
 
 _EXTRA_STATE = "_extra_state"
 

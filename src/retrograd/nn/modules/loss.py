@@ -1,6 +1,6 @@
 """Loss layers; each calls the function of the same name in nn.functional."""
 
-from . import functional as F
+from .. import functional as F
 from .module import Module
 
 

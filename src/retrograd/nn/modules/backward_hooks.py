@@ -1,7 +1,7 @@
 """Full backward hooks of a Module: identities around its inputs and outputs whose nodes call the hooks."""
 
-from ..autograd.function import Function
-from ..core.tensor import Tensor
+from ...autograd.function import Function
+from ...core.tensor import Tensor
 
 
 class _Identity(Function):
