@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..core.op import ELEMENTWISE, FLOAT, PAIR, Op, as_tensor, is_complex, write_out, zeros_like
+from ..core.tensor import Tensor
 from . import return_types
 from .elementary import log
 from .pointwise import conj, mul, safe_div, safe_mul, where_row
@@ -62,8 +63,8 @@ def _base_formula(g, x, y):
     if isinstance(y, (int, float)):
         if y == 0:
             return zeros_like(g)
-        if y >= 1:  # no pole
-            return g * conj(x if y == 2 else pow_row(x, y - 1)) * y
+        if y >= 1:  # no pole; of Tensors x**1 is not cut short, so that derivatives exist to any order
+            return g * conj(x if y == 2 and not isinstance(x, Tensor) else pow_row(x, y - 1)) * y
     return safe_mul(g * conj(y), conj(pow_row(x, y - 1)))
 
 
@@ -108,7 +109,7 @@ rsqrt = Op(
 square_row = Op(
     "square",
     lambda xp, x: xp.multiply(x, x),
-    x=lambda g, x: 2 * g * conj(x),
+    x=lambda g, x: 2 * g * conj(pow_row(x, 1) if isinstance(x, Tensor) else x),
     jvp=ELEMENTWISE,
     node="PowBackward0",
 )
