@@ -339,3 +339,26 @@ def test_reductions_of_views_and_broadcasts():
         return out, *torch.autograd.grad((out * out).sum(), y)
 
     same(program)
+
+
+@pytest.mark.parametrize(
+    "shape, dim",
+    [
+        ((20000, 5), 0),
+        ((20000, 3, 4), (0, 2)),
+        ((3, 9000, 4), 1),
+        ((3, 9000, 4), (1, 0)),
+        ((4, 9001), (0, 1)),
+    ],
+)
+def test_long_sums_stay_accurate(shape, dim):
+    """Float32 sums whatever the axis: adding one by one would be off by 1e-4."""
+    x = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
+    exact = x.sum(dim, dtype=np.float64)
+    for keepdim in (False, True):
+        got = retrograd.from_numpy(x).sum(dim, keepdim)._array
+        assert got.dtype == np.float32 and got.shape == x.sum(dim, keepdims=keepdim).shape
+        np.testing.assert_allclose(got.reshape(exact.shape), exact, rtol=5e-6)
+    bias = retrograd.zeros(4, requires_grad=True)
+    (retrograd.full((100000, 4), 0.1) * (bias + 1)).sum().backward()
+    np.testing.assert_allclose(bias.grad._array, 10000, rtol=1e-5)

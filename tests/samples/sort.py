@@ -136,7 +136,7 @@ SAMPLES = [
     Sample(histogramdd, const(arr(30, 2)), [3, 4]),
     Sample(histogramdd, const(arr(30, 2)), 3, range=(-1.0, 1.0, -2.0, 2.0)),
     Sample(
-        "histogramdd",
+        histogramdd,
         const(arr(30, 2)),
         [const(np.array([-1.0, 0.0, 1.0]))] * 2,
         weight=const(arr(30, low=0.0)),

@@ -18,7 +18,7 @@ INPLACE = ["renorm"]
 def _vector_norm(xp, x, p, axes, keepdim):
     size = xp.abs(x) if p != 2 or x.dtype.kind == "c" else x
     if p == 2:
-        return xp.sqrt(xp.add.reduce(size * size, axis=axes, keepdims=keepdim))
+        return xp.sqrt(arrays.add_up(size * size, axes, keepdim))
     if p == math.inf:
         return xp.maximum.reduce(size, axis=axes, keepdims=keepdim)
     if p == -math.inf:
@@ -26,8 +26,8 @@ def _vector_norm(xp, x, p, axes, keepdim):
     if p == 0:
         return xp.add.reduce(size != 0, axis=axes, keepdims=keepdim, dtype=size.dtype)
     if p == 1:
-        return xp.add.reduce(size, axis=axes, keepdims=keepdim)
-    return xp.add.reduce(size**p, axis=axes, keepdims=keepdim) ** (1 / p)
+        return arrays.add_up(size, axes, keepdim)
+    return arrays.add_up(size**p, axes, keepdim) ** (1 / p)
 
 
 def _slope(x, p, axes, out):

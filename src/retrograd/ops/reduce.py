@@ -83,8 +83,8 @@ def _sum(xp, x, axes, keepdim):
     if kind in _SUM_IN:
         return xp.add.reduce(x, axis=axes, keepdims=keepdim, dtype=np.int64)
     if kind.itemsize == 2:
-        return xp.add.reduce(x, axis=axes, keepdims=keepdim, dtype=np.float32).astype(kind)
-    return xp.add.reduce(x, axis=axes, keepdims=keepdim)
+        return arrays.add_up(x, axes, keepdim, np.float32).astype(kind)
+    return arrays.add_up(x, axes, keepdim)
 
 
 sum_row = Op(
@@ -94,8 +94,7 @@ sum_row = Op(
 
 @through_float32
 def _mean(xp, x, axes, keepdim):
-    total = xp.add.reduce(x, axis=axes, keepdims=keepdim)
-    return total / x.dtype.type(count_along(x.shape, axes))
+    return arrays.add_up(x, axes, keepdim) / x.dtype.type(count_along(x.shape, axes))
 
 
 mean_row = Op(
@@ -190,9 +189,9 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
 @through_float32
 def _var(xp, x, axes, correction, keepdim):
     n = count_along(x.shape, axes)
-    centred = x - xp.add.reduce(x, axis=axes, keepdims=True) / x.dtype.type(n)
+    centred = x - arrays.add_up(x, axes, True) / x.dtype.type(n)
     squares = centred.real**2 + centred.imag**2 if x.dtype.kind == "c" else xp.multiply(centred, centred)
-    return xp.add.reduce(squares, axis=axes, keepdims=keepdim) / squares.dtype.type(
+    return arrays.add_up(squares, axes, keepdim) / squares.dtype.type(
         builtins.max(n - correction, 0)
     )
 
