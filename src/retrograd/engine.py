@@ -19,10 +19,11 @@ from .core.tensor import Tensor, wrap
 _accumulating = threading.Lock()  # several threads may add to one leaf
 
 
-def walk(roots, gradients, *, keep=False, graph=False, targets=None, accumulate=True):
+def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=None, accumulate=True):
     """Run the graph backward from `roots`, edges (node, output number), with their `gradients`, Tensors.
 
-    keep: don't free what the nodes saved. graph: record the walk itself, for second derivatives. targets: a dict
+    keep: don't free what the nodes saved. graph: record the walk itself, for second derivatives.
+    tensors: let Tensors pass through the formulas, not arrays, as interpreters at the door want. targets: a dict
     from edges to None, filled with the gradients that arrive there; only nodes on the way to them run. accumulate:
     add to `.grad` of the leaves (those among the targets, if there are targets).
     """
@@ -31,6 +32,7 @@ def walk(roots, gradients, *, keep=False, graph=False, targets=None, accumulate=
     freed = None if keep else Freed()
     token, grad_mode = quiet.enter(), modes.grad
     modes.grad = graph
+    graph = graph or tensors  # from here on: whether Tensors pass through the formulas
     try:
         for (node, output), g in zip(roots, gradients, strict=True):
             if needed is None or node in needed:

@@ -20,11 +20,14 @@ from .core.tensor import Tensor
 class DualLevel:
     """One level of forward mode. `enter()` puts it at the door of this thread, `exit()` takes it away."""
 
+    batching = False  # levels of vmap stand nearer to the door: see batch.py
+
     def __init__(self):
         self.nodes = []  # weak references to those that know tangents of their outputs
 
     def enter(self):
-        modes.interpreters = (*modes.interpreters, self)
+        first = [i for i in modes.interpreters if not i.batching]
+        modes.interpreters = (*first, self, *modes.interpreters[len(first) :])
         return self
 
     def exit(self):

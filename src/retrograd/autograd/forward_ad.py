@@ -20,7 +20,9 @@ class UnpackedDualTensor(NamedTuple):
 def enter_dual_level():
     """Enter a level of forward mode; gives its number. Prefer the context manager `dual_level`."""
     if _levels:
-        raise RuntimeError("Nested forward mode AD is not supported at the moment; torch.func.jvp can be nested")
+        raise RuntimeError(
+            "Nested forward mode AD is not supported at the moment; torch.func.jvp can be nested"
+        )
     _levels.append(DualLevel().enter())
     return len(_levels) - 1
 
@@ -64,7 +66,9 @@ def make_dual(tensor, tangent, *, level=None):
             f"Expected tangent to have the same shape as the primal, got {list(tangent.shape)} and {list(tensor.shape)}"
         )
     if tangent.dtype != tensor.dtype:
-        raise RuntimeError(f"Expected tangent to have the dtype of the primal, got {tangent.dtype} and {tensor.dtype}")
+        raise RuntimeError(
+            f"Expected tangent to have the dtype of the primal, got {tangent.dtype} and {tensor.dtype}"
+        )
     dual = TABLE["view"](tensor, tuple(tensor.shape))
     current.attach(dual, tangent)
     return dual

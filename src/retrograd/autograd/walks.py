@@ -3,11 +3,14 @@
 import numpy as np
 
 from .. import engine
-from ..core.graph import AccumulateGrad, GradientEdge, Node
+from ..batch import BatchLevel, levels, pull_back
+from ..core.graph import AccumulateGrad, GradientEdge, Node, modes
 from ..core.tensor import Tensor, wrap
 
 
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+def backward(
+    tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None
+):
     """Add the gradients of `tensors` to `.grad` of the leaves they depend on.
 
     tensors: a Tensor, a GradientEdge or several. grad_tensors: for each, the gradient to start from (its shape); None
@@ -22,6 +25,11 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         raise RuntimeError("'inputs' argument to backward cannot be empty.")
     tensors = _several(tensors)
     gradients = _several(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
+    if levels():
+        raise RuntimeError(
+            "backward() called inside vmap. This is not supported: what it would add to .grad differs from example to "
+            "example. Use torch.func.grad or torch.func.vjp there, or call backward() outside"
+        )
     roots, gradients = _roots(tensors, gradients, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
@@ -30,7 +38,12 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     targets = {}
     for x in inputs:
         edge = _input_edge(x)
-        if not isinstance(x, GradientEdge) and edge[0] is not None and type(edge[0]) is not AccumulateGrad and not x._retains:
+        if (
+            not isinstance(x, GradientEdge)
+            and edge[0] is not None
+            and type(edge[0]) is not AccumulateGrad
+            and not x._retains
+        ):
             raise RuntimeError(
                 "One of the differentiated Tensors given as 'inputs' to backward is not a leaf Tensor; call retain_grad() on "
                 "it first, or use autograd.grad"
@@ -82,25 +95,26 @@ def _grad(outputs, inputs, gradients, retain_graph, create_graph):
     roots, gradients = _roots(outputs, gradients, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     edges = [_input_edge(x) for x in inputs]
+    if modes.interpreters:
+        return pull_back(outputs, inputs, gradients, keep=keep, graph=create_graph)
     targets = dict.fromkeys(e for e in edges if e[0] is not None)
     engine.walk(roots, gradients, keep=keep, graph=create_graph, targets=targets, accumulate=False)
     return [targets.get(e) for e in edges]
 
 
 def _batched(outputs, inputs, gradients, retain_graph, create_graph):
-    """One walk per entry of the gradients' leading dimension, the results stacked."""
-    from ..core.op import TABLE
-
+    """One walk for all entries of the gradients' leading dimension, by vmap."""
     if any(g is None for g in gradients):
         raise RuntimeError("is_grads_batched=True needs grad_outputs, each with a leading batch dimension")
     sizes = {g.shape[0] for g in gradients}
     if len(sizes) != 1:
-        raise RuntimeError(f"is_grads_batched=True: the leading dimensions of grad_outputs differ: {sorted(sizes)}")
-    n = sizes.pop()
-    rows = [
-        _grad(outputs, inputs, [g[i] for g in gradients], retain_graph or i + 1 < n, create_graph) for i in range(n)
-    ]
-    return [None if column[0] is None else TABLE["stack"](0, *column) for column in zip(*rows, strict=True)]
+        raise RuntimeError(
+            f"is_grads_batched=True: the leading dimensions of grad_outputs differ: {sorted(sizes)}"
+        )
+    with BatchLevel(sizes.pop()) as level:
+        gradients = [level.wrap(g) for g in gradients]
+        results = _grad(outputs, inputs, gradients, retain_graph, create_graph)
+    return [None if r is None else level.whole(r) for r in results]
 
 
 def _is_one(x):
@@ -157,7 +171,9 @@ def _check_scalar(shape, kind):
             ".sum() or .mean() first, or pass gradient= (a vector for the vector-Jacobian product)"
         )
     if kind.kind == "c":
-        raise RuntimeError("grad can be implicitly created only for real scalar outputs but got a complex one; pass gradient=")
+        raise RuntimeError(
+            "grad can be implicitly created only for real scalar outputs but got a complex one; pass gradient="
+        )
 
 
 def _input_edge(x):

@@ -4,6 +4,8 @@ Every operation on Tensors passes through `apply`. Interpreters (forward mode, v
 one is on the stack, it is handed the row and its arguments instead.
 """
 
+import functools
+
 import numpy as np
 
 from . import arrays
@@ -30,6 +32,31 @@ def interpret(op, args):
         return stack[-1].process(op, args)
     finally:
         modes.interpreters = stack
+
+
+def by_example(function):
+    """Decorate a function that computes with values outside of rows: inside vmap it runs on one example at a time."""
+    return _by_interpreter(function, "by_example")
+
+
+def random(function):
+    """Decorate a function that draws random numbers: inside vmap the user says whether examples share them."""
+    return _by_interpreter(function, "draw")
+
+
+def _by_interpreter(function, method):
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        stack = modes.interpreters
+        if not stack or not stack[-1].batching:
+            return function(*args, **kwargs)
+        modes.interpreters = stack[:-1]
+        try:
+            return getattr(stack[-1], method)(wrapped, args, kwargs)
+        finally:
+            modes.interpreters = stack
+
+    return wrapped
 
 
 def execute(op, args):

@@ -13,6 +13,7 @@ from .graph import View, modes, next_number
 from .op import Op, zeros_like
 from .tensor import wrap
 
+whole_writers = []  # batch.py adds itself: inside vmap, whole batches are written
 tangent_writers = []  # forward.py adds itself: what else follows when a tensor with tangents is written
 
 
@@ -74,6 +75,12 @@ def _keep_old(old, node, start):
 def prepare(x, name):
     """Check that `x` may be written to and give the Tensor that stands for its old value."""
     check_history(x, name)
+    check_distinct(x, name)
+    return x._alias() if modes.grad else x
+
+
+def check_distinct(x, name):
+    """Check that no two elements of `x` share memory because it was expanded."""
     a = x._array
     if 0 in a.strides and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise RuntimeError(
@@ -82,7 +89,6 @@ def prepare(x, name):
             f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before "
             "performing the operation."
         )
-    return x._alias() if modes.grad else x
 
 
 def check_writeable(x, name):
@@ -97,11 +103,11 @@ def check_writeable(x, name):
 def check_history(x, name):
     """Check that the graph lets `x` be changed in place."""
     if modes.grad:
-        if x._requires and x._grad_fn is None and x._view is None:
+        if x._requires and x._grad_fn is None:
+            kind = "leaf Variable" if x._view is None else "view of a leaf Variable"
             raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation ({name}): its "
-                "history would be "
-                "lost. Update it under torch.no_grad(), or compute a new tensor."
+                f"a {kind} that requires grad is being used in an in-place operation ({name}): its history "
+                "would be lost. Update it under torch.no_grad(), or compute a new tensor."
             )
         view = x._view
         if view is not None:
@@ -116,7 +122,7 @@ def check_history(x, name):
 
 def _check_view(x, view, name):
     base = view.base
-    if base._requires and base._grad_fn is None:
+    if base._grad_fn is None and (base._requires or x.requires_grad):
         raise RuntimeError(
             f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}): "
             "the leaf's "
@@ -143,6 +149,15 @@ def _check_view(x, view, name):
 
 def write(x, result, name):
     """Copy `result` into `x`, and give `x` (and the base it is a view of) the result's history."""
+    target = x
+    if modes.interpreters:
+        for as_whole in whole_writers:
+            target, result = as_whole(x, result, name)
+    _write(target, result, name)
+    return x
+
+
+def _write(x, result, name):
     array, new = x._array, result._array
     if new.shape != array.shape:
         raise RuntimeError(
@@ -162,7 +177,6 @@ def write(x, result, name):
     if x._tangents or result._tangents:
         for follow in tangent_writers:
             follow(x, result)
-    return x
 
 
 def restructure(function, name):

@@ -1,0 +1,396 @@
+"""How rows run on whole batches: the families (elementwise, along axes, of shapes and parts), losses and normalisation.
+
+A rule takes (level, op, args), with at least one Tensor among args that the level hides a dimension of, and gives the
+row's result with that dimension hidden, or None to have the row run on one example at a time.
+"""
+
+from math import prod
+
+import numpy as np
+
+from .level import RULES
+from ..core.op import ELEMENTWISE, PAIR, PAIR_FLOAT, TABLE
+from ..core.tensor import Tensor, wrap
+
+FULL = slice(None)
+
+
+def rule(*names):
+    """Decorate the rule of the rows `names`."""
+
+    def register(function):
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def hidden(level, result):
+    """A row's result on whole batches whose first dimension is the batch's, that dimension hidden."""
+    if isinstance(result, tuple):
+        return tuple([level.wrap(r) for r in result])
+    return level.wrap(result)
+
+
+def rank(x):
+    return x.ndim if hasattr(x, "ndim") else 0
+
+
+def padded_to(value, n):
+    """`value`, batch first, with dimensions of size 1 after the batch's until it has `n` in all."""
+    missing = n - value.ndim
+    if missing <= 0:
+        return value
+    return TABLE["view"](value, (value.shape[0], *(1,) * missing, *value.shape[1:]))
+
+
+# --- elementwise ----------------------------------------------------------------------------------------------
+
+
+def elementwise(level, op, args):
+    """Batch first, then ones so that the examples' dimensions align from the last."""
+    n = max([rank(a) for a in args if isinstance(a, Tensor)])
+    if op.promote in (PAIR, PAIR_FLOAT):
+        args = _promoted(op, args)
+    aligned = [padded_to(level.front(a), n + 1) if level.hides(a) else a for a in args]
+    return hidden(level, op(*aligned))
+
+
+def _promoted(op, args):
+    """Tensors in the dtype that examples are computed in: batches have one dimension more, and 0-d tensors count less."""
+    values = [np.empty(a._array.shape, a._array.dtype) if isinstance(a, Tensor) else a for a in args[:2]]
+    if all([isinstance(v, np.ndarray) and v.dtype == values[0].dtype for v in values]):
+        return args
+    before = [getattr(v, "dtype", None) for v in values]
+    op.promote_arguments(values)
+    cast = [
+        TABLE["cast"](a, v.dtype) if isinstance(a, Tensor) and v.dtype != old else a
+        for a, v, old in zip(args[:2], values, before, strict=True)
+    ]
+    return (*cast, *args[2:])
+
+
+rule(
+    ELEMENTWISE, "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "signbit", "logical_and", "logical_or", "logical_xor",
+    "logical_not", "bitwise_not", "heaviside", "isclose", "sgn", "abs", "real_part", "masked", "nan_to_num", "angle",
+    "complex", "conj", "clone", "cast", "alias", "real", "imag", "view_as_real", "view_as_complex", "complex_to_pairs",
+    "pairs_to_complex", "frexp", "masked_fill", "view_dtype",
+)(elementwise)  # fmt: skip
+
+
+@rule("prelu")
+def _prelu(level, op, args):
+    x, weight = args
+    if level.hides(weight) and rank(weight) == 1 and rank(x) > 1:  # aligned with the channels, not from the last
+        shape = (-1, *[1] * (rank(x) - 2))
+        return elementwise(level, op, (x, level.wrap(_reshaped(level.front(weight), shape))))
+    return elementwise(level, op, args)
+
+
+@rule("fill", "copy", "bernoulli", "uniform", "normal", "random", "exponential", "geometric", "cauchy", "log_normal", "zero")
+def _overwriting(level, op, args):
+    """The result has the shape of the first argument, whatever the second's."""
+    x, value = args
+    x = level.whole(x)
+    value = padded_to(level.front(value), x.ndim) if level.hides(value) else value
+    return level.wrap(op(x, value))
+
+
+@rule("isin")
+def _isin(level, op, args):
+    return level.wrap(op(level.front(args[0]), *args[1:])) if not level.hides(args[1]) else None
+
+
+# --- along axes, of shapes, parts ----------------------------------------------------------------------------
+
+_MOVED = {  # how a parameter changes where a dimension comes first; n: the batch's size, x: the first argument
+    "axis": lambda v, n: v + 1,
+    "axis0": lambda v, n: v + 1,
+    "axis1": lambda v, n: v + 1,
+    "axes": lambda v, n: tuple([a + 1 for a in v]),
+    "shape": lambda v, n: (n, *v),
+    "key": lambda v, n: (FULL, *v),
+    "widths": lambda v, n: ((0, 0), *v),
+}
+
+
+def along(level, op, args):
+    """Every tensor with the batch first, every axis one further."""
+    axes = [v for p, v in zip(op.parameters, args, strict=False) if p in ("axis", "axis0", "axis1")]
+    first = next(a for a in args if level.hides(a))
+    if axes and (rank(first) == 0 or None in axes):
+        return None  # an axis of a 0-d example
+    moved = []
+    for i, a in enumerate(args):
+        name = op.parameters[i] if i < len(op.parameters) else None
+        if name in _MOVED and not isinstance(a, Tensor):
+            moved.append(_MOVED[name](a, level.size))
+        elif isinstance(a, (Tensor, np.ndarray)):
+            moved.append(level.whole(a))
+        else:
+            moved.append(a)
+    return hidden(level, op(*moved))
+
+
+rule(
+    "sum", "mean", "prod", "var", "std", "any", "all", "count_nonzero", "cumsum", "shift", "recurrence", "cumprod",
+    "logcumsumexp", "cummax", "cummin", "logsumexp", "softmax", "log_softmax", "amax", "amin", "max", "min", "sort", "topk",
+    "kthvalue", "mode", "median_dim", "nanmedian_dim", "vector_norm", "flip", "unbind", "split", "split_with_sizes",
+    "uncut", "restack", "stack", "cat", "transpose", "squeeze", "squeeze_dim", "squeeze_dims", "diagonal", "on_diagonal",
+    "unfold", "overlap", "view", "reshape", "select", "slice", "newaxis", "place", "constant_pad_nd", "tril", "triu",
+    "take_along", "put_along", "add_along", "gather", "gather_backward", "scatter_add", "scatter_reduce", "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_avg_pool_input", "avg_pool", "avg_pool_input", "max_pool1d",
+    "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "pool_pick", "pool_place",
+)(along)  # fmt: skip
+
+
+@rule("argmax", "argmin")
+def _arg(level, op, args):
+    x, axis, keepdim = args
+    if axis is not None:
+        return along(level, op, args)
+    value = level.front(x)
+    found = op(TABLE["reshape"](value, (level.size, prod(x.shape))), 1, False)
+    return level.wrap(TABLE["view"](found, (level.size, *[1] * rank(x))) if keepdim else found)
+
+
+@rule("unsqueeze")
+def _unsqueeze(level, op, args):
+    x, axes = args
+    return level.wrap(op(level.front(x), tuple([a + 1 for a in axes])))
+
+
+@rule("permute", "contiguous")
+def _permute(level, op, args):
+    x, axes = args
+    return level.wrap(op(level.front(x), (0, *[a + 1 for a in axes])))
+
+
+@rule("t")
+def _t(level, op, args):
+    value = level.front(args[0])
+    return level.wrap(TABLE["transpose"](value, 1, 2) if value.ndim == 3 else TABLE["alias"](value))
+
+
+@rule("broadcast_to")
+def _broadcast_to(level, op, args):
+    x, shape = args
+    return level.wrap(op(padded_to(level.front(x), len(shape) + 1), (level.size, *shape)))
+
+
+@rule("sum_to")
+def _sum_to(level, op, args):
+    x, shape = args
+    value = level.front(x)
+    extra = tuple(range(1, value.ndim - len(shape)))
+    if extra:
+        value = TABLE["sum"](value, extra, False)
+    return level.wrap(op(value, (level.size, *shape)))
+
+
+@rule("repeat")
+def _repeat(level, op, args):
+    x, repeats = args
+    return level.wrap(op(padded_to(level.front(x), len(repeats) + 1), (1, *repeats)))
+
+
+@rule("roll")
+def _roll(level, op, args):
+    x, shifts, axes = args
+    if axes is None:
+        return None
+    return level.wrap(op(level.front(x), shifts, tuple([a + 1 for a in axes])))
+
+
+@rule("own_pad", "own_pad_backward")
+def _own_pad(level, op, args):
+    x, shape, indices = args
+    return level.wrap(op(level.front(x), (level.size, *shape), tuple([(axis + 1, i) for axis, i in indices])))
+
+
+@rule("resample", "resample_backward")
+def _resample(level, op, args):
+    x, indices, weights, axis, size = args
+    return level.wrap(op(level.front(x), indices, weights, axis + 1, size))
+
+
+@rule("as_strided")
+def _as_strided(level, op, args):
+    x, shape, strides, offset, x_strides, x_offset = args
+    if not isinstance(x, Tensor):
+        return None
+    value = level.front(x)
+    step = value._array.strides[0] // value._array.itemsize
+    whole_strides = tuple([s // value._array.itemsize for s in value._array.strides])
+    return level.wrap(op(value, (level.size, *shape), (step, *strides), offset, whole_strides, x_offset))
+
+
+# --- several examples as one batch ----------------------------------------------------------------------------
+
+
+def _reshaped(value, shape):
+    """`value`, batch first, with each example in another shape, of which one size may be -1."""
+    shape = [int(n) for n in shape]
+    if -1 in shape:
+        known = -prod(shape)
+        shape[shape.index(-1)] = prod(value.shape[1:]) // max(known, 1)
+    return TABLE["reshape"](value, (value.shape[0], *shape))
+
+
+def merged(value):
+    """(B, N, ...) as (B * N, ...)."""
+    return TABLE["reshape"](value, (value.shape[0] * value.shape[1], *value.shape[2:]))
+
+
+def parted(value, size):
+    """(B * N, ...) as (B, N, ...)."""
+    return TABLE["reshape"](value, (size, value.shape[0] // size, *value.shape[1:]))
+
+
+def _part_all(level, result):
+    if isinstance(result, tuple):
+        return tuple([level.wrap(parted(r, level.size)) for r in result])
+    return level.wrap(parted(result, level.size))
+
+
+@rule("unfold_windows", "fold_windows")
+def _windows(level, op, args):
+    return _part_all(level, op(merged(level.front(args[0])), *args[1:])) if level.size else None
+
+
+# --- normalisation --------------------------------------------------------------------------------------------
+
+
+def _beside(value):
+    """(B, N, C, ...) as (N, B * C, ...): the examples' channels beside each other."""
+    value = TABLE["permute"](value, (1, 0, *range(2, value.ndim)))
+    return TABLE["reshape"](value, (value.shape[0], value.shape[1] * value.shape[2], *value.shape[3:]))
+
+
+def _apart(value, size):
+    """(N, B * C, ...) as (B, N, C, ...)."""
+    value = TABLE["reshape"](value, (value.shape[0], size, value.shape[1] // size, *value.shape[2:]))
+    return TABLE["permute"](value, (1, 0, *range(2, value.ndim)))
+
+
+def _per_channel(level, v):
+    """One value per channel as one per channel of all examples."""
+    return None if v is None else merged(level.whole(v))
+
+
+@rule("batch_norm")
+def _batch_norm(level, op, args):
+    x, weight, bias, eps = args
+    weight, bias = [_per_channel(level, v) for v in (weight, bias)]
+    out, mean, var = op(_beside(level.whole(x)), weight, bias, eps)
+    return level.wrap(_apart(out, level.size)), *[level.wrap(parted(m, level.size)) for m in (mean, var)]
+
+
+@rule("batch_norm_eval")
+def _batch_norm_eval(level, op, args):
+    x, weight, bias, mean, var, eps = args
+    if level.size and not any([level.hides(v) for v in (weight, bias, mean, var)]):
+        return _part_all(level, op(merged(level.front(x)), *args[1:]))
+    values = [_per_channel(level, v) for v in (weight, bias, mean, var)]
+    return level.wrap(_apart(op(_beside(level.whole(x)), *values, eps), level.size))
+
+
+@rule("layer_norm", "rms_norm")
+def _last_axes_norm(level, op, args):
+    """The row without its affine part, which is then written out where its parameters are batched."""
+    x, *affine, kept, eps = args
+    if not level.hides(x):
+        x = level.wrap(level.whole(x))
+    value = level.front(x)
+    if not any([level.hides(v) for v in affine]):
+        return hidden(level, op(value, *affine, kept, eps))
+    out, *moments = hidden(level, op(value, *[None for _ in affine], kept, eps))
+    with level.inside():
+        for v, join in zip(affine, ("mul", "add"), strict=False):
+            out = out if v is None else TABLE[join](out, v)
+    return out, *moments
+
+
+@rule("group_norm")
+def _group_norm(level, op, args):
+    x, weight, bias, groups, eps = args
+    if not level.size:
+        return None
+    value = merged(level.whole(x))
+    if not (level.hides(weight) or level.hides(bias)):
+        return _part_all(level, op(value, weight, bias, groups, eps))
+    out, *moments = _part_all(level, op(value, None, None, groups, eps))
+    with level.inside():
+        shape = (-1, *[1] * (rank(x) - 2))
+        for v, join in ((weight, "mul"), (bias, "add")):
+            if v is not None:
+                v = TABLE["reshape"](v, (v.shape[0], *shape[1:]))
+                out = TABLE[join](out, v)
+    return out, *moments
+
+
+# --- losses ---------------------------------------------------------------------------------------------------
+
+
+@rule(
+    "mse_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "soft_margin_loss"
+)
+def _loss(level, op, args):
+    """The elementwise loss, then its sum or mean over each example."""
+    *rest, reduction = args
+    n = max([rank(a) for a in rest if isinstance(a, Tensor)])
+    if op.promote is not None:
+        rest = _promoted(op, tuple(rest))
+    values = [padded_to(level.front(a), n + 1) if level.hides(a) else a for a in rest]
+    loss = op(*values, "none")
+    if reduction == "none":
+        return level.wrap(loss)
+    return level.wrap(TABLE[reduction](loss, tuple(range(1, loss.ndim)), False))
+
+
+@rule("nll_loss")
+def _nll_loss(level, op, args):
+    """One example's loss is that of its items: all examples' items are one batch, and then summed for each."""
+    x, target, weight, ignore_index, reduction = args
+    if level.hides(weight) or not level.size:
+        return None
+    x, target = level.whole(x), level.whole(target)
+    single = x.ndim == 2  # one item per example, without a dimension for items
+    losses = op(x if single else merged(x), target if single else merged(target), weight, ignore_index, "none")
+    losses = losses if single else parted(losses, level.size)
+    if reduction == "none":
+        return level.wrap(losses)
+    axes = tuple(range(1, losses.ndim))
+    total = TABLE["sum"](losses, axes, False)
+    if reduction == "sum":
+        return level.wrap(total)
+    return level.wrap(total / TABLE["sum"](_counts(target, weight, ignore_index, x), axes, False))
+
+
+def _counts(target, weight, ignore_index, x):
+    """What each target counts in a weighted mean, in the dtype of `x`."""
+    valid = TABLE["ne"](target, ignore_index)
+    if weight is None:
+        return TABLE["cast"](valid, x._array.dtype)
+    safe = TABLE["where"](target, 0, valid)
+    chosen = TABLE["index"](weight, (0,), safe)
+    return TABLE["where"](chosen, wrap(np.zeros((), x._array.dtype)), valid)
+
+
+@rule("nll_loss_backward")
+def _nll_loss_backward(level, op, args):
+    y, target, weight, shape, ignore_index, reduction = args
+    if level.hides(weight) or not level.size:
+        return None
+    y, target = level.whole(y), level.whole(target)
+    single = len(shape) == 1
+    if reduction != "none":
+        if reduction == "mean":
+            like = wrap(np.zeros((), y._array.dtype))
+            y = y / TABLE["sum"](_counts(target, weight, ignore_index, like), tuple(range(1, target.ndim)), False)
+        y = TABLE["view"](y, (level.size, *[1] * (target.ndim - 1)))
+        y = TABLE["broadcast_to"](y, target.shape)
+    if single:
+        return level.wrap(op(y, target, weight, (level.size, *shape), ignore_index, "none"))
+    whole = (level.size * shape[0], *shape[1:])
+    return _part_all(level, op(merged(y), merged(target), weight, whole, ignore_index, "none"))
