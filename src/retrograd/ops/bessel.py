@@ -4,7 +4,6 @@ Chebyshev series, fitted with mpmath in 40 digits by interpolation at Chebyshev 
 """
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebval
 
 from ..core.op import ELEMENTWISE, FLOAT, Op
 from .pointwise import sign, where_row
@@ -51,13 +50,21 @@ _I1_FAR = (
 )  # fmt: skip
 
 
+def _series(coefficients, t):
+    """A Chebyshev series at t on [-1, 1], by Clenshaw's recurrence."""
+    now = after = np.zeros_like(t)
+    for c in coefficients[:0:-1]:
+        now, after = 2 * t * now - after + c, now
+    return t * now - after + coefficients[0]
+
+
 def _scaled_bessel(x, near, far, odd):
     """exp(-|x|) I(x)."""
     size = np.abs(x.astype(np.float64))
     low = np.minimum(size, 8)
     high = np.maximum(size, 8)
-    inner = chebval(low / 4 - 1, near)
-    outer = chebval(16 / high - 1, far) / np.sqrt(high)
+    inner = _series(near, low / 4 - 1)
+    outer = _series(far, 16 / high - 1) / np.sqrt(high)
     return np.where(size <= 8, inner * low, outer) * np.sign(x) if odd else np.where(size <= 8, inner, outer)
 
 
