@@ -1,0 +1,287 @@
+"""DataLoader: batches of a dataset, fetched here or by worker processes, in the sampler's order."""
+
+import copy
+import multiprocessing
+import queue
+import warnings
+import weakref
+
+from .collate import default_collate, default_convert
+from .datasets import IterableDataset
+from .samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler, fresh_seed
+from .workers import POLL, EndOfStream, Failure, Resume, fetch, work
+
+
+class _Endless(Sampler):
+    """For streams: the order is the dataset's own; each index is None."""
+
+    def __iter__(self):
+        while True:
+            yield None
+
+
+class _BatchOfAnything(list):
+    """Indices of a batch of a stream, which only count; `drop_last` goes with them."""
+
+    def __init__(self, indices, drop_last):
+        super().__init__(indices)
+        self.drop_last = drop_last
+
+
+class DataLoader:
+    """Iterates over a dataset in batches.
+
+    shuffle: a new random order each time. sampler, batch_sampler: orders of your own. num_workers: processes that fetch
+    ahead, prefetch_factor batches each (0: fetch in this one). collate_fn: list of examples -> batch. drop_last: without a
+    shorter last batch. timeout: seconds to wait for a worker (0: for ever). worker_init_fn(id) runs in each worker first.
+    persistent_workers: keep them between iterations. pin_memory is accepted: there is no GPU to copy to.
+    """
+
+    def __init__(
+        self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
+        pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None, generator=None, *,
+        prefetch_factor=None, persistent_workers=False, pin_memory_device="", in_order=True,
+    ):  # fmt: skip
+        if num_workers < 0:
+            raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
+        if timeout < 0:
+            raise ValueError("timeout option should be non-negative")
+        if num_workers == 0 and prefetch_factor is not None:
+            raise ValueError(
+                "prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to enable "
+                "multiprocessing, otherwise set prefetch_factor to None."
+            )
+        if prefetch_factor is not None and prefetch_factor < 0:
+            raise ValueError("prefetch_factor option should be non-negative")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.generator = generator
+        self.persistent_workers = persistent_workers
+        self.in_order = in_order
+        self._iterable = isinstance(dataset, IterableDataset)
+        self._choose_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        if collate_fn is None:
+            collate_fn = default_collate if self.batch_sampler is not None else default_convert
+        self.collate_fn = collate_fn
+        self._kept = None
+
+    def _choose_order(self, batch_size, shuffle, sampler, batch_sampler, drop_last):
+        if self._iterable:
+            for name, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+                if value:
+                    raise ValueError(f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}")
+        if sampler is not None and shuffle:
+            raise ValueError("sampler option is mutually exclusive with shuffle")
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
+            batch_size, drop_last = None, False
+        elif batch_size is None and drop_last:
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+        if sampler is None:
+            if self._iterable:
+                sampler = _Endless()
+            elif shuffle:
+                sampler = RandomSampler(self.dataset, generator=self.generator)
+            else:
+                sampler = SequentialSampler(self.dataset)
+        if batch_size is not None and batch_sampler is None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+
+    def __iter__(self):
+        if self.num_workers == 0:
+            return _HereIterator(self)
+        if self.persistent_workers:
+            if self._kept is None:
+                self._kept = _WorkersIterator(self)
+            else:
+                self._kept.restart()
+            return self._kept
+        return _WorkersIterator(self)
+
+    def __len__(self):
+        if not self._iterable:
+            return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)
+        n = len(self.dataset)
+        if self.batch_size is None:
+            return n
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def _orders(self):
+        """The indices of each batch (or example), in order."""
+        order = self.batch_sampler if self.batch_sampler is not None else self.sampler
+        for indices in order:
+            yield _BatchOfAnything(indices, self.drop_last) if self._iterable and isinstance(indices, list) else indices
+
+
+class _HereIterator:
+    """One pass, fetched in this process."""
+
+    def __init__(self, loader):
+        self.loader = loader
+        fresh_seed(loader.generator)  # PyTorch draws the workers' seed even without workers
+        self.orders = loader._orders()
+        self.stream = iter(loader.dataset) if loader._iterable else None
+
+    def __iter__(self):
+        return self
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __next__(self):
+        indices = next(self.orders)
+        return fetch(self.loader.dataset, indices, self.loader.collate_fn, self.stream)
+
+
+class _WorkersIterator:
+    """One pass (or several, if persistent), fetched by worker processes that this object starts and stops."""
+
+    def __init__(self, loader):
+        self.loader = copy.copy(loader)  # a copy: the loader keeps this object, and a cycle would keep the processes
+        context = loader.multiprocessing_context
+        if context is None or isinstance(context, str):
+            context = multiprocessing.get_context(context)
+        seed = fresh_seed(loader.generator)
+        self.results = context.Queue()
+        self.done = context.Event()
+        self.queues, self.processes = [], []
+        for w in range(loader.num_workers):
+            tasks = context.Queue()
+            process = context.Process(
+                target=work,
+                args=(
+                    loader.dataset, loader._iterable, tasks, self.results, self.done, loader.collate_fn, seed,
+                    loader.worker_init_fn, w, loader.num_workers,
+                ),
+                daemon=True,
+            )  # fmt: skip
+            process.start()
+            self.queues.append(tasks)
+            self.processes.append(process)
+        self._stop = weakref.finalize(self, _shut_down, self.processes, self.queues, self.results, self.done)
+        self._begin()
+
+    def _begin(self):
+        self.orders = self.loader._orders()
+        self.sent = self.given = 0
+        self.arrived = {}
+        self.asked = {}
+        self.active = [True] * len(self.processes)
+        self.turn = 0
+        for _ in range(self.loader.prefetch_factor * len(self.processes)):
+            self._ask()
+
+    def restart(self):
+        """Begin the next pass with the same workers."""
+        while self.asked:  # batches that an unfinished pass has asked for
+            number, _ = self._receive()
+            self.asked.pop(number, None)
+        seed = fresh_seed(self.loader.generator)
+        for tasks in self.queues:
+            tasks.put(Resume(seed))
+        waiting = len(self.queues)
+        while waiting:
+            what, _ = self._receive()
+            waiting -= isinstance(what, Resume)
+        self._begin()
+
+    def _ask(self):
+        """Send the next order to the next worker that still has something."""
+        for _ in self.processes:
+            worker = self.turn
+            self.turn = (self.turn + 1) % len(self.processes)
+            if self.active[worker]:
+                break
+        else:
+            return
+        try:
+            indices = next(self.orders)
+        except StopIteration:
+            return
+        self.queues[worker].put((self.sent, indices))
+        self.asked[self.sent] = worker
+        self.sent += 1
+
+    def __iter__(self):
+        return self
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __next__(self):
+        while True:
+            while self.given < self.sent and self.given not in self.asked and self.given not in self.arrived:
+                self.given += 1  # an order that a finished stream left unanswered
+            if self.given == self.sent:
+                if not self.loader.persistent_workers:
+                    self._stop()
+                raise StopIteration
+            if self.given in self.arrived:
+                result = self.arrived.pop(self.given)
+                self.given += 1
+                self._ask()
+                if isinstance(result, Failure):
+                    result.reraise()
+                return result
+            number, result = self._receive()
+            if number not in self.asked:
+                continue
+            del self.asked[number]
+            if isinstance(result, EndOfStream):
+                self.active[result.worker] = False
+                self._ask()
+            else:
+                self.arrived[number] = result
+
+    def _receive(self):
+        """What a worker sends next; an error if one died, or `timeout` passes."""
+        waited = 0.0
+        while True:
+            wait = min(POLL, self.loader.timeout) if self.loader.timeout else POLL
+            try:
+                return self.results.get(timeout=wait)
+            except queue.Empty:
+                waited += wait
+            dead = [(w, p) for w, p in enumerate(self.processes) if not p.is_alive()]
+            if dead:
+                worker, process = dead[0]
+                self._stop()
+                raise RuntimeError(
+                    f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code {process.exitcode}; "
+                    "it may have been killed, for instance for using too much memory. num_workers=0 shows errors where they happen."
+                )
+            if self.loader.timeout and waited >= self.loader.timeout:
+                self._stop()
+                raise RuntimeError(f"DataLoader timed out after {self.loader.timeout} seconds")
+
+
+def _shut_down(processes, queues, results, done):
+    """Ask the workers to end, and end those that don't."""
+    done.set()
+    for tasks in queues:
+        tasks.put(None)
+        tasks.cancel_join_thread()
+        tasks.close()
+    for process in processes:
+        process.join(timeout=5)
+        if process.is_alive():
+            warnings.warn(f"DataLoader worker (pid {process.pid}) did not end by itself and was stopped", stacklevel=1)
+            process.terminate()
+            process.join()
+    results.cancel_join_thread()
+    results.close()
+
+

@@ -1,0 +1,133 @@
+"""Worker processes of a DataLoader: they fetch batches; the loader's process keeps the order."""
+
+import os
+import queue
+import random
+import traceback
+
+import numpy as np
+
+from ...core.random import default_generator
+from ...kernels import set_num_threads
+
+POLL = 1.0  # seconds between looks at whether the other side is alive
+
+
+class WorkerInfo:
+    """What `get_worker_info` gives inside a worker: id, num_workers, seed, dataset."""
+
+    def __init__(self, id, num_workers, seed, dataset):
+        self.id = id
+        self.num_workers = num_workers
+        self.seed = seed
+        self.dataset = dataset
+
+    def __repr__(self):
+        return f"WorkerInfo(id={self.id}, num_workers={self.num_workers}, seed={self.seed}, dataset={self.dataset!r})"
+
+
+_info = None
+
+
+def get_worker_info():
+    """In a DataLoader's worker, a WorkerInfo: which worker this is and of how many; elsewhere None."""
+    return _info
+
+
+class Failure:
+    """An exception on its way from a worker: its type, and the traceback as text."""
+
+    def __init__(self, error, where):
+        self.kind = type(error)
+        self.text = f"Caught {type(error).__name__} {where}.\nOriginal {traceback.format_exc()}"
+
+    def reraise(self):
+        try:
+            error = self.kind(self.text)
+        except TypeError:  # an exception whose constructor wants more than a text
+            error = RuntimeError(self.text)
+        raise error
+
+
+class EndOfStream:
+    """A worker's iterable dataset has no more."""
+
+    def __init__(self, worker):
+        self.worker = worker
+
+
+class Resume:
+    """Asks a persistent worker to begin its dataset anew, with a new seed."""
+
+    def __init__(self, seed):
+        self.seed = seed
+
+
+def fetch(dataset, indices, collate, iterator):
+    """One batch, or one example where `collate` gets a single index; StopIteration at the end of a stream."""
+    if iterator is None:
+        if isinstance(indices, list):
+            if callable(getattr(dataset, "__getitems__", None)):
+                return collate(dataset.__getitems__(indices))
+            return collate([dataset[i] for i in indices])
+        return collate(dataset[indices])
+    if not isinstance(indices, list):
+        return collate(next(iterator))
+    examples = []
+    for _ in indices:
+        try:
+            examples.append(next(iterator))
+        except StopIteration:
+            break
+    if not examples or (len(examples) < len(indices) and indices.drop_last):
+        raise StopIteration
+    return collate(examples)
+
+
+def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, count):
+    """The body of a worker process: batches for tasks, until None comes or the loader's process is gone."""
+    global _info
+    set_num_threads(1)
+    _seed_all(seed + worker)
+    _info = WorkerInfo(worker, count, seed + worker, dataset)
+    parent = os.getppid()
+    failure = iterator = None
+    try:
+        if init is not None:
+            init(worker)
+        iterator = iter(dataset) if iterable else None
+    except Exception as error:
+        failure = Failure(error, f"in DataLoader worker process {worker}")
+    while not done.is_set():
+        try:
+            task = tasks.get(timeout=POLL)
+        except queue.Empty:
+            if os.getppid() != parent:
+                return
+            continue
+        if task is None:
+            return
+        if isinstance(task, Resume):
+            _seed_all(task.seed + worker)
+            _info = WorkerInfo(worker, count, task.seed + worker, dataset)
+            iterator = iter(dataset) if iterable else None
+            results.put((task, None))
+            continue
+        number, indices = task
+        if failure is not None:
+            results.put((number, failure))
+            failure = None
+            continue
+        try:
+            result = fetch(dataset, indices, collate, iterator)
+        except StopIteration:
+            result = EndOfStream(worker)
+        except Exception as error:
+            result = Failure(error, f"in DataLoader worker process {worker}")
+        results.put((number, result))
+
+
+def _seed_all(seed):
+    random.seed(seed)
+    default_generator.manual_seed(seed)
+    np.random.seed(seed % 2**32)
