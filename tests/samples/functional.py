@@ -37,7 +37,84 @@ def _resized():
         yield arr(2, 3, 7, 6), {"scale_factor": scale, "mode": "bilinear", "recompute_scale_factor": True}
 
 
+def _gridded():
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding in ("zeros", "border", "reflection"):
+            for corners in (True, False):
+                grid = arr(2, 4, 3, 2, low=-1.6, high=1.6)
+                yield Sample("nn.functional.grid_sample", arr(2, 3, 5, 4), grid, mode, padding, corners)
+                if mode != "bicubic":
+                    grid = arr(2, 2, 3, 2, 3, low=-1.6, high=1.6)
+                    x = arr(2, 2, 4, 5, 3)
+                    yield Sample("nn.functional.grid_sample", x, grid, mode, padding, corners)
+
+
+def ctc(torch, scores, *args, **kwargs):
+    """The loss behind a log_softmax, where its gradient is exact."""
+    return torch.nn.functional.ctc_loss(torch.log_softmax(scores, -1), *args, **kwargs)
+
+
+LABELS = ints(3, 4, low=1, high=6)
+REPEATED = np.array([[1, 1, 2, 2], [3, 3, 3, 3], [1, 2, 1, 2]])
+ENDS = np.array([10, 8, 9]), np.array([4, 2, 3])
+FEW = np.array([10, 5, 6]), np.array([4, 4, 0])
+SAID = "PyTorch has no second derivative"
+
+
+def _ctc():
+    for r in ("mean", "sum", "none"):
+        yield Sample(ctc, arr(10, 3, 6), LABELS, *ENDS, reduction=r)
+        yield Sample("nn.functional.ctc_loss", arr(10, 3, 6, low=-3, high=-1), LABELS, *ENDS, reduction=r)
+    for zero in (True, False):
+        yield Sample(ctc, arr(10, 3, 6), REPEATED, *FEW, reduction="none", zero_infinity=zero)
+    yield Sample(ctc, arr(10, 3, 6), LABELS - 1, *ENDS, blank=5)
+    yield Sample(ctc, arr(10, 3, 6), np.arange(9) % 5 + 1, (10, 8, 9), (4, 2, 3))
+    yield Sample(ctc, arr(10, 6), LABELS[0], np.array(10), np.array(4), reduction="none")
+    yield Sample("ctc_loss", arr(10, 3, 6, low=-3, high=-1), LABELS, *ENDS, 0, 2, True)
+
+
+BLOCKED = np.array(bools(5, 7))
+BLOCKED[:, 0] = False
+PADDED = np.zeros((2, 7), bool)
+PADDED[0, 3:] = True
+
+
+def heads_forward(torch, q, k, v, w, b, out_w, out_b, bias_k, bias_v, zero=False, separate=False, **how):
+    """multi_head_attention_forward with two heads over eight features."""
+    if separate:
+        parts = torch.split(w, 8)
+        how |= dict(zip(("q_proj_weight", "k_proj_weight", "v_proj_weight"), parts, strict=True))
+        how["use_separate_proj_weight"] = True
+    return torch.nn.functional.multi_head_attention_forward(
+        q, k, v, 8, 2, w, b, bias_k, bias_v, zero, 0.0, out_w, out_b, **how
+    )
+
+
+def _heads():
+    for need in (True, False):
+        def sample(q, k, v, biased=False, need=need, **how):
+            weights = arr(24, 8, high=0.5), arr(24), arr(8, 8, high=0.5), arr(8)
+            rows = (arr(1, 1, 8), arr(1, 1, 8)) if biased else (None, None)
+            return Sample(heads_forward, q, k, v, *weights, *rows, need_weights=need, **how)
+
+        q, k, v = arr(5, 2, 8), arr(7, 2, 8), arr(7, 2, 8)
+        yield sample(q, k, v)
+        yield sample(q, k, v, separate=True)
+        yield sample(q, k, v, biased=True, attn_mask=BLOCKED, key_padding_mask=PADDED)
+        yield sample(q, k, v, zero=True, key_padding_mask=PADDED)
+        yield sample(q, k, v, attn_mask=const(arr(4, 5, 7)), average_attn_weights=False)
+        yield sample(arr(5, 8), arr(7, 8), arr(7, 8), attn_mask=BLOCKED)
+        yield sample(q, q, q, attn_mask=np.triu(np.ones((5, 5), bool), 1), is_causal=True)
+
+
 SAMPLES = [
+    *_gridded(),
+    *[Sample("nn.functional.affine_grid", arr(2, 2, 3), (2, 3, 4, 5), c) for c in (True, False)],
+    *[Sample("nn.functional.affine_grid", arr(2, 3, 4), (2, 3, 4, 5, 3), c) for c in (True, False)],
+    Sample("grid_sampler", arr(2, 3, 5, 4), arr(2, 4, 3, 2), 0, 1, True),
+    Sample("affine_grid_generator", arr(2, 2, 3), (2, 3, 4, 5), False),
+    *[s.but(second=False, why=SAID) for s in _ctc()],
+    *_heads(),
     *[Sample("nn.functional.embedding", i, arr(6, 3), padding_idx=p)
       .but(forward=True if p is None else "numbers", why="PyTorch's forward mode keeps the padding's tangent")
       for i in (ints(3, 4, high=6), ints(5, high=6), np.array(3)) for p in (None, 1, -2)],

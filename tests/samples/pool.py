@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import Sample, arr, ints
+from . import Sample, arr, const, ints
 
 X = {1: (2, 3, 9), 2: (2, 3, 9, 8), 3: (1, 2, 5, 6, 5)}
 
@@ -44,7 +44,27 @@ def _samples():
         yield Sample(f"nn.functional.lp_pool{n}d", arr(*X[n], low=0.1), 3, 2, ceil_mode=True)
 
 
+def _undone():
+    for n in (1, 2, 3):
+        windows = np.array([[3, 4, 9], [0, 5, 7]])[:, None].repeat(3, 1)
+        indices = windows if n == 1 else windows[..., None] if n == 2 else windows[..., None, None]
+        yield Sample(f"nn.functional.max_unpool{n}d", arr(*indices.shape), indices, 4, 4)
+    yield Sample("nn.functional.max_unpool2d", arr(1, 4, 3), ints(1, 4, 3, high=60), 2, output_size=(9, 7))
+
+
+def _fractional():
+    for n in (2, 3):
+        x = distinct(2, 3, 9, 8) if n == 2 else distinct(1, 2, 7, 8, 9)
+        for indices in (False, True):
+            samples = const(arr(*x.shape[:2], n, low=0, high=1))
+            name = f"nn.functional.fractional_max_pool{n}d"
+            yield Sample(name, x, 2, output_size=4, return_indices=indices, _random_samples=samples)
+        yield Sample(name + "_with_indices", x, 2, output_ratio=(0.5,) * n, _random_samples=samples)
+
+
 SAMPLES = [
+    *_undone(),
+    *_fractional(),
     *_samples(),
     Sample("nn.functional.max_pool2d", distinct(3, 9, 8), (2, 3)),
     Sample("nn.functional.max_pool2d", arr(0, 3, 9, 8), 2),

@@ -1,7 +1,7 @@
 """Functions of neural networks, with PyTorch's names and signatures: what `retrograd.nn`'s layers compute.
 
-Most are the public functions of the rows in `retrograd.ops`. Those in the `_functional_...` modules beside this one
-have another signature than `torch`'s function of that name, or exist here only.
+Most are the public functions of the rows in `retrograd.ops`. Those in the `_functional_...` modules beside
+this one have another signature than `torch`'s function of that name, or exist here only.
 """
 
 from ..ops.activation import (  # noqa: F401
@@ -74,6 +74,7 @@ from ..ops.loss import (  # noqa: F401
     huber_loss,
     kl_div,
     l1_loss,
+    legacy_reduction,
     margin_ranking_loss,
     mse_loss,
     poisson_nll_loss,

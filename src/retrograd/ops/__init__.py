@@ -17,6 +17,7 @@ from .conv import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .counting import *  # noqa: F403
 from .creation import *  # noqa: F403
+from .ctc import *  # noqa: F403
 from .decompositions import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .differences import *  # noqa: F403
@@ -26,6 +27,7 @@ from .elementary import *  # noqa: F403
 from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
 from .from_data import *  # noqa: F403
+from .grids import *  # noqa: F403
 from .index import *  # noqa: F403
 from .join import *  # noqa: F403
 from .linalg import *  # noqa: F403
@@ -56,15 +58,17 @@ from .special import *  # noqa: F403
 from .statistics import *  # noqa: F403
 from .underscored import *  # noqa: F403
 from .unfolding import *  # noqa: F403
+from .unpool import *  # noqa: F403
 from .view import *  # noqa: F403
 from .windows import *  # noqa: F403
 
 _FAMILIES = """
-    pointwise compare elementary power complex_numbers operators special bessel activation reduce extremes
-    softmaxes scan sorting counting norms differences statistics underscored shape product contraction
-    linear_systems decompositions matrix_functions linalg matrices conv pool normalization loss
-    classification embeddings dropouts distance unfolding resample attention positional copies creation
-    from_data sequences diagonals index join mask padding picking sampling view windows
+    pointwise compare elementary power complex_numbers operators special bessel activation reduce
+    extremes softmaxes scan sorting counting norms differences statistics underscored shape product
+    contraction linear_systems decompositions matrix_functions linalg matrices conv pool normalization
+    loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc
+    positional copies creation from_data sequences diagonals index join mask padding picking sampling
+    view windows
 """.split()
 
 MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name

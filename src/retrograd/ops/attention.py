@@ -6,10 +6,14 @@ import numpy as np
 
 from ..core.tensor import wrap
 from .dropouts import dropout
-from .join import repeat_interleave
+from .join import cat, repeat_interleave
+from .padding import pad
 from .pointwise import where
-from .product import matmul, swapped
+from .product import linear, matmul, swapped
+from .reduce import mean
+from .shape import expand, permute, reshape
 from .softmaxes import softmax
+from .view import split
 
 __all__ = []
 METHODS = INPLACE = []
@@ -79,3 +83,111 @@ def _for_heads(t, query):
             f"but they are {own} and {heads}"
         )
     return t if heads == own else repeat_interleave(t, heads // own, -3)
+
+
+# --- several heads ------------------------------------------------------------------------------------
+
+
+def _additive(mask, name, kind):
+    """A mask as numbers to add to the scores: True, "ignore", is -inf."""
+    if mask is None or mask._array.dtype.kind in "fV":
+        return mask
+    if mask._array.dtype.kind != "b":
+        raise AssertionError(f"only bool and floating types of {name} are supported, not {mask.dtype}")
+    return wrap(np.where(mask._array, -np.inf, 0).astype(kind))
+
+
+def _check_heads(query, key, value, embed_dim, num_heads, separate):
+    if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
+        raise AssertionError(
+            f"query, key and value must all be 2-D (unbatched) or 3-D, but they are {list(query.shape)}, "
+            f"{list(key.shape)} and {list(value.shape)}"
+        )
+    if query.shape[-1] != embed_dim:
+        raise AssertionError(f"was expecting embedding dimension of {embed_dim}, but got {query.shape[-1]}")
+    if embed_dim % num_heads:
+        raise AssertionError(f"embed_dim {embed_dim} not divisible by num_heads {num_heads}")
+    fits = key.shape[:-1] == value.shape[:-1] if separate else key.shape == value.shape
+    if not fits:
+        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
+
+
+def multi_head_attention_forward(
+    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v,
+    add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True,
+    attn_mask=None, use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None,
+    v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True, is_causal=False,
+):  # fmt: skip
+    """Attention of `num_heads` heads, from query (L, N, E) to key and value (S, N, E); N may be missing.
+
+    Masks: True means "don't attend", numbers are added; `attn_mask` is (L, S) or (N * num_heads, L, S),
+    `key_padding_mask` (N, S). Returns the output (L, N, E), and the weights (N, L, S), averaged over heads or
+    (N, num_heads, L, S), or None. `is_causal` is a hint that `attn_mask` is the causal one.
+    """
+    embed_dim, kind = embed_dim_to_check, query._array.dtype
+    _check_heads(query, key, value, embed_dim, num_heads, use_separate_proj_weight)
+    single = query.ndim == 2
+    if single:
+        query, key, value = [reshape(t, (t.shape[0], 1, t.shape[1])) for t in (query, key, value)]
+        if key_padding_mask is not None:
+            key_padding_mask = reshape(key_padding_mask, (1, -1))
+    if is_causal and attn_mask is None:
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+    length, batch = query.shape[:2]
+    weights = q_proj_weight, k_proj_weight, v_proj_weight
+    if not use_separate_proj_weight:
+        weights = split(in_proj_weight, embed_dim)
+    biases = (None,) * 3 if in_proj_bias is None else split(in_proj_bias, embed_dim)
+    q, k, v = [linear(t, w, b) for t, w, b in zip((query, key, value), weights, biases, strict=True)]
+    if bias_k is not None:
+        k, v = [cat([t, expand(b, (1, batch, embed_dim))]) for t, b in ((k, bias_k), (v, bias_v))]
+
+    def by_head(t, static):
+        """(N, heads, S, E / heads)"""
+        if static is not None:
+            return reshape(static, (batch, num_heads, *static.shape[1:]))
+        return permute(reshape(t, (t.shape[0], batch, num_heads, t.shape[2] // num_heads)), (1, 2, 0, 3))
+
+    q, k, v = by_head(q, None), by_head(k, static_k), by_head(v, static_v)
+    if add_zero_attn:
+        k, v = [cat([t, t[:, :, :1] * 0], 2) for t in (k, v)]
+    sizes = length, key.shape[0], k.shape[2], batch, num_heads
+    mask = _merged_masks(attn_mask, key_padding_mask, *sizes, kind)
+    dropout_p = dropout_p if training else 0.0
+    if need_weights:
+        scores = matmul(q * (1 / math.sqrt(q.shape[-1])), swapped(k))
+        scores = softmax(scores if mask is None else scores + mask, -1)
+        scores = dropout(scores, dropout_p, True)
+        out = matmul(scores, v)
+    else:
+        causal = is_causal and key_padding_mask is None
+        out, scores = scaled_dot_product_attention(q, k, v, None if causal else mask, dropout_p, causal), None
+    out = reshape(permute(out, (2, 0, 1, 3)), (length, batch, embed_dim))
+    out = linear(out, out_proj_weight, out_proj_bias)
+    if scores is not None and average_attn_weights:
+        scores = mean(scores, 1)
+    if single:
+        out, scores = reshape(out, (length, -1)), scores if scores is None else scores[0]
+    return out, scores
+
+
+def _merged_masks(attn_mask, key_padding_mask, length, source, keys, batch, heads, kind):
+    """Both masks as one that is added to scores (N, heads, L, keys); keys beyond `source` are always seen."""
+    mask = _additive(attn_mask, "attn_mask", kind)
+    if mask is not None:
+        if tuple(mask.shape) not in ((length, source), (batch * heads, length, source)):
+            raise RuntimeError(
+                f"The shape of attn_mask is {list(attn_mask.shape)}, but should be {[length, source]} or "
+                f"{[batch * heads, length, source]}."
+            )
+        if mask.ndim == 3:
+            mask = reshape(mask, (batch, heads, length, source))
+    padding = _additive(key_padding_mask, "key_padding_mask", kind)
+    if padding is not None:
+        if tuple(padding.shape) != (batch, source):
+            raise AssertionError(
+                f"expected key_padding_mask of shape {[batch, source]}, got {list(padding.shape)}"
+            )
+        padding = reshape(padding, (batch, 1, 1, source))
+        mask = padding if mask is None else mask + padding
+    return mask if mask is None or keys == source else pad(mask, (0, keys - source))

@@ -152,7 +152,7 @@ def _phased_svd(xp, a):
 
 
 def _cofactor_backward(xp, g, a):
-    """The gradient of `_cofactor`, from that of a diagonal matrix: products of all but two of its elements."""
+    """The gradient of `_cofactor`, from that of a diagonal matrix: products of all elements but two."""
     u, s, vh, phase = _phased_svd(xp, a)
     eye = xp.eye(s.shape[-1], dtype=bool)
     left_out = eye[:, None, :] | eye[None, :, :]

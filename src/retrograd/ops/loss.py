@@ -56,6 +56,11 @@ def reduction_of(reduction, size_average=None, reduce=None):
     return reduction
 
 
+def legacy_reduction(size_average, reduce):
+    """The `reduction` that PyTorch's older arguments mean; warns that they are deprecated."""
+    return reduction_of("mean", size_average, reduce)
+
+
 def matched(input, target):
     """Both broadcast to one shape, with PyTorch's warning where they had different ones."""
     if input.shape == target.shape:

@@ -10,11 +10,12 @@ from math import prod
 import numpy as np
 from ml_dtypes import finfo
 
+from ..core.graph import modes
 from ..core.op import Op
 from ..core.tensor import Tensor
 from .pool import avg_pool_row
 from .reduce import sum_row
-from .shape import broadcast_row, reshape_row
+from .shape import broadcast_row, clone, reshape_row
 
 __all__ = ["group_norm", "layer_norm", "rms_norm"]
 METHODS = INPLACE = []
@@ -372,6 +373,13 @@ def _update(running, value, momentum):
         running._versions().bump()
 
 
+def _by_running_statistics(input, weight, bias, mean, var, eps):
+    """batch_norm_eval of copies where a graph is recorded: they may be updated before its backward."""
+    if modes.grad:
+        mean, var = clone(mean), clone(var)
+    return batch_norm_eval(input, weight, bias, mean, var, eps)
+
+
 def _check_sizes(name, features, **tensors):
     for which, t in tensors.items():
         if t is not None and tuple(t.shape) != (features,):
@@ -397,7 +405,7 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: running_mean and running_var must be defined in evaluation mode")
-        return batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
+        return _by_running_statistics(input, weight, bias, running_mean, running_var, eps)
     count = prod(input.shape) // max(channels, 1)
     if count == 1:
         raise ValueError(
@@ -424,7 +432,7 @@ def instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("instance_norm: use_input_stats=False needs running_mean and running_var")
-        return batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
+        return _by_running_statistics(input, weight, bias, running_mean, running_var, eps)
     if count == 1:
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size {list(input.shape)}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.op import LINEAR, Op
 from .conv import reached, sizes
+from .reduce import mean
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool1d_with_indices",
@@ -59,7 +60,7 @@ def _least(kind):
     return -np.inf
 
 
-def _greatest(xp, positions, part, shape, kind):
+def greatest(xp, positions, part, shape, kind):
     """The greatest of `part(k)` over `positions`, and which has it first (which has the last NaN, if any)."""
     best = xp.full(shape, _least(kind), kind)
     which = xp.zeros(shape, np.int32)
@@ -84,7 +85,7 @@ def _max_pool(xp, x, kernel, stride, padding, dilation, ceil_mode):
     wide = _extended(xp, x, n, padding, high, _least(x.dtype))
     shape = (*x.shape[: x.ndim - n], *out)
     positions = list(np.ndindex(*kernel))
-    best, which = _greatest(xp, positions, lambda k: wide[reached(k, stride, dilation, out)], shape, x.dtype)
+    best, which = greatest(xp, positions, lambda k: wide[reached(k, stride, dilation, out)], shape, x.dtype)
     return best, _flat_indices(xp, which, size, kernel, stride, padding, dilation, out)
 
 
@@ -223,7 +224,7 @@ avg_pool_row = Op(
     x=lambda g, x_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor: avg_pool_input(
         g, _spatial(x_shape, len(kernel)), kernel, stride, padding, ceil_mode, count_include_pad, divisor
     ),
-    jvp=LINEAR,
+    jvp=LINEAR, node="AvgPool2DBackward0",
 )  # fmt: skip
 
 avg_pool_input = Op(
@@ -317,7 +318,7 @@ def _adaptive_max(xp, x, size):
 
     positions = list(np.ndindex(*[int(length.max()) if length.size else 0 for _, length in spans]))
     shape = (*x.shape[:lead], *size)
-    best, which = _greatest(xp, positions, part, shape, x.dtype)
+    best, which = greatest(xp, positions, part, shape, x.dtype)
     table = xp.empty((len(positions), *size), np.int64)
     for number, k in enumerate(positions):
         flat = 0
@@ -470,12 +471,14 @@ def adaptive_avg_pool1d(input, output_size):
 
 def adaptive_avg_pool2d(input, output_size):
     """Means over as many windows as asked for: `output_size` is (H, W) or one number; None keeps a size."""
-    return _ADAPTIVE_AVG[1](input, _adapted("adaptive_avg_pool2d", 2, input, output_size))
+    size = _adapted("adaptive_avg_pool2d", 2, input, output_size)
+    return mean(input, (-2, -1), True) if size == (1, 1) else _ADAPTIVE_AVG[1](input, size)
 
 
 def adaptive_avg_pool3d(input, output_size):
     """Means over as many windows as asked for: `output_size` is (D, H, W) or one number; None keeps one."""
-    return _ADAPTIVE_AVG[2](input, _adapted("adaptive_avg_pool3d", 3, input, output_size))
+    size = _adapted("adaptive_avg_pool3d", 3, input, output_size)
+    return mean(input, (-3, -2, -1), True) if size == (1, 1, 1) else _ADAPTIVE_AVG[2](input, size)
 
 
 def adaptive_max_pool1d(input, output_size):
