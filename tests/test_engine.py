@@ -44,7 +44,18 @@ def test_names_of_nodes():
         while node.next_functions:
             node = node.next_functions[0][0]
             names.append(node.name().rpartition("::")[2])
-        return names, [type((x * x).grad_fn).__name__, type(x.view(3, 1).grad_fn).__name__]
+        results = [
+            x * x,
+            x.view(3, 1),
+            x.log1p(),
+            x.deg2rad(),
+            x.mean(),
+            x.logsumexp(0),
+            x @ x,
+            x[1:],
+            x.sigmoid(),
+        ]
+        return names, [type(r.grad_fn).__name__ for r in results]
 
     same(program)
 
@@ -308,7 +319,15 @@ def test_retain_grad_follows_writes_in_place():
         z.retain_grad()
         z[0] = 5.0
         (z * z).sum().backward()
-        return x.grad, y.grad, z.grad
+        grads = [x.grad, y.grad, z.grad]
+        for write in (lambda base, view: view.mul_(3), lambda base, view: base.mul_(3)):
+            base = x * 2
+            view = base[:2]
+            view.retain_grad()
+            write(base, view)
+            (base.sum() + (view * 10).sum()).backward()
+            grads.append(view.grad)
+        return grads
 
     same(program)
 
@@ -392,6 +411,11 @@ def test_leaves_are_not_overwritten():
     both_refuse(lambda lib: leaf(lib).mul_(2), match="leaf Variable that requires grad")
     both_refuse(lambda lib: leaf(lib)[0].mul_(2), match="view of a leaf Variable that requires grad")
     both_refuse(lambda lib: leaf(lib).__setitem__(0, 1.0), match="leaf Variable that requires grad")
+    view = lambda lib: (
+        lib.arange(6.0).reshape(2, 3).requires_grad_()
+    )  # a leaf, and a view of what isn't tracked
+    both_refuse(lambda lib: view(lib).mul_(2), match="leaf Variable that requires grad")
+    both_refuse(lambda lib: view(lib)[0].mul_(2), match="view of a leaf Variable that requires grad")
 
     def program(lib):
         x = leaf(lib)

@@ -15,6 +15,7 @@ Formulas are written with operators and rows: arrays pass through them in a plai
 `create_graph=True`. A misspelt name fails at import.
 """
 
+import re
 from functools import wraps
 from operator import itemgetter
 
@@ -77,7 +78,7 @@ class Op:
             formulas = {n: formula for n in inputs.split()}
         self.formulas = formulas
         self.kernels = None
-        self.node_name = node or "".join(part[:1].upper() + part[1:] for part in name.strip("_").split("_")) + "Backward0"
+        self.node_name = node or _capitalised(name) + "Backward0"
         self._node_class = None
         self._plans = {}
         self._picks = {}
@@ -280,6 +281,11 @@ class Op:
 
     def __repr__(self):
         return f"<row {self.name}({', '.join(self._names(len(self.parameters)))})>"
+
+
+def _capitalised(name):
+    """`avg_pool2d` as PyTorch's nodes spell it: `AvgPool2D`."""
+    return re.sub(r"(^|_|\d)([a-z])", lambda m: m[1].strip("_") + m[2].upper(), name.strip("_"))
 
 
 def _arguments(formula):

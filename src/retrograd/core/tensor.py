@@ -128,10 +128,11 @@ class Tensor:
         finally:
             modes.grad = before
         view.check_leads_to(self, fresh._array)
-        hooks = self._grad_fn.retained if self._grad_fn is not None else None
+        if self._retains and self._grad_fn is not None and self._grad_fn.retained:
+            self._grad_fn.retained.pop(self._output_nr, None)
         self._grad_fn, self._output_nr = fresh._grad_fn, fresh._output_nr
         view.version = self._version_counter.n
-        if hooks and self._retains:
+        if self._retains and self._grad_fn is not None:
             self._retain_on_node()
 
     @property
