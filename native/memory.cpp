@@ -1,5 +1,8 @@
 #include "memory.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -22,6 +25,16 @@ Cache &cache() {
     return *cache;
 }
 
+// A fork waits until no other thread is in the cache: its child would find the lock held for ever.
+const int registered = pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); },
+                                      [] { cache().mutex.unlock(); });
+
+// What is held unused stays below an eighth of the machine's memory.
+size_t limit() {
+    static const size_t limit = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) / 8 * sysconf(_SC_PAGE_SIZE);
+    return limit;
+}
+
 // Sizes are rounded to an eighth of their leading power of two, so that nearly equal requests share blocks.
 size_t rounded(size_t bytes) {
     size_t step = 64;
@@ -32,6 +45,7 @@ size_t rounded(size_t bytes) {
 }  // namespace
 
 void *acquire(size_t bytes) {
+    static_cast<void>(registered);
     const size_t size = rounded(bytes);
     {
         std::lock_guard<std::mutex> lock(cache().mutex);
@@ -54,6 +68,10 @@ void release(void *data) {
     void *block = static_cast<char *>(data) - kHeader;
     const size_t size = *static_cast<size_t *>(block);
     std::lock_guard<std::mutex> lock(cache().mutex);
+    if (cache().bytes + size > limit()) {
+        std::free(block);
+        return;
+    }
     cache().free[size].push_back(block);
     cache().bytes += size;
 }
