@@ -1,16 +1,19 @@
-"""Full backward hooks of a Module: identities around its inputs and outputs whose nodes call the hooks."""
+"""Backward hooks of a Module: identities around its inputs and outputs, whose nodes call the hooks."""
+
+import warnings
 
 from ...autograd.function import Function
+from ...core.graph import modes
 from ...core.tensor import Tensor
 
 
-class _Identity(Function):
+class BackwardHook(Function):
     """Passes tensors on; its node is where a module's gradients can be seen together."""
 
     @staticmethod
     def forward(ctx, *tensors):
         ctx.mark_non_differentiable(*[t for t in tensors if not t.requires_grad])
-        return tuple(t.detach() for t in tensors)
+        return tensors
 
     @staticmethod
     def backward(ctx, *grads):
@@ -18,79 +21,87 @@ class _Identity(Function):
 
 
 class BackwardHooks:
-    """One call of a module with backward hooks."""
+    """The full backward hooks of one call of `module`: `hooks` and, before them, `pre_hooks`."""
 
-    def __init__(self, module, global_pre, global_hooks):
+    def __init__(self, module, pre_hooks, hooks):
         self.module = module
-        self.pre_hooks = [*global_pre.values(), *module._backward_pre_hooks.values()]
-        self.hooks = [*global_hooks.values(), *module._backward_hooks.values()]
-        self.grad_outputs = None
+        self.pre_hooks = pre_hooks
+        self.hooks = hooks
+        self.grad_outputs = None  # between the outputs' node and the inputs'
+        self.inputs = None  # the positions of tensors among the arguments; None: no gradient flows into the module
         self.input_count = None
-        self.tracks_inputs = False
 
     def around_inputs(self, args):
         """The module's arguments with the tensors passed through a node that calls the hooks in backward."""
         args, node, positions = _through(args)
         self.input_count = len(args)
         if node is not None:
-            self.tracks_inputs = True
-
-            def after(grad_inputs, _):
-                if self.grad_outputs is None:
-                    return None
-                return self._call_hooks(_spread(grad_inputs, positions, self.input_count), positions)
-
-            node.register_hook(after)
+            self.inputs = positions
+            node.register_hook(self._at_inputs)
         return args
 
     def around_outputs(self, result):
         """The module's result with its tensors passed through a node that notes their gradients."""
-        single = isinstance(result, Tensor)
-        if not single and not isinstance(result, tuple):
-            return result
+        single = not isinstance(result, tuple)
+        if single and not isinstance(result, Tensor):
+            warnings.warn(
+                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but "
+                f"received {type(result)}",
+                stacklevel=5,
+            )
         outputs, node, positions = _through((result,) if single else result)
         if node is not None:
-            count = len(outputs)
-
-            def before(grads):
-                full = _spread(grads, positions, count)
-                for hook in self.pre_hooks:
-                    new = hook(self.module, full)
-                    if new is not None:
-                        full = new if isinstance(new, tuple) else (new,)
-                self.grad_outputs = full
-                if not self.tracks_inputs:
-                    self._call_hooks((None,) * self.input_count, None)
-                return tuple(full[i] for i in positions)
-
-            node.register_prehook(before)
+            count = len(outputs)  # a hook that held the outputs, and so its node, would be a cycle
+            node.register_hook(lambda _, grads: self._at_outputs(_spread(grads, positions, count), positions))
         return outputs[0] if single else outputs
 
-    def _call_hooks(self, grad_inputs, positions):
-        given = grad_inputs
-        for hook in self.hooks:
-            new = hook(self.module, grad_inputs, self.grad_outputs)
+    def _at_outputs(self, grads, positions):
+        for hook in self.pre_hooks:
+            new = hook(self.module, grads)
             if new is not None:
-                if positions is None:
-                    raise RuntimeError(
-                        "Backward hook for Modules where no input requires gradient should always return None."
-                    )
-                new = new if isinstance(new, tuple) else (new,)
-                if len(new) != len(grad_inputs):
-                    raise RuntimeError(
-                        f"Backward hook returned an invalid number of grad_input, got {len(new)}, but expected {len(grad_inputs)}"
-                    )
-                grad_inputs = new
+                grads = _replaced(new, grads, "Backward pre hook", "grad_output")
+        if self.inputs is None:
+            self._without_inputs(grads)
+        else:
+            self.grad_outputs = grads
+        return tuple(grads[i] for i in positions)
+
+    def _without_inputs(self, grads):
+        nothing = (None,) * self.input_count
+        for hook in self.hooks:
+            new = hook(self.module, nothing, grads)
+            if new is not None and not (isinstance(new, tuple) and all(g is None for g in new)):
+                raise RuntimeError(
+                    "Backward hook for Modules where no input requires gradient should always return None or None "
+                    f"for all gradients, but a hook of {type(self.module).__name__} returned {new}"
+                )
+
+    def _at_inputs(self, grads, _):
+        if self.grad_outputs is None:
+            return None
+        grads = _spread(grads, self.inputs, self.input_count)
+        for hook in self.hooks:
+            new = hook(self.module, grads, self.grad_outputs)
+            if new is not None:
+                grads = _replaced(new, grads, "Backward hook", "grad_input")
         self.grad_outputs = None
-        return None if grad_inputs is given else tuple(grad_inputs[i] for i in positions)
+        return tuple(grads[i] for i in self.inputs)
+
+
+def _replaced(new, old, what, name):
+    """What a hook gave in the place of `old`, if it is as many gradients."""
+    new = (new,) if isinstance(new, Tensor) else tuple(new)
+    if len(new) != len(old):
+        raise RuntimeError(f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(old)}")
+    return new
 
 
 def _through(values):
-    """`values` with its tensors passed through one identity: (values, its node or None, the tensors' positions)."""
+    """`values` with the tensors passed through one identity: (values, its node or None, the tensors' positions)."""
     positions = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
-    if not any(values[i].requires_grad for i in positions):
+    if not modes.grad or not any(values[i].requires_grad for i in positions):
         return values, None, positions
-    new = _Identity.apply(*[values[i] for i in positions])
+    new = BackwardHook.apply(*[values[i] for i in positions])
     node = next(t.grad_fn for t in new if t.requires_grad)
     out = list(values)
     for i, t in zip(positions, new, strict=True):
@@ -103,3 +114,10 @@ def _spread(grads, positions, count):
     for i, g in zip(positions, grads, strict=True):
         full[i] = g
     return tuple(full)
+
+
+def first_tensor(result):
+    """The first Tensor in a module's result, through dicts and sequences."""
+    while not isinstance(result, Tensor):
+        result = next(v for v in result.values() if isinstance(v, Tensor)) if isinstance(result, dict) else result[0]
+    return result

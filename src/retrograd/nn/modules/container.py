@@ -1,6 +1,7 @@
 """Modules that hold modules or parameters: Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict."""
 
 import operator
+import warnings
 from collections import OrderedDict, abc
 
 from ...core.tensor import Tensor
@@ -14,6 +15,21 @@ def _position(index, length, what):
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range of a {what} of length {length}")
     return index % length
+
+
+class Container(Module):
+    """The old name of Module; keyword arguments are added as sub-modules."""
+
+    def __init__(self, **kwargs):
+        super().__init__()
+        warnings.warn(
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that "
+            "instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
 
 class Sequential(Module):
