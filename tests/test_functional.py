@@ -29,7 +29,8 @@ def both(function, *arrays):
 
 LACKING = {
     "ScalingType", "SwizzleType", "assert_int_or_pair", "boolean_dispatch", "grouped_mm",
-    "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic", "scaled_grouped_mm", "scaled_mm",
+    "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic", "scaled_grouped_mm",
+    "scaled_mm",
     # imported there for typing
     "Callable", "DType", "Optional", "Tensor", "TYPE_CHECKING", "handle_torch_function",
 }  # fmt: skip
@@ -315,6 +316,14 @@ def test_broadcast_operands_reach_blas():
     got = retrograd.autograd.grad((x @ w).sum(), (x, w))
     want = torch.autograd.grad((tx @ tw).sum(), (tx, tw))
     assert_gradients(got, want, (x, w))
+
+
+def test_ctc_loss_refuses_second_derivatives():
+    scores = ours(arr(6, 2, 4), requires_grad=True)
+    loss = F.ctc_loss(scores.log_softmax(-1), ours(np.array([[1, 2], [3, 1]])), (6, 5), (2, 2))
+    (g,) = retrograd.autograd.grad(loss, scores, create_graph=True)
+    with pytest.raises(NotImplementedError, match="no second derivative"):
+        g.sum().backward()
 
 
 def test_nodes_are_named_as_pytorch_names_them():

@@ -54,6 +54,13 @@ def ctc(torch, scores, *args, **kwargs):
     return torch.nn.functional.ctc_loss(torch.log_softmax(scores, -1), *args, **kwargs)
 
 
+def ctc_gradient(torch, scores, *args):
+    """The gradient, recorded."""
+    scores = scores.detach().requires_grad_()
+    loss = ctc(torch, scores, *args)
+    return torch.autograd.grad(loss, scores, create_graph=True)[0].detach()
+
+
 LABELS = ints(3, 4, low=1, high=6)
 REPEATED = np.array([[1, 1, 2, 2], [3, 3, 3, 3], [1, 2, 1, 2]])
 ENDS = np.array([10, 8, 9]), np.array([4, 2, 3])
@@ -70,6 +77,7 @@ def _ctc():
     yield Sample(ctc, arr(10, 3, 6), LABELS - 1, *ENDS, blank=5)
     yield Sample(ctc, arr(10, 3, 6), np.arange(9) % 5 + 1, (10, 8, 9), (4, 2, 3))
     yield Sample(ctc, arr(10, 6), LABELS[0], np.array(10), np.array(4), reduction="none")
+    yield Sample(ctc_gradient, arr(10, 3, 6), LABELS, *ENDS).but(grad=False, why="it is the gradient")
     yield Sample("ctc_loss", arr(10, 3, 6, low=-3, high=-1), LABELS, *ENDS, 0, 2, True)
 
 
@@ -113,7 +121,7 @@ SAMPLES = [
     *[Sample("nn.functional.affine_grid", arr(2, 3, 4), (2, 3, 4, 5, 3), c) for c in (True, False)],
     Sample("grid_sampler", arr(2, 3, 5, 4), arr(2, 4, 3, 2), 0, 1, True),
     Sample("affine_grid_generator", arr(2, 2, 3), (2, 3, 4, 5), False),
-    *[s.but(second=False, why=SAID) for s in _ctc()],
+    *[s if s.why else s.but(second=False, why=SAID) for s in _ctc()],
     *_heads(),
     *[Sample("nn.functional.embedding", i, arr(6, 3), padding_idx=p)
       .but(forward=True if p is None else "numbers", why="PyTorch's forward mode keeps the padding's tangent")

@@ -5,7 +5,7 @@ Graves et al., "Connectionist temporal classification" (2006), with sums over pa
 
 import numpy as np
 
-from ..core.op import Op, through_float32
+from ..core.op import Op, through_float32, zeros_like
 from ..core.tensor import Tensor, wrap
 from .loss import reduce_loss, reduction_of
 from .reduce import sum_row
@@ -112,13 +112,17 @@ def _no_second_derivative():
     raise NotImplementedError("ctc_loss has no second derivative, as in PyTorch")
 
 
+# Stands before the gradient's row: an error there, and only if a second derivative really passes this way.
+once_row = Op("ctc_loss_once", lambda xp, x: x, x=lambda g: _no_second_derivative())
+
+
 ctc_row = Op(
     "ctc_loss",
     lambda xp, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: (
         _ctc(xp, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)
     ),
     log_probs=lambda g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: _ctc_backward_row(
-        g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity
+        g, once_row(log_probs), targets, input_lengths, target_lengths, blank, zero_infinity
     ),
     jvp=lambda t_log_probs, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: _along(
         t_log_probs, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity
@@ -129,7 +133,7 @@ ctc_row = Op(
 def _along(direction, log_probs, *how):
     """The derivative of each item's loss in a direction."""
     ones = np.ones(log_probs.shape[1], getattr(log_probs, "_array", log_probs).dtype)
-    return sum_row(direction * _ctc_backward_row(ones, log_probs, *how), (0, 2), False)
+    return sum_row(direction * _ctc_backward_row(ones, once_row(log_probs), *how), (0, 2), False)
 
 _ctc_backward_row = Op(
     "ctc_loss_backward",
@@ -139,7 +143,7 @@ _ctc_backward_row = Op(
     y=lambda g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: _along(
         g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity
     ),
-    log_probs=lambda g: _no_second_derivative(),
+    log_probs=lambda log_probs: zeros_like(log_probs),
 )  # fmt: skip
 
 

@@ -53,8 +53,8 @@ def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
         wanted = list(output_size)[-n:] if len(output_size) in (n, n + 2) else None
         if wanted is None or any(not d - s < w < d + s for w, d, s in zip(wanted, size, stride, strict=True)):
             raise ValueError(
-                f'invalid output_size "{list(output_size)}": expected {n} or {n + 2} numbers, the last {n} less '
-                f"than a stride {list(stride)} away from {size}"
+                f'invalid output_size "{list(output_size)}": expected {n} or {n + 2} numbers, the last {n} '
+                f"less than a stride {list(stride)} away from {size}"
             )
         size = wanted
     return unpool_row(input, indices, tuple(size))
