@@ -6,7 +6,7 @@
 import importlib as _importlib
 import math as _math
 
-from . import autograd, methods  # noqa: F401
+from . import autograd, kernels, methods  # noqa: F401
 from ._version import __version__  # noqa: F401
 from .autograd import (  # noqa: F401
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
@@ -25,6 +25,7 @@ from .dtypes import *  # noqa: F403
 from .legacy import *  # noqa: F403
 from .legacy import set_default_tensor_type  # noqa: F401
 from .ops import *  # noqa: F403
+from .ops import return_types  # noqa: F401
 from .random import (  # noqa: F401
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )  # fmt: skip
@@ -32,13 +33,29 @@ from .storage import TypedStorage, UntypedStorage  # noqa: F401
 
 pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
+if kernels.available():
+    from .kernels import cpu as _cpu_kernels  # noqa: F401  registers them for their rows
+
 half, float, double = float16, float32, float64
 cfloat, cdouble = complex64, complex128
 short, int, long = int16, int32, int64
 
-_LAZY = {"nn", "optim", "vision", "hub", "utils", "func", "linalg", "fft", "special", "serialization", "draw", "testing",
-         "random", "cuda", "backends", "kernels", "jit", "amp", "distributions", "safetensors", "printing"}  # fmt: skip
-_LAZY_NAMES = {"load": "serialization", "save": "serialization", "set_printoptions": "printing"}
+_LAZY = {
+    "accelerator", "amp", "backends", "cuda", "draw", "fft", "func", "hub", "jit", "linalg", "mps", "nn", "optim", "printing",
+    "safetensors", "serialization", "special", "utils", "vision",
+}  # fmt: skip
+_LAZY_NAMES = {
+    **dict.fromkeys(["load", "save"], "serialization"), "set_printoptions": "printing", "vmap": "func", "autocast": "amp",
+    **dict.fromkeys(["get_num_threads", "set_num_threads"], "kernels"),
+    **dict.fromkeys(
+        [
+            "are_deterministic_algorithms_enabled", "compile", "get_float32_matmul_precision", "get_num_interop_threads",
+            "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision", "set_num_interop_threads",
+            "use_deterministic_algorithms",
+        ],
+        "settings",
+    ),
+}  # fmt: skip
 
 
 def __getattr__(name):

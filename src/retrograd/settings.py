@@ -1,0 +1,54 @@
+"""Global switches that PyTorch scripts set: determinism, precision of matrix products, compilation, version facts."""
+
+_matmul_precision = "highest"
+_deterministic = (True, False)
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """Accepted either way: results here are always the same from run to run."""
+    global _deterministic
+    _deterministic = (bool(mode), bool(warn_only))
+
+
+def are_deterministic_algorithms_enabled():
+    """What `use_deterministic_algorithms` was told last; True to begin with."""
+    return _deterministic[0]
+
+
+def is_deterministic_algorithms_warn_only_enabled():
+    return _deterministic[1]
+
+
+def set_float32_matmul_precision(precision):
+    """Accepted: "highest", "high" or "medium". float32 products are always computed in float32."""
+    global _matmul_precision
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(
+            f"{precision!r} is not one of 'highest', 'high', or 'medium' (set_float32_matmul_precision)"
+        )
+    _matmul_precision = precision
+
+
+def get_float32_matmul_precision():
+    """What `set_float32_matmul_precision` was told last."""
+    return _matmul_precision
+
+
+def compile(
+    model=None, *, fullgraph=False, dynamic=None, backend="eager", mode=None, options=None, disable=False
+):
+    """The model or function itself: eager code runs as it is. Also a decorator."""
+    if model is None:
+        return lambda function: function
+    return model
+
+
+def set_num_interop_threads(threads):
+    """Accepted: operations don't run beside each other here."""
+    if not isinstance(threads, int) or threads < 1:
+        raise RuntimeError(f"set_num_interop_threads expects a positive integer, got {threads!r}")
+
+
+def get_num_interop_threads():
+    """1: operations don't run beside each other."""
+    return 1
