@@ -30,17 +30,18 @@ def rows(result):
     if "left_out" in result:
         return [f"{title:{WIDTH}}  left out: {result['left_out']}"]
     ours, theirs, unit, ratio = result["retrograd"], result["torch"], result["unit"], result["ratio"]
-    line = _row(title, ours["median"], theirs["median"], unit)
+    line = _row(title, ours["median"], theirs["median"], unit, ratio["median"])
     quartiles = "-".join(map(_ratio, ratio["quartiles"])) if "quartiles" in ratio else ""
     variant = f"PyTorch: {theirs['variant']}" if len(theirs.get("variants", ())) > 1 else ""
     lines = [f"{line}  {quartiles:11}{variant}".rstrip()]
     for phase, times in ours.get("phases", {}).items():
-        lines.append(_row("    " + phase, times["median"], theirs["phases"][phase]["median"], unit))
+        rival = theirs["phases"][phase]["median"]
+        lines.append(_row("    " + phase, times["median"], rival, unit, times["median"] / rival))
     return lines
 
 
-def _row(title, ours, theirs, unit):
-    return f"{title:{WIDTH}}{number(ours, unit):>10}{number(theirs, unit):>10}{_ratio(ours / theirs):>8}"
+def _row(title, ours, theirs, unit, ratio):
+    return f"{title:{WIDTH}}{number(ours, unit):>10}{number(theirs, unit):>10}{_ratio(ratio):>8}"
 
 
 def _ratio(value):

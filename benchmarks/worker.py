@@ -70,8 +70,7 @@ class Server:
         self.name = library
         library = cases.Library(library)
         self.torch = library.torch
-        kernels = self.torch.kernels if self.name == "retrograd" else self.torch
-        kernels.set_num_threads(threads)
+        self.torch.set_num_threads(threads)
         self.steps = {}
 
     def describe(self):
@@ -82,7 +81,7 @@ class Server:
 
         blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return {"version": self.torch.__version__, "kernels": self.torch.kernels.describe(),
-                "threads": self.torch.kernels.get_num_threads(), "numpy": numpy.__version__,
+                "threads": self.torch.get_num_threads(), "numpy": numpy.__version__,
                 "blas": f"{blas['name']} {blas['version']}"}  # fmt: skip
 
     def open(self, case, variant):
