@@ -81,6 +81,8 @@ def _index_backward(level, op, args):
 
 def _put(level, x, values, accumulate, places, indices):
     """index_put on whole batches: values, which broadcast, are laid out as (batch, index, others)."""
+    if len(indices) == 1 and level.hides(indices[0]) and _is_mask(indices[0]) and rank(values) == 0:
+        return _put_under_mask(level, x, values, accumulate, places[0], indices[0])
     _refuse_masks(level, indices)
     row, first = TABLE["index_put"], places[0]
     if any([_is_mask(i) for i in indices]):
@@ -103,6 +105,15 @@ def _put(level, x, values, accumulate, places, indices):
     elif isinstance(values, Tensor):
         values = padded_to(values, size)
     return level.wrap(row(x, values, accumulate, (0, *[p + 1 for p in places]), *whole))
+
+
+def _put_under_mask(level, x, values, accumulate, place, mask):
+    """One value wherever a mask that differs from example to example is True."""
+    with level.inside():
+        mask = TABLE["reshape"](mask, (*mask.shape, *[1] * (rank(x) - place - rank(mask))))
+        if accumulate:
+            return x + TABLE["where"](values, 0, mask)
+        return TABLE["where"](TABLE["cast"](values, x._array.dtype) if isinstance(values, Tensor) else values, x, mask)
 
 
 # --- along one axis -------------------------------------------------------------------------------------------

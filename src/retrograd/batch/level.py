@@ -103,9 +103,9 @@ class Batched(Tensor):
         }
 
     @property
-    def _examples(self):
-        """All examples' values, for checks that hold for each of them (see `Tensor._examples`)."""
-        return self._value._examples
+    def _whole(self):
+        """The tensor of all examples of all levels."""
+        return self._value._whole
 
     def _versions(self):
         return self._value._versions()
@@ -114,7 +114,7 @@ class Batched(Tensor):
         return self._value._edge()
 
     def _alias(self):
-        """The old value, for an in-place operation. Where a rule will look at it from another side, a copy: the graph
+        """The old value, for an in-place operation: a copy where rules will look at it from another side, as the graph
         must not save a view of memory that is overwritten next."""
         value = self._value._alias() if self._dim == 0 else TABLE["clone"](self._value)
         return Batched(value, self._dim, self._level)
@@ -307,6 +307,13 @@ class BatchLevel:
                 "values can't be batched"
             )
         return self.wrap(TABLE["stack"](0, *results))
+
+    def fill(self, function, args, kwargs):
+        """A function that makes a tensor in the likeness of another: where that is batched, one of the batch's size."""
+        result = function(*args, **kwargs)
+        if any([self.hides(a) for a in (*args, *kwargs.values())]):
+            return self.wrap(TABLE["clone"](self.whole(result)))
+        return result
 
     def by_example(self, function, args, kwargs):
         """`function` on each example if one of its arguments is batched here; what `by_example` in core/apply calls."""

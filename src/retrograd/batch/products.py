@@ -1,6 +1,6 @@
 """How products of matrices, einsum and convolutions run on whole batches; see `rules`."""
 
-from .rules import merged, padded_to, parted, rank, rule
+from .rules import hidden, merged, padded_to, parted, rank, rule
 from ..core.op import TABLE
 
 # --- products of matrices -------------------------------------------------------------------------------------
@@ -62,12 +62,38 @@ def _linear(level, op, args):
 @rule("einsum")
 def _einsum(level, op, args):
     x, y, x_labels, y_labels, out_labels = args
-    new = max([*x_labels, *y_labels, *out_labels], default=0) + 1
     if level.hides(x):
-        x, x_labels = level.front(x), (new, *x_labels)
+        x, x_labels = level.front(x), (level, *x_labels)
     if level.hides(y):
-        y, y_labels = level.front(y), (new, *y_labels)
-    return level.wrap(op(x, y, x_labels, y_labels, (new, *out_labels)))
+        y, y_labels = level.front(y), (level, *y_labels)
+    return level.wrap(op(x, y, x_labels, y_labels, (level, *out_labels)))
+
+
+# --- linear algebra: rows of batches of matrices ----------------------------------------------------------------
+
+
+@rule(
+    "linalg_inv", "linalg_det", "linalg_slogdet", "linalg_cholesky", "linalg_lu", "linalg_qr", "linalg_eigh", "linalg_eig",
+    "linalg_svd", "linalg_pinv", "linalg_matrix_exp", "cofactor",
+)  # fmt: skip
+def _of_matrices(level, op, args):
+    if any([level.hides(a) for a in args[1:]]) or (op.name == "linalg_qr" and args[1] == "r"):
+        return None  # without Q, an empty tensor stands for it, in a batch too
+    return hidden(level, op(level.front(args[0]), *args[1:]))
+
+
+@rule("linalg_cross")
+def _cross(level, op, args):
+    x, y, axis = args
+    n = max(rank(x), rank(y))
+    return level.wrap(op(*[padded_to(level.whole(v), n + 1) for v in (x, y)], axis + 1))
+
+
+@rule("linalg_solve", "linalg_solve_triangular")
+def _solve(level, op, args):
+    a, b, *rest = args
+    n = max(rank(a), rank(b))
+    return level.wrap(op(*[padded_to(level.front(v), n + 1) if level.hides(v) else v for v in (a, b)], *rest))
 
 
 # --- convolutions ---------------------------------------------------------------------------------------------

@@ -51,22 +51,21 @@ def elementwise(level, op, args):
     """Batch first, then ones so that the examples' dimensions align from the last."""
     n = max([rank(a) for a in args if isinstance(a, Tensor)])
     if op.promote in (PAIR, PAIR_FLOAT):
-        args = _promoted(op, args)
+        args = _promoted(level, op, args)
     aligned = [padded_to(level.front(a), n + 1) if level.hides(a) else a for a in args]
     return hidden(level, op(*aligned))
 
 
-def _promoted(op, args):
+def _promoted(level, op, args):
     """Tensors in the dtype that examples are computed in: batches have one dimension more, and 0-d tensors count less."""
     values = [np.empty(a._array.shape, a._array.dtype) if isinstance(a, Tensor) else a for a in args[:2]]
-    if all([isinstance(v, np.ndarray) and v.dtype == values[0].dtype for v in values]):
-        return args
     before = [getattr(v, "dtype", None) for v in values]
     op.promote_arguments(values)
-    cast = [
-        TABLE["cast"](a, v.dtype) if isinstance(a, Tensor) and v.dtype != old else a
-        for a, v, old in zip(args[:2], values, before, strict=True)
-    ]
+    with level.inside():
+        cast = [
+            TABLE["cast"](a, v.dtype) if isinstance(a, Tensor) and v.dtype != old else a
+            for a, v, old in zip(args[:2], values, before, strict=True)
+        ]
     return (*cast, *args[2:])
 
 
@@ -74,7 +73,7 @@ rule(
     ELEMENTWISE, "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "signbit", "logical_and", "logical_or", "logical_xor",
     "logical_not", "bitwise_not", "heaviside", "isclose", "sgn", "abs", "real_part", "masked", "nan_to_num", "angle",
     "complex", "conj", "clone", "cast", "alias", "real", "imag", "view_as_real", "view_as_complex", "complex_to_pairs",
-    "pairs_to_complex", "frexp", "masked_fill", "view_dtype",
+    "pairs_to_complex", "frexp", "view_dtype",
 )(elementwise)  # fmt: skip
 
 
@@ -92,8 +91,19 @@ def _overwriting(level, op, args):
     """The result has the shape of the first argument, whatever the second's."""
     x, value = args
     x = level.whole(x)
-    value = padded_to(level.front(value), x.ndim) if level.hides(value) else value
+    if level.hides(value):
+        value = padded_to(level.front(value), x.ndim)
+    elif op.name not in ("fill", "copy"):  # these broadcast; of the others the second argument is the result
+        value = level.whole(value)
     return level.wrap(op(x, value))
+
+
+@rule("masked_fill")
+def _masked_fill(level, op, args):
+    n = max(rank(args[0]), rank(args[2]))
+    x = padded_to(level.whole(args[0]), n + 1)
+    value, mask = [padded_to(level.front(a), n + 1) if level.hides(a) else a for a in args[1:]]
+    return level.wrap(op(x, value, mask))
 
 
 @rule("isin")
@@ -134,7 +144,7 @@ def along(level, op, args):
 
 rule(
     "sum", "mean", "prod", "var", "std", "any", "all", "count_nonzero", "cumsum", "shift", "recurrence", "cumprod",
-    "logcumsumexp", "cummax", "cummin", "logsumexp", "softmax", "log_softmax", "amax", "amin", "max", "min", "sort", "topk",
+    "logcumsumexp", "cummax", "cummin", "logsumexp", "softmax", "log_softmax", "amax", "amin", "max_of_all", "min_of_all", "max", "min", "sort", "topk",
     "kthvalue", "mode", "median_dim", "nanmedian_dim", "vector_norm", "flip", "unbind", "split", "split_with_sizes",
     "uncut", "restack", "stack", "cat", "transpose", "squeeze", "squeeze_dim", "squeeze_dims", "diagonal", "on_diagonal",
     "unfold", "overlap", "view", "reshape", "select", "slice", "newaxis", "place", "constant_pad_nd", "tril", "triu",
@@ -340,7 +350,7 @@ def _loss(level, op, args):
     *rest, reduction = args
     n = max([rank(a) for a in rest if isinstance(a, Tensor)])
     if op.promote is not None:
-        rest = _promoted(op, tuple(rest))
+        rest = _promoted(level, op, tuple(rest))
     values = [padded_to(level.front(a), n + 1) if level.hides(a) else a for a in rest]
     loss = op(*values, "none")
     if reduction == "none":

@@ -10,6 +10,7 @@ from .join import cat, repeat_interleave
 from .padding import pad
 from .pointwise import where
 from .product import linear, matmul, swapped
+from .reduce import any as any_
 from .reduce import mean
 from .shape import expand, permute, reshape
 from .softmaxes import softmax
@@ -67,9 +68,9 @@ def attend(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa
         scores = scores + attn_mask
     weights = softmax(scores, -1)
     if allowed is not None or attn_mask is not None:
-        blocked = np.all(scores._array == -np.inf, axis=-1, keepdims=True)
-        if blocked.any():  # softmax of nothing is NaN
-            weights = where(wrap(~blocked), softmax(where(wrap(~blocked), scores, 0), -1), 0)
+        open_to_some = any_(scores != -math.inf, -1, True)
+        if not open_to_some._whole._array.all():  # softmax of nothing is NaN
+            weights = where(open_to_some, softmax(where(open_to_some, scores, 0), -1), 0)
     weights = dropout(weights, dropout_p, True)
     return matmul(weights, value), weights
 
@@ -94,7 +95,7 @@ def _additive(mask, name, kind):
         return mask
     if mask._array.dtype.kind != "b":
         raise AssertionError(f"only bool and floating types of {name} are supported, not {mask.dtype}")
-    return wrap(np.where(mask._array, -np.inf, 0).astype(kind))
+    return where(mask, wrap(np.asarray(-np.inf, kind)), wrap(np.asarray(0, kind)))
 
 
 def _check_heads(query, key, value, embed_dim, num_heads, separate):

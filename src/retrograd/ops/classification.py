@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.op import LINEAR, Op, through_float32
 from ..core.tensor import wrap
 from .arguments import normal_axis
@@ -180,6 +181,7 @@ def _of_probabilities(input, target, weight, ignore_index, reduction, label_smoo
     return -sum(terms) / (math.prod(input.shape) / classes) if reduction == "mean" else -sum(terms)
 
 
+@by_example
 def _smoothed(logs, target, weight, ignore_index, reduction, smoothing, axis):
     """(1 - smoothing) of the loss at the target, and the rest shared by all classes."""
     at_target = nll_row(logs, target, weight, ignore_index, reduction)
@@ -226,6 +228,7 @@ def _as_batch(name, input, target, per_class):
     return reshape(input, (1, -1)), target._array.reshape(1, *expected), True
 
 
+@by_example
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
@@ -250,6 +253,7 @@ def _given_back(loss, single, reduction):
     return reshape(loss, ()) if single and reduction == "none" else reduce_loss(loss, reduction)
 
 
+@by_example
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """The sum over target classes j and other classes i of max(0, 1 - input[j] + input[i]), over C.
 

@@ -4,6 +4,7 @@ from builtins import range as _range
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.op import Op, as_tensor
 from ..core.tensor import Tensor, wrap
 from . import return_types
@@ -78,6 +79,7 @@ def _search(xp, x, y, right, kind):
 _search_row = Op("searchsorted", _search)
 
 
+@by_example
 def searchsorted(
     sorted_sequence, input=None, *, out_int32=False, right=False, side=None, out=None, sorter=None, self=None
 ):  # fmt: skip
@@ -141,6 +143,7 @@ def _histc(xp, x, bins, low, high):
 _histc_row = Op("histc", _histc)
 
 
+@by_example
 def histc(input, bins=100, min=0, max=0, *, out=None):
     """How many elements fall into each of `bins` equal parts of [min, max] (if equal: of the range)."""
     if bins <= 0:
@@ -148,6 +151,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
     return deliver(_histc_row(input, bins, *_bin_range(input._array, min, max)), out)
 
 
+@by_example
 def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     """(hist, bin_edges): a histogram with `bins` equal parts, or with the edges that the Tensor `bins` lists.
 
@@ -164,6 +168,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     return deliver(return_types.histogram((wrap(counts.astype(x.dtype)), wrap(edges.astype(x.dtype)))), out)
 
 
+@by_example
 def histogramdd(input, bins, *, range=None, weight=None, density=False):
     """(hist, bin_edges): a histogram of points, the rows of `input`; edges for each coordinate.
 
@@ -194,6 +199,7 @@ def _bincount(xp, x, weights, minlength):
 _bincount_row = Op("bincount", _bincount)
 
 
+@by_example
 def bincount(input, weights=None, minlength=0):
     """How often each of 0, 1, 2... occurs in a 1-d tensor of whole numbers, or the sum of its `weights`."""
     x = input._array

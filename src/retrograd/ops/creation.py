@@ -4,6 +4,7 @@
 import numpy as np
 
 from ..core import arrays
+from ..core.apply import in_likeness
 from ..core.device import resolve
 from ..core.graph import modes
 from ..core.memory import contiguous_format, preserve_format
@@ -168,6 +169,7 @@ def empty_permuted(
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
+@in_likeness
 def empty_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
@@ -176,6 +178,7 @@ def empty_like(
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
+@in_likeness
 def zeros_like(
     input,
     *,
@@ -192,6 +195,7 @@ def zeros_like(
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
+@in_likeness
 def ones_like(
     input,
     *,
@@ -208,6 +212,7 @@ def ones_like(
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
+@in_likeness
 def full_like(
     input,
     fill_value,
@@ -226,21 +231,25 @@ def full_like(
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
+@in_likeness
 def new_empty(self, *args, size=None, dtype=None, **options):
     """`empty` of this tensor's dtype."""
     return empty(*args, size=size, dtype=dtype or self.dtype, **options)
 
 
+@in_likeness
 def new_zeros(self, *args, size=None, dtype=None, **options):
     """`zeros` of this tensor's dtype."""
     return zeros(*args, size=size, dtype=dtype or self.dtype, **options)
 
 
+@in_likeness
 def new_ones(self, *args, size=None, dtype=None, **options):
     """`ones` of this tensor's dtype."""
     return ones(*args, size=size, dtype=dtype or self.dtype, **options)
 
 
+@in_likeness
 def new_full(self, size, fill_value, *, dtype=None, **options):
     """`full` of this tensor's dtype."""
     return full(size, fill_value, dtype=dtype or self.dtype, **options)

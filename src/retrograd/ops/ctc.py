@@ -5,6 +5,7 @@ Graves et al., "Connectionist temporal classification" (2006), with sums over pa
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.op import Op, through_float32, zeros_like
 from ..core.tensor import Tensor, wrap
 from .loss import reduce_loss, reduction_of
@@ -159,6 +160,7 @@ def _as_lengths(lengths, name, count, most):
     return array
 
 
+@by_example
 def ctc_loss(
     log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
 ):

@@ -2,6 +2,7 @@
 
 import math
 
+from ..core.apply import drawing
 from ..core.inplace import copy_from
 from ..core.random import bernoulli
 from ..core.tensor import wrap
@@ -32,9 +33,14 @@ def _drop(input, p, train, feature=False, alpha=False):
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if p == 0 or not train or not math.prod(input.shape):
         return input
-    kind = input._array.dtype
     if p == 1:
-        return input * wrap(kind.type(0).reshape(()))
+        return input * wrap(input._array.dtype.type(0).reshape(()))
+    return _drop_some(input, p, feature, alpha)
+
+
+@drawing
+def _drop_some(input, p, feature, alpha):
+    kind = input._array.dtype
     noise = _noise(input, p, feature)
     if not alpha:
         noise /= kind.type(1 - p)
@@ -61,7 +67,12 @@ def dropout_(input, p, train):
 def native_dropout(input, p, train):
     """dropout, and the mask of what was kept."""
     if not train or p == 0:
-        return input * 1, wrap(input._array == input._array)
+        return input * 1, input == input
+    return _drop_natively(input, p)
+
+
+@drawing
+def _drop_natively(input, p):
     keep = bernoulli(1 - p, tuple(input.shape), input._array.dtype)
     scale = 0 if p == 1 else 1 / (1 - p)
     return input * wrap(keep * input._array.dtype.type(scale)), wrap(keep != 0)

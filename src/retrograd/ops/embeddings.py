@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .pointwise import masked
@@ -10,6 +11,8 @@ from .shape import reshape
 __all__ = ["embedding", "embedding_bag", "embedding_renorm_"]
 METHODS = INPLACE = []
 
+
+ROUNDS = 8  # rows that occur more often than this are summed one by one
 
 # --- on arrays ----------------------------------------------------------------------------------------
 
@@ -29,12 +32,19 @@ def sum_by_row(xp, values, rows, count):
     out = xp.zeros((count, values.shape[1]), kind)
     if not rows.size:
         return out
-    if not (rows[1:] > rows[:-1]).all():
-        order = xp.argsort(rows, kind="stable")
-        rows, values = rows[order], values[order]
-        first = xp.flatnonzero(xp.concatenate([[True], rows[1:] != rows[:-1]]))
-        rows, values = rows[first], xp.add.reduceat(values, first, axis=0)
-    out[rows] = values
+    order = xp.argsort(rows, kind="stable")
+    rows = rows[order]
+    first = xp.flatnonzero(xp.concatenate([[True], rows[1:] != rows[:-1]]))
+    times = xp.diff(xp.append(first, len(rows)))
+    rows = rows[first]
+    often = times > ROUNDS
+    for row, start, n in zip(rows[often], first[often], times[often], strict=True):
+        out[row] = values[order[start : start + n]].sum(axis=0)
+    rows, first, times = rows[~often], first[~often], times[~often]
+    out[rows] = values[order[first]]
+    for k in range(1, int(times.max(initial=0))):  # whole arrays of each row's second value, third...
+        again = times > k
+        out[rows[again]] += values[order[first[again] + k]]
     return out
 
 
@@ -148,6 +158,7 @@ def embedding_renorm_(weight, indices, max_norm, norm_type):
     return weight
 
 
+@by_example
 def embedding_bag(
     weight, indices, offsets=None, scale_grad_by_freq=False, mode=0, sparse=False, per_sample_weights=None,
     include_last_offset=False, padding_idx=-1,
@@ -229,6 +240,7 @@ def _pick_all(x, rows, filled, count):
     return masked(_pick_from_rows(x, rows), np.broadcast_to(filled[:, None], rows.shape))
 
 
+@by_example
 def one_hot(tensor, num_classes=-1):
     """Class indices (...) as int64 vectors (..., num_classes) of zeros and a one; -1 means just enough."""
     index = tensor._array

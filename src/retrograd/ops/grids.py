@@ -6,9 +6,10 @@ from math import prod
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.tensor import wrap
 from .pointwise import clamp
-from .pool import pick_row
+from .pooling import pick_row
 from .product import matmul, swapped
 from .shape import reshape
 
@@ -116,6 +117,7 @@ def _warn_of_default(name):
     )
 
 
+@by_example
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """The values of images (N, C, H, W) or (N, C, D, H, W) at the points of `grid` (N, ..., 2 or 3).
 
@@ -150,6 +152,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     return _sample(input, grid, mode, padding_mode, bool(align_corners))
 
 
+@by_example
 def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
     """`nn.functional.grid_sample`, with modes as numbers, in the order bilinear, nearest, bicubic and zeros,
     border, reflection."""

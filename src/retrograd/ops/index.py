@@ -14,7 +14,7 @@ from ..core.graph import modes
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .picking import add_rows
-from .shape import alias, reshape
+from .shape import alias, cast_row, reshape
 from .view import newaxis_row, select_row, slice_row
 
 __all__ = ["index_put", "index_put_"]
@@ -128,7 +128,7 @@ def _as_index(i):
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype}"
         )
-    return wrap(i._array.astype(bool)) if i._array.dtype == np.uint8 else i
+    return cast_row(i, np.dtype(bool)) if i._array.dtype == np.uint8 else i
 
 
 def _from_sequence(i):
@@ -138,7 +138,7 @@ def _from_sequence(i):
             "indices "
             f"(got {type(i).__name__})"
         )
-    array = np.asarray([x._array if isinstance(x, Tensor) else x for x in i])
+    array = np.asarray([x.numpy() if isinstance(x, Tensor) else x for x in i])
     return array.astype(np.int64) if array.size == 0 else array
 
 
@@ -178,7 +178,7 @@ def _parse(shape, key):
             skipped = len(shape) - wanted
             basic += [slice(0, n, 1) for n in shape[dim : dim + skipped]]
             dim, out_dim, wanted = dim + skipped, out_dim + skipped, len(shape)
-        elif isinstance(k, (bool, np.bool_)) or (isinstance(k, (Tensor, np.ndarray)) and k.ndim == 0):
+        elif isinstance(k, (bool, np.bool_)) or _is_switch(k):
             basic.append(None)
             tensors[out_dim] = wrap(np.zeros(int(bool(k)), np.int64))
             out_dim += 1
@@ -219,8 +219,18 @@ def _mask_dims(k):
 def _is_number(k):
     """Whether an object with `__index__` is one integer; 0-d tensors of bool and uint8 are masks."""
     if isinstance(k, (Tensor, np.ndarray)):
-        return k.ndim == 0 and k.dtype not in _MASKS and _kind(k) in "iu"
+        return k.ndim == 0 and k.dtype not in _MASKS and _kind(k) in "iu" and not _is_batched(k)
     return not isinstance(k, (bool, np.bool_))
+
+
+def _is_batched(k):
+    """Whether an index stands for a batch of them, inside vmap."""
+    return isinstance(k, Tensor) and k._whole is not k
+
+
+def _is_switch(k):
+    """Whether a 0-d tensor keeps or drops everything, as True and False do."""
+    return isinstance(k, (Tensor, np.ndarray)) and k.ndim == 0 and not _is_batched(k)
 
 
 def _kind(k):

@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.tensor import wrap
 from . import return_types
 from .arguments import deliver, normal_axis
@@ -44,6 +45,7 @@ def inv(A, *, out=None):
     return deliver(inv_row(A, True), out)
 
 
+@by_example
 def inv_ex(A, *, check_errors=False, out=None):
     """The inverse, and zeros where it exists: elsewhere `info` is 1 and the matrix infinite."""
     check_matrices("linalg.inv_ex", A)
@@ -80,6 +82,7 @@ def solve(A, B, *, left=True, out=None):
     return deliver(dropped_column(result) if is_vector else result, out)
 
 
+@by_example
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     """solve, and zeros; a singular matrix is an error here too, unlike in PyTorch."""
     return deliver(return_types.linalg_solve_ex((solve(A, B, left=left), zero_info(A))), out)
@@ -114,11 +117,13 @@ def cholesky(A, *, upper=False, out=None):
     return deliver(adjoint(factor) if upper else factor, out)
 
 
+@by_example
 def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
     """cholesky, and zeros; that A isn't positive-definite is an error here too, unlike in PyTorch."""
     return deliver(return_types.linalg_cholesky_ex((cholesky(A, upper=upper), zero_info(A))), out)
 
 
+@by_example
 def lstsq(A, B, rcond=None, *, driver=None):
     """The X that minimises |A X - B|, of least norm where several do.
 
@@ -178,6 +183,7 @@ def _transpositions(p):
     return pivots.reshape(p.shape[:-1])
 
 
+@by_example
 def lu_factor(A, *, pivot=True, out=None):
     """L and U in one matrix, and the row exchanges (int32, from 1) that `lu_solve` takes."""
     check_matrices("linalg.lu_factor", A, square=False)
@@ -195,6 +201,7 @@ def lu_factor(A, *, pivot=True, out=None):
     return deliver(return_types.linalg_lu_factor((packed, pivots)), out)
 
 
+@by_example
 def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     """lu_factor, and for each matrix 0, or the place of the first zero on U's diagonal."""
     packed, pivots = lu_factor(A, pivot=pivot)
@@ -219,6 +226,7 @@ def permutation(pivots, m, kind):
     return out.reshape(*pivots.shape[:-1], m, m)
 
 
+@by_example
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     """The X of A X = B (X A = B), or with `adjoint` of A^H X = B, from the result of `lu_factor`."""
     check_matrices("linalg.lu_solve", LU)

@@ -328,7 +328,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             var = reshape(var, (*var.shape, 1))
         elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1):
             raise ValueError(f"var is of incorrect size: {list(var.shape)} for input {list(input.shape)}")
-    if (var._array < 0).any():
+    if (var._whole._array < 0).any():
         raise ValueError("var has negative entry/entries")
     var = var + clamp_min(eps - var.detach(), 0)  # as PyTorch: below eps the gradient still passes
     loss = (log(var) + (input - target) ** 2 / var) * 0.5

@@ -3,12 +3,13 @@
 import numpy as np
 
 from ..core import memory
+from ..core.apply import by_example
 from ..core.inplace import copy_slices, look, written
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver, normal_axis
 from .picking import add_rows
-from .pointwise import masked
+from .pointwise import masked, where_row
 from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshape_row
 from .view import FULL, as_strided_row, diagonal_row, select_row, slice_row
 
@@ -89,7 +90,7 @@ front_row = Op(
 
 def _as_mask(name, mask):
     if mask._array.dtype == np.uint8:
-        return wrap(mask._array.astype(bool))
+        return cast_row(mask, np.dtype(bool))
     if mask._array.dtype.kind != "b":
         raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {mask.dtype}")
     return mask
@@ -150,6 +151,7 @@ def argwhere(input):
     return nonzero(input)
 
 
+@by_example
 def nonzero_static(input, *, size, fill_value=-1, out=None):
     """`nonzero` with exactly `size` rows: cut off, or filled up with `fill_value`."""
     places = np.argwhere(input._array).astype(np.int64)[:size]
@@ -196,12 +198,12 @@ put_row = Op(
 
 def _flat_index(name, input, index):
     """Indices into the flattened input, none of them negative."""
-    n, a = input.numel(), index._array
+    n, a = input.numel(), index._whole._array
     if a.dtype != np.int64:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype}")
     if a.size and (a.min() < -n or a.max() >= n):
         raise IndexError(f"{name}(): out of range: tried to access an index beyond a tensor of {n} elements")
-    return wrap(np.where(a < 0, a + n, a)) if a.size and a.min() < 0 else index
+    return where_row(index + n, index, index < 0) if a.size and a.min() < 0 else index
 
 
 def take(input, index, *, out=None):

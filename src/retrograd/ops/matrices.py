@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.tensor import wrap
 from . import linalg, matrix_functions, return_types
 from .arguments import deliver
@@ -77,6 +78,7 @@ def lu_solve(b, LU_data, LU_pivots, *, out=None):
     return linalg.lu_solve(LU_data, LU_pivots, b, out=out)
 
 
+@by_example
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None):
     """P, L and U from the result of `linalg.lu_factor`; empty tensors for what isn't unpacked."""
     m, n = LU_data.shape[-2:]

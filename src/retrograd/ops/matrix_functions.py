@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..core.apply import by_example
 from ..core.op import Op
 from ..core.tensor import Tensor, wrap
 from .arguments import deliver, normal_axis
@@ -89,6 +90,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None):
     return deliver(pinv_row(A, *tolerances(A, atol, rtol), bool(hermitian)), out)
 
 
+@by_example
 def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values are above max(atol, rtol * the largest)."""
     check_matrices("linalg.matrix_rank", A, square=False)

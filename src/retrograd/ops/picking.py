@@ -248,7 +248,7 @@ def checked_index(name, index, n):
     """An index tensor whose numbers all lie in [0, n); IndexError names one that doesn't."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
-    a = index._array
+    a = index._whole._array
     if a.dtype not in (np.int64, np.int32):
         raise RuntimeError(
             f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long()"
@@ -448,8 +448,6 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     index = wide(indices)
     n = input.shape[axis]
     index = (
-        wrap(np.where(index._array < 0, index._array + n, index._array))
-        if (index._array < 0).any()
-        else index
+        where_row(index + n, index, index < 0) if (index._whole._array < 0).any() else index
     )
     return deliver(gather(wide(input), axis, index), out)

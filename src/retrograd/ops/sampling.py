@@ -5,6 +5,7 @@ import numpy as np
 
 from ..core import inplace, random_rejection
 from ..core import random as draw
+from ..core.apply import drawing
 from ..core.graph import modes
 from ..core.memory import preserve_format
 from ..core.op import LINEAR, Op, zeros_like
@@ -24,6 +25,7 @@ METHODS = [
 INPLACE = []
 
 
+@drawing
 def rand(
     *args,
     size=None,
@@ -41,6 +43,7 @@ def rand(
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
+@drawing
 def randn(
     *args,
     size=None,
@@ -58,6 +61,7 @@ def randn(
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
+@drawing
 def randint(
     *args,
     low=0,
@@ -85,6 +89,7 @@ def randint(
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
 
+@drawing
 def randperm(
     n,
     *,
@@ -118,6 +123,7 @@ def _fill(array, function):
     array.transpose(axes)[...] = function(tuple([array.shape[i] for i in axes]), False)
 
 
+@drawing
 def rand_like(
     input,
     *,
@@ -137,6 +143,7 @@ def rand_like(
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
+@drawing
 def randn_like(
     input,
     *,
@@ -156,6 +163,7 @@ def randn_like(
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
+@drawing
 def randint_like(
     input,
     *args,
@@ -182,6 +190,7 @@ def randint_like(
     return finish(array, requires_grad, device, layout, pin_memory)
 
 
+@drawing
 def normal(
     mean=0.0,
     std=1.0,
@@ -214,6 +223,7 @@ bernoulli_row = Op(
 )
 
 
+@drawing
 def bernoulli(input, p=None, *, generator=None, out=None):
     """Ones with the probabilities that `input` holds (or with probability `p`), else zeros."""
     array = input._array
@@ -224,17 +234,20 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return deliver(bernoulli_row(input, draw.bernoulli(array, None, array.dtype, generator)), out)
 
 
+@drawing
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """`num_samples` indices drawn with probabilities proportional to `input`, a vector or a distribution per
     row."""
     return deliver(wrap(draw.multinomial(input._array, num_samples, replacement, generator)), out)
 
 
+@drawing
 def poisson(input, generator=None):
     """Numbers from the Poisson distributions whose rates `input` holds."""
     return wrap(random_rejection.poisson(input._array, generator))
 
 
+@drawing
 def binomial(count, prob, generator=None):
     """How many of `count` trials, each of probability `prob`, succeed."""
     return wrap(random_rejection.binomial(count._array, prob._array, generator))
@@ -259,12 +272,21 @@ def _overwriting(name):
     return Op(name, lambda xp, x, values: values, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x))
 
 
-def _overwrite(x, name, row, write):
+def _written(x, write):
+    """What `write` puts into an array like x's, as a Tensor."""
+    values = np.empty_like(x._array)
+    write(values)
+    return wrap(values)
+
+
+_drawn = drawing(_written)
+
+
+def _overwrite(x, name, row, write, random=True):
     """Let `write(array)` change x's memory; if x has a history, `row` ends it."""
     old = inplace.prepare(x, name)
     if modes.interpreters or (modes.grad and x.requires_grad):
-        values = np.empty_like(x._array)
-        write(values)
+        values = (_drawn if random else _written)(x, write)
         return inplace.write(x, row(old, values), name)
     inplace.check_writeable(x, name)
     write(x._array)
@@ -363,7 +385,7 @@ def fill_(self, value):
         raise RuntimeError(f"value cannot be converted to type {self.dtype} without overflow: {value}")
     kind = self._array.dtype
     value = np.asarray(value).astype(kind) if kind.kind != "V" else kind.type(value)
-    return _overwrite(self, "fill_", fill_row, lambda a: a.fill(value))
+    return _overwrite(self, "fill_", fill_row, lambda a: a.fill(value), random=False)
 
 
 zero_row = _overwriting("zero")
@@ -371,7 +393,7 @@ zero_row = _overwriting("zero")
 
 def zero_(self):
     """Fill with zeros."""
-    return _overwrite(self, "zero_", zero_row, lambda a: a.fill(0))
+    return _overwrite(self, "zero_", zero_row, lambda a: a.fill(0), random=False)
 
 
 def fill(input, value):

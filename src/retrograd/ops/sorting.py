@@ -11,6 +11,7 @@ from .compare import isnan
 from .extremes import need_elements, shared, shared_tangent
 from .pointwise import where_row
 from .power import ceil, floor
+from .power import round as round_
 from .reduce import any as any_
 from .reduce import numpy_names, sum_row
 from .shape import cast_row, permute_row, reshape_row
@@ -223,7 +224,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
             f"{name}() q must be a scalar or 1D tensor of the input's dtype {input.dtype}, got "
             f"{q.dtype} of shape {list(q.shape)}"
         )
-    elif not np.all((q._array >= 0) & (q._array <= 1)):
+    elif not np.all((q._whole._array >= 0) & (q._whole._array <= 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     shape = list(input._array.shape)
     if dim is None:
@@ -255,7 +256,7 @@ def _interpolated(x, q, interpolation, skip_nan):
     elif interpolation == "higher":
         ranks = ceil(ranks)
     elif interpolation == "nearest":
-        ranks = wrap(np.rint(ranks._array))
+        ranks = round_(ranks)
     below = floor(ranks)
     axis = values._array.ndim - 1
     at = take_along(values, cast_row(below.detach(), np.dtype(np.int64)), axis)

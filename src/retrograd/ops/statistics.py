@@ -25,7 +25,7 @@ def _weights(name, w, n, floating):
         raise RuntimeError(
             f"cov(): expected {name} to be {'floating' if floating else 'whole numbers'}, got {w.dtype}"
         )
-    if (w._array < 0).any():
+    if (w._whole._array < 0).any():
         raise RuntimeError(f"cov(): {name} cannot be negative")
     return w
 
