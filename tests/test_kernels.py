@@ -10,6 +10,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import retrograd
 from retrograd import kernels
 from retrograd.core.op import KERNELS, TABLE
 
@@ -681,6 +682,43 @@ def test_a_kernel_computes_what_its_row_does(name, arguments, dtype, layout):
             close(a, b, 300)
 
 
+# --- what users see of the layout ------------------------------------------------------------------
+
+
+def test_a_convolution_can_be_viewed_as_in_pytorch():
+    x, w = retrograd.rand(2, 3, 8, 8), retrograd.rand(5, 3, 3, 3, requires_grad=True)
+    convolve = retrograd.nn.functional.conv2d
+    y = convolve(x, w)
+    assert y.view(2, -1).shape == (2, 180) and y.is_contiguous()
+    y.view(2, -1).sum().backward()
+    assert w.grad.shape == w.shape
+    row = convolve(x, w)[1].view(-1)
+    assert np.array_equal(row.detach().numpy(), y.detach().numpy()[1].reshape(-1))
+    with retrograd.no_grad():
+        z = convolve(x, w)
+        z.view(-1)[7:].zero_()
+        assert z.view(-1)[:7].all() and not z.view(-1)[7:].any(), "the view shares the tensor's memory"
+    shared = convolve(x, w).detach()
+    kept = shared.detach()
+    with pytest.raises(RuntimeError, match="reshape"):
+        kept.view(-1)
+
+
+def test_convolution_layers_store_weights_for_the_kernels():
+    layer = retrograd.nn.Conv2d(4, 6, 3)
+    twin = torch.nn.Conv2d(4, 6, 3)
+    layer.load_state_dict({k: retrograd.tensor(v.numpy()) for k, v in twin.state_dict().items()})
+    shared = retrograd.nn.Conv2d(4, 6, 3)
+    other = shared.weight.data
+    for each in (layer, shared):
+        each(retrograd.rand(2, 4, 7, 7)).sum().backward()
+    assert layer.weight._array.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert np.shares_memory(other._array, shared.weight._array), "what others see is left where it is"
+    assert layer.weight.grad._array.strides == layer.weight._array.strides
+    assert np.array_equal(layer.weight.detach().numpy(), twin.weight.detach().numpy())
+    assert np.array_equal(layer.weight.view(6, -1).detach().numpy(), twin.weight.view(6, -1).detach().numpy())
+
+
 # --- the boundary --------------------------------------------------------------------------
 
 
@@ -779,15 +817,6 @@ def test_indices_outside_the_image_are_ignored():
     )
     native.max_pool2d_gradient(g, indices, gx)
     assert not gx.any()
-
-
-def test_weights_are_stored_with_contiguous_input_channels():
-    for shape, strides in (((4, 3, 2, 5), (120, 4, 60, 12)), ((4, 3, 2), (24, 4, 12))):
-        w = random(1, *shape)
-        stored = kernels.as_weight(w)
-        assert stored.strides == strides and np.array_equal(stored, w)
-    cube = random(1, 2, 3, 4, 5, 6)
-    assert kernels.as_weight(cube) is cube
 
 
 def test_memory_is_used_again():

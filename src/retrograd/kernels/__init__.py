@@ -6,10 +6,17 @@ what `allow_winograd(False)` does.
 """
 
 import os
+import sys
 
 __all__ = [
-    "allow_winograd", "available", "as_weight", "describe", "get_num_threads", "native", "set_num_threads",
-]  # fmt: skip
+    "allow_winograd",
+    "available",
+    "describe",
+    "get_num_threads",
+    "lay_out_weight",
+    "native",
+    "set_num_threads",
+]
 
 
 def _load():
@@ -48,16 +55,29 @@ def describe():
     return f"kernels: compiled, {native.isa()}, {threads} thread{'s' * (threads != 1)}"
 
 
-def as_weight(array):
-    """A convolution weight (O, I, ...) in the layout that the kernels read: the same shape, stored as OHWI.
+def lay_out_weight(weight):
+    """Store a convolution's weight, a Tensor (O, I, ...), as the kernels read it: (O, ..., I) in memory.
 
-    Without compiled kernels, or for three spatial axes, which have none, it is returned as it is.
+    Done once, at the first use: the initial values have then been drawn, in C order as PyTorch draws them. Not
+    done without compiled kernels, for three spatial axes, which have none, or where others may share its memory.
     """
-    if native is None or array.ndim not in (3, 4) or array.dtype.char not in "fd":
-        return array
-    out = native.empty(array.shape, array, True)
-    out[...] = array
-    return out
+    array = weight._array
+    if native is None or array.ndim not in _LAST or array.dtype.char not in "fd":
+        return
+    if (
+        array.transpose(_LAST[array.ndim]).flags.c_contiguous
+        or weight._grad_fn is not None
+        or weight._view is not None
+    ):
+        return
+    if sys.getrefcount(array) > 3:  # the weight's reference, this function's and the call's
+        return
+    stored = native.empty(array.shape, array, True)
+    stored[...] = array
+    weight._array = stored
+
+
+_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}  # by number of axes: their order with the second one last
 
 
 def get_num_threads():

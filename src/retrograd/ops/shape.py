@@ -4,6 +4,7 @@ The rows take normal forms only (non-negative axes, whole shapes); the public fu
 """
 
 import math
+import sys
 import warnings
 
 import numpy as np
@@ -181,6 +182,27 @@ def _may_view(array, shape):
     return True
 
 
+def _in_order(tensor):
+    """Bring a compiled kernel's channels-last result into C order, in which PyTorch would have it.
+
+    False where it isn't such a result, or where another tensor may share the memory (`detach()`, `.data`): that
+    one would no longer see what is written.
+    """
+    base = tensor if tensor._view is None else tensor._view.base
+    array = base._array
+    if array.ndim < 3 or not np.moveaxis(array, 1, -1).flags.c_contiguous:
+        return False
+    if base._grad_fn is None and sys.getrefcount(array) > 3:  # the base's, this function's, the call's
+        return False
+    base._array = np.ascontiguousarray(array)
+    if tensor is not base:
+        seen = base._array
+        for row, rest in tensor._view.chain:
+            seen = row(seen, *rest)
+        tensor._array = seen
+    return True
+
+
 def view(input, *shape, dtype=None, size=None):
     """The same memory under another shape (one size may be -1), or, given a dtype, read as that dtype.
 
@@ -189,7 +211,7 @@ def view(input, *shape, dtype=None, size=None):
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (arrays.dtype, type))):
         return view_dtype(input, shape[0] if dtype is None else dtype)
     shape = whole_shape(as_sizes(shape if size is None else (size,)), input.numel())
-    if not _may_view(input._array, shape):
+    if not _may_view(input._array, shape) and not (_in_order(input) and _may_view(input._array, shape)):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans "
             "across two "

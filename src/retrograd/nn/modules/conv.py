@@ -2,6 +2,7 @@
 
 import math
 
+from ... import kernels
 from ...ops import creation
 from .. import functional as F
 from .. import init
@@ -88,6 +89,7 @@ class _ConvNd(Module):
                 init.uniform_(self.bias, -bound, bound)
 
     def _convolve(self, convolve, input):
+        kernels.lay_out_weight(self.weight)
         padding = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
@@ -168,6 +170,7 @@ class _ConvTransposeNd(_ConvNd):
 
     def forward(self, input, output_size=None):
         """output_size: the wanted spatial shape, where the stride leaves a choice."""
+        kernels.lay_out_weight(self.weight)
         extra = self.output_padding if output_size is None else self._output_padding_for(input, output_size)
         return self.convolve(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
