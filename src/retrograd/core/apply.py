@@ -39,9 +39,14 @@ def by_example(function):
     return _by_interpreter(function, "by_example")
 
 
-def random(function):
+def drawing(function):
     """Decorate a function that draws random numbers: inside vmap the user says whether examples share them."""
     return _by_interpreter(function, "draw")
+
+
+def in_likeness(function):
+    """Decorate a function that makes a new tensor like another: inside vmap the new one is batched as that is."""
+    return _by_interpreter(function, "fill")
 
 
 def _by_interpreter(function, method):

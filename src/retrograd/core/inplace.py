@@ -48,7 +48,7 @@ def inplace(function, name):
         start = next_number()
         result = function(old, *args, **kwargs)
         if result._grad_fn is not None:
-            _keep_old(old, result._grad_fn, start)
+            _keep_old(old._whole, result._grad_fn, start)
         return write(self, result, name)
 
     method.__name__ = method.__qualname__ = name

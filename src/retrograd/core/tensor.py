@@ -62,9 +62,9 @@ class Tensor:
         return self._array.itemsize
 
     @property
-    def _examples(self):
-        """The values, for checks; inside vmap those of all examples, as `_array` has the shape of one and no values."""
-        return self._array
+    def _whole(self):
+        """Itself; inside vmap, where `_array` has the shape of one example and no values, the tensor of all."""
+        return self
 
     @property
     def nbytes(self):
