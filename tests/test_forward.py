@@ -371,6 +371,23 @@ def test_modules_and_losses():
     same(program)
 
 
+def test_tangents_in_batches():
+    """vmap over tangents of one point, over points with one tangent, and over both: as one at a time."""
+    x = values(retrograd, 1.0, 2.0, 3.0)
+    y = retrograd.arange(6.0, dtype=retrograd.float64).reshape(2, 3)
+
+    def push(point, tangent):
+        with forward_ad.dual_level():
+            d = forward_ad.make_dual(point, tangent)
+            return forward_ad.unpack_dual(d * d.sin() * x).tangent
+
+    for dims, (points, tangents) in {(None, 0): (x, y), (0, None): (y, x), (0, 0): (y, y + 1)}.items():
+        pick = [lambda t, i, d=d: t if d is None else t[i] for d in dims]
+        expected = [push(pick[0](points, i), pick[1](tangents, i)) for i in range(2)]
+        found = retrograd.func.vmap(push, dims)(points, tangents)
+        assert (found - retrograd.stack(expected)).abs().max() < 1e-12
+
+
 def test_a_tangent_keeps_nothing_alive_after_its_level():
     x = retrograd.tensor([1.0, 2.0])
     with forward_ad.dual_level():

@@ -214,6 +214,14 @@ def test_batched_gradients():
     assert gradgradcheck(lambda x: x**3, (x,), check_batched_grad=True)
 
 
+def test_batched_tangents():
+    x, y = real(retrograd), leaf(retrograd, 1.0, 3.0, 2.0)
+    options = {"check_forward_ad": True, "check_batched_forward_grad": True}
+    assert gradcheck(lambda x, y: (x * y.sin(), x.sum(), y * 2), (x, y), **options)
+    with pytest.raises(ValueError, match="needs check_forward_ad"):
+        gradcheck(lambda x: x, (x,), check_batched_forward_grad=True)
+
+
 def test_pytorch_agrees():
     """The same verdicts as PyTorch's, on functions of both kinds."""
 

@@ -177,7 +177,7 @@ def test_value_in_other_dtypes(sample, dtype):
 
 @over(DIFFERENTIATED)
 def test_gradient(sample):
-    """Gradients of all floating inputs for random gradients of the outputs; the recorded walk gives the same."""
+    """Gradients of all floating inputs, for random ones of the outputs; the recorded walk gives the same."""
     mine, reference = both(sample, grad=True)
     outs, expected = mine.run_differentiable(), reference.run_differentiable()
     assert len(outs) == len(expected), f"{len(outs)} differentiable outputs instead of {len(expected)}"
@@ -509,7 +509,8 @@ def recorded():
 def test_row_is_sampled(recorded, row):
     if not TABLE[row].inputs:
         pytest.skip("no gradient formula")
-    assert recorded.get(row), f"no sample leads to the row {row}"
+    if row not in recorded:
+        pytest.fail(f"no sample leads to the row {row}")
 
 
 @pytest.mark.parametrize("row", sorted(n for n, op in TABLE.items() if op.inputs and op.jvp is not None))
@@ -528,7 +529,10 @@ def test_forward_rule_is_the_transpose_of_the_gradient(recorded, row):
         if not any(is_floating(t._array) for t in flatten(result)):
             continue
         by_rule = push_forward(op, args, tangents, result)
-        expected = _transposed(op, args, tangents)
+        try:
+            expected, tol = _transposed(op, args, tangents), 1e-6
+        except NotImplementedError:  # the gradient can't be differentiated
+            expected, tol = differences(op, args, tangents), 1e-4
         several = op.outputs is not None
         for i, out in enumerate(flatten(result)):
             if not op.is_differentiable_output(i, out):
@@ -538,11 +542,28 @@ def test_forward_rule_is_the_transpose_of_the_gradient(recorded, row):
             np.testing.assert_allclose(
                 a,
                 b,
-                rtol=1e-6,
-                atol=1e-8,
+                rtol=tol,
+                atol=tol / 100,
                 equal_nan=True,
                 err_msg=f"{row} of {[_short(x) for x in args]}, output {i}",
             )
+
+
+def differences(op, args, tangents, eps=1e-6):
+    """How the outputs change along the tangents."""
+    above, below = [
+        apply(
+            op,
+            [
+                a if t is None else wrap(a._array + s * eps * t._array)
+                for a, t in zip(args, tangents, strict=True)
+            ],
+        )
+        for s in (1, -1)
+    ]
+    if op.outputs is None:
+        return (above - below) / (2 * eps)
+    return [(a - b) / (2 * eps) for a, b in zip(above, below, strict=True)]
 
 
 def _short(x):

@@ -60,9 +60,10 @@ OTHER = {
 }
 ACTIONS = {**OUT_OF_PLACE, **VIEWS, **IN_PLACE, **OTHER}
 
+KINDS = (OUT_OF_PLACE, VIEWS, VIEWS, IN_PLACE, IN_PLACE, OTHER)  # in this proportion
 steps = st.lists(
     st.tuples(
-        st.one_of(*[st.sampled_from(sorted(k)) for k in (OUT_OF_PLACE, VIEWS, VIEWS, IN_PLACE, IN_PLACE, OTHER)]),
+        st.one_of(*[st.sampled_from(sorted(k)) for k in KINDS]),
         st.integers(0, 7), st.integers(0, 7), st.booleans() | st.just(False),
     ),
     min_size=1, max_size=14,

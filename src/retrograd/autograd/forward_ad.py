@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ..batch import hidden_by, spread
 from ..core.graph import modes
 from ..core.op import TABLE
 from ..core.tensor import Tensor
@@ -69,7 +70,7 @@ def make_dual(tensor, tangent, *, level=None):
         raise RuntimeError(
             f"Expected tangent to have the dtype of the primal, got {tangent.dtype} and {tensor.dtype}"
         )
-    dual = TABLE["view"](tensor, tuple(tensor.shape))
+    dual = TABLE["view"](spread(tensor, hidden_by(tangent)), tuple(tensor.shape))
     current.attach(dual, tangent)
     return dual
 
