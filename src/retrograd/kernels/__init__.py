@@ -58,8 +58,9 @@ def describe():
 def lay_out_weight(weight):
     """Store a convolution's weight, a Tensor (O, I, ...), as the kernels read it: (O, ..., I) in memory.
 
-    Done once, at the first use: the initial values have then been drawn, in C order as PyTorch draws them. Not
-    done without compiled kernels, for three spatial axes, which have none, or where others may share its memory.
+    Done once, at the first use: the initial values have then been drawn, in C order as PyTorch does. Not
+    done without compiled kernels, for three spatial axes, which have none, or where others may share its
+    memory.
     """
     array = weight._array
     if native is None or array.ndim not in _LAST or array.dtype.char not in "fd":

@@ -185,8 +185,8 @@ def _may_view(array, shape):
 def _in_order(tensor):
     """Bring a compiled kernel's channels-last result into C order, in which PyTorch would have it.
 
-    False where it isn't such a result, or where another tensor may share the memory (`detach()`, `.data`): that
-    one would no longer see what is written.
+    False where it isn't such a result, or where another tensor may share the memory (`detach()`, `.data`):
+    that one would no longer see what is written.
     """
     base = tensor if tensor._view is None else tensor._view.base
     array = base._array
