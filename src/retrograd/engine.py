@@ -36,7 +36,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
     try:
         for (node, output), g in zip(roots, gradients, strict=True):
             if needed is None or node in needed:
-                _deliver(node, output, g if graph else g._array, pending, owned, heap, graph)
+                _deliver(node, output, g if graph else g._array, pending, owned, heap, graph, None)
         while heap:
             node = heappop(heap)[1]
             g = pending.pop(node)
@@ -72,21 +72,21 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
                 target = edge[0]
                 if gx is None or target is None or (needed is not None and target not in needed):
                     continue
-                _deliver(target, edge[1], gx, pending, owned, heap, graph)
+                _deliver(target, edge[1], gx, pending, owned, heap, graph, node)
             grads = gx = None
     finally:
         modes.grad = grad_mode
         quiet.leave(token)
 
 
-def _deliver(node, output, g, pending, owned, heap, graph):
-    """Add `g` to what waits for `node`, in the shape and dtype of the node's output."""
+def _deliver(node, output, g, pending, owned, heap, graph, source):
+    """Add `g`, from the node `source`, to what waits for `node`, in the shape and dtype of the node's output."""
     if node.outputs == 1:
         shape, kind = node.shape, node.dtype
     else:
         shape, kind = node.shape[output], node.dtype[output]
     if g.shape != shape or (g._array.dtype if graph else g.dtype) != kind:
-        g = _fit(node, g, shape, kind, graph)
+        g = _fit(g, shape, kind, graph, (source, node, output))
     waiting = pending.get(node)
     if waiting is None:
         if node.outputs > 1:
@@ -113,28 +113,32 @@ def _add(a, b, key, owned, graph):
     return np.asarray(a + b)
 
 
-def _fit(node, g, shape, kind, graph):
+def _fit(g, shape, kind, graph, way):
     """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real part of a real one's."""
     if graph:
         if tuple(g.shape) != shape:
-            _check_fits(node, tuple(g.shape), shape)
+            _check_fits(way, tuple(g.shape), shape)
             g = TABLE["sum_to"](g, shape)
         if g._array.dtype != kind:
             g = TABLE["cast"](g, kind)
         return g
     if g.shape != shape:
-        _check_fits(node, g.shape, shape)
+        _check_fits(way, g.shape, shape)
         g = sum_to(g, shape)
     if g.dtype != kind:
         g = (g.real if g.dtype.kind == "c" and kind.kind != "c" else g).astype(kind)
     return g
 
 
-def _check_fits(node, given, shape):
+def _check_fits(way, given, shape):
     extra = len(given) - len(shape)
     if extra < 0 or any(n != 1 and n != given[i + extra] for i, n in enumerate(shape)):
+        source, *edge = way
+        name = "given to backward" if source is None else source.name()
+        index = 0 if source is None else source.edges.index(tuple(edge))
         raise RuntimeError(
-            f"{node.name()} returned an invalid gradient: got shape {list(given)}, expected a shape compatible with {list(shape)}"
+            f"Function {name} returned an invalid gradient at index {index} - got {list(given)} but expected shape "
+            f"compatible with {list(shape)}"
         )
 
 
@@ -257,7 +261,7 @@ def _accumulate(node, g, graph):
         before = leaf._grad
         if graph:
             # a copy: the gradient may be a Tensor of the user's, whose later change must not reach .grad
-            leaf._grad = TABLE["clone"](g) if before is None else TABLE["add"](before, g)
+            leaf._grad = TABLE["copy"](wrap(g._array), g) if before is None else TABLE["add"](before, g)
         elif before is None:
             leaf._grad = wrap(g if _is_ours(g) else np.array(g))
         else:

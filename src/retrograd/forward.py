@@ -217,7 +217,7 @@ def _transposed(op, args, tangents):
 def write_tangents(x, result):
     """After an in-place write: `x` takes the result's tangents, and the base it is a view of takes them there."""
     levels = {*(x._tangents or ()), *(result._tangents or ())}
-    for level in levels:
+    for level in levels.intersection(modes.interpreters):
         new = (result._tangents or {}).get(level)
         new = zeros_like(x) if new is None else fit(new, x)
         view = x._view

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import arrays
 from .arrays import quiet
-from .graph import Freed, Node, View, describe_location, modes, next_number, user_location
+from .graph import Freed, Node, View, modes, next_number, user_location
+from .saved import Packed, SavedTensor, check_kept, complain, pack, rebuild, unpack_packed
 from .tensor import Tensor, wrap
 
 ndarray = np.ndarray
@@ -200,34 +201,6 @@ def _save(node, plan, args, result):
     node.holds = holds
 
 
-class Packed:
-    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own output."""
-
-    __slots__ = ("value", "unpack", "output")
-
-    def __init__(self, value, unpack, output):
-        self.value = value
-        self.unpack = unpack
-        self.output = output
-
-
-def pack(tensor, output=None):
-    """Hand a tensor that is to be saved to the innermost pack hook."""
-    if modes.saving_disabled:
-        raise RuntimeError(modes.saving_disabled)
-    pack_hook, unpack_hook = modes.saving[-1]
-    version = tensor._versions()
-    before_mode, before = modes.grad, version.n
-    modes.grad = False
-    try:
-        value = pack_hook(tensor if output is None else tensor.detach())
-    finally:
-        modes.grad = before_mode
-    if version.n != before:
-        raise RuntimeError("A saved tensor pack hook is modifying its input in place; let it work on a copy")
-    return Packed(value, unpack_hook, output)
-
-
 class RowNode(Node):
     """The node of a row: its formulas, applied to what they named."""
 
@@ -266,14 +239,7 @@ class RowNode(Node):
         """The saved values as the formulas want them: arrays, or Tensors with their history where `graph`."""
         saved = self.saved
         if type(saved) is Freed:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
-                "if you need to access saved tensors after calling backward.\n"
-                f"  the values of {self.name()}, made at {describe_location(self.where)}\n"
-                f"  were freed by the backward at {describe_location(saved.where)}"
-            )
+            check_kept(self, saved)
         versions = self.versions
         values = []
         for slot, (kind, _) in enumerate(self.plan.entries):
@@ -284,8 +250,8 @@ class RowNode(Node):
                     if counter is not None and counter.n != (
                         0 if versions is None else versions.get(slot, 0)
                     ):
-                        self._complain(
-                            s._array.shape, s.dtype, counter, 0 if versions is None else versions.get(slot, 0)
+                        complain(
+                            self, s._array.shape, s.dtype, counter, 0 if versions is None else versions.get(slot, 0)
                         )
                     values.append(s if graph else s._array)
                 else:
@@ -296,15 +262,15 @@ class RowNode(Node):
                     continue
                 array, counter = s
                 if counter.n != versions[slot]:
-                    self._complain(array.shape, arrays._FROM_NUMPY[array.dtype], counter, versions[slot])
-                values.append(self._rebuild(array, self.plan.entries[slot][1], counter) if graph else array)
+                    complain(self, array.shape, arrays._FROM_NUMPY[array.dtype], counter, versions[slot])
+                values.append(rebuild(self, array, self.plan.entries[slot][1], counter) if graph else array)
             elif kind == INPUTS:
                 many = []
                 for i, a in enumerate(s):
                     if isinstance(a, Tensor):
                         counter, expected = a._version_counter, versions[slot][i] if versions else 0
                         if counter is not None and counter.n != expected:
-                            self._complain(a._array.shape, a.dtype, counter, expected)
+                            complain(self, a._array.shape, a.dtype, counter, expected)
                         many.append(a if graph else a._array)
                     else:
                         many.append(self._unpack_packed(a, graph) if type(a) is Packed else a)
@@ -313,41 +279,34 @@ class RowNode(Node):
                 values.append(s)
         return values
 
-    def _rebuild(self, array, output, counter=None):
-        """The node's own output as a Tensor again. (Keeping the Tensor would make each graph a reference cycle.)"""
-        t = wrap(array)
-        t._version_counter = counter
-        if self.op.is_differentiable_output(output or 0, t):
-            t._grad_fn, t._output_nr = self, output or 0
-            t._tangents = self.tangents and self.tangents.get(t._output_nr)
-        return t
+    def differentiates(self, output, tensor):
+        """Whether `tensor`, this node's output number `output`, has a gradient."""
+        return self.op.is_differentiable_output(output, tensor)
 
     def _unpack_packed(self, packed, graph):
-        value = packed.unpack(packed.value)
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}"
-            )
-        if not graph:
-            return value._array
-        return value if packed.output is None else self._rebuild(value._array, packed.output)
+        value = unpack_packed(packed, self)
+        return value if graph else value._array
 
-    def _complain(self, shape, dtype, counter, expected):
-        raise RuntimeError(
-            "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[{dtype} {list(shape)}], saved by {self.name()}, is at version {counter.n}; expected version {expected} instead.\n"
-            f"  it was saved at {describe_location(self.where)}\n"
-            f"  and overwritten at {describe_location(counter.where)}\n"
-            "  Remedy: write the change out of place (y = y + 1 for y += 1), or change a clone()."
-        )
+    def saved_output(self, slot):
+        """Which of the node's outputs is kept in a slot."""
+        return self.plan.entries[slot][1]
 
     def __getattr__(self, attribute):
-        """`_saved_x`, `_saved_result`...: what the node keeps, for curious readers."""
-        if attribute.startswith("_saved_") and "plan" in self.__dict__:
-            slot = self.plan.slot_of(attribute[len("_saved_") :])
+        """`_saved_x`, `_saved_result`: what the node keeps; `_raw_saved_x`: the same, as SavedTensors."""
+        if attribute.startswith(("_saved_", "_raw_saved_")) and "plan" in self.__dict__:
+            raw = attribute.startswith("_raw")
+            slot = self.plan.slot_of(attribute.partition("saved_")[2])
             if slot is not None:
-                return self.unpack(True)[slot]
+                return self._raw(slot) if raw else self.unpack(True)[slot]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
+
+    def _raw(self, slot):
+        check_kept(self, self.saved)
+        value = self.saved[slot]
+        if self.plan.entries[slot][0] != INPUTS:
+            return SavedTensor.of(self, slot)
+        kept = self.saved[slot] = list(value)
+        return tuple([SavedTensor.of(self, i, kept) for i in range(len(kept))])
 
 
 # --- views -----------------------------------------------------------------------------------------------------

@@ -195,11 +195,14 @@ class Version:
         self.where = user_location()
 
 
+_VIEW_MODES = {"no_grad": ("no_grad", "with grad mode enabled"), "inference": ("inference", "in normal mode")}
+
+
 class View:
     """How a tensor came to be a view: its base, the view rows that lead there, and the version its grad_fn is for.
 
-    `kind` says why an in-place write would be wrong, if it would: "multi" for one of several outputs of a row,
-    "no_grad" for a view made while no graph was recorded.
+    `kind` says why an in-place write with history would be wrong, if it would: "multi" for one of several outputs,
+    "no_grad" or "inference" for a view made in that mode, "custom" for what a custom Function returned.
     """
 
     __slots__ = ("base", "chain", "version", "kind")
@@ -209,6 +212,34 @@ class View:
         self.chain = chain
         self.version = version
         self.kind = kind
+
+    def refusal(self, x, by=None):
+        """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its base was."""
+        node = x._grad_fn
+        made = f"Output {x._output_nr} of {node.name()} is" if node is not None else "It is"
+        happened = "is being" if by else "its base or another view of its base has been"
+        if self.kind in _VIEW_MODES:
+            mode, here = _VIEW_MODES[self.kind]
+            made = "A view was" if node is None else made + " a view of a view which was"
+            text = f"{made} created in {mode} mode and {happened} modified inplace {here}."
+            reason = (
+                "Given that this use case is ambiguous and error-prone, it is forbidden. Move both the view and the "
+                f"inplace either inside the {mode.replace(' ', '_')} block (if you don't want the inplace to be tracked) "
+                "or outside (if you do)."
+            )
+        elif self.kind == "multi":
+            text = f"{made} a view and {happened} modified inplace."
+            reason = (
+                "This view is the output of a function that returns multiple views. Such functions do not allow the "
+                "output views to be modified inplace: use the out-of-place operation instead."
+            )
+        else:
+            text = f"{made} a view and {happened} modified inplace."
+            reason = (
+                "This view was created inside a custom Function (or because an input was returned as-is): a write to it "
+                "would override the Function's backward. clone() the output of the custom Function."
+            )
+        return f"{text} {reason}" + (f" (in {by})" if by else "")
 
     def check_leads_to(self, x, array):
         """Check that the chain, applied to the base, still gives `x`'s array; the base may have been reshaped in place."""

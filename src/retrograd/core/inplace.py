@@ -103,15 +103,14 @@ def check_writeable(x, name):
 def check_history(x, name):
     """Check that the graph lets `x` be changed in place."""
     if modes.grad:
-        if x._requires and x._grad_fn is None:
-            kind = "leaf Variable" if x._view is None else "view of a leaf Variable"
+        if x._view is not None:
+            if x.requires_grad:
+                _check_view(x, x._view, name)
+        elif x._requires and x._grad_fn is None:
             raise RuntimeError(
-                f"a {kind} that requires grad is being used in an in-place operation ({name}): its history "
-                "would be lost. Update it under torch.no_grad(), or compute a new tensor."
+                "a leaf Variable that requires grad is being used in an in-place operation. "
+                f"({name}: its history would be lost; update it under torch.no_grad(), or compute a new tensor.)"
             )
-        view = x._view
-        if view is not None:
-            _check_view(x, view, name)
     if x._inference and not modes.inference and (x.requires_grad or modes.grad):
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone "
@@ -121,29 +120,13 @@ def check_history(x, name):
 
 
 def _check_view(x, view, name):
-    base = view.base
-    if base._grad_fn is None and (base._requires or x.requires_grad):
+    """Check that a view may be written to with history: that of `x`, or that of what is written."""
+    if view.kind is not None:
+        raise RuntimeError(view.refusal(x, name))
+    if view.base._grad_fn is None and x.requires_grad:
         raise RuntimeError(
-            f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}): "
-            "the leaf's "
-            "history would be lost. Do it under torch.no_grad(), or on a clone()."
-        )
-    if view.kind is None or not (x.requires_grad or base.requires_grad):
-        return
-    made = x._grad_fn.name() if x._grad_fn is not None else "an operation"
-    if view.kind == "multi":
-        raise RuntimeError(
-            f"Output {x._output_nr} of {made} is a view and is being modified inplace ({name}). This view is "
-            "the output of "
-            "a function that returns multiple views. Such functions do not allow the output views to be "
-            "modified inplace. "
-            "You should replace the inplace operation by an out-of-place one."
-        )
-    if view.kind == "no_grad":
-        raise RuntimeError(
-            f"A view was created in no_grad mode and is being modified inplace ({name}) with grad mode "
-            "enabled. Make the view "
-            "where the graph is recorded, or write to it under no_grad."
+            "a view of a leaf Variable that requires grad is being used in an in-place operation. "
+            f"({name}: the leaf's history would be lost; do it under torch.no_grad(), or on a clone().)"
         )
 
 
@@ -170,6 +153,8 @@ def _write(x, result, name):
             "write out of place or convert the tensor first"
         )
     check_writeable(x, name)
+    if modes.grad and x._view is not None and (result._grad_fn is not None or result._requires):
+        _check_view(x, x._view, name)
     np.copyto(array, new, casting="unsafe")
     x._versions().bump()
     if modes.grad:

@@ -78,7 +78,7 @@ class Tensor:
         return (
             self._requires
             or self._grad_fn is not None
-            or (self._view is not None and self._view.base.requires_grad and self._view.kind != "no_grad")
+            or (self._view is not None and self._view.base.requires_grad)
         )
 
     @requires_grad.setter
@@ -117,8 +117,10 @@ class Tensor:
 
     def _follow_base(self, view):
         """After a write to the shared memory: derive this view's node anew from what its base has become."""
-        if view.kind == "no_grad" or not view.base.requires_grad:
+        if not view.base.requires_grad:
             return
+        if view.kind is not None and view.kind != "multi":
+            raise RuntimeError(view.refusal(self))
         before = modes.grad
         modes.grad = True
         try:

@@ -1,0 +1,142 @@
+"""What nodes keep of tensors until backward: packed by the user's hooks or not, and how one may look at it.
+
+A slot of `node.saved` holds a Tensor; or (array, version counter) where the tensor is the node's own output, since
+keeping the Tensor, which refers to the node, would make a reference cycle; or a `Packed`; or what is no tensor.
+"""
+
+from .graph import Freed, describe_location, modes
+from .tensor import Tensor, wrap
+
+
+class Packed:
+    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own output."""
+
+    __slots__ = ("value", "unpack", "output")
+
+    def __init__(self, value, unpack, output):
+        self.value = value
+        self.unpack = unpack
+        self.output = output
+
+
+def pack(tensor, output=None):
+    """Hand a tensor that is to be saved to the innermost pack hook."""
+    if modes.saving_disabled:
+        raise RuntimeError(modes.saving_disabled)
+    return pack_with(tensor, output, *modes.saving[-1])
+
+
+def pack_with(tensor, output, pack_hook, unpack_hook):
+    """What `pack_hook` makes of a tensor that is to be saved (of a detached one, for an output)."""
+    version = tensor._versions()
+    before_mode, before = modes.grad, version.n
+    modes.grad = False
+    try:
+        value = pack_hook(tensor if output is None else tensor.detach())
+    finally:
+        modes.grad = before_mode
+    if version.n != before:
+        raise RuntimeError("A saved tensor pack hook is modifying its input in place; let it work on a copy")
+    return Packed(value, unpack_hook, output)
+
+
+def unpack_packed(packed, node):
+    """The tensor that the unpack hook gives back; with the node's history where it is the node's own output."""
+    value = packed.unpack(packed.value)
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}"
+        )
+    return value if packed.output is None else rebuild(node, value._array, packed.output)
+
+
+def rebuild(node, array, output, counter=None):
+    """The node's own output number `output` as a Tensor again."""
+    t = wrap(array)
+    t._version_counter = counter
+    if node.differentiates(output, t):
+        t._grad_fn, t._output_nr = node, output
+        t._tangents = node.tangents and node.tangents.get(output)
+    return t
+
+
+def check_kept(node, saved):
+    """Raise, naming both lines, if `node` no longer has its saved values."""
+    if type(saved) is Freed:
+        raise RuntimeError(
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+            "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+            "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+            "if you need to access saved tensors after calling backward.\n"
+            f"  the values of {node.name()}, made at {describe_location(node.where)}\n"
+            f"  were freed by the backward at {describe_location(saved.where)}"
+        )
+
+
+def complain(node, shape, dtype, counter, expected):
+    """Raise, naming both lines: a saved value's memory was written to."""
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{dtype} {list(shape)}], saved by {node.name()}, is at version {counter.n}; expected version {expected} instead.\n"
+        f"  it was saved at {describe_location(node.where)}\n"
+        f"  and overwritten at {describe_location(counter.where)}\n"
+        "  Remedy: write the change out of place (y = y + 1 for y += 1), or change a clone()."
+    )
+
+
+class SavedTensor:
+    """What a node keeps of one tensor (`node._raw_saved_x`): look at it, or give it a pair of hooks."""
+
+    __slots__ = ("_node", "_kept", "_slot")
+
+    def __init__(self, *args):
+        raise RuntimeError("Trying to create a SavedTensor object from Python is forbidden.")
+
+    @classmethod
+    def of(cls, node, slot, kept=None):
+        """Of slot number `slot` in `node.saved`, or in `kept`, a list that is one of its slots."""
+        self = object.__new__(cls)
+        self._node, self._slot = node, slot
+        self._kept = node.saved if kept is None else kept
+        return self
+
+    @property
+    def data(self):
+        """The packed value, or the tensor where no hooks packed it (detached, if the node made it)."""
+        value = self._kept[self._slot]
+        if type(value) is Packed:
+            return value.value
+        return wrap(value[0]) if type(value) is tuple else value
+
+    @property
+    def unpack_hook(self):
+        """The hook that will unpack it, or None."""
+        value = self._kept[self._slot]
+        return value.unpack if type(value) is Packed else None
+
+    def register_hooks(self, *hooks):
+        """Pack the tensor now by `hooks[0]`; it is unpacked by `hooks[1]` when backward needs it."""
+        if len(hooks) != 2 or not all(callable(h) for h in hooks):
+            raise TypeError(
+                "register_hooks(): incompatible function arguments: it takes two callables, pack_hook and unpack_hook"
+            )
+        if type(self._node.saved) is Freed:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor after it has been freed: backward() and autograd.grad() free "
+                "them unless retain_graph=True"
+            )
+        value = self._kept[self._slot]
+        if type(value) is Packed:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set: there is one pair at a time"
+            )
+        if type(value) is tuple:  # an output
+            array, counter = value
+            t = wrap(array)
+            t._version_counter = counter
+            value = pack_with(t, self._node.saved_output(self._slot), *hooks)
+        elif isinstance(value, Tensor):
+            value = pack_with(value, None, *hooks)
+        else:
+            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
+        self._kept[self._slot] = value
