@@ -10,7 +10,7 @@ import retrograd
 import retrograd.nn.functional as F
 from oracle import assert_close, assert_gradients, ours, theirs
 from retrograd.core.op import Op
-from retrograd.ops import conv, embeddings
+from retrograd.ops import embeddings, im2col
 from samples import arr, ints
 
 TF = torch.nn.functional
@@ -277,7 +277,7 @@ def test_embedding_rescales_long_rows_in_place():
 @pytest.mark.parametrize("block", [1, 50, 700, 5000])
 def test_convolution_in_blocks(monkeypatch, block):
     """The im2col matrix is made a block of images, or of rows, at a time."""
-    monkeypatch.setattr(conv, "BLOCK", block)
+    monkeypatch.setattr(im2col, "BLOCK", block)
     arrays = arr(3, 4, 7, 6), arr(6, 2, 3, 2), arr(6)
 
     def run(library, functional, x, w, b):

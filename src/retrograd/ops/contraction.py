@@ -293,7 +293,7 @@ def chain_matmul(*matrices, out=None):
         matrices = matrices[0]
     if any(m.ndim != 2 for m in matrices):
         raise RuntimeError(f"chain_matmul(): expected matrices, but got {[list(m.shape) for m in matrices]}")
-    return deliver(chain(list(matrices)), out)
+    return deliver(clone(matrices[0]) if len(matrices) == 1 else chain(list(matrices)), out)
 
 
 def chain(matrices):

@@ -6,216 +6,18 @@ bilinear and its gradients are the other two, so every order exists. The transpo
 rest to BLAS.
 """
 
-from math import prod
-
-import numpy as np
-
 from ..core.op import Op
+from .im2col import convolve, input_gradient, weight_gradient
 from .pointwise import conj
-from .product import blas_ready
 from .reduce import sum_row
 from .shape import permute_row, reshape_row
+from .sliding import sizes
 
 __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
     "conv_tbc",
 ]  # fmt: skip
 METHODS = INPLACE = []
-
-BLOCK = 1 << 20  # elements of the matrix of windows that are made at a time: 4 MB of float32
-
-
-# --- on arrays ----------------------------------------------------------------------------------------
-
-
-def output_size(size, kernel, stride, padding, dilation):
-    """The spatial sizes of a convolution's output."""
-    return tuple(
-        (i + 2 * p - d * (k - 1) - 1) // s + 1
-        for i, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
-    )
-
-
-def padded(xp, x, padding, value=0):
-    """`x` (N, C, ...) with `padding` elements of `value` on both sides of each spatial axis."""
-    if not any(padding):
-        return x
-    shape = (*x.shape[:2], *[n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)])
-    out = xp.zeros(shape, x.dtype) if value == 0 else xp.full(shape, value, x.dtype)
-    out[inner(padding, x.shape[2:])] = x
-    return out
-
-
-def inner(padding, size):
-    """The index of what is inside the padding."""
-    return (..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])
-
-
-def windows(xp, x, kernel, stride, dilation, size):
-    """A view (N, C, *kernel, *size) of what each window of `x`, padded already, covers."""
-    spatial = x.strides[2:]
-    return xp.lib.stride_tricks.as_strided(
-        x, (*x.shape[:2], *kernel, *size),
-        (
-            *x.strides[:2],
-            *[b * d for b, d in zip(spatial, dilation, strict=True)],
-            *[b * s for b, s in zip(spatial, stride, strict=True)],
-        ),
-    )  # fmt: skip
-
-
-def reached(k, stride, dilation, size):
-    """The index of the elements that position `k` of the kernel meets, for outputs of `size`."""
-    return (
-        ...,
-        *[
-            slice(i * d, i * d + (n - 1) * s + 1, s)
-            for i, s, d, n in zip(k, stride, dilation, size, strict=True)
-        ],
-    )
-
-
-def _blocks(images, size, row):
-    """(first image, end, first row, end) of the blocks to work in; a row of output costs `row` elements."""
-    rows = size[0]
-    if rows * row > BLOCK:
-        step = max(1, BLOCK // max(row, 1))
-        for i in range(images):
-            for r in range(0, rows, step):
-                yield i, i + 1, r, min(rows, r + step)
-    else:
-        step = max(1, BLOCK // max(rows * row, 1))
-        for i in range(0, images, step):
-            yield i, min(images, i + step), 0, rows
-
-
-def _columns(xp, x, block, kernel, stride, dilation, size, groups):
-    """The windows of a block as a matrix per group: (groups, C / groups * prod(kernel), outputs)."""
-    first, end, r0, r1 = block
-    x = x[first:end, :, r0 * stride[0] :]
-    view = windows(xp, x, kernel, stride, dilation, (r1 - r0, *size[1:]))
-    n = len(kernel)
-    view = view.transpose(1, *range(2, 2 + n), 0, *range(2 + n, 2 + 2 * n))
-    outputs = (end - first) * (r1 - r0) * prod(size[1:])
-    return view.reshape(groups, x.shape[1] // groups * prod(kernel), outputs)
-
-
-def _rows_of(g, block, groups):
-    """A block of the output's gradient as a matrix per group: (groups, O / groups, outputs)."""
-    first, end, r0, r1 = block
-    g = g[first:end, :, r0:r1].swapaxes(0, 1)
-    return g.reshape(groups, g.shape[0] // groups, -1)
-
-
-def narrow(function):
-    """`function(xp, a, b, ...)` that works on 16-bit dtypes in float32."""
-
-    def wide(xp, a, b, *rest):
-        kind = a.dtype
-        if kind.kind == "V" or kind == np.float16:
-            return function(xp, a.astype(np.float32), b.astype(np.float32), *rest).astype(kind)
-        return function(xp, a, b, *rest)
-
-    return wide
-
-
-@narrow
-def _convolve(xp, x, weight, stride, padding, dilation, groups):
-    kernel, channels = weight.shape[2:], weight.shape[0]
-    size = output_size(x.shape[2:], kernel, stride, padding, dilation)
-    x = padded(xp, x, padding)
-    if prod(kernel) == 1 and groups == 1:
-        x = x[reached((0,) * len(kernel), stride, dilation, size)].reshape(*x.shape[:2], -1)
-        matrix = blas_ready(xp, weight.reshape(weight.shape[:2]))
-        return xp.matmul(matrix, x).reshape(x.shape[0], channels, *size)
-    if weight.shape[1] == 1:
-        return _convolve_each(xp, x, weight, stride, dilation, size)
-    out = xp.empty((x.shape[0], channels, *size), x.dtype)
-    matrix = weight.reshape(groups, channels // groups, -1)
-    for block in _blocks(x.shape[0], size, weight.shape[1] * groups * prod(kernel) * prod(size[1:])):
-        columns = _columns(xp, x, block, kernel, stride, dilation, size, groups)
-        first, end, r0, r1 = block
-        if end - first == 1 and r1 - r0 == size[0]:
-            xp.matmul(matrix, columns, out=out[first].reshape(groups, channels // groups, -1))
-        else:
-            result = xp.matmul(matrix, columns).reshape(channels, end - first, r1 - r0, *size[1:])
-            out[first:end, :, r0:r1] = result.swapaxes(0, 1)
-    return out
-
-
-def _convolve_each(xp, x, weight, stride, dilation, size):
-    """A depthwise convolution: each channel alone, a pass over the output per position of the kernel."""
-    images, channels = x.shape[:2]
-    several = weight.shape[0] // channels
-    out = xp.zeros((images, channels, several, *size), x.dtype)
-    term = xp.empty_like(out)
-    taps = weight.reshape(channels, several, *weight.shape[2:])
-    for k in np.ndindex(*weight.shape[2:]):
-        tap = taps[(..., *k)].reshape(channels, several, *[1] * len(size))
-        xp.multiply(x[reached(k, stride, dilation, size)][:, :, None], tap, out=term)
-        out += term
-    return out.reshape(images, channels * several, *size)
-
-
-@narrow
-def _input_gradient(xp, g, weight, size, stride, padding, dilation, groups):
-    kernel, images, inputs = weight.shape[2:], g.shape[0], weight.shape[1] * groups
-    if prod(kernel) == 1 and groups == 1 and not any(padding) and set(stride) == {1}:
-        matrix = blas_ready(xp, weight.reshape(weight.shape[:2]).T)
-        return xp.matmul(matrix, g.reshape(*g.shape[:2], -1)).reshape(images, inputs, *size)
-    full = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
-    out = xp.zeros((images, inputs, *full), g.dtype)
-    outputs = g.shape[2:]
-    if weight.shape[1] == 1:
-        _spread_each(xp, out, g, weight, stride, dilation)
-    else:
-        matrix = weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
-        for block in _blocks(images, outputs, inputs * prod(kernel) * prod(outputs[1:])):
-            first, end, r0, r1 = block
-            columns = xp.matmul(matrix, _rows_of(g, block, groups))
-            columns = columns.reshape(inputs, *kernel, end - first, r1 - r0, *outputs[1:])
-            part = out[first:end, :, r0 * stride[0] :]
-            for k in np.ndindex(*kernel):
-                met = reached(k, stride, dilation, (r1 - r0, *outputs[1:]))
-                part[met] += columns[(slice(None), *k)].swapaxes(0, 1)
-    return out if full == tuple(size) else xp.ascontiguousarray(out[inner(padding, size)])
-
-
-def _spread_each(xp, out, g, weight, stride, dilation):
-    """The gradient for the input of a depthwise convolution, added to `out`."""
-    channels, size = out.shape[1], g.shape[2:]
-    several = weight.shape[0] // channels
-    taps = weight.reshape(channels, several, *weight.shape[2:])
-    for m in range(several):
-        gm = g.reshape(g.shape[0], channels, several, *size)[:, :, m]
-        for k in np.ndindex(*weight.shape[2:]):
-            tap = taps[(slice(None), m, *k)].reshape(channels, *[1] * len(size))
-            out[reached(k, stride, dilation, size)] += gm * tap
-
-
-@narrow
-def _weight_gradient(xp, g, x, kernel, stride, padding, dilation, groups):
-    size, channels, each = g.shape[2:], g.shape[1], x.shape[1] // groups
-    x = padded(xp, x, padding)
-    if each == 1:
-        return _taps_each(xp, g, x, kernel, stride, dilation)
-    total = xp.zeros((groups, channels // groups, each * prod(kernel)), g.dtype)
-    for block in _blocks(x.shape[0], size, x.shape[1] * prod(kernel) * prod(size[1:])):
-        columns = _columns(xp, x, block, kernel, stride, dilation, size, groups)
-        total += xp.matmul(_rows_of(g, block, groups), columns.swapaxes(1, 2))
-    return total.reshape(channels, each, *kernel)
-
-
-def _taps_each(xp, g, x, kernel, stride, dilation):
-    """The gradient for the weight of a depthwise convolution."""
-    images, channels = x.shape[:2]
-    several, size = g.shape[1] // channels, g.shape[2:]
-    g = g.reshape(images, channels, several, *size)
-    axes = (0, *range(3, g.ndim))
-    out = xp.empty((channels, several, *kernel), g.dtype)
-    for k in np.ndindex(*kernel):
-        out[(..., *k)] = (g * x[reached(k, stride, dilation, size)][:, :, None]).sum(axis=axes)
-    return out.reshape(channels * several, 1, *kernel)
 
 
 # --- checks -------------------------------------------------------------------------------------------
@@ -272,7 +74,7 @@ def _by(sizes):
 
 def _convolution(xp, x, weight, bias, stride, padding, dilation, groups):
     _check(x, weight, bias, stride, padding, dilation, groups)
-    out = _convolve(xp, x, weight, stride, padding, dilation, groups)
+    out = convolve(xp, x, weight, stride, padding, dilation, groups)
     if bias is not None:
         out += bias.reshape(-1, *[1] * (out.ndim - 2))
     return out
@@ -303,7 +105,7 @@ def _rows(name):
     conv_input = Op(
         name + "_input",
         lambda xp, y, weight, size, stride, padding, dilation, groups: (
-            _input_gradient(xp, y, weight, size, stride, padding, dilation, groups)
+            input_gradient(xp, y, weight, size, stride, padding, dilation, groups)
         ),
         y=lambda g, weight, stride, padding, dilation, groups: (
             conv(g, conj(weight), None, stride, padding, dilation, groups)
@@ -321,7 +123,7 @@ def _rows(name):
     conv_weight = Op(
         name + "_weight",
         lambda xp, y, x, size, stride, padding, dilation, groups: (
-            _weight_gradient(xp, y, x, size, stride, padding, dilation, groups)
+            weight_gradient(xp, y, x, size, stride, padding, dilation, groups)
         ),
         y=lambda g, x, stride, padding, dilation, groups: (
             conv(conj(x), g, None, stride, padding, dilation, groups)
@@ -341,18 +143,6 @@ _ROWS = [_rows("conv1d"), _rows("conv2d"), _rows("conv3d")]
 
 
 # --- public -------------------------------------------------------------------------------------------
-
-
-def sizes(value, n, name):
-    """An int or a sequence of one or `n` ints as a tuple of `n`."""
-    if isinstance(value, (tuple, list)):
-        values = tuple(int(v) for v in value)
-        if len(values) == 1:
-            return values * n
-        if len(values) != n:
-            raise RuntimeError(f"expected {name} to be one int or a list of {n} values, but got {value!r}")
-        return values
-    return (int(value),) * n
 
 
 def _batched(n, name, input):

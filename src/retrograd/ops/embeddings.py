@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.apply import by_example
-from ..core.op import LINEAR, Op
+from ..core.op import LINEAR, Op, through_float32
 from ..core.tensor import Tensor, wrap
 from .pointwise import masked
 from .shape import reshape
@@ -24,12 +24,10 @@ def _checked(indices, rows):
     return indices
 
 
+@through_float32
 def sum_by_row(xp, values, rows, count):
     """An array (count, D) with `values` (L, D) summed by their row numbers `rows` (L,)."""
-    kind = values.dtype
-    if kind.kind == "V" or kind == np.float16:
-        return sum_by_row(xp, values.astype(np.float32), rows, count).astype(kind)
-    out = xp.zeros((count, values.shape[1]), kind)
+    out = xp.zeros((count, values.shape[1]), values.dtype)
     if not rows.size:
         return out
     order = xp.argsort(rows, kind="stable")

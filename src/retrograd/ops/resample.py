@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 
-from ..core.op import LINEAR, Op
-from .conv import narrow
+from ..core.op import LINEAR, Op, through_float32
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 __all__ = []
@@ -23,7 +22,7 @@ def _broadcast(values, ndim, axis):
     return values.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
-@narrow
+@through_float32
 def _resample(xp, x, indices, weights, axis, size):
     if indices.shape[1] == 1 and (weights == 1).all():
         return xp.take(x, indices[:, 0], axis)
@@ -35,7 +34,7 @@ def _resample(xp, x, indices, weights, axis, size):
     return out
 
 
-@narrow
+@through_float32
 def _resample_back(xp, y, indices, weights, axis, size):
     matrix = xp.zeros((indices.shape[0], size), y.dtype)
     xp.add.at(matrix, (xp.arange(indices.shape[0])[:, None], indices), weights.astype(y.dtype))

@@ -5,8 +5,8 @@ from math import prod
 import numpy as np
 
 from ..core.op import LINEAR, Op
-from .conv import inner, output_size, padded, reached, sizes, windows
 from .shape import permute, reshape
+from .sliding import inner, output_size, padded, reached, sizes, windows
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 METHODS = INPLACE = []

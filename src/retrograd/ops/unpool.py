@@ -7,8 +7,8 @@ import numpy as np
 from ..core.op import LINEAR, Op
 from ..core.random import uniform
 from ..core.tensor import wrap
-from .conv import sizes
-from .pool import greatest, pick_row, place_row
+from .pooling import greatest, pick_row, place_row
+from .sliding import sizes
 
 __all__ = []
 METHODS = INPLACE = []
