@@ -15,7 +15,7 @@ from .arguments import deliver, normal_axis
 from .pointwise import conj
 from .product import matmul, product
 from .reduce import sum_row
-from .shape import permute_row, reshape
+from .shape import clone, permute_row, reshape
 from .view import diagonal
 
 __all__ = ["chain_matmul", "einsum", "kron", "tensordot", "trace"]

@@ -122,8 +122,10 @@ ctc_row = Op(
     lambda xp, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: (
         _ctc(xp, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)
     ),
-    log_probs=lambda g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: _ctc_backward_row(
-        g, once_row(log_probs), targets, input_lengths, target_lengths, blank, zero_infinity
+    log_probs=lambda g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: (
+        _ctc_backward_row(
+            g, once_row(log_probs), targets, input_lengths, target_lengths, blank, zero_infinity
+        )
     ),
     jvp=lambda t_log_probs, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: _along(
         t_log_probs, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity
