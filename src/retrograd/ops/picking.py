@@ -6,7 +6,7 @@ from ..core.op import LINEAR, Op, as_tensor, zeros_like
 from ..core.tensor import Tensor, wrap
 from .arguments import deliver, normal_axis
 from .pointwise import masked, where_row
-from .shape import cast_row, expand, reshape
+from .shape import cast_row, clone, expand, reshape
 from .view import FULL, slice_row
 
 __all__ = [
@@ -362,7 +362,7 @@ def index_select(input, dim, index, *, out=None):
     if not input.ndim:
         if index.numel() != 1:
             raise IndexError("index_select(): Index to scalar can have only 1 value")
-        return deliver(reshape(input, ()), out)
+        return deliver(clone(input), out)
     return deliver(index_select_row(input, axis, reshape(index, -1)), out)
 
 
