@@ -2,6 +2,7 @@
 
 from .. import functional as F
 from .module import Module
+from .utils import _ntuple, _single
 
 
 class _MaxPool(Module):
@@ -24,8 +25,8 @@ class _MaxPool(Module):
 
     def extra_repr(self):
         return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
         )
 
 
@@ -52,10 +53,9 @@ class AvgPool1d(Module):
 
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
         super().__init__()
-        single = lambda v: (v,) if isinstance(v, int) else tuple(v)  # noqa: E731
-        self.kernel_size = single(kernel_size)
-        self.stride = single(stride if stride is not None else kernel_size)
-        self.padding = single(padding)
+        self.kernel_size = _single(kernel_size)
+        self.stride = _single(stride if stride is not None else kernel_size)
+        self.padding = _single(padding)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
@@ -132,7 +132,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Means over windows chosen so that the output has the height and width `output_size` (None: as the input)."""
+    """Means over windows chosen so that the output has the height and width `output_size`; None: the input's."""
 
     pool = staticmethod(lambda *args: F.adaptive_avg_pool2d(*args))
 
@@ -186,7 +186,10 @@ class _LPPool(Module):
         return self.pool(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self):
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
 
 
 class LPPool1d(_LPPool):
@@ -205,3 +208,85 @@ class LPPool3d(_LPPool):
     """(sum of x^p over each window)^(1/p), p = norm_type."""
 
     pool = staticmethod(lambda *args: F.lp_pool3d(*args))
+
+
+class _MaxUnpoolNd(Module):
+    dimensions: int
+
+    def __init__(self, kernel_size, stride=None, padding=0):
+        super().__init__()
+        each = _ntuple(self.dimensions)
+        self.kernel_size = each(kernel_size)
+        self.stride = each(stride if stride is not None else kernel_size)
+        self.padding = each(padding)
+
+    def forward(self, input, indices, output_size=None):
+        """indices: what the max pooling returned with return_indices=True. output_size: the shape before it."""
+        return self.unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self):
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpoolNd):
+    """Puts the values of MaxPool1d back to where they came from, among zeros."""
+
+    dimensions = 1
+    unpool = staticmethod(lambda *args: F.max_unpool1d(*args))
+
+
+class MaxUnpool2d(_MaxUnpoolNd):
+    """Puts the values of MaxPool2d back to where they came from, among zeros."""
+
+    dimensions = 2
+    unpool = staticmethod(lambda *args: F.max_unpool2d(*args))
+
+
+class MaxUnpool3d(_MaxUnpoolNd):
+    """Puts the values of MaxPool3d back to where they came from, among zeros."""
+
+    dimensions = 3
+    unpool = staticmethod(lambda *args: F.max_unpool3d(*args))
+
+
+class _FractionalMaxPoolNd(Module):
+    dimensions: int
+
+    def __init__(
+        self, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    ):
+        super().__init__()
+        each, name = _ntuple(self.dimensions), type(self).__name__
+        if output_size is None and output_ratio is None:
+            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
+        if output_size is not None and output_ratio is not None:
+            raise ValueError(f"{name}: only one of output_size and output_ratio may be specified")
+        if output_ratio is not None and not all(0 < r < 1 for r in each(output_ratio)):
+            raise ValueError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio})")
+        self.kernel_size = each(kernel_size)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else each(output_size)
+        self.output_ratio = None if output_ratio is None else each(output_ratio)
+
+    def forward(self, input):
+        return self.pool(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPoolNd):
+    """Maxima over windows at random, evenly spaced places of (N, C, H, W) (Graham 2014).
+
+    Give output_size, or output_ratio: the output's size over the input's.
+    """
+
+    dimensions = 2
+    pool = staticmethod(lambda *args: F.fractional_max_pool2d(*args))
+
+
+class FractionalMaxPool3d(_FractionalMaxPoolNd):
+    """Maxima over windows at random, evenly spaced places of (N, C, D, H, W); see FractionalMaxPool2d."""
+
+    dimensions = 3
+    pool = staticmethod(lambda *args: F.fractional_max_pool3d(*args))

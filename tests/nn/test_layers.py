@@ -1,0 +1,95 @@
+"""Every layer against PyTorch's: initial values, outputs, gradients, running statistics, looks, errors."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import retrograd
+from layers import LAYERS, Fixed, Layer
+from oracle import assert_gradients, assert_same, flatten, ours, theirs
+from twins import copy_state, same_text
+
+WALK = pytest.mark.parametrize("layer", LAYERS, ids=repr)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*(size_average|lazy|3D input|Named tensors|zero-element).*")
+        yield
+
+
+@WALK
+def test_initial_values_after_a_seed(layer):
+    pairs = []
+    for library in (retrograd, torch):
+        library.manual_seed(3)
+        m = layer.build(library)
+        pairs.append((dict(m.state_dict()), library.rand(2)))
+    (mine, mine_next), (reference, next_number) = pairs
+    assert_same(mine, reference, tol=1e-6)
+    assert_same(mine_next, next_number)  # as many numbers drawn
+
+
+@WALK
+def test_repr(layer):
+    same_text(lambda library: repr(layer.build(library)))
+
+
+def make_inputs(layer, dtype, make):
+    def own(value):
+        if isinstance(value, Fixed):
+            return make(value.array.astype(dtype))
+        if not isinstance(value, np.ndarray):
+            return value
+        floating = value.dtype.kind == "f"
+        return make(value.astype(dtype) if floating else value, requires_grad=floating)
+
+    return [own(v) for v in layer.inputs], {k: own(v) for k, v in layer.call.items()}
+
+
+def run(library, m, inputs, call):
+    """Outputs, and the gradients of inputs and parameters of a weighted sum of the outputs."""
+    library.manual_seed(5)
+    out = m(*inputs, **call)
+    made = [t for t in flatten(out) if t.requires_grad]
+    leaves = [t for t in flatten([inputs, call]) if t.requires_grad] + list(m.parameters())
+    loss = 0
+    for t in made:
+        weights = np.cos(np.arange(int(np.prod(t.shape)))).reshape(tuple(t.shape)) + 0.1
+        make = ours if library is retrograd else theirs
+        loss = loss + (t * make(weights.astype(str(t.dtype).rpartition(".")[2]))).sum()
+    grads = library.autograd.grad(loss, leaves, allow_unused=True) if made and leaves else []
+    return out, list(grads), leaves
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@WALK
+def test_outputs_and_gradients(layer, mode, dtype):
+    reference, mine = layer.build(torch), layer.build(retrograd)
+    for p in reference.parameters():
+        with torch.no_grad():
+            p.add_(torch.linspace(-0.3, 0.4, p.numel()).reshape(p.shape))  # weights that are all 1 would hide errors
+    getattr(reference.to(getattr(torch, dtype)), mode)()
+    getattr(mine.to(getattr(retrograd, dtype)), mode)()
+    copy_state(reference, mine)
+    expected = run(torch, reference, *make_inputs(layer, dtype, theirs))
+    got = run(retrograd, mine, *make_inputs(layer, dtype, ours))
+    tol = layer.tol if dtype == "float64" else 1e-4
+    assert_same(got[0], expected[0], tol, "output")
+    assert_gradients(got[1], expected[1], got[2], tol)
+    assert_same(dict(mine.state_dict()), dict(reference.state_dict()), tol, "state")
+
+
+def test_every_layer_of_pytorch_is_here_and_in_the_table():
+    elsewhere = {  # tested in files of their own, or abstract
+        "Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict", "Container", "Parameter",
+        "Buffer", "RNNBase", "RNNCellBase", "UninitializedParameter", "UninitializedBuffer", "SyncBatchNorm",
+        "DataParallel", "NLLLoss2d",
+    }  # fmt: skip
+    public = {n for n in dir(torch.nn) if n[0].isupper() and isinstance(getattr(torch.nn, n), type)}
+    assert sorted(n for n in public if not hasattr(retrograd.nn, n)) == []
+    assert sorted(public - {layer.name for layer in LAYERS} - elsewhere) == []
