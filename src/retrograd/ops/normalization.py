@@ -15,9 +15,8 @@ METHODS = INPLACE = []
 
 def _update(running, value, momentum):
     """running = (1 - momentum) * running + momentum * value, outside the graph."""
-    if running is not None:
-        running._array[...] = (1 - momentum) * running._array + momentum * value
-        running._versions().bump()
+    running._array[...] = (1 - momentum) * running._array + momentum * value
+    running._versions().bump()
 
 
 def _by_running_statistics(input, weight, bias, mean, var, eps):
@@ -59,8 +58,9 @@ def batch_norm(
             f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
         )
     out, mean, var = batch_norm_row(input, weight, bias, eps)
-    if count:
+    if count and running_mean is not None:
         _update(running_mean, mean._array, momentum)
+    if count and running_var is not None:
         _update(running_var, var._array * (count / (count - 1)), momentum)
     return out
 
@@ -85,8 +85,9 @@ def instance_norm(
             f"Expected more than 1 spatial element when training, got input size {list(input.shape)}"
         )
     out, mean, var = group_norm_row(input, weight, bias, channels, eps)
-    if count:
+    if count and running_mean is not None:
         _update(running_mean, mean._array.mean(axis=(0, 2)), momentum)
+    if count and running_var is not None:
         _update(running_var, var._array.mean(axis=(0, 2)) * (count / (count - 1)), momentum)
     return out
 
