@@ -11,8 +11,11 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from .core.anomaly import run_watched
 from .core.arrays import quiet, sum_to
-from .core.graph import AccumulateGrad, Freed, describe_location, modes
+from .core.graph import AccumulateGrad, Freed
+from .core.location import anomaly, describe_location
+from .core.modes import modes
 from .core.op import TABLE
 from .core.tensor import Tensor, wrap
 
@@ -27,56 +30,93 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
     from edges to None, filled with the gradients that arrive there; only nodes on the way to them run. accumulate:
     add to `.grad` of the leaves (those among the targets, if there are targets).
     """
-    needed = _on_the_way(roots, targets) if targets is not None else None
-    pending, owned, heap = {}, set(), []
-    freed = None if keep else Freed()
-    token, grad_mode = quiet.enter(), modes.grad
-    modes.grad = graph
-    graph = graph or tensors  # from here on: whether Tensors pass through the formulas
+    if modes.walks and modes.walks % _DEPTH == 0:  # formulas that walk, and so on: Python's stack has an end
+        options = {"keep": keep, "graph": graph, "tensors": tensors, "targets": targets, "accumulate": accumulate}
+        return in_thread(walk, roots, gradients, **options)
+    needed = _on_the_way(roots, targets, accumulate) if targets is not None else None
+    token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node)
+    modes.grad, modes.callbacks = graph, []
+    modes.walks += 1
     try:
-        for (node, output), g in zip(roots, gradients, strict=True):
-            if needed is None or node in needed:
-                _deliver(node, output, g if graph else g._array, pending, owned, heap, graph, None)
-        while heap:
-            node = heappop(heap)[1]
-            g = pending.pop(node)
-            owned.discard(node)
-            if node.outputs > 1:
-                owned.difference_update([(node, i) for i in range(node.outputs)])
-            if node.tensor_hooks or node.retained:
-                g = _run_tensor_hooks(node, g, graph)
-            leaf = type(node) is AccumulateGrad
-            if targets is not None:
-                _capture(node, g, targets, graph)
-                if not (accumulate if leaf else needed[node]):
-                    continue
-            if node.pre_hooks:
-                g = _run_hooks_before(node, g, graph)
-            if leaf:
-                _accumulate(node, g, graph)
-                continue
-            try:
-                grads = node.run(g, graph)
-            except Exception as error:
-                if node.where is not None and not getattr(error, "__notes__", None):
-                    error.add_note(
-                        f"in the backward of {node.name()}, made at {describe_location(node.where)}"
-                    )
-                raise
-            if node.post_hooks:
-                grads = _run_hooks_after(node, grads, g, graph)
-            if freed is not None:
-                node.free(freed)
-            g = None  # whoever gets the array next may then be its only holder (see _is_ours)
-            for edge, gx in zip(node.edges, grads, strict=True):
-                target = edge[0]
-                if gx is None or target is None or (needed is not None and target not in needed):
-                    continue
-                _deliver(target, edge[1], gx, pending, owned, heap, graph, node)
-            grads = gx = None
+        _walk(roots, gradients, needed, None if keep else Freed(), graph or tensors, targets, accumulate)
+        while modes.callbacks:
+            modes.callbacks.pop(0)()
     finally:
-        modes.grad = grad_mode
+        modes.walks -= 1
+        modes.grad, modes.callbacks, modes.node = before
         quiet.leave(token)
+
+
+def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
+    """The walk itself. graph: whether Tensors pass through the formulas."""
+    pending, owned, heap = {}, set(), []
+    for (node, output), g in zip(roots, gradients, strict=True):
+        if needed is None or node in needed:
+            _deliver(node, output, g if graph else g._array, pending, owned, heap, graph, None)
+    while heap:
+        node = heappop(heap)[1]
+        g = pending.pop(node)
+        owned.discard(node)
+        if node.outputs > 1:
+            owned.difference_update([(node, i) for i in range(node.outputs)])
+        if node.tensor_hooks or node.retained:
+            g = _run_tensor_hooks(node, g, graph)
+        leaf = type(node) is AccumulateGrad
+        if targets is not None:
+            _capture(node, g, targets, graph)
+            if not (accumulate if leaf else needed[node]):
+                continue
+        if node.pre_hooks:
+            g = _run_hooks_before(node, g, graph)
+        if leaf:
+            _accumulate(node, g, graph)
+            continue
+        try:
+            grads = node.run(g, graph) if not anomaly.on else run_watched(node, g, graph)
+        except Exception as error:
+            if node.where is not None and not getattr(error, "__notes__", None):
+                error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")
+            raise
+        if node.post_hooks:
+            grads = _run_hooks_after(node, grads, g, graph)
+        if freed is not None:
+            node.free(freed)
+        g = None  # whoever gets the array next may then be its only holder (see _is_ours)
+        for edge, gx in zip(node.edges, grads, strict=True):
+            target = edge[0]
+            if gx is None or target is None or (needed is not None and target not in needed):
+                continue
+            _deliver(target, edge[1], gx, pending, owned, heap, graph, node)
+        grads = gx = None
+
+
+_DEPTH = 25  # how many walks inside each other one thread takes
+
+
+def in_thread(function, *args, **kwargs):
+    """Call `function` in a thread of its own, in the modes of this one."""
+    state, result = dict(vars(modes)), {}
+
+    def call():
+        vars(modes).update(state, walks=state.get("walks", 0) + 1)
+        try:
+            result["value"] = function(*args, **kwargs)
+        except BaseException as error:
+            result["error"] = error
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    if "error" in result:
+        raise result["error"]
+    return result["value"]
+
+
+def queue_callback(callback):
+    """Call `callback()` when the backward walk that runs now is done."""
+    if modes.callbacks is None:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    modes.callbacks.append(callback)
 
 
 def _deliver(node, output, g, pending, owned, heap, graph, source):
@@ -85,7 +125,7 @@ def _deliver(node, output, g, pending, owned, heap, graph, source):
         shape, kind = node.shape, node.dtype
     else:
         shape, kind = node.shape[output], node.dtype[output]
-    if g.shape != shape or (g._array.dtype if graph else g.dtype) != kind:
+    if g.shape != shape or ((g._array.dtype if graph else g.dtype) != kind and kind is not None):
         g = _fit(g, shape, kind, graph, (source, node, output))
     waiting = pending.get(node)
     if waiting is None:
@@ -119,13 +159,13 @@ def _fit(g, shape, kind, graph, way):
         if tuple(g.shape) != shape:
             _check_fits(way, tuple(g.shape), shape)
             g = TABLE["sum_to"](g, shape)
-        if g._array.dtype != kind:
+        if g._array.dtype != kind and kind is not None:
             g = TABLE["cast"](g, kind)
         return g
     if g.shape != shape:
         _check_fits(way, g.shape, shape)
         g = sum_to(g, shape)
-    if g.dtype != kind:
+    if g.dtype != kind and kind is not None:
         g = (g.real if g.dtype.kind == "c" and kind.kind != "c" else g).astype(kind)
     return g
 
@@ -142,7 +182,7 @@ def _check_fits(way, given, shape):
         )
 
 
-def _on_the_way(roots, targets):
+def _on_the_way(roots, targets, accumulate):
     """Which nodes lead to a target: {node: whether it must run, or is only where a gradient is read}.
 
     Depth first with a stack of our own: graphs can be deeper than Python's.
@@ -161,7 +201,7 @@ def _on_the_way(roots, targets):
             stack.append((node, children))
             stack.extend([(c, None) for c in children if c not in found])
         else:
-            found[node] = any(found.get(c) or c in ends for c in children)
+            found[node] = (accumulate and node in ends) or any(found.get(c) or c in ends for c in children)
     return {node: runs for node, runs in found.items() if runs or node in ends}
 
 
@@ -263,9 +303,11 @@ def _accumulate(node, g, graph):
             # a copy: the gradient may be a Tensor of the user's, whose later change must not reach .grad
             leaf._grad = TABLE["copy"](wrap(g._array), g) if before is None else TABLE["add"](before, g)
         elif before is None:
+            if g.strides != leaf._array.strides and modes.grad_layout:
+                g = _laid_out(g, leaf._array)
             leaf._grad = wrap(g if _is_ours(g) else np.array(g))
         else:
-            np.add(before._array, g, out=before._array)
+            np.add(before._array, g, out=before._array, casting="unsafe")
             before._versions().bump()
     if leaf._post_hooks:
         for hook in list(leaf._post_hooks.values()):
@@ -274,6 +316,18 @@ def _accumulate(node, g, graph):
     if node.post_hooks:
         for hook in list(node.post_hooks.values()):
             hook((), (_as_tensor(g, graph),))
+
+
+def _laid_out(g, like):
+    """`g` in the memory layout of the array `like` where that has no gaps, else in C order."""
+    axes = np.argsort([-s for s in like.strides], kind="stable")
+    if not like.transpose(axes).flags.c_contiguous:
+        return np.ascontiguousarray(g)
+    if g.transpose(axes).flags.c_contiguous:
+        return g  # the strides of axes of length 1 are free
+    out = np.empty(g.shape, g.dtype).reshape([like.shape[a] for a in axes]).transpose(np.argsort(axes))
+    out[...] = g
+    return out
 
 
 def _is_ours(g):

@@ -1,14 +1,31 @@
 """Gradients: `backward`, `grad`, custom Functions, and the modes that say whether a graph is recorded."""
 
-from ..core.graph import (
-    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+import importlib
+
+from ..core.modes import is_grad_enabled, is_inference_mode_enabled
+from ..core.saved import SavedTensor
+from . import function, grad_mode
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
+from .function import Function, NestedIOFunction
+from .grad_mode import (
+    enable_grad, enforce_grad_layout_policy, inference_mode, is_multithreading_enabled, no_grad, set_grad_enabled,
+    set_multithreading_enabled,
 )  # fmt: skip
-from ..core.tensor import Tensor as Variable
-from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .variables import Variable, variable
 from .walks import backward, grad
 
 __all__ = [
-    "Function", "GradcheckError", "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck",
-    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
+    "Function", "GradcheckError", "NestedIOFunction", "SavedTensor", "Variable", "backward", "detect_anomaly",
+    "enable_grad", "enforce_grad_layout_policy", "function", "grad", "grad_mode", "gradcheck", "gradgradcheck",
+    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled", "no_grad",
+    "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "variable",
 ]  # fmt: skip
+
+_LAZY = ("anomaly_mode", "forward_ad", "functional", "graph")
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -480,7 +480,7 @@ def _rebase_dirty(x, node, output, many):
 
 def _keep(node, results):
     """Save what the user asked to be saved, now that the outputs are known."""
-    hooked = modes.saving or modes.saving_disabled
+    hooked = modes.saving
     saved, outputs, versions = [], [], []
     for i, t in enumerate(node.ctx.to_save):
         output = None

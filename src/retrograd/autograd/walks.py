@@ -4,7 +4,8 @@ import numpy as np
 
 from .. import engine
 from ..batch import BatchLevel, levels, pull_back
-from ..core.graph import AccumulateGrad, GradientEdge, Node, modes
+from ..core.graph import GradientEdge, Node
+from ..core.modes import modes
 from ..core.tensor import Tensor, wrap
 
 
@@ -37,18 +38,9 @@ def backward(
         return
     targets = {}
     for x in inputs:
-        edge = _input_edge(x)
-        if (
-            not isinstance(x, GradientEdge)
-            and edge[0] is not None
-            and type(edge[0]) is not AccumulateGrad
-            and not x._retains
-        ):
-            raise RuntimeError(
-                "One of the differentiated Tensors given as 'inputs' to backward is not a leaf Tensor; call retain_grad() on "
-                "it first, or use autograd.grad"
-            )
-        targets[edge] = None
+        targets[_input_edge(x)] = None
+        if isinstance(x, Tensor):
+            x.retain_grad()  # of a leaf, it is kept anyway
     engine.walk(roots, gradients, keep=keep, graph=create_graph, targets=targets)
 
 

@@ -158,7 +158,7 @@ _NO_EDGE = (None, 0)
 def _save(node, plan, args, result):
     """Keep what the formulas name; of Tensors also which version of their memory it was."""
     saved, versions, holds = [], None, False
-    hooked = modes.saving or modes.saving_disabled
+    hooked = modes.saving
     for slot, (kind, i) in enumerate(plan.entries):
         if kind == INPUT:
             a = args[i]

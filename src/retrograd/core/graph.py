@@ -1,182 +1,23 @@
-"""The graph that backward walks: nodes, edges, version counters, and the modes that say whether it is recorded."""
+"""The graph that backward walks: nodes, edges, views and version counters."""
 
-import functools
-import inspect
-import os
-import sys
-import threading
 import weakref
 from collections import OrderedDict
 from itertools import count
 from typing import NamedTuple
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-class _Modes(threading.local):
-    """What holds for this thread: is the graph recorded, which interpreters stand at the door."""
-
-    grad = True
-    inference = False
-    interpreters = ()  # forward mode, vmap, tracing: see apply.py
-    saving = ()  # (pack, unpack) pairs of saved_tensors_hooks
-    saving_disabled = None  # the message of disable_saved_tensors_hooks
-
-
-modes = _Modes()
-
-
-class Mode:
-    """A switch of a mode: sets it on entry, restores it on exit; also decorates functions and generators."""
-
-    def __enter__(self):
-        self.before = modes.grad
-        modes.grad = self.value
-
-    def __exit__(self, *exc):
-        modes.grad = self.before
-
-    def clone(self):
-        return type(self)()
-
-    def __call__(self, function):
-        if inspect.isclass(function):
-            raise TypeError(f"{type(self).__name__} decorates functions, not the class {function.__name__}")
-        if inspect.isgeneratorfunction(function):
-            return self._wrap_generator(function)
-
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with self.clone():
-                return function(*args, **kwargs)
-
-        return wrapped
-
-    def _wrap_generator(self, function):
-        """The mode holds while the generator runs, and not while it is suspended."""
-
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            inner = function(*args, **kwargs)
-            step = functools.partial(next, inner)
-            try:
-                while True:
-                    with self.clone():
-                        value = step()
-                    try:
-                        sent = yield value
-                        step = functools.partial(inner.send, sent)
-                    except GeneratorExit:
-                        with self.clone():
-                            inner.close()
-                        raise
-                    except BaseException as error:
-                        step = functools.partial(inner.throw, error)
-            except StopIteration as stop:
-                return stop.value
-
-        return wrapped
-
-
-class no_grad(Mode):
-    """Record no graph: results don't require gradients. A context manager and a decorator (`@no_grad`, `@no_grad()`)."""
-
-    value = False
-
-    def __new__(cls, function=None):
-        self = super().__new__(cls)
-        return self if function is None else self(function)
-
-
-class enable_grad(no_grad):
-    """Record the graph again inside `no_grad`. A context manager and a decorator."""
-
-    value = True
-
-
-class set_grad_enabled(Mode):
-    """Record the graph or not, by the bool `mode`; holds at once when called, and until the end as a context."""
-
-    def __init__(self, mode):
-        self.outside = modes.grad
-        self.value = bool(mode)
-        modes.grad = self.value
-
-    def __enter__(self):
-        modes.grad = self.value
-
-    def __exit__(self, *exc):
-        modes.grad = self.outside
-
-    def __call__(self, function):
-        modes.grad = self.outside  # as a decorator it holds inside the function only
-        return super().__call__(function)
-
-    def clone(self):
-        return set_grad_enabled(self.value)
-
-    def __repr__(self):
-        return f"set_grad_enabled(mode={self.value})"
-
-
-class inference_mode(Mode):
-    """Record no graph, count no writes: tensors made here may not enter a graph later. A context and a decorator."""
-
-    def __new__(cls, mode=True):
-        self = super().__new__(cls)
-        if callable(mode):
-            self.mode = True
-            return self(mode)
-        self.mode = mode
-        return self
-
-    def __enter__(self):
-        self.before = modes.grad, modes.inference
-        modes.inference = self.mode
-        modes.grad = not self.mode
-
-    def __exit__(self, *exc):
-        modes.grad, modes.inference = self.before
-
-    def clone(self):
-        return inference_mode(self.mode)
-
-
-def is_inference_mode_enabled():
-    """Whether this thread is inside `inference_mode`."""
-    return modes.inference
-
-
-def is_grad_enabled():
-    """Whether this thread records the graph."""
-    return modes.grad
-
-
-# --- the user's line -------------------------------------------------------------------------------------------
-
-
-def user_location():
-    """Where in the user's code we are, cheaply: (code, instruction) of the nearest frame outside retrograd."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        if not code.co_filename.startswith(_ROOT):
-            return code, frame.f_lasti
-        frame = frame.f_back
-    return None
-
-
-def describe_location(location):
-    """`file.py:12 in train: y = x * 2`, for messages; takes what `user_location` gave."""
-    if location is None:
-        return "an unknown line"
-    import linecache
-
-    code, instruction = location
-    line = next((n for start, end, n in code.co_lines() if start <= instruction < end), code.co_firstlineno)
-    text = linecache.getline(code.co_filename, line).strip()
-    return f"{code.co_filename}:{line} in {code.co_name}" + (f": {text}" if text else "")
-
+from . import arrays
+from .device import cpu
+from .location import anomaly as anomaly
+from .location import describe_location as describe_location
+from .location import user_location as user_location
+from .modes import enable_grad as enable_grad
+from .modes import inference_mode as inference_mode
+from .modes import is_grad_enabled as is_grad_enabled
+from .modes import is_inference_mode_enabled as is_inference_mode_enabled
+from .modes import modes as modes
+from .modes import no_grad as no_grad
+from .modes import set_grad_enabled as set_grad_enabled
+from .size import Size
 
 # --- memory shared by views ------------------------------------------------------------------------------------
 
@@ -312,8 +153,25 @@ class Node:
         return tuple(self.edges)
 
     @property
+    def requires_grad(self):
+        return True
+
+    @property
+    def _input_metadata(self):
+        """The shapes and dtypes of the gradients that this node takes: those of its outputs."""
+        if self.outputs == 1:
+            return (InputMetadata(self.shape, self.dtype),)
+        return tuple([InputMetadata(s, d) for s, d in zip(self.shape, self.dtype, strict=True)])
+
     def _sequence_nr(self):
         return self.number
+
+    def __call__(self, *grads):
+        """Run this node alone: the gradients of its inputs, from Tensors that are the gradients of its outputs."""
+        if len(grads) != self.outputs:
+            raise TypeError(f"expected {self.outputs} arguments, got {len(grads)} instead")
+        results = tuple(self.run(list(grads) if self.outputs > 1 else grads[0], True))
+        return results[0] if len(results) == 1 else results
 
     def register_hook(self, hook):
         """Call `hook(grad_inputs, grad_outputs)` after this node ran; it may return other grad_inputs."""
@@ -337,6 +195,18 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
 
+class InputMetadata:
+    """Shape and dtype of a gradient that a node takes."""
+
+    is_nested_tensor = False
+    is_cpp_nested_tensor = False
+    device = cpu
+
+    def __init__(self, shape, dtype):
+        self.shape = Size(shape)
+        self.dtype = arrays._FROM_NUMPY[dtype]
+
+
 class GradientEdge(NamedTuple):
     """One gradient in the graph: the node it goes into, and which output's gradient of that node it is."""
 
@@ -348,13 +218,14 @@ class GradientEdge(NamedTuple):
 class AccumulateGrad(Node):
     """Where the walk ends: adds what arrives to a leaf's `.grad`."""
 
-    post_accumulate = None
-
     def __init__(self, variable):
         self.variable = variable
         self.number = next_number()
         self.shape = variable._array.shape
-        self.dtype = variable._array.dtype
+        self.dtype = variable._array.dtype if variable._grad_dtype is False else variable._grad_dtype
+
+    def name(self):
+        return "torch::autograd::AccumulateGrad"
 
     @property
     def tensor_hooks(self):

@@ -76,7 +76,13 @@ def prepare(x, name):
     """Check that `x` may be written to and give the Tensor that stands for its old value."""
     check_history(x, name)
     check_distinct(x, name)
-    return x._alias() if modes.grad else x
+    if not modes.grad:
+        return x
+    old = x._alias()
+    view, node = x._view, old._grad_fn
+    if view is not None and node is not None and view.chain and (node.tensor_hooks or node.retained):
+        return look(view.base, view.chain)  # hooks stay with the view as the user had it: it has no use any more
+    return old
 
 
 def check_distinct(x, name):

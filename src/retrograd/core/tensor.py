@@ -30,6 +30,7 @@ class Tensor:
     _accumulator = None
     _retains = False
     _inference = False
+    _grad_dtype = False  # that of `.grad`: False for the tensor's own, None for any
     _tangents = None  # {level of forward mode: Tensor}
     name = None
 
@@ -190,15 +191,48 @@ class Tensor:
                     f"assigned grad has data of a different size: the tensor is {list(self._array.shape)}, "
                     f"the gradient {list(value._array.shape)}"
                 )
-            if value._array.dtype != self._array.dtype:
+            expected = self._array.dtype if self._grad_dtype is False else self._grad_dtype
+            if expected is not None and value._array.dtype != expected:
                 raise RuntimeError(
-                    f"assigned grad has data of a different type: the tensor is {self.dtype}, the gradient {value.dtype}"
+                    f"assigned grad has data of a different type: attempting to assign a gradient with dtype "
+                    f"'{value.dtype}' to a tensor with grad_dtype '{arrays._FROM_NUMPY[expected]}' "
+                    f"({_type_name(expected)}); convert it, or set the tensor's grad_dtype"
                 )
         self._grad = value
 
     @grad.deleter
     def grad(self):
         self._grad = None
+
+    @property
+    def grad_dtype(self):
+        """The dtype that gradients are brought to as they are added to `.grad` of this leaf; None keeps theirs."""
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+        if self._grad_dtype is None:
+            return None
+        return self.dtype if self._grad_dtype is False else arrays._FROM_NUMPY[self._grad_dtype]
+
+    @grad_dtype.setter
+    def grad_dtype(self, value):
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+        if self._grad is not None and value is not None and value != self._grad.dtype:
+            raise RuntimeError(
+                f"Cannot set grad_dtype to '{value}' because there is already a gradient of dtype '{self._grad.dtype}'; "
+                "set grad to None first"
+            )
+        self._grad_dtype = None if value is None else value.numpy
+        node = self._accumulator and self._accumulator()
+        if node is not None:
+            node.dtype = self._grad_dtype
+
+    @property
+    def volatile(self):
+        import warnings
+
+        warnings.warn("volatile was removed (Variable.volatile is always False)", UserWarning, stacklevel=2)
+        return False
 
     @property
     def retains_grad(self):
@@ -236,6 +270,15 @@ class Tensor:
     @property
     def _backward_hooks(self):
         return self._hooks
+
+    @_backward_hooks.setter
+    def _backward_hooks(self, hooks):
+        self._hooks = hooks
+
+    def __delattr__(self, name):
+        if name in ("data", "requires_grad", "_grad_fn", "_backward_hooks"):
+            raise RuntimeError(f"{name} of a tensor can't be deleted")
+        object.__delattr__(self, name)
 
     def register_post_accumulate_grad_hook(self, hook):
         """Call `hook(leaf)` after backward has added to this leaf's `.grad`. Returns a handle with `remove()`."""
@@ -297,6 +340,12 @@ def wrap(array, _new=object.__new__):
     t = _new(Tensor)
     t._array = array
     return t
+
+
+def _type_name(kind):
+    """`HalfTensor` for float16: PyTorch's older names of tensors by dtype."""
+    name = {"float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double"}.get(kind.name, kind.name)
+    return name + "Tensor"
 
 
 class _Layout:

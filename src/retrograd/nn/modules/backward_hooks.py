@@ -7,7 +7,7 @@ from ...core.graph import modes
 from ...core.tensor import Tensor
 
 
-class BackwardHook(Function):
+class BackwardHookFunction(Function):
     """Passes tensors on; its node is where a module's gradients can be seen together."""
 
     @staticmethod
@@ -101,7 +101,7 @@ def _through(values):
     positions = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
     if not modes.grad or not any(values[i].requires_grad for i in positions):
         return values, None, positions
-    new = BackwardHook.apply(*[values[i] for i in positions])
+    new = BackwardHookFunction.apply(*[values[i] for i in positions])
     node = next(t.grad_fn for t in new if t.requires_grad)
     out = list(values)
     for i, t in zip(positions, new, strict=True):
