@@ -46,6 +46,7 @@ from .pool import *  # noqa: F403
 from .positional import *  # noqa: F403
 from .power import *  # noqa: F403
 from .product import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .resample import *  # noqa: F403
 from .sampling import *  # noqa: F403
@@ -67,7 +68,7 @@ _FAMILIES = """
     extremes softmaxes scan sorting counting norms differences statistics underscored shape product
     contraction linear_systems decompositions matrix_functions linalg matrices conv pool normalization
     loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc
-    positional copies creation from_data sequences diagonals index join mask padding picking sampling
+    positional copies creation from_data sequences diagonals index join mask padding recurrent picking sampling
     view windows
 """.split()
 
