@@ -53,6 +53,9 @@ def grad(
     The arguments are those of `backward`. allow_unused: give None for an input that the outputs don't depend on,
     instead of an error. materialize_grads: give zeros for it. is_grads_batched: `grad_outputs` have a leading batch
     dimension, and so have the results.
+
+    What hooks on an input's tensor make of its gradient is what is returned (in PyTorch only where no other
+    input lies behind it).
     """
     outputs, inputs = _several(outputs), _several(inputs)
     if materialize_grads and allow_unused is False:
