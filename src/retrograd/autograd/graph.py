@@ -189,45 +189,44 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
 
 
 class _Group:
-    """The gradients of several tensors that have arrived in the backward that runs now."""
+    """The gradients of several tensors that have arrived in the backward walks that run now."""
 
     def __init__(self, size, fn):
         self.size = size
         self.fn = fn
-        self.walks = {}  # the walk's list of callbacks, by identity -> the gradients that have arrived in it
+        self.walks = {}  # identity of a walk's list of callbacks -> (that list, the gradients that have arrived)
+
+    def _arrived(self):
+        """The gradients of the walk that runs now, by number; None once they were handed over."""
+        callbacks = modes.callbacks
+        if id(callbacks) not in self.walks:
+            self.walks[id(callbacks)] = callbacks, {}
+            queue_callback(lambda: self._end(id(callbacks)))
+        return self.walks[id(callbacks)][1]
+
+    def _end(self, walk):
+        _, gradients = self.walks.pop(walk)
+        if gradients and len(gradients) < self.size:
+            self.fn([gradients.get(i) for i in range(self.size)])
 
     def collector(self, i):
         """The hook of tensor number `i` that hands over the gradients together."""
 
         def hook(g):
-            gradients = self._of_this_walk()
+            gradients = self._arrived()
             gradients[i] = g
             if len(gradients) == self.size:
-                self._hand_over(id(modes.callbacks))
+                self.fn([gradients[k] for k in range(self.size)])
 
         return hook
-
-    def _of_this_walk(self):
-        walk = id(modes.callbacks)
-        if walk not in self.walks:
-            self.walks[walk] = {}
-            queue_callback(lambda: self._hand_over(walk))
-        return self.walks[walk]
-
-    def _hand_over(self, walk):
-        gradients = self.walks.get(walk)
-        if gradients:
-            self.walks[walk] = {}
-            self.fn([gradients.get(i) for i in range(self.size)])
 
     def first(self, i):
         """The hook of each tensor where the first gradient counts."""
 
         def hook(g):
-            walk = id(modes.callbacks)
-            if walk not in self.walks:
-                self.walks[walk] = {}
-                queue_callback(lambda: self.walks.pop(walk))
+            gradients = self._arrived()
+            if not gradients:
+                gradients.update(dict.fromkeys(range(self.size)))
                 self.fn(g)
 
         return hook
