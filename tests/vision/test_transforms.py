@@ -110,7 +110,8 @@ def test_geometry_of_tensors(dtype, shape, name, args):
 @pytest.mark.parametrize("padding", [2, [3, 1], [1, 2, 3, 4], [-2, 3, 1, -1]], ids=str)
 @pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric"])
 @pytest.mark.parametrize("image", [pil_image("RGB"), pil_image("L"), pil_image("P"), tensor_image("uint8"),
-                                   tensor_image("float32", (2, 3, 29, 37))], ids=str)  # fmt: skip
+                                   tensor_image("float32", (2, 3, 29, 37))],
+                         ids=["RGB", "L", "P", "uint8", "float32"])  # fmt: skip
 def test_padding_modes(image, mode, padding):
     if isinstance(image, torch.Tensor) and mode in ("edge", "reflect") and min(as_list(padding)) < 0:
         pytest.skip("PyTorch takes no negative sizes in edge and reflect padding")
