@@ -228,6 +228,43 @@ std_row = Op(
 )  # fmt: skip
 
 
+def _with_mean(xp, spread, x, axes, correction, keepdim):
+    return spread(xp, x, axes, correction, keepdim), mean_row.forward(xp, x, axes, keepdim)
+
+
+def _with_mean_formula(spread, g_mean, x_shape, axes, keepdim):
+    """The gradient of a spread, or None, and of the mean, or None."""
+    if g_mean is None:
+        return spread
+    mean = unreduced(g_mean, x_shape, axes, keepdim) * (1.0 / builtins.max(count_along(x_shape, axes), 1))
+    return mean if spread is None else spread + mean
+
+
+# One row each, as the nodes of both results are one in PyTorch.
+_var_mean_row = Op(
+    "var_mean", lambda xp, x, axes, correction, keepdim: _with_mean(xp, _var, x, axes, correction, keepdim),
+    x=lambda g_var, g_mean, x, axes, correction, keepdim: _with_mean_formula(
+        None if g_var is None else _var_formula(g_var, x, axes, correction, keepdim), g_mean, x.shape, axes, keepdim
+    ),
+    outputs="var mean",
+    jvp=lambda t_x, x, axes, correction, keepdim: (
+        _var_tangent(t_x, x, axes, correction, keepdim), mean_row(t_x, axes, keepdim)
+    ),
+)  # fmt: skip
+_std_mean_row = Op(
+    "std_mean", lambda xp, x, axes, correction, keepdim: _with_mean(xp, _std, x, axes, correction, keepdim),
+    x=lambda g_std, g_mean, x, axes, correction, keepdim, std: _with_mean_formula(
+        None if g_std is None
+        else _var_formula(masked(g_std / (std * 2), std != 0), x, axes, correction, keepdim),
+        g_mean, x.shape, axes, keepdim
+    ),
+    outputs="std mean",
+    jvp=lambda t_x, x, axes, correction, keepdim, std: (
+        safe_div(_var_tangent(t_x, x, axes, correction, keepdim), std * 2), mean_row(t_x, axes, keepdim)
+    ),
+)  # fmt: skip
+
+
 def _spread_arguments(name, input, dim, unbiased, correction):
     """(axes, correction) of a variance; `unbiased`, which may come first, is the old spelling of it."""
     if isinstance(dim, bool):
@@ -272,14 +309,14 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=N
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(variance, mean) over the dimensions `dim`."""
     axes, correction = _spread_arguments("var_mean", input, dim, unbiased, correction)
-    return var_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)
+    return _var_mean_row(input, axes, correction, keepdim)
 
 
 @numpy_names
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(standard deviation, mean) over the dimensions `dim`."""
     axes, correction = _spread_arguments("std_mean", input, dim, unbiased, correction)
-    return std_row(input, axes, correction, keepdim), mean_row(input, axes, keepdim)
+    return _std_mean_row(input, axes, correction, keepdim)
 
 
 # --- logic and counts ---------------------------------------------------------------------------------------
