@@ -9,14 +9,19 @@ from .tensor import Tensor, wrap
 
 
 class Packed:
-    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own output."""
+    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own output.
 
-    __slots__ = ("value", "unpack", "output")
+    `edge` and `tangents` are the history of another one: hooks need to keep its values only.
+    """
 
-    def __init__(self, value, unpack, output):
+    __slots__ = ("value", "unpack", "output", "edge", "tangents")
+
+    def __init__(self, value, unpack, output, edge=None, tangents=None):
         self.value = value
         self.unpack = unpack
         self.output = output
+        self.edge = edge
+        self.tangents = tangents
 
 
 def pack(tensor, output=None):
@@ -35,17 +40,28 @@ def pack_with(tensor, output, pack_hook, unpack_hook):
         modes.grad = before_mode
     if version.n != before:
         raise RuntimeError("A saved tensor pack hook is modifying its input in place; let it work on a copy")
-    return Packed(value, unpack_hook, output)
+    if output is not None:
+        return Packed(value, unpack_hook, output)
+    edge = tensor._edge() if tensor.requires_grad else None
+    return Packed(value, unpack_hook, None, edge, tensor._tangents)
 
 
 def unpack_packed(packed, node):
-    """The tensor that the unpack hook gives back; with the node's history where it is the node's own output."""
+    """The values that the unpack hook gives back, with the history of the tensor that was packed."""
     value = packed.unpack(packed.value)
     if not isinstance(value, Tensor):
         raise TypeError(
             f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}"
         )
-    return value if packed.output is None else rebuild(node, value._array, packed.output)
+    if packed.output is not None:
+        return rebuild(node, value._array, packed.output)
+    if packed.edge is None and packed.tangents is None:
+        return value
+    t = wrap(value._array)
+    if packed.edge is not None:
+        t._grad_fn, t._output_nr = packed.edge
+    t._tangents = packed.tangents
+    return t
 
 
 def rebuild(node, array, output, counter=None):
