@@ -72,6 +72,8 @@ def _show(value):
 
 
 def _shape(value):
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shape, value))})"
     array = value.array if isinstance(value, Fixed) else value
     return "x".join(map(str, np.shape(array))) or "()"
 
@@ -84,6 +86,18 @@ def tensor(values):
 
     make.__name__ = str(values)
     return make
+
+
+def _encoder_layer(library):
+    return library.nn.TransformerEncoderLayer(8, 2, 16)
+
+
+def _decoder_layer(library):
+    return library.nn.TransformerDecoderLayer(8, 2, 16)
+
+
+def _norm(library):
+    return library.nn.LayerNorm(8)
 
 
 ELEMENTWISE = [
@@ -194,8 +208,8 @@ NORMS = [
     Layer("RMSNorm", 4, elementwise_affine=False, inputs=[x(2, 4)]),
     Layer("LocalResponseNorm", 2, inputs=[x(2, 5, 3)]),
     Layer("LocalResponseNorm", 3, 0.1, 0.6, 2.0, inputs=[x(2, 5, 3, 3)]),
-    Layer("CrossMapLRN2d", 3, inputs=[x(2, 5, 3, 3)]),
-    Layer("CrossMapLRN2d", 5, 0.1, 0.6, 2.0, inputs=[x(1, 7, 2, 3)]),
+    Layer("CrossMapLRN2d", 3, inputs=[Fixed(x(2, 2, 3, 3))]),
+    Layer("CrossMapLRN2d", 5, 0.1, 0.6, 2.0, inputs=[Fixed(x(1, 3, 2, 3))]),
 ]
 
 POOLS = [
@@ -334,6 +348,70 @@ LOSSES = [
           inputs=[x(3, 2, 4), np.array([[1, 1, 1], [3, 1, 2]]), np.array([3, 3]), np.array([3, 3])]),
 ]  # fmt: skip
 
+_states = {n: {"hx": x(n, 2, 5)} for n in (1, 2, 4)}
+_pairs = {n: {"hx": (x(n, 2, 5), x(n, 2, 5))} for n in (1, 2, 4)}
+
+RECURRENT = [
+    *[
+        Layer(name, 3, 5, *layers, inputs=[x(4, 2, 3)], **how)
+        for name in ("RNN", "LSTM", "GRU")
+        for layers, how in (
+            ([], {}), ([2], {"dropout": 0.4}), ([], {"bidirectional": True}), ([], {"bias": False}),
+            ([3], {"bidirectional": True, "batch_first": True, "dropout": 0.2, "bias": False}),
+        )
+    ],
+    Layer("RNN", 3, 5, 2, "relu", True, True, inputs=[x(2, 4, 3)], call=_states[2]),
+    Layer("RNN", 3, 5, nonlinearity="relu", bidirectional=True, inputs=[x(4, 2, 3)], call=_states[2]),
+    Layer("GRU", 3, 5, 2, bidirectional=True, inputs=[x(4, 2, 3)], call=_states[4]),
+    Layer("LSTM", 3, 5, 2, bidirectional=True, inputs=[x(4, 2, 3)], call=_pairs[4]),
+    Layer("LSTM", 3, 5, proj_size=2, inputs=[x(4, 2, 3)], call={"hx": (x(1, 2, 2), x(1, 2, 5))}),
+    Layer("LSTM", 3, 5, 2, bias=False, proj_size=2, bidirectional=True, batch_first=True, inputs=[x(2, 4, 3)]),
+    Layer("RNN", 3, 5, inputs=[x(4, 3)]),
+    Layer("GRU", 3, 5, batch_first=True, inputs=[x(4, 3)], call={"hx": x(1, 5)}),
+    Layer("LSTM", 3, 5, bidirectional=True, inputs=[x(4, 3)], call={"hx": (x(2, 5), x(2, 5))}),
+    Layer("LSTM", 3, 5, inputs=[x(1, 2, 3)]),
+    *[Layer(name, 3, 5, inputs=[x(2, 3)]) for name in ("RNNCell", "LSTMCell", "GRUCell")],
+    *[Layer(name, 3, 5, bias=False, inputs=[x(3)]) for name in ("RNNCell", "LSTMCell", "GRUCell")],
+    Layer("RNNCell", 3, 5, nonlinearity="relu", inputs=[x(2, 3), x(2, 5)]),
+    Layer("GRUCell", 3, 5, inputs=[x(3), x(5)]),
+    Layer("LSTMCell", 3, 5, inputs=[x(2, 3), (x(2, 5), x(2, 5))]),
+]
+
+_causal = np.triu(np.full((4, 4), -np.inf), 1)
+_padding = np.array([[False, False, True, True], [False, False, False, False]])
+_qkv = [x(3, 2, 8), x(4, 2, 8), x(4, 2, 8)]
+
+TRANSFORMERS = [
+    Layer("MultiheadAttention", 8, 2, inputs=_qkv),
+    Layer("MultiheadAttention", 8, 4, bias=False, inputs=_qkv, call={"need_weights": False}),
+    Layer("MultiheadAttention", 8, 2, 0.3, inputs=_qkv, call={"average_attn_weights": False}),
+    Layer("MultiheadAttention", 8, 2, 0.3, inputs=_qkv, call={"need_weights": False}),
+    Layer("MultiheadAttention", 8, 2, add_bias_kv=True, add_zero_attn=True, inputs=_qkv,
+          call={"key_padding_mask": _padding, "attn_mask": np.eye(3, 4) > 0}),
+    Layer("MultiheadAttention", 8, 2, kdim=5, vdim=6, inputs=[x(3, 2, 8), x(4, 2, 5), x(4, 2, 6)]),
+    Layer("MultiheadAttention", 8, 2, batch_first=True, inputs=[x(2, 3, 8), x(2, 4, 8), x(2, 4, 8)],
+          call={"key_padding_mask": _padding}),
+    Layer("MultiheadAttention", 8, 2, inputs=[x(3, 8), x(4, 8), x(4, 8)], call={"key_padding_mask": _padding[0]}),
+    Layer("MultiheadAttention", 8, 2, inputs=_qkv, call={"attn_mask": x(4, 3, 4), "need_weights": False}),
+    Layer("MultiheadAttention", 8, 2, inputs=[x(4, 2, 8)] * 3, call={"attn_mask": Fixed(_causal), "is_causal": True}),
+    Layer("TransformerEncoderLayer", 8, 2, 16, inputs=[x(4, 2, 8)]),
+    Layer("TransformerEncoderLayer", 8, 2, 16, 0.0, "gelu", norm_first=True, bias=False, inputs=[x(4, 2, 8)],
+          call={"src_mask": Fixed(_causal), "is_causal": True}),
+    Layer("TransformerEncoderLayer", 8, 2, 16, batch_first=True, inputs=[x(2, 4, 8)],
+          call={"src_key_padding_mask": _padding}),
+    Layer("TransformerDecoderLayer", 8, 2, 16, inputs=[x(3, 2, 8), x(4, 2, 8)]),
+    Layer("TransformerDecoderLayer", 8, 2, 16, norm_first=True, layer_norm_eps=1e-3, inputs=[x(4, 2, 8), x(4, 2, 8)],
+          call={"tgt_mask": Fixed(_causal), "tgt_is_causal": True, "memory_key_padding_mask": _padding}),
+    Layer("TransformerEncoder", _encoder_layer, 2, norm=_norm, inputs=[x(4, 2, 8)], call={"mask": Fixed(_causal)}),
+    Layer("TransformerDecoder", _decoder_layer, 2, inputs=[x(3, 2, 8), x(4, 2, 8)]),
+    Layer("Transformer", 8, 2, 2, 1, 16, inputs=[x(4, 2, 8), x(3, 2, 8)],
+          call={"src_mask": Fixed(_causal), "src_key_padding_mask": _padding}),
+    Layer("Transformer", 8, 2, 1, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True, bias=False,
+          inputs=[x(2, 4, 8), x(2, 4, 8)], call={"tgt_mask": Fixed(_causal)}),
+    Layer("Transformer", 8, 2, 1, 1, 16, inputs=[x(4, 8), x(3, 8)]),
+]  # fmt: skip
+
 LAYERS = [
-    *ACTIVATIONS, *LINEAR, *CONVOLUTIONS, *NORMS, *POOLS, *REARRANGING, *DROPOUTS, *LOSSES,
+    *ACTIVATIONS, *LINEAR, *CONVOLUTIONS, *NORMS, *POOLS, *REARRANGING, *DROPOUTS, *LOSSES, *RECURRENT,
+    *TRANSFORMERS,
 ]  # fmt: skip

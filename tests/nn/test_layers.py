@@ -40,6 +40,8 @@ def test_repr(layer):
 
 def make_inputs(layer, dtype, make):
     def own(value):
+        if isinstance(value, tuple):
+            return tuple(own(v) for v in value)
         if isinstance(value, Fixed):
             return make(value.array.astype(dtype))
         if not isinstance(value, np.ndarray):
@@ -93,3 +95,17 @@ def test_every_layer_of_pytorch_is_here_and_in_the_table():
     public = {n for n in dir(torch.nn) if n[0].isupper() and isinstance(getattr(torch.nn, n), type)}
     assert sorted(n for n in public if not hasattr(retrograd.nn, n)) == []
     assert sorted(public - {layer.name for layer in LAYERS} - elsewhere) == []
+
+
+def test_cross_map_lrn_is_local_response_norm():
+    """Where PyTorch's keeps the first channel in every sum, and has the gradient one channel off."""
+    x = np.random.default_rng(0).normal(size=(2, 9, 3, 3))
+    inputs = ours(x, True), theirs(x, True)
+    outs = [
+        retrograd.nn.CrossMapLRN2d(5, 0.1, 0.6, 2.0)(inputs[0]),
+        torch.nn.LocalResponseNorm(5, 0.1, 0.6, 2.0)(inputs[1]),
+    ]
+    for out in outs:
+        (out**2).sum().backward()
+    assert_same(*outs)
+    assert_same(inputs[0].grad, inputs[1].grad)

@@ -6,6 +6,7 @@ from ..core.apply import drawing
 from ..core.inplace import copy_from
 from ..core.random import bernoulli
 from ..core.tensor import wrap
+from .creation import like_array
 
 __all__ = [
     "alpha_dropout", "alpha_dropout_", "dropout", "dropout_", "feature_alpha_dropout",
@@ -18,14 +19,19 @@ _ALPHA = 1.7580993408473766  # of SELU: scale * alpha, the negated value that it
 
 def _noise(input, p, feature):
     """Zeros with probability p, ones elsewhere; with `feature`, one draw for each channel of each item."""
+    if not feature:
+        return _draws(input, p)
     shape = tuple(input.shape)
-    if feature:
-        if len(shape) < 2:
-            raise RuntimeError(
-                f"Feature dropout requires at least 2 dimensions in the input, but its shape is {list(shape)}"
-            )
-        shape = (*shape[:2], *[1] * (len(shape) - 2))
-    return bernoulli(1 - p, shape, input._array.dtype)
+    if len(shape) < 2:
+        raise RuntimeError(
+            f"Feature dropout requires at least 2 dimensions in the input, but its shape is {list(shape)}"
+        )
+    return bernoulli(1 - p, (*shape[:2], *[1] * (len(shape) - 2)), input._array.dtype)
+
+
+def _draws(input, p):
+    """A draw for each element, in the order that `input` has in memory, as PyTorch fills its noise."""
+    return like_array(lambda shape, kind: bernoulli(1 - p, shape, kind), input, None, None)
 
 
 def _drop(input, p, train, feature=False, alpha=False):
@@ -73,7 +79,7 @@ def native_dropout(input, p, train):
 
 @drawing
 def _drop_natively(input, p):
-    keep = bernoulli(1 - p, tuple(input.shape), input._array.dtype)
+    keep = _draws(input, p)
     scale = 0 if p == 1 else 1 / (1 - p)
     return input * wrap(keep * input._array.dtype.type(scale)), wrap(keep != 0)
 

@@ -4,6 +4,7 @@ from ...ops import creation
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
+from .attention import MultiheadAttention  # noqa: F401  where PyTorch has it
 from .module import Module
 
 
@@ -126,7 +127,7 @@ class LeakyReLU(Module):
 
 
 class RReLU(Module):
-    """Leaky ReLU whose slope is drawn from [lower, upper) in training and their mean in evaluation (Xu et al. 2015)."""
+    """Leaky ReLU whose slope is drawn from [lower, upper) in training, and is their mean otherwise (Xu et al. 2015)."""
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()
@@ -179,7 +180,7 @@ class Threshold(Module):
 
 
 class GELU(Module):
-    """x Phi(x), Phi the normal distribution function; approximate: "none" or "tanh" (Hendrycks & Gimpel 2016)."""
+    """x Phi(x), Phi the normal distribution's; approximate: "none" or "tanh" (Hendrycks & Gimpel 2016)."""
 
     def __init__(self, approximate="none"):
         super().__init__()

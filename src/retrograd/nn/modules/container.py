@@ -6,7 +6,7 @@ from collections import OrderedDict, abc
 
 from ...core.tensor import Tensor
 from ..parameter import Parameter
-from .module import Module
+from .module import Module, _indent
 
 
 def _position(index, length, what):
@@ -163,8 +163,20 @@ class ModuleList(Module):
     def __add__(self, other):
         return ModuleList([*self, *other])
 
-    def __dir__(self):
-        return [key for key in super().__dir__() if not key.isdigit()]
+    def __repr__(self):
+        """Runs of modules that look alike are shown once: `(0-3): 4 x Block()`."""
+        runs = []  # [first, last, text]
+        for i, text in enumerate(map(repr, self)):
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = i
+            else:
+                runs.append([i, i, text])
+        lines = [
+            _indent(f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}") for a, b, text in runs
+        ]
+        if not lines:
+            return f"{self._get_name()}()"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
     def append(self, module):
         """Add a module at the end."""
