@@ -763,3 +763,15 @@ def test_arithmetic_with_an_array_on_the_left_is_ours():
 def test_no_such_attribute_names_the_tensor():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         retrograd.ones(1).nonsense  # noqa: B018
+
+
+def test_view_of_a_convolution_shared_by_detach_and_data():
+    """Compiled kernels leave results and weights channels-last in memory; views and aliases don't notice."""
+    conv = retrograd.nn.Conv2d(3, 8, 3)
+    y = conv(retrograd.randn(2, 3, 8, 8))
+    outside = y.detach()
+    outside.view(2, -1)[0, 0] = 5.0
+    assert y.flatten()[0].item() == outside.flatten()[0].item() == 5.0
+    conv.weight.data.view(8, -1)[0, 0] = 7.0
+    assert conv.weight.flatten()[0].item() == 7.0
+    assert conv(retrograd.randn(2, 3, 8, 8)).relu().detach().view(2, 8, -1).shape == (2, 8, 36)

@@ -32,6 +32,7 @@ class Tensor:
     _inference = False
     _grad_dtype = False  # that of `.grad`: False for the tensor's own, None for any
     _tangents = None  # {level of forward mode: Tensor}
+    _twin = None  # of a detach() or .data: the Tensor it shares its array with, see ops/shape.py's view
     name = None
 
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
@@ -299,18 +300,22 @@ class Tensor:
 
     def detach(self):
         """The same values, outside the graph: shares memory and its count of writes, requires no gradient."""
-        out = wrap(self._array)
+        out = self._outside()
         out._version_counter = self._versions()
         out._inference = self._inference
+        return out
+
+    def _outside(self):
+        """A Tensor of the same array outside the graph, which knows this one where the memory may be laid out anew."""
+        out = wrap(self._array)
+        if not self._array.flags.c_contiguous:
+            out._twin = weakref.ref(self)
         return out
 
     @property
     def data(self):
         """The same memory outside the graph; writes through it are not noticed by backward. Prefer `detach()`."""
-        out = wrap(self._array)
-        if type(self) is not Tensor and hasattr(type(self), "_wrap_data"):
-            return type(self)._wrap_data(self, out)
-        return out
+        return self._outside()
 
     @data.setter
     def data(self, value):

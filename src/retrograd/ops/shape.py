@@ -185,18 +185,26 @@ def _may_view(array, shape):
 def _in_order(tensor):
     """Bring a compiled kernel's channels-last result into C order, in which PyTorch would have it.
 
-    False where it isn't such a result, or where another tensor may share the memory (`detach()`, `.data`):
-    that one would no longer see what is written.
+    False where it isn't such a result, or where a Tensor that we don't know of may share the memory: that one would
+    no longer see what is written.
     """
     base = tensor if tensor._view is None else tensor._view.base
     array = base._array
     if array.ndim < 3 or not np.moveaxis(array, 1, -1).flags.c_contiguous:
         return False
-    if base._grad_fn is None and sys.getrefcount(array) > 3:  # the base's, this function's, the call's
+    holders = [base]
+    twin = base._twin and base._twin()
+    if twin is not None and twin._array is array and twin._view is None:
+        holders.append(twin)
+    # Of a leaf every holder must be known: besides those, this function's and the call's references. (What nodes saved
+    # of a result may keep the old memory.)
+    if all(t._grad_fn is None for t in holders) and sys.getrefcount(array) > 2 + len(holders):
         return False
-    base._array = np.ascontiguousarray(array)
+    ordered = np.ascontiguousarray(array)
+    for t in holders:
+        t._array = ordered
     if tensor is not base:
-        seen = base._array
+        seen = ordered
         for row, rest in tensor._view.chain:
             seen = row(seen, *rest)
         tensor._array = seen
