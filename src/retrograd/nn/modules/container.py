@@ -1,4 +1,4 @@
-"""Modules that hold modules or parameters: Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict."""
+"""Modules that hold modules, Sequential, ModuleList, ModuleDict, or parameters, ParameterList, ParameterDict."""
 
 import operator
 import warnings
@@ -114,14 +114,26 @@ class Sequential(Module):
         return Sequential(*self, *other)
 
     def __iadd__(self, other):
+        if not isinstance(other, Sequential):
+            raise ValueError(
+                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+            )
         return self.extend(other)
 
     def __mul__(self, times):
-        if not isinstance(times, int) or times <= 0:
-            raise ValueError(f"a Sequential can be repeated a positive whole number of times, not {times!r}")
-        return Sequential(*(list(self) * times))
+        return Sequential(*(list(self) * self._as_times(times)))
 
     __rmul__ = __mul__
+
+    def __imul__(self, times):
+        return self.extend(list(self) * (self._as_times(times) - 1))
+
+    def _as_times(self, times):
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
+        return times
 
 
 class ModuleList(Module):
@@ -254,8 +266,18 @@ class ModuleDict(Module):
             raise TypeError(
                 f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}"
             )
-        for key, module in modules.items() if hasattr(modules, "items") else modules:
+        for key, module in modules.items() if hasattr(modules, "items") else _pairs(modules, "ModuleDict"):
             self[key] = module
+
+
+def _pairs(values, what):
+    """The elements of an iterable, each checked to be two things."""
+    for i, pair in enumerate(values):
+        if not isinstance(pair, abc.Iterable):
+            raise TypeError(f"{what} update sequence element #{i} should be Iterable; is{type(pair).__name__}")
+        if len(pair) != 2:
+            raise ValueError(f"{what} update sequence element #{i} has length {len(pair)}; 2 is required")
+        yield pair
 
 
 def _as_parameter(value):
@@ -305,14 +327,17 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self):
-        return "\n".join(f"({i}): {_describe(p)}" for i, p in enumerate(self))
+        return "\n".join(f"  ({i}): {_describe(p, str)}" for i, p in enumerate(self))
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
 
 
 class ParameterDict(Module):
-    """A dictionary of parameters, in the order of insertion; Tensors put in become Parameters."""
+    """A dictionary of parameters, in the order of insertion; Tensors put in become Parameters.
+
+    As PyTorch does, it takes a plain dict's keys in sorted order.
+    """
 
     def __init__(self, parameters=None):
         super().__init__()
@@ -321,17 +346,16 @@ class ParameterDict(Module):
             self.update(parameters)
 
     def __getitem__(self, key):
-        if key not in self._keys:
-            raise KeyError(key)
-        return getattr(self, str(key))
+        return getattr(self, _as_name(key))
 
     def __setitem__(self, key, value):
+        name = _as_name(key)
         self._keys[key] = None
-        setattr(self, str(key), _as_parameter(value))
+        setattr(self, name, _as_parameter(value))
 
     def __delitem__(self, key):
         del self._keys[key]
-        delattr(self, str(key))
+        delattr(self, key)
 
     def __len__(self):
         return len(self._keys)
@@ -340,15 +364,17 @@ class ParameterDict(Module):
         return iter(self._keys)
 
     def __reversed__(self):
-        return reversed(list(self._keys))
+        return reversed(self._keys)
 
     def __contains__(self, key):
         return key in self._keys
 
     def copy(self):
-        return ParameterDict(OrderedDict((k, self[k]) for k in self._keys))
+        """Another ParameterDict with the same parameters."""
+        return ParameterDict(OrderedDict(self.items()))
 
     def clear(self):
+        """Remove all."""
         for key in list(self._keys):
             del self[key]
 
@@ -364,6 +390,7 @@ class ParameterDict(Module):
         return key, self.pop(key)
 
     def get(self, key, default=None):
+        """The parameter under `key`, or `default`."""
         return self[key] if key in self else default
 
     def setdefault(self, key, default=None):
@@ -373,6 +400,7 @@ class ParameterDict(Module):
         return self[key]
 
     def fromkeys(self, keys, default=None):
+        """A new ParameterDict with `default` under each of `keys`."""
         return ParameterDict((k, default) for k in keys)
 
     def keys(self):
@@ -388,30 +416,51 @@ class ParameterDict(Module):
         """Add the parameters of a mapping, or of an iterable of pairs."""
         if not isinstance(parameters, abc.Iterable):
             raise TypeError(
-                f"ParametersDict.update should be called with an iterable of key/value pairs, but got {type(parameters).__name__}"
+                "ParametersDict.update should be called with an iterable of key/value pairs, but got "
+                f"{type(parameters).__name__}"
             )
-        for key, value in parameters.items() if hasattr(parameters, "items") else parameters:
+        if isinstance(parameters, (OrderedDict, ParameterDict)):
+            pairs = parameters.items()
+        elif isinstance(parameters, abc.Mapping):
+            pairs = sorted(parameters.items())
+        else:
+            pairs = _pairs(parameters, "ParameterDict")
+        for key, value in pairs:
             self[key] = value
 
+    def __or__(self, other):
+        out = self.copy()
+        out.update(other)
+        return out
+
+    def __ror__(self, other):
+        out = other.copy()
+        out.update(self)
+        return out
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
     def extra_repr(self):
-        return "\n".join(f"({k}): {_describe(p)}" for k, p in self.items())
+        return "\n".join(f"  ({k}): {_describe(p, lambda _: p.type())}" for k, p in self.items())
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterDict should not be called.")
 
 
-def _describe(p):
+def _as_name(key):
+    if not isinstance(key, str):
+        raise TypeError(
+            f"Index given to ParameterDict cannot be used as a key as it is not a string (type is "
+            f"'{type(key).__name__}'); use str(key)"
+        )
+    return key
+
+
+def _describe(p, kind):
+    """`Parameter containing: [torch.float32 of size 2x3]`; `kind`: from the dtype to what is shown of it."""
     if not isinstance(p, Tensor):
         return f"Object of type: {type(p).__name__}"
-    kind = "Parameter" if isinstance(p, Parameter) else "Tensor"
-    return f"{kind} containing: [{_legacy_type(p)} of size {'x'.join(map(str, p.shape))}]"
-
-
-def _legacy_type(p):
-    names = {
-        "float32": "torch.FloatTensor",
-        "float64": "torch.DoubleTensor",
-        "float16": "torch.HalfTensor",
-        "int64": "torch.LongTensor",
-    }
-    return names.get(p.dtype.name, str(p.dtype))
+    what = "Parameter" if isinstance(p, Parameter) else "Tensor"
+    return f"{what} containing: [{kind(p.dtype)} of size {'x'.join(map(str, p.shape))}]"
