@@ -5,6 +5,7 @@ import numpy as np
 from .core import arrays, inplace
 from .core.device import resolve
 from .core.memory import preserve_format
+from .core.modes import modes
 from .core.tensor import Tensor, wrap
 from .ops.join import flip
 from .ops.shape import cast_row, contiguous
@@ -87,12 +88,20 @@ def _format(self, spec):
 
 
 def _repr(self, *, tensor_contents=None):
-    node = self.grad_fn
+    tangents = [t for level, t in (self._tangents or {}).items() if level in modes.interpreters]
     return format_tensor(
         self._array, dtype_name=self.dtype.name, default_dtype_name=arrays.get_default_dtype().name,
-        requires_grad=self.requires_grad, grad_fn_name=None if node is None else node.name(),
-        tensor_contents=tensor_contents,
+        requires_grad=self.requires_grad, grad_fn_name=_node_name(self), tensor_contents=tensor_contents,
+        tangent=tangents[-1] if tangents else None,
     )  # fmt: skip
+
+
+def _node_name(x):
+    try:
+        node = x.grad_fn
+    except RuntimeError:  # a view whose base was written to in another mode
+        return "Invalid"
+    return None if node is None else node.name()
 
 
 # --- NumPy and other libraries ------------------------------------------------------------------------------
@@ -103,7 +112,7 @@ def numpy(self, *, force=False):
     needed."""
     if force:
         return self._array
-    if self.requires_grad:
+    if self.requires_grad and modes.grad:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )

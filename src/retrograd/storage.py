@@ -164,7 +164,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
                 f"{flat.size}"
             )
         self._array = np.lib.stride_tricks.as_strided(flat[storage_offset:], size, steps)
-    self._view = self._version_counter = None
+    self._view = self._version_counter = self._accumulator = None
     return self
 
 

@@ -1,11 +1,14 @@
 """The graph in the user's hands: nodes and edges, and what happens to tensors that are saved for backward."""
 
+import abc
 import weakref
 
-from ..core.graph import GradientEdge, Node
+from ..core import graph as core_graph
+from ..core.graph import GradientEdge
 from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..engine import queue_callback
+from .function import FunctionCtx
 
 __all__ = [
     "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",
@@ -13,6 +16,14 @@ __all__ = [
     "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks", "set_override_stale_capture_stream",
     "set_warn_on_accumulate_grad_stream_mismatch",
 ]  # fmt: skip
+
+
+class Node(abc.ABC):  # noqa: B024
+    """What `grad_fn` is an instance of, and a custom Function's `ctx` too: for `isinstance` alone."""
+
+
+Node.register(core_graph.Node)
+Node.register(FunctionCtx)
 
 
 def get_gradient_edge(tensor):

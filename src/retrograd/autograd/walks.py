@@ -1,11 +1,14 @@
 """`backward` and `grad`: check what the caller asks for, then let the engine walk."""
 
+import warnings
+
 import numpy as np
 
 from .. import engine
 from ..batch import BatchLevel, levels, pull_back
 from ..core.graph import GradientEdge, Node
 from ..core.modes import modes
+from ..core.size import Size
 from ..core.tensor import Tensor, wrap
 
 
@@ -31,8 +34,17 @@ def backward(
             "backward() called inside vmap. This is not supported: what it would add to .grad differs from example to "
             "example. Use torch.func.grad or torch.func.vjp there, or call backward() outside"
         )
-    roots, gradients = _roots(tensors, gradients, create_graph)
+    roots, gradients = _roots(tensors, gradients)
     keep = create_graph if retain_graph is None else retain_graph
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
+            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If "
+            "you have to use this function, make sure to reset the .grad fields of your parameters to None after use to "
+            "break the cycle and avoid the leak.",
+            UserWarning,
+            stacklevel=3,
+        )
     if inputs is None:
         engine.walk(roots, gradients, keep=keep, graph=create_graph)
         return
@@ -62,12 +74,12 @@ def grad(
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     if not only_inputs:
-        import warnings
-
         warnings.warn(
             "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
             "parts of the graph, please use torch.autograd.backward.", FutureWarning, stacklevel=2,
         )  # fmt: skip
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     gradients = _several(grad_outputs) if grad_outputs is not None else (None,) * len(outputs)
     if is_grads_batched:
         results = _batched(outputs, inputs, gradients, retain_graph, create_graph)
@@ -81,13 +93,19 @@ def grad(
                 "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
                 f"is the desired behavior. (input {i}, of shape {list(x.shape) if isinstance(x, Tensor) else '?'})"
             )
-        if materialize_grads and isinstance(x, Tensor):
+        if materialize_grads and isinstance(x, GradientEdge):
+            raise RuntimeError(
+                "materialize_grads cannot be used when the given input is a GradientEdge: no tensor says of which shape "
+                "and dtype the zeros are"
+            )
+        if materialize_grads:
             results[i] = wrap(np.zeros_like(x._array))
+            results[i].requires_grad = create_graph
     return tuple(results)
 
 
 def _grad(outputs, inputs, gradients, retain_graph, create_graph):
-    roots, gradients = _roots(outputs, gradients, create_graph)
+    roots, gradients = _roots(outputs, gradients)
     keep = create_graph if retain_graph is None else retain_graph
     edges = [_input_edge(x) for x in inputs]
     if modes.interpreters:
@@ -106,6 +124,15 @@ def _batched(outputs, inputs, gradients, retain_graph, create_graph):
         raise RuntimeError(
             f"is_grads_batched=True: the leading dimensions of grad_outputs differ: {sorted(sizes)}"
         )
+    for i, (t, g) in enumerate(zip(outputs, gradients, strict=True)):
+        shape = _root(t, i)[1]
+        if tuple(g.shape[1:]) != tuple(shape):
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
+                "The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a "
+                f"mismatch was detected: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of "
+                f"{Size(shape)}. If you only want some tensors in `grad_output` to be considered batched, use vmap."
+            )
     with BatchLevel(sizes.pop()) as level:
         gradients = [level.wrap(g) for g in gradients]
         results = _grad(outputs, inputs, gradients, retain_graph, create_graph)
@@ -120,43 +147,47 @@ def _several(x):
     return (x,) if x is None or _is_one(x) else tuple(x)
 
 
-def _roots(tensors, gradients, create_graph):
+def _roots(tensors, gradients):
     """Edges to start from, with a gradient for each."""
     if len(tensors) != len(gradients):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     roots, starts = [], []
     for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
-        if isinstance(t, GradientEdge):
-            if g is None:
-                _check_scalar(t.node.shape, t.node.dtype)
-                g = wrap(np.ones(t.node.shape, t.node.dtype))
-            roots.append((t.node, t.output_nr))
-            starts.append(g)
-            continue
-        if not isinstance(t, Tensor):
-            raise TypeError(f"backward and grad take Tensors, got {type(t).__name__} at position {i}")
-        if not t.requires_grad:
-            raise RuntimeError(
-                f"element {i} of tensors does not require grad and does not have a grad_fn: none of what it was computed from "
-                "has requires_grad=True, or it was computed under no_grad, or passed through detach() or an integer dtype"
-            )
+        edge, shape, kind = _root(t, i)
         if g is None:
-            _check_scalar(t._array.shape, t._array.dtype)
-            g = wrap(np.ones_like(t._array))
+            _check_scalar(shape, kind)
+            g = wrap(np.ones(shape, kind))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-        elif g._array.shape != t._array.shape:
+        elif g._array.shape != shape:
             raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {Size(shape)}."
             )
-        elif (g._array.dtype.kind == "c") != (t._array.dtype.kind == "c"):
+        elif (g._array.dtype.kind == "c") != (kind.kind == "c"):
             raise RuntimeError(
                 "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-                f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {t.dtype}."
+                f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {kind.name}."
             )
-        roots.append(t._edge())
+        roots.append(edge)
         starts.append(g)
     return roots, starts
+
+
+def _root(t, i):
+    """(edge, shape, dtype) of something that a walk may start from."""
+    if isinstance(t, GradientEdge):
+        many = t.node.outputs > 1
+        shape, kind = t.node.shape, t.node.dtype
+        return tuple(t[:2]), shape[t.output_nr] if many else shape, kind[t.output_nr] if many else kind
+    if not isinstance(t, Tensor):
+        raise TypeError(f"backward and grad take Tensors, got {type(t).__name__} at position {i}")
+    if not t.requires_grad:
+        raise RuntimeError(
+            f"element {i} of tensors does not require grad and does not have a grad_fn: none of what it was computed "
+            "from has requires_grad=True, or it was computed under no_grad, or passed through detach() or an integer "
+            "dtype"
+        )
+    return t._edge(), t._array.shape, t._array.dtype
 
 
 def _check_scalar(shape, kind):

@@ -125,11 +125,11 @@ class Node:
     tangents = None  # {output number: {level of forward mode: Tensor}}, see forward.py
     _metadata = None
 
-    def run(self, g, graph):
+    def run(self, g, graph, wanted=None):
         """The gradients of the inputs, one per edge (None where there is none).
 
         `g` is the gradient of the output (a list where there are several): arrays when `graph` is false, Tensors
-        when it is true.
+        when it is true. wanted: a bool per edge, False where the gradient would not be used (None: all are).
         """
         raise NotImplementedError
 
@@ -165,6 +165,10 @@ class Node:
 
     def _sequence_nr(self):
         return self.number
+
+    def _set_sequence_nr(self, number):
+        """Set the number by which the walk takes nodes, highest first; a consumer's must stay above its inputs'."""
+        self.number = number
 
     def __call__(self, *grads):
         """Run this node alone: the gradients of its inputs, from Tensors that are the gradients of its outputs."""

@@ -44,11 +44,14 @@ class Plan:
     `wanted` for a joint formula.
     """
 
-    __slots__ = ("entries", "names", "steps", "joint", "several", "variadic", "wanted")
+    __slots__ = ("entries", "names", "steps", "joint", "several", "variadic", "wanted", "aliases")
 
     def slot_of(self, name):
-        name = {"result": "out", "self": self.names[0] if self.names else None}.get(name, name)
-        return self.names.index(name) if name in self.names else None
+        """Where what PyTorch calls `name` in its nodes is saved: `self` and `other` are the first two inputs."""
+        for ours in (name, self.aliases.get(name), self.aliases.get(name.removesuffix("_sym_sizes"), "") + "_shape"):
+            if ours in self.names:
+                return self.names.index(ours)
+        return None
 
 
 class Op:
@@ -108,7 +111,9 @@ class Op:
     def run(self, *values):
         """The forward on raw values, by the first kernel that takes them, else by the row's own."""
         if self.kernels is not None:
-            for when, kernel in self.kernels:
+            for least, when, kernel in self.kernels:
+                if least and getattr(values[0], "size", 0) < least:
+                    continue
                 if when is None or when(*values):
                     return kernel(*values)
         return self.forward(namespace(*values), *values)
@@ -202,7 +207,7 @@ class Op:
     def node_class(self):
         """The class of this row's nodes, named as PyTorch names it (`MulBackward0`); made when first needed."""
         if self._node_class is None:
-            self._node_class = type(self.node_name, (RowNode,), {"__module__": "retrograd"})
+            self._node_class = type(self.node_name, (RowNode,), {"__module__": "retrograd", "op": self})
         return self._node_class
 
     def plan(self, needs):
@@ -214,6 +219,7 @@ class Op:
 
     def _make_plan(self, needs):
         plan = Plan()
+        plan.aliases = {"result": "out", **dict(zip(("self", "other"), self.parameters, strict=False))}
         plan.several = self.outputs is not None
         plan.variadic = self.first_variadic is not None
         if self.joint:
@@ -351,17 +357,17 @@ def zeros_like(x):
     return wrap(np.zeros_like(x._array)) if isinstance(x, Tensor) else np.zeros_like(x)
 
 
-def kernel(name, device="cpu", when=None):
+def kernel(name, device="cpu", when=None, least=0):
     """Register a faster forward for the row `name`, used where `when(*values)` holds. Decorates the function.
 
     It takes the forward's arguments without `xp`, raw, and gives what the forward gives. The row's own forward stays
-    the reference and the fall-back.
+    the reference and the fall-back. least: `when` is not even asked where the first value has fewer elements.
     """
 
     def register(function):
         op = TABLE[name]
         KERNELS.setdefault((name, device), []).append((when, function))
-        op.kernels = (*(op.kernels or ()), (when, function))
+        op.kernels = (*(op.kernels or ()), (least, when, function))
         return function
 
     return register
