@@ -34,8 +34,8 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
         options = {"keep": keep, "graph": graph, "tensors": tensors, "targets": targets, "accumulate": accumulate}
         return in_thread(walk, roots, gradients, **options)
     needed = _on_the_way(roots, targets, accumulate) if targets is not None else None
-    token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node)
-    modes.grad, modes.callbacks = graph, []
+    token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node, modes.targeted)
+    modes.grad, modes.callbacks, modes.targeted = graph, [], targets is not None
     modes.walks += 1
     try:
         _walk(roots, gradients, needed, None if keep else Freed(), graph or tensors, targets, accumulate)
@@ -43,7 +43,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
             modes.callbacks.pop(0)()
     finally:
         modes.walks -= 1
-        modes.grad, modes.callbacks, modes.node = before
+        modes.grad, modes.callbacks, modes.node, modes.targeted = before
         quiet.leave(token)
 
 
@@ -72,7 +72,8 @@ def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
             _accumulate(node, g, graph)
             continue
         try:
-            grads = node.run(g, graph) if not anomaly.on else run_watched(node, g, graph)
+            wanted = None if needed is None else [target in needed for target, _ in node.edges]
+            grads = run_watched(node, g, graph, wanted) if anomaly.on else node.run(g, graph, wanted)
         except Exception as error:
             if node.where is not None and not getattr(error, "__notes__", None):
                 error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")

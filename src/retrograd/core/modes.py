@@ -15,6 +15,7 @@ class _Modes(threading.local):
     saving = ()  # (pack, unpack) pairs of saved_tensors_hooks
     saving_disabled = None  # the message of disable_saved_tensors_hooks
     callbacks = None  # what to call after the backward walk that runs now; None outside of walks
+    targeted = False  # whether that walk is for chosen inputs only
     walks = 0  # how many backward walks run inside each other
     node = None  # in anomaly mode: the node that runs now
     multithreading = True

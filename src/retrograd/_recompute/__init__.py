@@ -1,0 +1,1 @@
+"""How `utils.checkpoint` computes again during backward what was not kept."""

@@ -1,0 +1,218 @@
+"""Checkpoints without reentrance: saved tensors are placeholders, filled by running the function once more."""
+
+import contextlib
+import weakref
+
+from .. import engine
+from ..core.location import describe_location, user_location
+from ..core.modes import enable_grad, modes
+from ..core.saved import pack, unpack_packed
+from ..core.tensor import Tensor
+from ..random import get_rng_state, set_rng_state
+from .switches import switches
+
+
+class CheckpointError(RuntimeError):
+    """What was computed again is not what the forward saved."""
+
+
+class _Enough(Exception):
+    """Stops computing again: the last saved tensor is there."""
+
+
+class _Slot:
+    """Stands in a node for a tensor that it saved; `value` is filled when backward wants it."""
+
+    __slots__ = ("__weakref__", "region", "value")
+
+    def __init__(self, region):
+        self.region = region
+        self.value = None
+
+
+class _Argument:
+    """A tensor that the function was given: packed by the hooks around, if there are any, or itself."""
+
+    def __init__(self, tensor):
+        self.counter = tensor._versions()
+        self.version = self.counter.n
+        self.where = user_location()
+        self.packed = pack(tensor) if modes.saving else None
+        self.tensor = None if modes.saving else tensor
+
+    def get(self):
+        if self.packed is not None:
+            return unpack_packed(self.packed, None)
+        if self.counter.n != self.version:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: an "
+                f"input of a checkpoint, of shape {list(self.tensor.shape)}, is at version {self.counter.n}; expected "
+                f"version {self.version} instead.\n"
+                f"  it was given to the checkpoint at {describe_location(self.where)}\n"
+                f"  and overwritten at {describe_location(self.counter.where)}\n"
+                "  Remedy: let the checkpointed function work on a clone(), or write the change out of place."
+            )
+        return self.tensor
+
+
+class _Region:
+    """One call of a checkpointed function: how to make it again, and what it saved."""
+
+    def __init__(self, function, args, kwargs, context, options):
+        self.function = function
+        self.args = [_Argument(a) if isinstance(a, Tensor) else a for a in args]
+        self.kwargs = {k: _Argument(v) if isinstance(v, Tensor) else v for k, v in kwargs.items()}
+        self.context = context
+        self.check = options["determinism_check"] != "none"
+        self.debug = options["debug"] if switches.debug is None else switches.debug
+        self.early_stop = options["early_stop"] and switches.early_stop
+        self.group = switches.group
+        self.interpreters = modes.interpreters
+        self.random = get_rng_state() if options["preserve_rng_state"] else None
+        self.slots = []  # weak references: a node that is gone wants nothing
+        self.saved = []  # (shape, dtype, line) of each
+
+    # --- forward ---
+
+    def pack(self, tensor):
+        slot = _Slot(self)
+        self.slots.append(weakref.ref(slot))
+        self.saved.append((tensor._array.shape, tensor.dtype, user_location()))
+        return slot
+
+    # --- backward ---
+
+    def unpack(self, slot):
+        if slot.value is None:
+            self.recompute()
+        value = slot.value
+        if self.group is None:
+            slot.value = None
+            self._let_go_later()
+        return value
+
+    def _let_go_later(self):
+        """At the end of the walk, let go what was computed again and nobody asked for."""
+        if modes.callbacks is None:  # a curious reader
+            self.let_go()
+        elif self.let_go not in modes.callbacks:
+            engine.queue_callback(self.let_go)
+
+    def let_go(self):
+        for ref in self.slots:
+            slot = ref()
+            if slot is not None:
+                slot.value = None
+
+    def recompute(self):
+        """Run the function again, filling the slots."""
+        again = []
+
+        def fill(tensor):
+            again.append((tensor._array.shape, tensor.dtype, user_location()))
+            if len(again) <= len(self.slots):
+                slot = self.slots[len(again) - 1]()
+                if slot is not None:
+                    slot.value = tensor.detach()
+                if self.early_stop and len(again) == len(self.slots):
+                    raise _Enough
+
+        args = [a.get() if isinstance(a, _Argument) else a for a in self.args]
+        kwargs = {k: v.get() if isinstance(v, _Argument) else v for k, v in self.kwargs.items()}
+        interpreters = modes.interpreters
+        modes.interpreters = self.interpreters
+        try:
+            with _random_state(self.random), enable_grad(), self.context, _hooks(fill, _not_again):
+                self.function(*args, **kwargs)
+        except _Enough:
+            pass
+        finally:
+            modes.interpreters = interpreters
+        self._compare(again)
+
+    def _compare(self, again):
+        if len(again) != len(self.saved):
+            self._fail(
+                "A different number of tensors was saved during the original forward and recomputation.\n"
+                f"Number of tensors saved during forward: {len(self.saved)}\n"
+                f"Number of tensors saved during recomputation: {len(again)}.",
+                again,
+            )
+        if not self.check:
+            return
+        for i, (before, now) in enumerate(zip(self.saved, again, strict=True)):
+            if before[:2] != now[:2]:
+                self._fail(
+                    "Recomputed values for the following tensors have different metadata than during the forward pass.\n"
+                    f"tensor at position {i}:\n"
+                    f"saved metadata: {_describe(before)}\nrecomputed metadata: {_describe(now)}",
+                    again,
+                )
+
+    def _fail(self, message, again):
+        for ref in self.slots:  # nothing of a wrong run may be used
+            slot = ref()
+            if slot is not None:
+                slot.value = None
+        tip = "\nTip: to see all saved tensors, pass `debug=True` to `torch.utils.checkpoint.checkpoint(...)`."
+        if self.debug:
+            tip = "".join([
+                f"\n{title}:\n" + "".join([f"  {i}: {_describe(s)}\n" for i, s in enumerate(saved)])
+                for title, saved in (
+                    ("Saved in the forward", self.saved), ("Saved when computed again", again)
+                )
+            ])  # fmt: skip
+        raise CheckpointError(f"torch.utils.checkpoint: {message}{tip}")
+
+
+def _describe(saved):
+    shape, dtype, line = saved
+    return f"{{'shape': {list(shape)}, 'dtype': {dtype}}}, saved at {describe_location(line)}"
+
+
+def _not_again(value):
+    raise CheckpointError("torch.utils.checkpoint: backward through a recomputation itself, which keeps nothing")
+
+
+class _hooks:
+    """Hooks on saved tensors for a block; unlike the user's they are not refused where those are disabled."""
+
+    def __init__(self, pack_hook, unpack_hook):
+        self.pair = pack_hook, unpack_hook
+
+    def __enter__(self):
+        modes.saving = (*modes.saving, self.pair)
+
+    def __exit__(self, *exc):
+        modes.saving = modes.saving[:-1]
+
+
+@contextlib.contextmanager
+def _random_state(state):
+    """Draw from `state` for a block; None leaves the generator alone."""
+    if state is None:
+        yield
+        return
+    before = get_rng_state()
+    set_rng_state(state)
+    try:
+        yield
+    finally:
+        set_rng_state(before)
+
+
+def run_and_recompute(function, args, kwargs, *, contexts, **options):
+    """Run `function` so that what it saves is let go and computed again; see `utils.checkpoint.checkpoint`."""
+    if options["determinism_check"] not in ("default", "none"):
+        raise ValueError(
+            f"determinism_check should be one of ['default', 'none'], but got {options['determinism_check']}"
+        )
+    forward, again = contexts
+    if not modes.grad:
+        with forward:
+            return function(*args, **kwargs)
+    if modes.saving_disabled is not None:
+        raise RuntimeError(modes.saving_disabled)
+    region = _Region(function, args, kwargs, again, options)
+    with _hooks(region.pack, region.unpack), forward:
+        return function(*args, **kwargs)
