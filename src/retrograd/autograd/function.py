@@ -154,7 +154,7 @@ class FunctionNode(Node):
         """Whether `tensor`, this node's output number `output`, has a gradient."""
         return output in self.differentiable_outputs
 
-    def run(self, g, graph):
+    def run(self, g, graph, wanted=None):
         grads = list(g) if self.outputs > 1 else [g]
         if not graph:
             grads = [None if x is None else wrap(np.asarray(x)) for x in grads]

@@ -10,11 +10,11 @@ from .location import Trace, anomaly, describe_location
 from .modes import modes
 
 
-def run_watched(node, g, graph):
-    """`node.run(g, graph)`; an error, or a gradient with NaN, is reported with the forward code that led to it."""
+def run_watched(node, g, graph, wanted):
+    """`node.run(g, graph, wanted)`; an error, or a gradient with NaN, is reported with the forward code that led to it."""
     outside, modes.node = modes.node, node
     try:
-        grads = node.run(g, graph)
+        grads = node.run(g, graph, wanted)
         if anomaly.check_nan or anomaly.check_inf:
             for i, x in enumerate(grads):
                 if x is not None:

@@ -118,7 +118,6 @@ def record(op, args, result):
         return None
     plan = op._plans.get(needs) or op.plan(needs)
     node = object.__new__(op._node_class or op.node_class())
-    node.op = op
     node.plan = plan
     node.where = user_location()
     edges, bit = [], 1
@@ -178,8 +177,9 @@ def _save(node, plan, args, result):
             else:
                 counter = r._versions()
                 saved.append((r._array, counter))
-                versions = versions or {}
-                versions[slot] = counter.n
+                if counter.n:
+                    versions = versions or {}
+                    versions[slot] = counter.n
         elif kind == SHAPE:
             a = args[i]
             saved.append(a._array.shape if isinstance(a, Tensor) else np.shape(a))
@@ -211,7 +211,7 @@ class RowNode(Node):
         if self.holds:
             self.saved = freed
 
-    def run(self, g, graph):
+    def run(self, g, graph, wanted=None):
         values = self.unpack(graph)
         plan = self.plan
         if plan.several and self.outputs == 1:
@@ -221,11 +221,16 @@ class RowNode(Node):
             values.extend(g)
         if plan.joint is not None:
             formula, arguments = plan.joint
-            values.append(plan.wanted)
+            values.append(
+                plan.wanted if wanted is None else tuple([w and p for w, p in zip(wanted, plan.wanted, strict=True)])
+            )
             return formula(*arguments(values))
         if plan.variadic:
             return self._run_variadic(values)
-        return [None if step is None else step[0](*step[1](values)) for step in plan.steps]
+        steps = plan.steps
+        if wanted is not None:
+            steps = [step if w else None for step, w in zip(steps, wanted, strict=True)]
+        return [None if step is None else step[0](*step[1](values)) for step in steps]
 
     def _run_variadic(self, values):
         grads = []
@@ -247,12 +252,10 @@ class RowNode(Node):
             if kind == INPUT:
                 if isinstance(s, Tensor):
                     counter = s._version_counter
-                    if counter is not None and counter.n != (
-                        0 if versions is None else versions.get(slot, 0)
-                    ):
-                        complain(
-                            self, s._array.shape, s.dtype, counter, 0 if versions is None else versions.get(slot, 0)
-                        )
+                    if counter is not None:
+                        expected = 0 if versions is None else versions.get(slot, 0)
+                        if counter.n != expected:
+                            complain(self, s._array.shape, s.dtype, counter, expected)
                     values.append(s if graph else s._array)
                 else:
                     values.append(self._unpack_packed(s, graph) if type(s) is Packed else s)
@@ -261,8 +264,9 @@ class RowNode(Node):
                     values.append(self._unpack_packed(s, graph))
                     continue
                 array, counter = s
-                if counter.n != versions[slot]:
-                    complain(self, array.shape, arrays._FROM_NUMPY[array.dtype], counter, versions[slot])
+                expected = 0 if versions is None else versions.get(slot, 0)
+                if counter.n != expected:
+                    complain(self, array.shape, arrays._FROM_NUMPY[array.dtype], counter, expected)
                 values.append(rebuild(self, array, self.plan.entries[slot][1], counter) if graph else array)
             elif kind == INPUTS:
                 many = []

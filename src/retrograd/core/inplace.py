@@ -237,7 +237,7 @@ def _save_here(node, x, result):
     for slot, s in enumerate(node.saved):
         if type(s) is tuple and len(s) == 2 and s[0] is result._array:
             node.saved[slot] = (x._array, x._version_counter)
-            node.versions[slot] = x._version_counter.n
+            node.versions = {**(node.versions or {}), slot: x._version_counter.n}
 
 
 def copy_from(x, source, name="copy_"):

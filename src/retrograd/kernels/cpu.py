@@ -360,19 +360,15 @@ def adaptive_avg_pool_input(y, size):
 # --- elementwise ---------------------------------------------------------------------------------
 
 
-@kernel("relu", when=lambda x: type(x) is np.ndarray and x.size >= SMALL and ready(x))
+@kernel("relu", when=ready, least=SMALL)
 def relu(x):
     out = empty_like(x)
     native.relu(x, out)
     return out
 
 
-def _both_large(x, y):
-    return type(x) is np.ndarray and x.size >= SMALL and ready(x, y) and x.shape == y.shape
-
-
 def _binary(name, symbol):
-    @kernel(name, when=lambda x, y: type(y) is np.ndarray and _both_large(x, y))
+    @kernel(name, when=lambda x, y: ready(x, y) and x.shape == y.shape, least=SMALL)
     def binary(x, y):
         out = empty_like(x)
         native.binary(symbol, x, y, out)
@@ -386,13 +382,9 @@ for _name, _symbol in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/")):
 @kernel(
     "masked",
     when=lambda x, mask: (
-        type(x) is np.ndarray
-        and x.size >= SMALL
-        and ready(x)
-        and type(mask) is np.ndarray
-        and mask.dtype.char == "?"
-        and mask.shape == x.shape
+        ready(x) and type(mask) is np.ndarray and mask.dtype.char == "?" and mask.shape == x.shape
     ),
+    least=SMALL,
 )
 def masked(x, mask):
     out = empty_like(x)

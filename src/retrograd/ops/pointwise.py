@@ -38,6 +38,8 @@ conj_row = Op("conj", lambda xp, x: xp.conjugate(x), x=lambda g: conj(g), jvp=LI
 
 def conj(input):
     """The complex conjugate; what is real is returned as it is."""
+    if type(input) is np.ndarray and input.dtype.kind != "c":  # what a backward asks again and again
+        return input
     if type(input) is complex:
         return input.conjugate()  # a number of Python's still, which doesn't widen what it is multiplied with
     return conj_row(input) if is_complex(input) else input
