@@ -4,7 +4,7 @@ import importlib
 
 from ..core.modes import is_grad_enabled, is_inference_mode_enabled
 from ..core.saved import SavedTensor
-from . import function, grad_mode
+from . import batched_function, function, grad_mode  # noqa: F401
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, NestedIOFunction
 from .grad_mode import (
