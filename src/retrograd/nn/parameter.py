@@ -80,13 +80,30 @@ class Buffer(Tensor):
 # --- without a shape yet --------------------------------------------------------------------------------------
 
 
+_BEFORE_SHAPE = set(
+    "to cpu cuda float double half bfloat16 type is_floating_point is_complex requires_grad_ share_memory_ copy_ "
+    "size".split()
+)  # Tensor's methods that need no shape
+
+
 class UninitializedTensorMixin:
     """What a lazy module has in the place of a parameter or buffer until it sees its first input."""
 
     def materialize(self, shape, device=None, dtype=None):
         """Become a tensor of this shape, with values that are not set."""
         self._array = empty(shape, device=device, dtype=dtype or self.dtype)._array
+        self.__dict__.pop("persistent", None)
         self.__class__ = self.cls_to_become
+
+    def __getattribute__(self, name):
+        if name[0] != "_" and name not in _BEFORE_SHAPE and callable(getattr(Tensor, name, None)):
+            raise ValueError(
+                f"Attempted to use an uninitialized parameter in Tensor.{name}. This error happens when you are using a "
+                f"`LazyModule` or explicitly manipulating `torch.nn.parameter.{type(self).__name__}` objects. When using "
+                "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling torch "
+                "functions"
+            )
+        return super().__getattribute__(name)
 
     @property
     def shape(self):

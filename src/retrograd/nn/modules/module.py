@@ -7,7 +7,7 @@ from ...convert import parse_to
 from ...core.graph import Handle, no_grad
 from ...core.tensor import Tensor
 from ...ops.creation import empty_like
-from ..parameter import Buffer, Parameter
+from ..parameter import Buffer, Parameter, is_lazy
 from .calling import (  # noqa: F401
     Calls,
     register_module_backward_hook,
@@ -332,7 +332,9 @@ class Module(Calls, StateDict):
                 if p._grad is not None:
                     p._grad.data = fn(p._grad)
             for name, b in self._buffers.items():
-                if b is not None:
+                if is_lazy(b):
+                    b.data = fn(b)
+                elif b is not None:
                     self._buffers[name] = fn(b)
         return self
 

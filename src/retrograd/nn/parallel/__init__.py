@@ -1,0 +1,22 @@
+"""Models spread over devices. There is one device, so DataParallel only passes calls on."""
+
+from ..modules.module import Module
+
+__all__ = ["DataParallel"]
+
+
+class DataParallel(Module):
+    """Holds a model as `module`, so that state_dict's keys are as of a model trained on several GPUs, and calls it.
+
+    The other arguments are accepted for scripts that give them.
+    """
+
+    def __init__(self, module, device_ids=None, output_device=None, dim=0):
+        super().__init__()
+        self.module = module
+        self.device_ids = []
+        self.output_device = output_device
+        self.dim = dim
+
+    def forward(self, *inputs, **kwargs):
+        return self.module(*inputs, **kwargs)
