@@ -145,7 +145,6 @@ class Batched(Tensor):
         inner = "\n".join("    " + line for line in repr(self._value).splitlines())
         return f"BatchedTensor(lvl={self._level.depth}, bdim={self._dim}, value=\n{inner}\n)"
 
-    __format__ = object.__format__
     item = tolist = numpy = nonzero = __array__ = __dlpack__ = _refuse_to_read
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_to_read
 

@@ -77,10 +77,9 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
             _, *pushed = jvp(chosen, primals, tree_unflatten(tangents, form), has_aux=has_aux)
             return tuple(pushed)
 
-        out_dims = (0, None) if has_aux else 0
-        columns, *aux = vmap(push, out_dims=out_dims, randomness=randomness)(*basis)
+        columns, *aux = vmap(push, randomness=randomness)(*basis)
         jacobian = tree_map(lambda c: _per_input(c, leaves, sizes, form, isinstance(argnums, int)), columns)
-        return (jacobian, aux[0]) if has_aux else jacobian
+        return (jacobian, tree_map(lambda x: x[0], aux[0])) if has_aux else jacobian
 
     return wrapper
 

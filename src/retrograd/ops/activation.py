@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from ..core.apply import drawing
 from ..core import inplace as core
 from ..core import random
 from ..core.op import ELEMENTWISE, Op, through_float32
@@ -370,10 +371,15 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         )
     if not training:
         return activate(leaky_relu_row, input, (lower + upper) / 2, inplace=inplace)
+    return activate(mul, input, _slopes(input, lower, upper), inplace=inplace)
+
+
+@drawing
+def _slopes(input, lower, upper):
     array = input._array
     slopes, low = np.ones(array.shape), array <= 0
     slopes[low] = random.uniform((np.count_nonzero(low),), np.float64, lower, upper)
-    return activate(mul, input, wrap(slopes.astype(array.dtype)), inplace=inplace)
+    return wrap(slopes.astype(array.dtype))
 
 
 elu_, leaky_relu_, hardtanh_, relu_, selu_, celu_, threshold_, rrelu_ = [

@@ -41,19 +41,26 @@ def _drop(input, p, train, feature=False, alpha=False):
         return input
     if p == 1:
         return input * wrap(input._array.dtype.type(0).reshape(()))
-    return _drop_some(input, p, feature, alpha)
+    if not alpha:
+        return input * _scale(input, p, feature)
+    scale, shift = _scale_and_shift(input, p, feature)
+    return input * scale + shift
 
 
 @drawing
-def _drop_some(input, p, feature, alpha):
-    kind = input._array.dtype
+def _scale(input, p, feature):
     noise = _noise(input, p, feature)
-    if not alpha:
-        noise /= kind.type(1 - p)
-        return input * wrap(noise)
+    noise /= noise.dtype.type(1 - p)
+    return wrap(noise)
+
+
+@drawing
+def _scale_and_shift(input, p, feature):
+    noise = _noise(input, p, feature)
+    kind = noise.dtype
     a = 1 / math.sqrt((_ALPHA * _ALPHA * p + 1) * (1 - p))
     shift = (noise - kind.type(1)) * kind.type(_ALPHA * a) + kind.type(_ALPHA * a * p)
-    return input * wrap(noise * kind.type(a)) + wrap(shift)
+    return wrap(noise * kind.type(a)), wrap(shift)
 
 
 def _into(input, result):
@@ -74,14 +81,15 @@ def native_dropout(input, p, train):
     """dropout, and the mask of what was kept."""
     if not train or p == 0:
         return input * 1, input == input
-    return _drop_natively(input, p)
+    scale, kept = _scale_and_mask(input, p)
+    return input * scale, kept
 
 
 @drawing
-def _drop_natively(input, p):
+def _scale_and_mask(input, p):
     keep = _draws(input, p)
     scale = 0 if p == 1 else 1 / (1 - p)
-    return input * wrap(keep * input._array.dtype.type(scale)), wrap(keep != 0)
+    return wrap(keep * keep.dtype.type(scale)), wrap(keep != 0)
 
 
 def feature_dropout(input, p, train):

@@ -98,12 +98,14 @@ def tree_leaves(tree):
 
 def broadcast_prefix(prefix, form):
     """A value per leaf of `form` from a structure that may stop early: what it has there holds for all below."""
-    if form is LEAF:
-        return [prefix]
     parts = _parts(prefix)
+    if form is LEAF and parts is None:
+        return [prefix]
     if parts is None:
         return [prefix] * form.num_leaves
     kind, context, children = parts
+    if form is LEAF:
+        raise ValueError(f"a structure {prefix!r} where there is a leaf")
     fits = kind is form.kind or (kind in (tuple, list) and form.kind in (tuple, list))
     if not fits or len(children) != len(form.children) or (context is not None and context != form.context):
         raise ValueError(f"a structure {prefix!r} is not a prefix of {form!r}")
