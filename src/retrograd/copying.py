@@ -43,7 +43,7 @@ def copied_storage(array, memo):
 
 _OWN = {
     "_array", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view", "_hooks",
-    "_post_hooks", "_accumulator", "_retains", "_inference", "_leaf_error",
+    "_post_hooks", "_accumulator", "_retains", "_leaf_error",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from .core import arrays
 from .core.device import cpu
 from .core.memory import lowest_address, owner, storage_bytes
+from .core.modes import modes
 from .core.tensor import Tensor, wrap
 from .ops.arguments import as_sizes
 
@@ -120,7 +121,7 @@ def resize_(self, *sizes, memory_format=None):
     keep it.
     """
     shape = as_sizes(sizes)
-    if self.requires_grad:
+    if self.requires_grad and modes.grad:
         raise RuntimeError("cannot resize variables that require grad")
     old = self._array
     if old.shape == shape:
@@ -131,6 +132,7 @@ def resize_(self, *sizes, memory_format=None):
         flat = np.concatenate([flat, np.empty(count - flat.size, old.dtype)])
     self._array = flat[:count].reshape(shape)
     self._view = None
+    self._versions().bump()
     return self
 
 

@@ -105,6 +105,7 @@ class FunctionNode(Node):
     versions = ()
     tensor_outputs = ()
     differentiable_outputs = ()
+    dirty_outputs = ()
     is_tensor = ()  # for each argument of forward: whether it was a tensor
     _accessed = False
 
@@ -360,6 +361,8 @@ def run_forward(cls, args, kwargs):
     if any(isinstance(r, Tensor) for r in results):
         _check_dirty(node, tensors, results)
         results = _attach(node, tensors, results, record)
+        node.dirty_outputs = [_is_in(r, ctx.dirty_tensors) for r in results]
+        ctx.dirty_tensors = ()  # a view among them would lead back to this node
     if record:
         _keep(node, results)
     return node, (results[0] if single else tuple(results)), single
@@ -530,21 +533,21 @@ def call_with_tangents(level, cls, args, kwargs):
             f"{cls.__name__}.jvp returned an incorrect number of forward gradients: expected {len(outs)}, got "
             f"{len(results)}"
         )
-    for out, t in zip(outs, results, strict=True):
+    for i, (out, t) in enumerate(zip(outs, results, strict=True)):
         if t is not None:
-            _check_tangent(node, args, tangents, out, t)
+            _check_tangent(node, args, tangents, out, t, node.dirty_outputs[i])
             level.attach_output(out, t)
     return outputs
 
 
-def _check_tangent(node, args, tangents, out, t):
+def _check_tangent(node, args, tangents, out, t, dirty):
     """Check that the tangent of an output stands to the inputs' tangents as the output does to the inputs."""
     if not isinstance(out, Tensor) or out._array.dtype.kind not in "fcV" or _is_in(out, node.ctx.non_differentiable):
         raise RuntimeError(
             f"{node.function.__name__}.jvp returned a tangent for an output that is not differentiable (or no tensor). "
             "You should return None at that position instead."
         )
-    if _is_in(out, node.ctx.dirty_tensors):
+    if dirty:
         own = next((s for a, s in zip(args, tangents, strict=True) if a is out), t)
         if own is not t:
             raise RuntimeError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import arrays
 from .arrays import quiet
-from .graph import Freed, Node, View, modes, next_number, user_location
+from .graph import Freed, Node, View, modes, next_number, user_location, untracked
 from .saved import Packed, SavedTensor, check_kept, complain, pack, rebuild, unpack_packed
 from .tensor import Tensor, wrap
 
@@ -85,9 +85,9 @@ def execute(op, args):
     node = record(op, args, result) if modes.grad and op.inputs else None
     if op.view:
         _mark_views(op, args, result, node)
-    if modes.inference:
+    if modes.inference and not op.view:
         for r in result if type(result) is tuple else (result,):
-            r._inference = True
+            r._version_counter = untracked
     return result
 
 
@@ -154,6 +154,13 @@ def record(op, args, result):
 _NO_EDGE = (None, 0)
 
 
+_INFERENCE = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation "
+    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use "
+    "`torch.no_grad()` instead of `torch.inference_mode()`."
+)
+
+
 def _save(node, plan, args, result):
     """Keep what the formulas name; of Tensors also which version of their memory it was."""
     saved, versions, holds = [], None, False
@@ -166,6 +173,8 @@ def _save(node, plan, args, result):
                 if hooked:
                     a = pack(a)
                 elif a._version_counter is not None and a._version_counter.n:
+                    if a._version_counter is untracked:
+                        raise RuntimeError(_INFERENCE)
                     versions = versions or {}
                     versions[slot] = a._version_counter.n
             saved.append(a)
@@ -192,9 +201,7 @@ def _save(node, plan, args, result):
                 many = tuple([pack(a) if isinstance(a, Tensor) else a for a in many])
             else:
                 versions = versions or {}
-                versions[slot] = [
-                    a._version if isinstance(a, Tensor) and not a._inference else 0 for a in many
-                ]
+                versions[slot] = [a._versions().n if isinstance(a, Tensor) else 0 for a in many]
             saved.append(many)
     node.saved = saved
     node.versions = versions
@@ -322,16 +329,17 @@ def _mark_views(op, args, result, node):
     if not isinstance(source, Tensor):
         return
     counter = source._versions()
-    if not op.inputs:  # the bytes read as something else: no gradient flows, so no history follows
-        result._version_counter = counter
+    if not op.inputs or counter is untracked:  # no gradient flows (bytes read as another dtype), no history follows
+        for r in (result,) if op.outputs is None else result:
+            r._version_counter, r._grad_fn = counter, None
         return
     seen = source._view
     base = source if seen is None else seen.base
     kind = None if seen is None else seen.kind
-    if not modes.grad:
-        kind = "no_grad"
-    elif modes.inference:
+    if modes.inference:
         kind = "inference"
+    elif not modes.grad:
+        kind = "no_grad"
     rest = args[1:]
     many = op.outputs is not None
     for i, r in enumerate(result if many else (result,)):

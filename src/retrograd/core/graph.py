@@ -1,5 +1,6 @@
 """The graph that backward walks: nodes, edges, views and version counters."""
 
+import re
 import weakref
 from collections import OrderedDict
 from itertools import count
@@ -36,7 +37,22 @@ class Version:
         self.where = user_location()
 
 
-_VIEW_MODES = {"no_grad": ("no_grad", "with grad mode enabled"), "inference": ("inference", "in normal mode")}
+class _Untracked(Version):
+    """The counter of all tensors made in inference mode: counts nothing, and is never at a version that was saved."""
+
+    __slots__ = ()
+
+    def bump(self):
+        pass
+
+
+untracked = _Untracked()
+untracked.n = -1
+
+_VIEW_MODES = {
+    "no_grad": ("no_grad", "with grad mode enabled", "no_grad"),
+    "inference": ("inference", "in normal mode", "inference_mode"),
+}
 
 
 class View:
@@ -57,16 +73,16 @@ class View:
     def refusal(self, x, by=None):
         """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its base was."""
         node = x._grad_fn
-        made = f"Output {x._output_nr} of {node.name()} is" if node is not None else "It is"
+        made = "It is" if node is None else f"Output {x._output_nr} of {re.sub('Backward[0-9]*$', '', node.name())} is"
         happened = "is being" if by else "its base or another view of its base has been"
         if self.kind in _VIEW_MODES:
-            mode, here = _VIEW_MODES[self.kind]
+            mode, here, block = _VIEW_MODES[self.kind]
             made = "A view was" if node is None else made + " a view of a view which was"
             text = f"{made} created in {mode} mode and {happened} modified inplace {here}."
             reason = (
                 "Given that this use case is ambiguous and error-prone, it is forbidden. Move both the view and the "
-                f"inplace either inside the {mode.replace(' ', '_')} block (if you don't want the inplace to be tracked) "
-                "or outside (if you do)."
+                f"inplace either both inside the {block} block (if you don't want the inplace to be tracked) "
+                "or both outside (if you do)."
             )
         elif self.kind == "multi":
             text = f"{made} a view and {happened} modified inplace."

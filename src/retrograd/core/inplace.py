@@ -9,7 +9,7 @@ import numpy as np
 
 from . import arrays
 from .apply import record
-from .graph import View, modes, next_number
+from .graph import View, modes, next_number, untracked
 from .op import Op, zeros_like
 from .tensor import wrap
 
@@ -117,7 +117,7 @@ def check_history(x, name):
                 "a leaf Variable that requires grad is being used in an in-place operation. "
                 f"({name}: its history would be lost; update it under torch.no_grad(), or compute a new tensor.)"
             )
-    if x._inference and not modes.inference and (x.requires_grad or modes.grad):
+    if x._version_counter is untracked and not modes.inference:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone "
             "to get a normal "
@@ -177,7 +177,7 @@ def restructure(function, name):
     def method(self, *args, **kwargs):
         check_history(self, name)
         result = function(self._alias(), *args, **kwargs)
-        view, step = self._view, result._view.chain
+        view, seen = self._view, result._view
         self._array = result._array
         self._accumulator = None  # knows the old shape
         self._versions().bump()
@@ -186,7 +186,7 @@ def restructure(function, name):
             self._grad_fn, self._output_nr = result._grad_fn, result._output_nr
             self._requires = self._requires and result._grad_fn is None
         if view is not None:
-            self._view = View(view.base, (*view.chain, *step), self._version_counter.n, view.kind)
+            self._view = View(view.base, (*view.chain, *seen.chain), self._version_counter.n, view.kind)
         return self
 
     method.__name__ = method.__qualname__ = name

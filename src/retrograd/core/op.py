@@ -24,6 +24,7 @@ import numpy as np
 from . import arrays
 from .apply import DTYPE, INPUT, INPUTS, OUTPUT, SHAPE, RowNode, apply
 from .arrays import namespace, promote, quiet
+from .modes import modes
 from .tensor import Tensor, wrap
 
 ELEMENTWISE = "elementwise"  # forward mode: the formulas, given tangents, are the tangent's formula too
@@ -316,6 +317,13 @@ def write_out(result, out):
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
         )
+    if out._tangents or (isinstance(result, Tensor) and result._tangents):
+        raise RuntimeError(
+            "Trying to use forward AD with an out= function, which does not support it: leave out= away, or write with "
+            "copy_()"
+        )
+    if out._inference and not modes.inference:
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. clone() it first.")
     array = result._array if isinstance(result, Tensor) else np.asarray(result)
     kind = arrays._FROM_NUMPY[array.dtype]
     if kind.category > out.dtype.category:

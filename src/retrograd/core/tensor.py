@@ -7,7 +7,7 @@ import numpy as np
 
 from . import arrays
 from .device import cpu
-from .graph import Handle, Version, accumulator, modes
+from .graph import Handle, Version, accumulator, modes, untracked
 from .size import Size
 
 
@@ -29,7 +29,6 @@ class Tensor:
     _post_hooks = None
     _accumulator = None
     _retains = False
-    _inference = False
     _grad_dtype = False  # that of `.grad`: False for the tensor's own, None for any
     _tangents = None  # {level of forward mode: Tensor}
     _twin = None  # of a detach() or .data: the Tensor it shares its array with, see ops/shape.py's view
@@ -145,7 +144,7 @@ class Tensor:
 
     @property
     def _version(self):
-        if self._inference:
+        if self._version_counter is untracked:
             raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self._version_counter is None else self._version_counter.n
 
@@ -155,6 +154,11 @@ class Tensor:
 
     def _is_view(self):
         return self._view is not None
+
+    @property
+    def _inference(self):
+        """Whether it was made in inference mode."""
+        return self._version_counter is untracked
 
     def _versions(self):
         """The counter of writes to this tensor's memory, made when it is first needed."""
@@ -302,7 +306,6 @@ class Tensor:
         """The same values, outside the graph: shares memory and its count of writes, requires no gradient."""
         out = self._outside()
         out._version_counter = self._versions()
-        out._inference = self._inference
         return out
 
     def _outside(self):

@@ -6,7 +6,7 @@ import numpy as np
 from ..core import arrays
 from ..core.apply import in_likeness
 from ..core.device import resolve
-from ..core.graph import modes
+from ..core.graph import modes, untracked
 from ..core.memory import contiguous_format, preserve_format
 from ..core.op import write_out
 from ..core.tensor import strided, wrap
@@ -31,7 +31,7 @@ def finish(array, requires_grad=False, device=None, layout=None, pin_memory=Fals
         )
     result = wrap(array)
     if modes.inference:
-        result._inference = True
+        result._version_counter = untracked
     if out is not None:
         return write_out(result, out)
     if requires_grad:

@@ -440,10 +440,15 @@ def _where_to_cut(args, indices, sections):
 
 def _unsafe(function):
     def unsafe(*args, **kwargs):
-        return function(*args, **kwargs)
+        parts = function(*args, **kwargs)
+        for p in parts:
+            p._view = p._version_counter = None
+        return parts
 
     unsafe.__name__ = unsafe.__qualname__ = "unsafe_" + function.__name__
-    unsafe.__doc__ = f"`{function.__name__}`; the parts here are views all the same."
+    unsafe.__doc__ = (
+        f"`{function.__name__}` into parts that may be written to one by one: only while nobody uses the whole."
+    )
     return unsafe
 
 
