@@ -5,6 +5,7 @@ import weakref
 from collections import OrderedDict
 
 from ...core.graph import Handle
+from ...core.tensor import Tensor
 from .backward_hooks import BackwardHooks, first_tensor
 
 _forward_pre_hooks = OrderedDict()
@@ -34,7 +35,11 @@ class Calls:
             or _forward_hooks or _forward_pre_hooks or _backward_hooks or _backward_pre_hooks
         ):  # fmt: skip
             return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        try:
+            return self.forward(*args, **kwargs)
+        except AttributeError as error:
+            _explain_argument(self, args, error)
+            raise
 
     _call_impl = _wrapped_call_impl = __call__
 
@@ -180,6 +185,25 @@ class WithModule:
     def __setstate__(self, state):
         self.hook, module = state
         self.module = weakref.ref(module)
+
+
+def _explain_argument(module, args, error):
+    """Raise a TypeError instead of `error` if that is because one layer of ours was given what is no Tensor."""
+    if module._modules or not type(module).__module__.startswith(__package__):
+        return
+    missed = [getattr(e, "obj", None) for e in (error, error.__cause__) if isinstance(e, AttributeError)]
+    for i, value in enumerate(args):
+        if not isinstance(value, Tensor) and any(value is m for m in missed):
+            kind = type(value)
+            if value is None:
+                remedy = "does the forward() before it return its result?"
+            elif kind.__module__ == "numpy":
+                remedy = "convert it with torch.from_numpy(...)"
+            else:
+                remedy = "make one with torch.tensor(...)"
+            raise TypeError(
+                f"{type(module).__name__}: argument {i + 1} must be a Tensor, not {kind.__name__}; {remedy}"
+            ) from error
 
 
 # --- hooks of all modules -------------------------------------------------------------------------------------

@@ -20,27 +20,29 @@ def _tuple(value, n, name):
     return value
 
 
+_PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
+
+
 class _ConvNd(Module):
     dimensions: int
     transposed = False
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros",
-        device=None, dtype=None, output_padding=0,
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+        padding_mode="zeros", device=None, dtype=None, output_padding=0,
     ):  # fmt: skip
         super().__init__()
         n = self.dimensions
         if groups <= 0:
-            raise ValueError("groups must be a positive integer")
+            raise ValueError(f"groups must be a positive integer, but got {groups}")
         if in_channels % groups:
-            raise ValueError("in_channels must be divisible by groups")
+            raise ValueError(f"in_channels must be divisible by groups, but got {in_channels} and {groups}")
         if out_channels % groups:
-            raise ValueError("out_channels must be divisible by groups")
-        modes = {"zeros"} if self.transposed else {"zeros", "reflect", "replicate", "circular"}
-        if padding_mode not in modes:
-            raise ValueError(
-                f"padding_mode must be one of {sorted(modes)}, but got padding_mode='{padding_mode}'"
-            )
+            raise ValueError(f"out_channels must be divisible by groups, but got {out_channels} and {groups}")
+        if self.transposed and padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = _tuple(kernel_size, n, "kernel_size")
@@ -101,11 +103,7 @@ class _ConvNd(Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         )
         if self.padding != (0,) * self.dimensions:
-            text += (
-                f", padding={self.padding}"
-                if not isinstance(self.padding, str)
-                else f", padding={self.padding}"
-            )
+            text += f", padding={self.padding}"
         if self.dilation != (1,) * self.dimensions:
             text += f", dilation={self.dilation}"
         if self.output_padding != (0,) * self.dimensions:
@@ -138,7 +136,7 @@ class Conv2d(_ConvNd):
 
 
 class Conv3d(_ConvNd):
-    """Convolution over (N, C, D, H, W) or (C, D, H, W). weight: (out_channels, in_channels / groups, *kernel_size)."""
+    """Convolution over (N, C, D, H, W) or (C, D, H, W). weight: as Conv2d's, with three spatial axes."""
 
     dimensions = 3
 
@@ -150,23 +148,13 @@ class _ConvTransposeNd(_ConvNd):
     transposed = True
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1,
-        padding_mode="zeros", device=None, dtype=None,
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
+        dilation=1, padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             output_padding,
-        )
+        )  # fmt: skip
 
     def forward(self, input, output_size=None):
         """output_size: the wanted spatial shape, where the stride leaves a choice."""
@@ -178,18 +166,21 @@ class _ConvTransposeNd(_ConvNd):
 
     def _output_padding_for(self, input, output_size):
         n = self.dimensions
-        wanted = tuple(output_size)[-n:]
-        smallest = [
-            (i - 1) * s - 2 * p + d * (k - 1) + 1
-            for i, s, p, d, k in zip(
-                input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+        wanted = tuple(output_size)
+        if len(wanted) not in (n, input.ndim):
+            raise ValueError(
+                f"{type(self).__name__}: for {input.ndim}D input, output_size must have {n} or {input.ndim} elements "
+                f"(got {len(wanted)})"
             )
-        ]
+        wanted = wanted[-n:]
+        layout = zip(input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        smallest = [(i - 1) * s - 2 * p + d * (k - 1) + 1 for i, s, p, d, k in layout]
         extra = tuple(w - m for w, m in zip(wanted, smallest, strict=True))
         if any(not 0 <= e < s for e, s in zip(extra, self.stride, strict=True)):
             largest = [m + s - 1 for m, s in zip(smallest, self.stride, strict=True)]
             raise ValueError(
-                f"requested an output size of {wanted}, but valid sizes range from {smallest} to {largest} (for an input of {tuple(input.shape)})"
+                f"requested an output size of {wanted}, but valid sizes range from {smallest} to {largest} (for an "
+                f"input of {list(input.shape)})"
             )
         return extra
 
@@ -202,14 +193,14 @@ class ConvTranspose1d(_ConvTransposeNd):
 
 
 class ConvTranspose2d(_ConvTransposeNd):
-    """Transposed convolution over (N, C, H, W). weight: (in_channels, out_channels / groups, *kernel_size)."""
+    """Transposed convolution over (N, C, H, W). weight: (in_channels, out_channels / groups, *kernel)."""
 
     dimensions = 2
     convolve = staticmethod(lambda *args: F.conv_transpose2d(*args))
 
 
 class ConvTranspose3d(_ConvTransposeNd):
-    """Transposed convolution over (N, C, D, H, W). weight: (in_channels, out_channels / groups, *kernel_size)."""
+    """Transposed convolution over (N, C, D, H, W). weight: as ConvTranspose2d's, with three spatial axes."""
 
     dimensions = 3
     convolve = staticmethod(lambda *args: F.conv_transpose3d(*args))
