@@ -9,7 +9,8 @@ import math as _math
 from . import autograd, kernels, methods  # noqa: F401
 from ._version import __version__  # noqa: F401
 from .autograd import (  # noqa: F401
-    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+    enable_grad, inference_mode, is_anomaly_check_nan_enabled, is_anomaly_enabled, is_grad_enabled,
+    is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 from .core.arrays import (  # noqa: F401
     bfloat16, complex64, complex128, dtype, float8_e4m3fn, float8_e5m2, float16, float32, float64, get_default_dtype,

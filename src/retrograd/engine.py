@@ -16,10 +16,11 @@ from .core.arrays import quiet, sum_to
 from .core.graph import AccumulateGrad, Freed
 from .core.location import anomaly, describe_location
 from .core.modes import modes
-from .core.op import TABLE
+from .core.op import ELEMENTWISE, TABLE, zeros_like
 from .core.tensor import Tensor, wrap
 
 _accumulating = threading.Lock()  # several threads may add to one leaf
+accumulation_watchers = []  # autograd/watch.py adds itself: called before and after `.grad` of a leaf is added to
 
 
 def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=None, accumulate=True):
@@ -50,6 +51,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
 def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
     """The walk itself. graph: whether Tensors pass through the formulas."""
     pending, owned, heap = {}, set(), []
+    zeros_stay = modes.zero_gradient == "always"
     for (node, output), g in zip(roots, gradients, strict=True):
         if needed is None or node in needed:
             _deliver(node, output, g if graph else g._array, pending, owned, heap, graph, None)
@@ -78,6 +80,8 @@ def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
             if node.where is not None and not getattr(error, "__notes__", None):
                 error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")
             raise
+        if zeros_stay:
+            grads = _zero_where_zero(node, g, grads, graph)
         if node.post_hooks:
             grads = _run_hooks_after(node, grads, g, graph)
         if freed is not None:
@@ -181,6 +185,15 @@ def _check_fits(way, given, shape):
             f"Function {name} returned an invalid gradient at index {index} - got {list(given)} but expected shape "
             f"compatible with {list(shape)}"
         )
+
+
+def _zero_where_zero(node, g, grads, graph):
+    """The gradients of an elementwise row with zeros wherever `g` is zero, though the derivative may be infinite."""
+    op = getattr(node, "op", None)
+    if op is None or op.jvp != ELEMENTWISE:
+        return grads
+    where = TABLE["where"]
+    return [where(zeros_like(x), x, g == 0) if x is not None and x.shape == g.shape else x for x in grads]
 
 
 def _on_the_way(roots, targets, accumulate):
@@ -298,6 +311,8 @@ def _capture(node, g, targets, graph):
 def _accumulate(node, g, graph):
     """Add `g` to the leaf's `.grad`: into the same Tensor, so that whoever holds it sees the sum."""
     leaf = node.variable
+    for watcher in accumulation_watchers:
+        watcher(leaf, True)
     with _accumulating:
         before = leaf._grad
         if graph:
@@ -310,6 +325,8 @@ def _accumulate(node, g, graph):
         else:
             np.add(before._array, g, out=before._array, casting="unsafe")
             before._versions().bump()
+    for watcher in accumulation_watchers:
+        watcher(leaf, False)
     if leaf._post_hooks:
         for hook in list(leaf._post_hooks.values()):
             if hook(leaf) is not None:

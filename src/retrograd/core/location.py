@@ -55,11 +55,16 @@ def _frames_to(frame):
     return reversed(frames)
 
 
+def line_of(location):
+    """The number of the line that `user_location` gave."""
+    code, instruction = location
+    return next((n for start, end, n in code.co_lines() if start <= instruction < end), code.co_firstlineno)
+
+
 def describe_location(location):
     """`file.py:12 in train: y = x * 2`, for messages; takes what `user_location` gave."""
     if location is None:
         return "an unknown line"
-    code, instruction = location
-    line = next((n for start, end, n in code.co_lines() if start <= instruction < end), code.co_firstlineno)
+    code, line = location[0], line_of(location)
     text = linecache.getline(code.co_filename, line).strip()
     return f"{code.co_filename}:{line} in {code.co_name}" + (f": {text}" if text else "")

@@ -18,6 +18,7 @@ class _Modes(threading.local):
     targeted = False  # whether that walk is for chosen inputs only
     walks = 0  # how many backward walks run inside each other
     node = None  # in anomaly mode: the node that runs now
+    zero_gradient = "powers"  # where a gradient of zero wins over an infinite derivative
     multithreading = True
     grad_layout = True  # `.grad` is laid out in memory as its leaf is
 
@@ -175,6 +176,21 @@ class set_multithreading_enabled(_Switch):
     """Say whether backward may use threads of its own, by the bool `mode`. It uses none on the CPU, either way."""
 
     field = "multithreading"
+
+
+class zero_gradient_rule(_Switch):
+    """Say where a gradient of zero stays zero though the derivative is infinite, as that of `sqrt` at 0 is.
+
+    mode: "powers" (the default): in sqrt, pow, std and norms; "never", as in PyTorch: 0 * inf is NaN; "always": in
+    every elementwise operation, so that the branch that `where` did not select never makes NaN.
+    """
+
+    field = "zero_gradient"
+
+    def __init__(self, mode):
+        if mode not in ("powers", "never", "always"):
+            raise ValueError(f"zero_gradient_rule: expected 'powers', 'never' or 'always', got {mode!r}")
+        super().__init__(mode)
 
 
 class enforce_grad_layout_policy(_Switch):

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 
 from ..core import arrays, inplace
+from ..core.modes import modes
 from ..core.op import (
     ELEMENTWISE,
     LINEAR,
@@ -143,14 +144,20 @@ fmod = Op(
 
 # Two products for formulas with a pole, where a zero gradient shall win over an infinite derivative.
 safe_mul = Op(
-    "safe_mul", lambda xp, x, y: xp.where((x == 0) & ~xp.isfinite(y), xp.zeros_like(x), x * y),
+    "safe_mul",
+    lambda xp, x, y: (
+        x * y if modes.zero_gradient == "never" else xp.where((x == 0) & ~xp.isfinite(y), xp.zeros_like(x), x * y)
+    ),
     x=lambda g, y: safe_mul(g, conj(y)),
     y=lambda g, x: safe_mul(conj(x), g), jvp=ELEMENTWISE, promote=PAIR,
     doc="x * y, and 0 where x is 0 whatever y is.",
 )  # fmt: skip
 
 safe_div = Op(
-    "safe_div", lambda xp, x, y: xp.where((x == 0) & (y == 0), xp.zeros_like(x), x / y),
+    "safe_div",
+    lambda xp, x, y: (
+        x / y if modes.zero_gradient == "never" else xp.where((x == 0) & (y == 0), xp.zeros_like(x), x / y)
+    ),
     x=lambda g, y: safe_div(g, conj(y)),
     y=lambda g, out, y: -safe_div(g * conj(out), conj(y)), jvp=ELEMENTWISE, promote=PAIR,
     doc="x / y, and 0 for 0 / 0.",
