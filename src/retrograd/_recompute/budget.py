@@ -34,7 +34,7 @@ class _Value:
     """
 
     __slots__ = (
-        "__weakref__", "args", "array", "buffer", "counter", "made", "op", "output", "saved", "seconds", "siblings",
+        "__weakref__", "again", "args", "array", "buffer", "counter", "made", "op", "output", "saved", "seconds", "siblings",
         "version", "where",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class _Value:
         self.array = tensor._array  # held where no operation made it, or where a node keeps it
         self.buffer = None  # where that node's share of memory is counted
         self.saved = 0  # how many nodes keep it
+        self.again = False  # whether `array` was made again, and so is as it was, whatever became of the first
 
     def made_by(self, op, args, output, seconds):
         self.op, self.args, self.output, self.seconds = op, args, output, seconds
@@ -53,11 +54,10 @@ class _Value:
         self.array = None
 
     def current(self):
-        """The array, if somebody still has it as it was."""
-        if self.array is not None:
-            return self.array
-        array = self.made()
-        return array if array is not None and self.counter.n == self.version else None
+        """The array, if somebody still has it, as it was."""
+        if self.counter.n != self.version and not self.again:
+            return None
+        return self.array if self.array is not None else self.made()
 
 
 class _Handle:
@@ -157,9 +157,12 @@ class budget:
         return _Handle(self, self._value_of(tensor))
 
     def _unpack(self, handle):
-        array = handle.value.current()
+        value = handle.value
+        array = value.current()
         if array is None:
-            array = self._make(handle.value)
+            if value.op is None:
+                _refuse(value)
+            array = self._make(value)
         return wrap(array)
 
     def _keep(self, value):
@@ -186,9 +189,8 @@ class budget:
         return more
 
     def _drop(self, value):
-        buffer = value.buffer
-        value.buffer = None
-        value.array = None
+        buffer, value.buffer = value.buffer, None
+        value.array, value.again = None, False
         buffer.values.discard(value)
         if not buffer.values:
             self.kept -= buffer.nbytes
@@ -267,6 +269,9 @@ class budget:
                 if sibling is not None and sibling.current() is None:
                     arrays[sibling] = array = outputs[sibling.output]
                     if sibling.saved:
+                        if sibling.buffer is not None:  # overwritten since it was saved
+                            self._drop(sibling)
+                        sibling.again = True
                         self._hold(sibling, array)
             arrays.setdefault(value, outputs[value.output])
         self.seconds += time.perf_counter() - start

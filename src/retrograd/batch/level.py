@@ -145,6 +145,9 @@ class Batched(Tensor):
         inner = "\n".join("    " + line for line in repr(self._value).splitlines())
         return f"BatchedTensor(lvl={self._level.depth}, bdim={self._dim}, value=\n{inner}\n)"
 
+    def __format__(self, spec):
+        return object.__format__(self, spec) if self.ndim else self.item()
+
     item = tolist = numpy = nonzero = __array__ = __dlpack__ = _refuse_to_read
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_to_read
 
