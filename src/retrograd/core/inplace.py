@@ -10,7 +10,7 @@ import numpy as np
 from . import arrays
 from .apply import record
 from .graph import View, modes, next_number, untracked
-from .op import Op, zeros_like
+from .op import TABLE, Op, zeros_like
 from .tensor import wrap
 
 whole_writers = []  # batch.py adds itself: inside vmap, whole batches are written
@@ -45,6 +45,8 @@ def inplace(function, name):
 
     def method(self, *args, **kwargs):
         old = prepare(self, name)
+        if modes.saving and modes.grad:  # what the user's hooks are given must stay as it is
+            old = TABLE["clone"](old)
         start = next_number()
         result = function(old, *args, **kwargs)
         if result._grad_fn is not None:
