@@ -113,7 +113,8 @@ def compare(a, b, what):
         raise AssertionError(f"{what}: shape {a.shape} instead of {b.shape}")
     if a.dtype != b.dtype:
         raise AssertionError(f"{what}: dtype {a.dtype} instead of {b.dtype}")
-    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8, err_msg=what)
+    exact = a.dtype in (np.float64, np.complex128) or a.dtype.kind not in "fc"
+    np.testing.assert_allclose(a, b, rtol=1e-6 if exact else 1e-4, atol=1e-8 if exact else 1e-5, err_msg=what)
 
 
 def ported(function):
@@ -261,7 +262,7 @@ EXCLUDED = {
         "compiles CUDA code from strings",
     ),
     "chalf": "NumPy has no complex numbers of half precision",
-    "as_strided_scatter": "differs by intent: PyTorch's gradient of overlapping places depends on the strides",
+    "as_strided_scatter": "differs by intent: PyTorch passes on the gradient where src replaces the input, not elsewhere",
 }  # fmt: skip
 
 

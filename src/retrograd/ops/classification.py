@@ -204,8 +204,14 @@ def linear_cross_entropy(
     input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
     label_smoothing=0.0, options=None,
 ):  # fmt: skip
-    """cross_entropy(linear(input, linear_weight, linear_bias), ...); the scores are computed whole."""
-    scores = linear(input, linear_weight, linear_bias)
+    """cross_entropy(linear(input, linear_weight, linear_bias), ...); the scores are computed whole.
+
+    `linear_weight` is (C, in) or (C, d_1, ..., d_K, in), with a target (N, d_1, ..., d_K).
+    """
+    rows = reshape(linear_weight, (-1, linear_weight.shape[-1])) if linear_weight.ndim > 2 else linear_weight
+    scores = linear(input, rows, None if linear_bias is None else reshape(linear_bias, (-1,)))
+    if linear_weight.ndim > 2:
+        scores = reshape(scores, (*scores.shape[:-1], *linear_weight.shape[:-1]))
     ignore_index = -100 if ignore_index is None else ignore_index
     return cross_entropy(scores, target, weight, None, ignore_index, None, reduction, label_smoothing)
 
@@ -214,7 +220,8 @@ def linear_cross_entropy(
 
 
 def _as_batch(name, input, target, per_class):
-    """Scores as (N, C), targets as (N,) or (N, C), and whether N was missing."""
+    """Scores as (N, C), targets as (N,) or (N, C), and whether N was missing; one number is one class."""
+    input = input if input.ndim else reshape(input, (1,))
     expected = input.shape if per_class else input.shape[: input.ndim - 1]
     if input.ndim not in (1, 2) or (tuple(target.shape) != tuple(expected) and math.prod(target.shape) != 1):
         raise RuntimeError(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core import arrays
-from ..core.op import PAIR, Op
+from ..core.op import ELEMENTWISE, PAIR, Op
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
@@ -218,6 +218,9 @@ def heaviside(input, values, *, out=None):
 nextafter = Op(
     "nextafter",
     lambda xp, x, y: xp.nextafter(x, y),
+    x=lambda g: g,
+    y=lambda g: g * 0,
     promote=PAIR,
+    jvp=ELEMENTWISE,
     doc="The next floating number from input towards other.",
 )

@@ -8,6 +8,7 @@ rest to BLAS.
 
 from ..core.op import Op
 from .im2col import convolve, input_gradient, weight_gradient
+from .padding import constant_pad_nd
 from .pointwise import conj
 from .reduce import sum_row
 from .shape import permute_row, reshape_row
@@ -242,6 +243,12 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
     )
     if min(size) < 1:
         raise RuntimeError(f"{name}: the output would have the sizes {list(size)}; it is too small")
+    more = [
+        (z + 2 * p - d * (k - 1) - 1) // s + 1 - i
+        for z, i, k, s, p, d in zip(size, input.shape[2:], kernel, stride, padding, dilation, strict=True)
+    ]
+    if any(more):  # output_padding of a stride or more: as if zeros followed the input
+        input = constant_pad_nd(input, [p for m in reversed(more) for p in (0, m)])
     out = _ROWS[n - 1][1](input, weight, size, stride, padding, dilation, groups)
     if bias is not None:
         if tuple(bias.shape) != (out.shape[1],):

@@ -71,6 +71,8 @@ def _search(xp, x, y, right, kind):
     side = "right" if right else "left"
     if x.ndim == 1:
         return xp.searchsorted(x, y, side=side).astype(kind)
+    if not x.shape[-1] or not y.size:
+        return xp.zeros(y.shape, kind)
     lanes, values = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     found = [xp.searchsorted(a, v, side=side) for a, v in zip(lanes, values, strict=True)]
     return xp.array(found, kind).reshape(y.shape)
@@ -122,6 +124,16 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
 # --- histograms ---------------------------------------------------------------------------------------------
 
 
+def _outer_edges(x, given):
+    """The range of a histogram: as given, else of the elements; widened by 1/2 where it is empty."""
+    low, high = given or ((x.min().item(), x.max().item()) if x.size else (0.0, 1.0))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise RuntimeError(f"torch.histogram(dd): range [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(f"torch.histogram(dd): min should not exceed max, but got min {low} max {high}")
+    return (low - 0.5, high + 0.5) if low == high else (low, high)
+
+
 def _bin_range(x, low, high):
     if low == high and x.size:
         low, high = x.min().item(), x.max().item()
@@ -160,8 +172,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     x = input._array
     edges = bins._array if isinstance(bins, Tensor) else bins
     if not isinstance(bins, Tensor):
-        low, high = range or (0.0, 0.0)
-        range = _bin_range(x, low, high)
+        range = _outer_edges(x, range)
     counts, edges = np.histogram(
         x.reshape(-1), edges, range, density, None if weight is None else weight._array.reshape(-1)
     )
@@ -183,7 +194,7 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
         bins = [bins] * count
     edges = [b._array if isinstance(b, Tensor) else b for b in bins]
     if not isinstance(bins[0], Tensor):
-        range = [_bin_range(x[:, i], *(range[i] if range else (0.0, 0.0))) for i in _range(count)]
+        range = [_outer_edges(x[:, i], range[i] if range else None) for i in _range(count)]
     counts, edges = np.histogramdd(
         x, edges, range, density, None if weight is None else weight._array.reshape(-1)
     )

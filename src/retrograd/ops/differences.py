@@ -33,7 +33,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = normal_axis(dim, input._array.ndim)
     parts = [t for t in (prepend, input, append) if t is not None]
-    x = cat(parts, axis) if len(parts) > 1 else input
+    x = cat(parts, axis) if len(parts) > 1 and n else input
     for _ in range(min(n, x._array.shape[axis])):
         after, before = _part(x, axis, 1, 0), _part(x, axis, 0, -1)
         x = logical_xor(after, before) if x._array.dtype.kind == "b" else after - before
@@ -77,6 +77,7 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
     edge_order: 1 or 2, that of the differences at the ends.
     """
     axes = normal_axes(dim, input._array.ndim)
+    spacing = 1 if spacing is None else spacing
     several = isinstance(spacing, (list, tuple))
     if several and len(spacing) != len(axes):
         raise RuntimeError(

@@ -8,7 +8,7 @@ from .norms import norm
 from .picking import index_select
 from .pointwise import clamp_min, minimum
 from .reduce import sum
-from .shape import reshape
+from .shape import broadcast_tensors, reshape
 
 __all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]
 METHODS = INPLACE = []
@@ -21,6 +21,7 @@ def _at_least(value, eps):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along `dim`, whose lengths count as at least `eps`."""
+    x1, x2 = broadcast_tensors(x1, x2)
     n1, n2 = norm(x1, 2, dim, keepdim=True), norm(x2, 2, dim, keepdim=True)
     return sum((x1 / _at_least(n1, eps)) * (x2 / _at_least(n2, eps)), dim)
 

@@ -172,7 +172,9 @@ def _need_pivots(name, pivot):
 
 def _transpositions(p):
     """LAPACK's pivots, row exchanges counted from 1, of a permutation matrix P."""
-    rows = p.argmax(axis=-2).reshape(-1, p.shape[-1])  # which row of A comes to each place
+    lead, m = p.shape[:-2], p.shape[-1]
+    rows = p.argmax(axis=-2) if m else np.zeros((*lead, 0), int)  # which row of A comes to each place
+    rows = rows.reshape(prod(lead), m)
     pivots = np.empty(rows.shape, np.int32)
     for order, out in zip(rows, pivots, strict=True):
         now = list(range(len(order)))
@@ -216,7 +218,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
 
 def permutation(pivots, m, kind):
     """The permutation matrices P that row exchanges stand for."""
-    flat = pivots.reshape(-1, pivots.shape[-1])
+    flat = pivots.reshape(prod(pivots.shape[:-1]), pivots.shape[-1])
     out = np.zeros((len(flat), m, m), kind)
     for exchanges, p in zip(flat, out, strict=True):
         order = list(range(m))

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.op import Op, is_complex
 from ..core.tensor import Tensor, wrap
 from .diagonals import tril_row, triu_row
+from .join import cat_row
 from .pointwise import conj, masked
 from .product import column, matmul_row, swapped
 from .reduce import sum_row
@@ -304,21 +305,45 @@ cholesky_row = Op(
 
 
 def _lu_gradient(g_L, g_U, P, L, U):
-    m, n = L.shape[-2], U.shape[-1]
-    if m != n:
-        raise NotImplementedError(
-            f"linalg.lu has no gradient here for {m} by {n} matrices, only for square ones"
-        )
+    """From the square part; the rest of a wide or tall matrix is solved for, which passes gradients on."""
+    m, n, k = L.shape[-2], U.shape[-1], L.shape[-1]
+    if g_L is None and g_U is None:
+        return None
+    rest = None
+    if n > k:
+        if g_U is not None:
+            rest = triangular_row(adjoint(L), g_U[..., k:], True, True)
+            pulled = -matmul_row(rest, adjoint(U[..., k:]))
+            g_L = pulled if g_L is None else g_L + pulled
+            g_U = g_U[..., :k]
+        U = U[..., :k]
+    elif m > k:
+        if g_L is not None:
+            rest = solve_right(adjoint(U), g_L[..., k:, :], False)
+            pulled = -matmul_row(adjoint(L[..., k:, :]), rest)
+            g_U = pulled if g_U is None else g_U + pulled
+            g_L = g_L[..., :k, :]
+        L = L[..., :k, :]
     inner = None
     if g_L is not None:
         inner = tril_row(matmul_row(adjoint(L), g_L), -1)
     if g_U is not None:
         upper = triu_row(matmul_row(g_U, adjoint(U)), 0)
         inner = upper if inner is None else inner + upper
-    if inner is None:
-        return None
     left = triangular_row(adjoint(L), inner, True, True)
-    return matmul_row(P, solve_right(adjoint(U), left, False))
+    total = solve_right(adjoint(U), left, False)
+    if m != n:
+        rest = _zeros_of(total, abs(m - n), n > k) if rest is None else rest
+        axis = total.ndim - (1 if n > k else 2)
+        total = cat_row(axis, (k, abs(m - n)), total, rest)
+    return matmul_row(P, total)
+
+
+def _zeros_of(x, count, columns):
+    """`count` columns or rows of zeros that fit next to the square matrices `x`."""
+    part = x[..., :1] * 0 if columns else x[..., :1, :] * 0
+    axis = x.ndim - (1 if columns else 2)
+    return cat_row(axis, (1,) * count, *[part] * count)
 
 
 lu_row = Op(

@@ -287,7 +287,8 @@ def vecdot(x, y, *, dim=-1, out=None):
 
 def vander(x, N=None):
     """The matrix of powers x[..., None] ** (0, 1, ..., N - 1); N is the number of elements by default."""
+    x = reshape(x, (1,)) if x.ndim == 0 else x
     count = x.shape[-1] if N is None else N
-    if x.ndim == 0 or count <= 1 and N is not None:
-        raise RuntimeError(f"linalg.vander: expected at least one dimension and N greater than 1, got N={N}")
+    if count <= 1 and N is not None:
+        raise RuntimeError(f"linalg.vander: N must be greater than 1, got N={N}")
     return reshape(x, (*x.shape, 1)) ** wrap(np.arange(count))

@@ -43,6 +43,8 @@ def batch_norm(
     In training, the running statistics are updated in place, the variance with Bessel's correction.
     """
     if input.ndim < 2:
+        if not input.numel():
+            return input * 1
         raise RuntimeError(f"batch_norm: expected an input (N, C, ...), but its shape is {list(input.shape)}")
     channels = input.shape[1]
     _check_sizes(

@@ -237,8 +237,9 @@ index_copy_row = Op(
 index_fill_row = Op(
     "index_fill", lambda xp, x, value, axis, index: _index_copied(xp, x, value, axis, index),
     x=lambda g, axis, index: index_copy_row(g, np.zeros((), bool), axis, index),
-    value=lambda g, axis, index: index_select_row(g, axis, index), jvp=LINEAR,
+    value=lambda g, axis, index: index_select_row(g, axis, distinct_row(index)), jvp=LINEAR,
 )  # fmt: skip
+distinct_row = Op("distinct", lambda xp, index: xp.unique(index))
 
 
 # --- the public functions -----------------------------------------------------------------------------------
@@ -249,6 +250,8 @@ def checked_index(name, index, n):
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
     a = index._whole._array
+    if not a.size and a.dtype.kind in "iu":
+        return cast_row(index, np.dtype(np.int64))
     if a.dtype not in (np.int64, np.int32):
         raise RuntimeError(
             f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long()"

@@ -67,7 +67,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         )
         left = 0
     out = matmul(weighted, permute_row(conj(centred), (1, 0))) / left
-    return out if input._array.ndim == 2 else reshape_row(out, ())
+    return reshape_row(out, ()) if x._array.shape[0] == 1 else out
 
 
 def corrcoef(input):
