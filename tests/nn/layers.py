@@ -102,7 +102,8 @@ def _norm(library):
 
 ELEMENTWISE = [
     "ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Sigmoid", "Tanh", "LogSigmoid", "Softsign",
-    "Tanhshrink", "ELU", "CELU", "GELU", "LeakyReLU", "Hardtanh", "Hardshrink", "Softshrink", "Softplus", "RReLU",
+    "Tanhshrink", "ELU", "CELU", "GELU", "LeakyReLU", "Hardtanh", "Hardshrink", "Softshrink", "Softplus",
+    "RReLU",
 ]  # fmt: skip
 
 ACTIVATIONS = [
@@ -149,8 +150,18 @@ LINEAR = [
     Layer("Embedding", 5, 3, scale_grad_by_freq=True, inputs=[whole(9)]),
     Layer("EmbeddingBag", 5, 3, inputs=[whole(2, 4)]),
     Layer("EmbeddingBag", 5, 3, mode="sum", padding_idx=2, inputs=[whole(7), np.array([0, 2, 2, 5])]),
-    Layer("EmbeddingBag", 5, 3, mode="max", include_last_offset=True, inputs=[whole(7), np.array([0, 2, 5, 7])]),
-    Layer("EmbeddingBag", 5, 3, mode="sum", max_norm=1.0, inputs=[whole(2, 3)], call={"per_sample_weights": x(2, 3)}),
+    Layer(
+        "EmbeddingBag", 5, 3, mode="max", include_last_offset=True, inputs=[whole(7), np.array([0, 2, 5, 7])]
+    ),
+    Layer(
+        "EmbeddingBag",
+        5,
+        3,
+        mode="sum",
+        max_norm=1.0,
+        inputs=[whole(2, 3)],
+        call={"per_sample_weights": x(2, 3)},
+    ),
     Layer("CosineSimilarity", inputs=[x(2, 3), x(2, 3)]),
     Layer("CosineSimilarity", 0, 1e-3, inputs=[x(2, 3), x(2, 3)]),
     Layer("PairwiseDistance", inputs=[x(2, 3), x(2, 3)]),
@@ -165,7 +176,9 @@ CONVOLUTIONS = [
     Layer("Conv2d", 2, 3, 3, inputs=[x(2, 2, 5, 6)]),
     Layer("Conv2d", 2, 3, (2, 3), stride=(2, 1), padding=(0, 2), dilation=(1, 2), inputs=[x(2, 2, 5, 6)]),
     Layer("Conv2d", 4, 6, 3, groups=2, padding=1, padding_mode="reflect", inputs=[x(1, 4, 5, 5)]),
-    Layer("Conv2d", 4, 4, 3, groups=4, padding=1, padding_mode="replicate", bias=False, inputs=[x(1, 4, 5, 5)]),
+    Layer(
+        "Conv2d", 4, 4, 3, groups=4, padding=1, padding_mode="replicate", bias=False, inputs=[x(1, 4, 5, 5)]
+    ),
     Layer("Conv2d", 2, 3, 3, padding="valid", inputs=[x(2, 5, 5)]),
     Layer("Conv2d", 2, 3, (2, 3), padding=(1, 2), padding_mode="circular", inputs=[x(1, 2, 5, 5)]),
     Layer("Conv3d", 2, 3, 2, inputs=[x(1, 2, 3, 4, 3)]),
@@ -175,7 +188,9 @@ CONVOLUTIONS = [
     Layer("ConvTranspose1d", 2, 3, 3, stride=2, inputs=[x(2, 2, 5)], call={"output_size": [12]}),
     Layer("ConvTranspose2d", 2, 3, 3, inputs=[x(2, 2, 3, 4)]),
     Layer("ConvTranspose2d", 2, 4, (3, 2), stride=(2, 1), padding=(1, 0), groups=2, inputs=[x(2, 2, 3, 4)]),
-    Layer("ConvTranspose2d", 2, 3, 3, stride=2, padding=1, inputs=[x(1, 2, 3, 3)], call={"output_size": (6, 5)}),
+    Layer(
+        "ConvTranspose2d", 2, 3, 3, stride=2, padding=1, inputs=[x(1, 2, 3, 3)], call={"output_size": (6, 5)}
+    ),
     Layer("ConvTranspose2d", 2, 3, 3, stride=2, inputs=[x(2, 3, 3)], call={"output_size": (3, 8, 7)}),
     Layer("ConvTranspose3d", 2, 3, 2, inputs=[x(1, 2, 2, 3, 2)]),
     Layer("ConvTranspose3d", 2, 2, 2, stride=2, output_padding=1, dilation=2, inputs=[x(1, 2, 2, 2, 2)]),
@@ -263,12 +278,20 @@ REARRANGING = [
     Layer("Upsample", (4, 5), mode="bilinear", align_corners=True, inputs=[x(1, 2, 3, 3)]),
     Layer("Upsample", scale_factor=(1.5, 2.0), mode="bicubic", inputs=[x(1, 2, 4, 3)]),
     Layer("Upsample", scale_factor=2, mode="linear", inputs=[x(1, 2, 3)]),
-    Layer("Upsample", scale_factor=1.5, mode="trilinear", recompute_scale_factor=True, inputs=[x(1, 1, 2, 3, 3)]),
+    Layer(
+        "Upsample", scale_factor=1.5, mode="trilinear", recompute_scale_factor=True, inputs=[x(1, 1, 2, 3, 3)]
+    ),
     Layer("UpsamplingNearest2d", scale_factor=2, inputs=[x(1, 2, 3, 3)]),
     Layer("UpsamplingBilinear2d", size=(4, 4), inputs=[x(1, 2, 3, 3)]),
     *[
         Layer(f"{kind}Pad{n}d", padding, *rest, inputs=[x(1, 2, *(4, 5, 4)[:n])])
-        for kind, rest in {"Constant": [2.5], "Zero": [], "Reflection": [], "Replication": [], "Circular": []}.items()
+        for kind, rest in {
+            "Constant": [2.5],
+            "Zero": [],
+            "Reflection": [],
+            "Replication": [],
+            "Circular": [],
+        }.items()
         for n in (1, 2, 3)
         for padding in (1, tuple(range(1, 3)) * n)
     ],
@@ -307,13 +330,15 @@ LOSSES = [
     Layer("NLLLoss", inputs=[x(3, 4), whole(3)]),
     Layer("NLLLoss", tensor([0.2, 1.0, 0.5, 2.0]), ignore_index=2, inputs=[x(3, 4, 2), whole(3, 2)]),
     Layer("PoissonNLLLoss", inputs=[x(3, 4), unit(3, 4)]),
-    Layer("PoissonNLLLoss", log_input=False, full=True, eps=1e-3, inputs=[unit(3, 4), x(3, 4, low=0.5, high=5.0)]),
+    Layer("PoissonNLLLoss", log_input=False, full=True, eps=1e-3, inputs=[unit(3, 4), x(3, 4, low=0.5,
+    high=5.0)]),
     Layer("GaussianNLLLoss", inputs=[x(3, 4), x(3, 4), unit(3, 4)]),
     Layer("GaussianNLLLoss", full=True, eps=0.2, reduction="sum", inputs=[x(3, 4), x(3, 4), unit(3, 1)]),
     Layer("KLDivLoss", reduction="batchmean", inputs=[x(3, 4), unit(3, 4)]),
     Layer("KLDivLoss", reduction="sum", log_target=True, inputs=[x(3, 4), x(3, 4)]),
     Layer("BCELoss", inputs=[unit(3, 4), unit(3, 4)]),
-    Layer("BCELoss", tensor([0.5, 1.0, 2.0, 1.5]), reduction="sum", inputs=[unit(3, 4), Fixed(_probabilities)]),
+    Layer("BCELoss", tensor([0.5, 1.0, 2.0, 1.5]), reduction="sum", inputs=[unit(3, 4),
+    Fixed(_probabilities)]),
     Layer("BCEWithLogitsLoss", inputs=[x(3, 4), unit(3, 4)]),
     Layer("BCEWithLogitsLoss", tensor([0.5, 1.0, 2.0, 1.5]), pos_weight=tensor([1.0, 2.0, 3.0, 4.0]),
           inputs=[x(3, 4), unit(3, 4)]),
@@ -325,7 +350,8 @@ LOSSES = [
     Layer("MarginRankingLoss", inputs=[x(3), x(3), signs(3)]),
     Layer("MarginRankingLoss", 0.5, reduction="none", inputs=[x(3), x(3), signs(3)]),
     Layer("MultiMarginLoss", inputs=[x(3, 4), whole(3)]),
-    Layer("MultiMarginLoss", 2, 0.5, tensor([0.5, 1.0, 2.0, 1.5]), reduction="sum", inputs=[x(3, 4), whole(3)]),
+    Layer("MultiMarginLoss", 2, 0.5, tensor([0.5, 1.0, 2.0, 1.5]), reduction="sum", inputs=[x(3, 4),
+    whole(3)]),
     Layer("MultiLabelMarginLoss", inputs=[x(2, 4), np.array([[3, 0, -1, 1], [1, -1, 0, 2]])]),
     Layer("MultiLabelSoftMarginLoss", inputs=[x(2, 4), Fixed(whole(2, 4, high=2) * 1.0)]),
     Layer("MultiLabelSoftMarginLoss", tensor([0.5, 1.0, 2.0, 1.5]), reduction="none",
@@ -335,15 +361,18 @@ LOSSES = [
     Layer("TripletMarginWithDistanceLoss", inputs=[x(3, 4), x(3, 4), x(3, 4)]),
     Layer("TripletMarginWithDistanceLoss", margin=2.0, swap=True, reduction="none",
           inputs=[x(3, 4), x(3, 4), x(3, 4)]),
-    Layer("AdaptiveLogSoftmaxWithLoss", 8, 12, [3, 7], div_value=2.0, inputs=[x(6, 8), np.array([0, 2, 3, 6, 7, 11])]),
+    Layer("AdaptiveLogSoftmaxWithLoss", 8, 12, [3, 7], div_value=2.0, inputs=[x(6, 8), np.array([0, 2, 3, 6,
+    7, 11])]),
     Layer("AdaptiveLogSoftmaxWithLoss", 8, 12, (4,), head_bias=True, inputs=[x(3, 8), whole(3)]),
     Layer("AdaptiveLogSoftmaxWithLoss", 8, 12, [3, 7], inputs=[x(8), np.array(9)]),
     Layer("LinearCrossEntropyLoss", 3, 4, inputs=[x(5, 3), whole(5)]),
     Layer("LinearCrossEntropyLoss", 3, 4, out_features=(2,), bias=True, ignore_index=1, label_smoothing=0.1,
           weight=tensor([0.2, 1.0, 0.5, 2.0]), inputs=[x(5, 3), whole(5, 2)]),
     Layer("LinearCrossEntropyLoss", 3, 4, reduction="sum", inputs=[x(3), np.array(2)]),
-    Layer("CTCLoss", inputs=[x(6, 2, 4), np.array([[1, 2, 1], [3, 1, 2]]), np.array([6, 5]), np.array([3, 2])]),
-    Layer("CTCLoss", 3, "sum", inputs=[x(6, 2, 4), np.array([1, 1, 0, 2]), np.array([6, 5]), np.array([2, 2])]),
+    Layer("CTCLoss", inputs=[x(6, 2, 4), np.array([[1, 2, 1], [3, 1, 2]]), np.array([6, 5]), np.array([3,
+    2])]),
+    Layer("CTCLoss", 3, "sum", inputs=[x(6, 2, 4), np.array([1, 1, 0, 2]), np.array([6, 5]), np.array([2,
+    2])]),
     Layer("CTCLoss", reduction="none", zero_infinity=True,
           inputs=[x(3, 2, 4), np.array([[1, 1, 1], [3, 1, 2]]), np.array([3, 3]), np.array([3, 3])]),
 ]  # fmt: skip
@@ -356,7 +385,10 @@ RECURRENT = [
         Layer(name, 3, 5, *layers, inputs=[x(4, 2, 3)], **how)
         for name in ("RNN", "LSTM", "GRU")
         for layers, how in (
-            ([], {}), ([2], {"dropout": 0.4}), ([], {"bidirectional": True}), ([], {"bias": False}),
+            ([], {}),
+            ([2], {"dropout": 0.4}),
+            ([], {"bidirectional": True}),
+            ([], {"bias": False}),
             ([3], {"bidirectional": True, "batch_first": True, "dropout": 0.2, "bias": False}),
         )
     ],
@@ -365,7 +397,9 @@ RECURRENT = [
     Layer("GRU", 3, 5, 2, bidirectional=True, inputs=[x(4, 2, 3)], call=_states[4]),
     Layer("LSTM", 3, 5, 2, bidirectional=True, inputs=[x(4, 2, 3)], call=_pairs[4]),
     Layer("LSTM", 3, 5, proj_size=2, inputs=[x(4, 2, 3)], call={"hx": (x(1, 2, 2), x(1, 2, 5))}),
-    Layer("LSTM", 3, 5, 2, bias=False, proj_size=2, bidirectional=True, batch_first=True, inputs=[x(2, 4, 3)]),
+    Layer(
+        "LSTM", 3, 5, 2, bias=False, proj_size=2, bidirectional=True, batch_first=True, inputs=[x(2, 4, 3)]
+    ),
     Layer("RNN", 3, 5, inputs=[x(4, 3)]),
     Layer("GRU", 3, 5, batch_first=True, inputs=[x(4, 3)], call={"hx": x(1, 5)}),
     Layer("LSTM", 3, 5, bidirectional=True, inputs=[x(4, 3)], call={"hx": (x(2, 5), x(2, 5))}),
@@ -391,18 +425,22 @@ TRANSFORMERS = [
     Layer("MultiheadAttention", 8, 2, kdim=5, vdim=6, inputs=[x(3, 2, 8), x(4, 2, 5), x(4, 2, 6)]),
     Layer("MultiheadAttention", 8, 2, batch_first=True, inputs=[x(2, 3, 8), x(2, 4, 8), x(2, 4, 8)],
           call={"key_padding_mask": _padding}),
-    Layer("MultiheadAttention", 8, 2, inputs=[x(3, 8), x(4, 8), x(4, 8)], call={"key_padding_mask": _padding[0]}),
+    Layer("MultiheadAttention", 8, 2, inputs=[x(3, 8), x(4, 8), x(4, 8)],
+    call={"key_padding_mask": _padding[0]}),
     Layer("MultiheadAttention", 8, 2, inputs=_qkv, call={"attn_mask": x(4, 3, 4), "need_weights": False}),
-    Layer("MultiheadAttention", 8, 2, inputs=[x(4, 2, 8)] * 3, call={"attn_mask": Fixed(_causal), "is_causal": True}),
+    Layer("MultiheadAttention", 8, 2, inputs=[x(4, 2, 8)] * 3, call={"attn_mask": Fixed(_causal),
+    "is_causal": True}),
     Layer("TransformerEncoderLayer", 8, 2, 16, inputs=[x(4, 2, 8)]),
     Layer("TransformerEncoderLayer", 8, 2, 16, 0.0, "gelu", norm_first=True, bias=False, inputs=[x(4, 2, 8)],
           call={"src_mask": Fixed(_causal), "is_causal": True}),
     Layer("TransformerEncoderLayer", 8, 2, 16, batch_first=True, inputs=[x(2, 4, 8)],
           call={"src_key_padding_mask": _padding}),
     Layer("TransformerDecoderLayer", 8, 2, 16, inputs=[x(3, 2, 8), x(4, 2, 8)]),
-    Layer("TransformerDecoderLayer", 8, 2, 16, norm_first=True, layer_norm_eps=1e-3, inputs=[x(4, 2, 8), x(4, 2, 8)],
+    Layer("TransformerDecoderLayer", 8, 2, 16, norm_first=True, layer_norm_eps=1e-3, inputs=[x(4, 2, 8),
+    x(4, 2, 8)],
           call={"tgt_mask": Fixed(_causal), "tgt_is_causal": True, "memory_key_padding_mask": _padding}),
-    Layer("TransformerEncoder", _encoder_layer, 2, norm=_norm, inputs=[x(4, 2, 8)], call={"mask": Fixed(_causal)}),
+    Layer("TransformerEncoder", _encoder_layer, 2, norm=_norm, inputs=[x(4, 2, 8)],
+    call={"mask": Fixed(_causal)}),
     Layer("TransformerDecoder", _decoder_layer, 2, inputs=[x(3, 2, 8), x(4, 2, 8)]),
     Layer("Transformer", 8, 2, 2, 1, 16, inputs=[x(4, 2, 8), x(3, 2, 8)],
           call={"src_mask": Fixed(_causal), "src_key_padding_mask": _padding}),

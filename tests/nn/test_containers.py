@@ -1,18 +1,20 @@
-"""Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict: as lists and dictionaries are, and as PyTorch's."""
+"""Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict: statements, in both libraries."""
 
 import copy
 from collections import OrderedDict
 
 import pytest
 import torch
+from twins import plain, refusal
 
 import retrograd
 from oracle import same
-from twins import plain, refusal
 
 
 def named(nn):
-    return nn.Sequential(OrderedDict([("first", nn.Linear(1, 2)), ("act", nn.ReLU()), ("last", nn.Linear(2, 1))]))
+    return nn.Sequential(
+        OrderedDict([("first", nn.Linear(1, 2)), ("act", nn.ReLU()), ("last", nn.Linear(2, 1))])
+    )
 
 
 # Statements about `s`, three modules after one another; `m` a fourth one. Each is followed by a look at `s`.
@@ -66,6 +68,17 @@ nn.Sequential(nn.Sequential(m), m)
 nn.Sequential(1)
 nn.Sequential({"a": m})
 nn.Sequential([m, m])
+"""
+
+NAMED = """
+s
+s[1:]
+s[0] = m
+del s[1]
+s.append(m)
+s + s
+s.pop(0)
+s.extend([m])
 """
 
 LIST = """
@@ -208,11 +221,13 @@ CASES = [
     pytest.param(statement, start, id=f"{kind}: {statement}")
     for kind, start, text in [
         ("Sequential", "s = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1))", SEQUENTIAL),
-        ("named Sequential", "s = named(nn)", "s\ns[1:]\ns[0] = m\ndel s[1]\ns.append(m)\ns + s\ns.pop(0)\ns.extend([m])"),
+        ("named Sequential", "s = named(nn)", NAMED),
         ("ModuleList", "s = nn.ModuleList([nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1)])", LIST),
-        ("ModuleDict", "s = nn.ModuleDict({'c': nn.Linear(1, 2), 'a': nn.ReLU(), 'b': nn.Linear(2, 1)})", DICT),
-        ("ParameterList", "p = nn.ParameterList([torch.ones(2), torch.zeros(1, 3), torch.ones(())])", PARAMETERS),
-        ("ParameterDict", "d = nn.ParameterDict({'c': torch.ones(2), 'a': torch.zeros(1, 3), 'b': torch.ones(())})",
+        ("ModuleDict", "s = nn.ModuleDict({'c': nn.Linear(1, 2), 'a': nn.ReLU(), 'b': nn.Linear(2, 1)})",
+        DICT),
+        ("ParameterList", "p = nn.ParameterList([torch.ones(2), torch.zeros(1, 3), torch.ones(())])",
+        PARAMETERS),
+        ("ParameterDict", "d = nn.ParameterDict({'c': torch.ones(2), 'a': torch.zeros(1), 'b': torch.ones(1)})",
          PARAMETER_DICT),
     ]
     for statement in text.strip().split("\n")
@@ -221,7 +236,8 @@ CASES = [
 
 def outcome(library, statement, start):
     """What each part of a statement gives, and what the container is afterwards; or the error."""
-    names = {"torch": library, "nn": library.nn, "m": library.nn.Tanh(), "copy": copy, "OrderedDict": OrderedDict,
+    names = {"torch": library, "nn": library.nn, "m": library.nn.Tanh(), "copy": copy,
+    "OrderedDict": OrderedDict,
              "named": named}  # fmt: skip
     exec(start, names)
     shown = []
@@ -272,7 +288,8 @@ def test_errors_say_what_is_wrong():
     nn = retrograd.nn
     m = nn.Sequential(nn.ReLU(), nn.ReLU())
     for program, text in [
-        (lambda _: m[2], "index 2 is out of range"), (lambda _: nn.ModuleList([nn.ReLU()])[1], "index 1 is out of range"),
+        (lambda _: m[2], "index 2 is out of range"), (lambda _: nn.ModuleList([nn.ReLU()])[1],
+        "index 1 is out of range"),
         (lambda _: m.insert(0, 3), "module should be of type"), (lambda _: nn.ModuleList()(1), "ModuleList"),
         (lambda _: nn.ParameterDict()({}), "ParameterDict should not be called"),
         (lambda _: nn.ParameterDict({3: retrograd.ones(1)}), "not a string"),

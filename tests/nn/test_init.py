@@ -4,10 +4,10 @@ import warnings
 
 import pytest
 import torch
+from twins import same_refusal, same_text
 
 import retrograd
 from oracle import assert_same, same
-from twins import same_refusal, same_text
 
 SHAPES = [(7, 5), (3, 8), (4, 2, 3), (6, 4, 3, 3), (4, 6, 1, 2, 2)]
 CALLS = """
@@ -61,7 +61,9 @@ def test_values(call, shape):
     same(lambda library: run(library, call, shape), tol=tol)
 
 
-@pytest.mark.parametrize("call", ["uniform_(w)", "normal_(w)", "kaiming_normal_(w)", "trunc_normal_(w)", "orthogonal_(w)"])
+@pytest.mark.parametrize(
+    "call", ["uniform_(w)", "normal_(w)", "kaiming_normal_(w)", "trunc_normal_(w)", "orthogonal_(w)"]
+)
 def test_values_in_double_precision(call):
     same(lambda library: run(library, call, (40, 30), "float64"), tol=1e-9)
 
@@ -76,17 +78,24 @@ def test_matrices_and_convolutions(call, shape):
 
 
 REFUSED = {
-    "fans of a vector": "xavier_uniform_(w)", "kaiming of a vector": "kaiming_normal_(w)", "mode": "kaiming_uniform_(m, mode='x')",
+    "fans of a vector": "xavier_uniform_(w)", "kaiming of a vector": "kaiming_normal_(w)",
+    "mode": "kaiming_uniform_(m, mode='x')",
     "nonlinearity": "kaiming_uniform_(m, nonlinearity='x')", "slope": "calculate_gain('leaky_relu', True)",
     "eye_ of a vector": "eye_(w)", "dirac_ of a matrix": "dirac_(m)", "dirac_ groups": "dirac_(c, 3)",
-    "sparse_ of a vector": "sparse_(w, 0.5)", "orthogonal_ of a vector": "orthogonal_(w)", "gain": "calculate_gain('x')",
+    "sparse_ of a vector": "sparse_(w, 0.5)", "orthogonal_ of a vector": "orthogonal_(w)",
+    "gain": "calculate_gain('x')",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusals(case):
     def program(library):
-        names = {"w": library.ones(3), "m": library.ones(2, 3), "c": library.ones(4, 2, 3), "init": library.nn.init}
+        names = {
+            "w": library.ones(3),
+            "m": library.ones(2, 3),
+            "c": library.ones(4, 2, 3),
+            "init": library.nn.init,
+        }
         return eval(f"init.{REFUSED[case]}", names)
 
     beginning = {"nonlinearity": "Unsupported nonlinearity x", "gain": "Unsupported nonlinearity x"}.get(case)
@@ -94,7 +103,8 @@ def test_refusals(case):
 
 
 @pytest.mark.parametrize("name", [
-    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid", "tanh",
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "sigmoid", "tanh",
     "relu", "leaky_relu", "selu",
 ])  # fmt: skip
 def test_gains(name):
@@ -104,13 +114,16 @@ def test_gains(name):
 
 
 @pytest.mark.parametrize("name", [
-    "uniform", "normal", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "eye",
+    "uniform", "normal", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal",
+    "orthogonal", "eye",
 ])  # fmt: skip
 def test_old_names_warn(name):
     def program(library):
         library.manual_seed(0)
         w = library.ones(3, 3)
-        with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`"):
+        with pytest.warns(
+            FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`"
+        ):
             getattr(library.nn.init, name)(w)
         return w
 
@@ -171,9 +184,15 @@ def test_signatures():
 
 
 def test_layers_after_reset_parameters():
-    """Each layer's own initialisation can be run again, with the same result as at first after the same seed."""
+    """Each layer's own initialisation can be run again, with the same result after the same seed."""
     nn = retrograd.nn
-    for m in (nn.Linear(3, 4), nn.Conv2d(2, 3, 3), nn.LSTM(3, 4), nn.Embedding(5, 3, padding_idx=1), nn.Bilinear(2, 3, 4)):
+    for m in (
+        nn.Linear(3, 4),
+        nn.Conv2d(2, 3, 3),
+        nn.LSTM(3, 4),
+        nn.Embedding(5, 3, padding_idx=1),
+        nn.Bilinear(2, 3, 4),
+    ):
         states = []
         for _ in range(2):
             retrograd.manual_seed(1)

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from twins import refusal
 
 import retrograd
-from twins import refusal
 
 REFUSED = """
 nn.Linear(3, 4)(ones(2, 5))
@@ -166,8 +166,13 @@ def lines(text):
 
 @lines(REFUSED)
 def test_refused_with_the_same_kind_of_error(line):
-    mine, theirs = refusal(lambda library: call(library, line), retrograd), refusal(lambda library: call(library, line), torch)
-    assert type(mine) is type(theirs), f"{type(mine).__name__}: {mine}\ninstead of {type(theirs).__name__}: {theirs}"
+    mine, theirs = (
+        refusal(lambda library: call(library, line), retrograd),
+        refusal(lambda library: call(library, line), torch),
+    )
+    assert type(mine) is type(theirs), (
+        f"{type(mine).__name__}: {mine}\ninstead of {type(theirs).__name__}: {theirs}"
+    )
 
 
 @pytest.mark.parametrize("line", OTHERWISE)
@@ -178,19 +183,23 @@ def test_refused_with_another_kind_of_error(line):
 
 @lines(OURS_ONLY)
 def test_refused_by_us_alone(line):
-    assert isinstance(refusal(lambda library: call(library, line), retrograd), ValueError | TypeError | RuntimeError)
+    assert isinstance(
+        refusal(lambda library: call(library, line), retrograd), ValueError | TypeError | RuntimeError
+    )
     call(torch, line)
 
 
 @pytest.mark.parametrize(("line", "parts"), [
     ("nn.Linear(3, 4)(ones(2, 5))", ["linear", "[2, 5]", "[4, 3]", "in_features"]),
     ("nn.Linear(3, 4)(ones(2, 3).double())", ["linear", "float64", "float32", ".to()"]),
-    ("nn.Conv2d(3, 4, 3)(ones(1, 2, 8, 8))", ["conv2d", "3 channels", "2 channels", "[1, 2, 8, 8]", "[4, 3, 3, 3]"]),
+    ("nn.Conv2d(3, 4, 3)(ones(1, 2, 8, 8))", ["conv2d", "3 channels", "2 channels", "[1, 2, 8, 8]",
+    "[4, 3, 3, 3]"]),
     ("nn.Conv2d(3, 4, 3)(ones(1, 3, 2, 2))", ["conv2d", "(2 x 2)", "(3 x 3)"]),
     ("nn.BatchNorm1d(3)(ones(1, 3))", ["more than 1 value per channel when training", "[1, 3]"]),
     ("nn.LayerNorm(4)(ones(2, 3))", ["layer_norm", "[*, 4]", "[2, 3]"]),
     ("nn.Embedding(5, 3)(tensor([7]))", ["embedding", "7", "table of 5 rows"]),
-    ("nn.CrossEntropyLoss()(ones(2, 3), tensor([0, 3]))", ["Target 3 is out of bounds", "3 classes", "0 to 2"]),
+    ("nn.CrossEntropyLoss()(ones(2, 3), tensor([0, 3]))", ["Target 3 is out of bounds", "3 classes",
+    "0 to 2"]),
     ("nn.MaxPool2d(3)(ones(1, 3, 2, 2))", ["max_pool2d", "[2, 2]", "[0, 0]", "too small"]),
     ("nn.ConvTranspose2d(3, 4, 3, stride=2)(ones(1, 3, 4, 4), output_size=(20,))",
      ["ConvTranspose2d", "2 or 4 elements", "got 1"]),
@@ -202,7 +211,8 @@ def test_texts_name_the_operation_the_shapes_and_the_remedy(line, parts):
 
 
 @pytest.mark.parametrize("layer", [
-    "Linear(4, 4)", "Conv2d(3, 4, 3)", "BatchNorm2d(3)", "ReLU()", "Sigmoid()", "Flatten()", "MaxPool2d(2)", "LayerNorm(4)",
+    "Linear(4, 4)", "Conv2d(3, 4, 3)", "BatchNorm2d(3)", "ReLU()", "Sigmoid()", "Flatten()", "MaxPool2d(2)",
+    "LayerNorm(4)",
     "Softmax(1)", "Dropout()", "LSTM(3, 4)", "Embedding(3, 4)", "GELU()", "AdaptiveAvgPool2d(1)",
 ])  # fmt: skip
 def test_what_is_no_tensor(layer):

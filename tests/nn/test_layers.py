@@ -5,11 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from layers import LAYERS, Fixed
+from twins import copy_state, same_text
 
 import retrograd
-from layers import LAYERS, Fixed, Layer
 from oracle import assert_gradients, assert_same, flatten, ours, theirs
-from twins import copy_state, same_text
 
 WALK = pytest.mark.parametrize("layer", LAYERS, ids=repr)
 
@@ -17,7 +17,9 @@ WALK = pytest.mark.parametrize("layer", LAYERS, ids=repr)
 @pytest.fixture(autouse=True)
 def quiet():
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*(size_average|lazy|3D input|Named tensors|zero-element).*")
+        warnings.filterwarnings(
+            "ignore", message=".*(size_average|lazy|3D input|Named tensors|zero-element).*"
+        )
         yield
 
 
@@ -74,7 +76,9 @@ def test_outputs_and_gradients(layer, mode, dtype):
     reference, mine = layer.build(torch), layer.build(retrograd)
     for p in reference.parameters():
         with torch.no_grad():
-            p.add_(torch.linspace(-0.3, 0.4, p.numel()).reshape(p.shape))  # weights that are all 1 would hide errors
+            p.add_(
+                torch.linspace(-0.3, 0.4, p.numel()).reshape(p.shape)
+            )  # weights that are all 1 would hide errors
     getattr(reference.to(getattr(torch, dtype)), mode)()
     getattr(mine.to(getattr(retrograd, dtype)), mode)()
     copy_state(reference, mine)
@@ -88,7 +92,8 @@ def test_outputs_and_gradients(layer, mode, dtype):
 
 def test_every_layer_of_pytorch_is_here_and_in_the_table():
     elsewhere = {  # tested in files of their own, or abstract
-        "Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict", "Container", "Parameter",
+        "Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict", "Container",
+        "Parameter",
         "Buffer", "RNNBase", "RNNCellBase", "UninitializedParameter", "UninitializedBuffer", "SyncBatchNorm",
         "DataParallel", "NLLLoss2d", "LinearCrossEntropyOptions",
     }  # fmt: skip

@@ -5,10 +5,10 @@ import pickle
 
 import pytest
 import torch
+from twins import same_refusal, same_text
 
 import retrograd
 from oracle import ours, same, theirs
-from twins import same_refusal, same_text
 
 CASES = {
     "LazyLinear": ((4,), (2, 3)), "LazyConv1d": ((4, 3), (2, 3, 5)), "LazyConv2d": ((4, 3), (2, 3, 5, 5)),
@@ -36,7 +36,12 @@ def test_first_call(name, options):
     def program(library):
         how = {k: getattr(library, v) if k == "dtype" else v for k, v in options.items()}
         m = make(library, name, **how)
-        before = repr(m), [n for n, _ in m.named_parameters()], m.has_uninitialized_params(), list(m.state_dict())
+        before = (
+            repr(m),
+            [n for n, _ in m.named_parameters()],
+            m.has_uninitialized_params(),
+            list(m.state_dict()),
+        )
         library.manual_seed(3)
         x = inputs(library, name).to(how.get("dtype", library.float32))
         out = m(x)
@@ -53,7 +58,9 @@ def test_in_a_model_with_an_optimizer_made_before():
     def program(library):
         nn = library.nn
         library.manual_seed(0)
-        m = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+        m = nn.Sequential(
+            nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)
+        )
         m = m.double().eval().train()
         optimizer = library.optim.SGD(m.parameters(), lr=0.1)
         x = library.linspace(-1, 1, 50, dtype=library.float64).reshape(2, 1, 5, 5)
@@ -102,7 +109,8 @@ def test_copies():
 
 
 REFUSED = {
-    "shape": lambda m, t: m.weight.shape, "numel": lambda m, t: m.weight.numel(), "fill_": lambda m, t: m.weight.fill_(1),
+    "shape": lambda m, t: m.weight.shape, "numel": lambda m, t: m.weight.numel(), "fill_": lambda m,
+    t: m.weight.fill_(1),
     "share": lambda m, t: m.weight.share_memory_(), "init": lambda m, t: t.nn.init.zeros_(m.weight),
     "load into ordinary": lambda m, t: t.nn.Linear(3, 4).load_state_dict(m.state_dict()),
     "channels and groups": lambda m, t: t.nn.LazyConv1d(4, 1, groups=2)(t.ones(1, 3, 5)),
@@ -112,7 +120,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusals(case):
-    beginnings = {"numel": "Attempted to use an uninitialized parameter in", "channels and groups": "must be divisible by groups"}
+    beginnings = {
+        "numel": "Attempted to use an uninitialized parameter in",
+        "channels and groups": "must be divisible by groups",
+    }
     beginning = beginnings.get(case, beginnings["numel"] if case in ("fill_", "init") else None)
     same_refusal(lambda library: REFUSED[case](make(library, "LazyLinear"), library), beginning)
 

@@ -9,10 +9,10 @@ import weakref
 
 import pytest
 import torch
+from twins import BOTH, same_refusal, same_text
 
 import retrograd
 from oracle import assert_same, same
-from twins import BOTH, same_refusal, same_text
 
 
 def net(library):
@@ -60,7 +60,7 @@ def backward(m, library):
     (m(inputs(library)) ** 2).mean().backward()
 
 
-# --- registration -----------------------------------------------------------------------------------------------
+# --- registration -----------------------------------------------------------------------------------------
 
 REFUSED = {
     "parameter name with a dot": lambda m, t: m.register_parameter("a.b", None),
@@ -167,7 +167,12 @@ def test_order_of_registration_survives_reassignment():
         m.first.linear.weight = nn.Parameter(library.zeros(3, 3))
         m.gain = nn.Parameter(library.tensor(1.0))
         m.more[0].mean = library.ones(3)
-        return first, [n for n, _ in m.named_parameters()], list(m.state_dict()), [n for n, _ in m.named_modules()]
+        return (
+            first,
+            [n for n, _ in m.named_parameters()],
+            list(m.state_dict()),
+            [n for n, _ in m.named_modules()],
+        )
 
     same(program)
 
@@ -180,7 +185,8 @@ def test_a_name_changes_its_kind():
         m, seen = nn.Module(), []
         values = {
             "parameter": lambda: nn.Parameter(library.ones(1)), "buffer": lambda: nn.Buffer(library.ones(1)),
-            "silent": lambda: nn.Buffer(library.ones(1), persistent=False), "module": lambda: nn.Identity(), "none": lambda: None,
+            "silent": lambda: nn.Buffer(library.ones(1), persistent=False), "module": lambda: nn.Identity(),
+            "none": lambda: None,
         }  # fmt: skip
         for before in values:
             for after in values:
@@ -192,7 +198,9 @@ def test_a_name_changes_its_kind():
                 except (TypeError, KeyError) as error:
                     seen.append((before, after, type(error).__name__))
                     continue
-                stores = [sorted(s) for s in (m._parameters, m._buffers, m._modules, m._non_persistent_buffers_set)]
+                stores = [
+                    sorted(s) for s in (m._parameters, m._buffers, m._modules, m._non_persistent_buffers_set)
+                ]
                 seen.append((before, after, stores, "x" in m.__dict__, list(m.state_dict())))
         return seen
 
@@ -313,7 +321,7 @@ def test_call_super_init_passes_arguments_on():
     assert same(program) == 4
 
 
-# --- walking ------------------------------------------------------------------------------------------------------
+# --- walking ----------------------------------------------------------------------------------------------
 
 
 def shared_net(library):
@@ -379,12 +387,16 @@ def test_dir_lists_members_but_no_numbers():
     def program(library):
         m = net(library)
         wanted = {"first", "more", "steps", "gain", "forward", "training", "absent", "no_parameter", "mean"}
-        return sorted(wanted & set(dir(m))), sorted(wanted & set(dir(m.first))), [n for n in dir(m.more) if n[0].isdigit()]
+        return (
+            sorted(wanted & set(dir(m))),
+            sorted(wanted & set(dir(m.first))),
+            [n for n in dir(m.more) if n[0].isdigit()],
+        )
 
     same(program)
 
 
-# --- modes ----------------------------------------------------------------------------------------------------------
+# --- modes ------------------------------------------------------------------------------------------------
 
 
 def test_train_and_eval_reach_everything():
@@ -420,7 +432,13 @@ def test_requires_grad_and_zero_grad():
         assert m.gain.grad is kept
         m.zero_grad()
         assert m.requires_grad_() is m
-        return frozen, with_grad, zeroed, [p.grad for p in m.parameters()], [p.requires_grad for p in m.parameters()]
+        return (
+            frozen,
+            with_grad,
+            zeroed,
+            [p.grad for p in m.parameters()],
+            [p.requires_grad for p in m.parameters()],
+        )
 
     same(program)
 
@@ -437,7 +455,7 @@ def test_zero_grad_leaves_the_graph_of_a_gradient():
     same(program)
 
 
-# --- conversions ----------------------------------------------------------------------------------------------------
+# --- conversions ------------------------------------------------------------------------------------------
 
 CONVERSIONS = {
     "double": lambda m, t: m.double(),
@@ -510,7 +528,7 @@ def test_to_empty_keeps_shapes():
     same(program)
 
 
-# --- copies ---------------------------------------------------------------------------------------------------------
+# --- copies -----------------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -520,7 +538,9 @@ def test_deepcopy_shares_nothing_and_keeps_ties(library):
     m.eval()
     twin = copy.deepcopy(m)
     assert_same([*twin.state_dict()], [*m.state_dict()])
-    assert all((a == b).all() for a, b in zip(twin.state_dict().values(), m.state_dict().values(), strict=True))
+    assert all(
+        (a == b).all() for a, b in zip(twin.state_dict().values(), m.state_dict().values(), strict=True)
+    )
     assert twin[0].decoder.weight is twin[0].encoder.weight is not m[0].encoder.weight
     assert twin[0].again is twin[0].encoder
     assert not twin[0].encoder.weight.requires_grad and twin[0].encoder.bias.requires_grad
@@ -584,7 +604,11 @@ def test_a_module_saved_whole_by_pytorch():
     """Its classes are found here under the same names."""
     torch.manual_seed(0)
     m = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8, 2)
+        torch.nn.Conv2d(1, 2, 3),
+        torch.nn.BatchNorm2d(2),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8, 2),
     ).eval()
     file = io.BytesIO()
     torch.save(m, file)
@@ -611,7 +635,7 @@ def test_a_module_dies_without_the_collector():
         gc.enable()
 
 
-# --- looks ----------------------------------------------------------------------------------------------------------
+# --- looks ------------------------------------------------------------------------------------------------
 
 
 def test_repr_of_nested_modules():
@@ -656,8 +680,10 @@ def test_parameter_class():
         with library.no_grad():
             p.fill_(3)
         return (
-            data, isinstance(p, library.Tensor), isinstance(data, nn.Parameter), isinstance(p * 1, nn.Parameter),
-            isinstance(p.data, nn.Parameter), isinstance(p.detach(), nn.Parameter), p.is_leaf, p.requires_grad,
+            data, isinstance(p, library.Tensor), isinstance(data, nn.Parameter), isinstance(p * 1,
+            nn.Parameter),
+            isinstance(p.data, nn.Parameter), isinstance(p.detach(), nn.Parameter), p.is_leaf,
+            p.requires_grad,
             isinstance(nn.Parameter(p), nn.Parameter), isinstance(p.clone(), nn.Parameter),
             type(nn.Parameter(nn.Parameter(data, False))).__name__,
         )  # fmt: skip
@@ -666,7 +692,10 @@ def test_parameter_class():
 
 
 def test_parameter_of_whole_numbers_needs_requires_grad_false():
-    same_refusal(lambda library: library.nn.Parameter(library.ones(2, dtype=library.int64)), "floating point and complex dtype can require gradients")
+    same_refusal(
+        lambda library: library.nn.Parameter(library.ones(2, dtype=library.int64)),
+        "floating point and complex dtype can require gradients",
+    )
 
 
 def test_container_is_deprecated():

@@ -1,14 +1,14 @@
-"""Hooks of Modules: forward, forward pre, full backward and backward pre, of one module and of all of them."""
+"""Hooks of Modules: forward, forward pre, full backward, backward pre; of one module and of all of them."""
 
 import copy
 import warnings
 
 import pytest
 import torch
+from twins import BOTH, same_refusal
 
 import retrograd
 from oracle import same
-from twins import BOTH, same_refusal
 
 
 def inputs(library, requires_grad=True):
@@ -44,7 +44,7 @@ def linear(library):
     return library.nn.Linear(3, 2)
 
 
-# --- forward --------------------------------------------------------------------------------------------------------
+# --- forward ----------------------------------------------------------------------------------------------
 
 
 def test_forward_hooks_in_order():
@@ -88,8 +88,10 @@ def test_removal():
         note = Recorder(library)
         m = linear(library)
         handles = [
-            m.register_forward_hook(note("a"), with_kwargs=True, always_call=True), m.register_forward_hook(note("b")),
-            m.register_forward_pre_hook(note("c"), with_kwargs=True), m.register_full_backward_hook(note("d")),
+            m.register_forward_hook(note("a"), with_kwargs=True, always_call=True),
+            m.register_forward_hook(note("b")),
+            m.register_forward_pre_hook(note("c"), with_kwargs=True),
+            m.register_full_backward_hook(note("d")),
             m.register_full_backward_pre_hook(note("e")),
         ]  # fmt: skip
         for handle in handles[::2]:
@@ -98,7 +100,8 @@ def test_removal():
         with handles[3]:
             m(inputs(library)).sum().backward()
         m(inputs(library)).sum().backward()
-        stores = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
+        stores = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+        "_forward_pre_hooks",
                   "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_backward_pre_hooks")  # fmt: skip
         return note.calls, [len(getattr(m, s)) for s in stores]
 
@@ -161,7 +164,7 @@ def test_hooks_run_in_nested_modules_and_survive_a_copy():
     same(program, tol=2e-5)
 
 
-# --- backward -------------------------------------------------------------------------------------------------------
+# --- backward ---------------------------------------------------------------------------------------------
 
 
 def two_in_two_out(library):
@@ -315,8 +318,12 @@ def test_wrong_numbers_of_gradients_are_refused():
             m(inputs(library, False)).sum().backward()
 
     same_refusal(hook, "Backward hook returned an invalid number of grad_input, got 1, but expected 2")
-    same_refusal(pre_hook, "Backward pre hook returned an invalid number of grad_output, got 1, but expected 2")
-    same_refusal(without_inputs, "Backward hook for Modules where no input requires gradient should always return None")
+    same_refusal(
+        pre_hook, "Backward pre hook returned an invalid number of grad_output, got 1, but expected 2"
+    )
+    same_refusal(
+        without_inputs, "Backward hook for Modules where no input requires gradient should always return None"
+    )
 
 
 def test_results_that_are_no_tensors():
@@ -366,7 +373,7 @@ def test_legacy_and_full_hooks_dont_mix():
     same_refusal(full_first)
 
 
-# --- hooks of all modules ---------------------------------------------------------------------------------------------
+# --- hooks of all modules ---------------------------------------------------------------------------------
 
 
 def test_global_hooks():
@@ -410,15 +417,19 @@ def test_legacy_global_hooks_dont_mix_with_full_ones(library):
     """Once full ones were registered, as the test above does, PyTorch refuses the others for good."""
     module = library.nn.modules.module
     module.register_module_full_backward_hook(lambda *args: None).remove()
-    with pytest.raises(RuntimeError, match="Cannot use both regular backward hooks and full backward hooks as"):
+    with pytest.raises(
+        RuntimeError, match="Cannot use both regular backward hooks and full backward hooks as"
+    ):
         module.register_module_backward_hook(lambda *args: None)
 
 
 def test_module_names_for_other_peoples_imports():
     for library in (retrograd, torch):
-        for path in ("module.Module", "batchnorm._BatchNorm", "conv._ConvNd", "loss._Loss", "container.Sequential",
+        for path in ("module.Module", "batchnorm._BatchNorm", "conv._ConvNd", "loss._Loss",
+        "container.Sequential",
                      "dropout._DropoutNd", "utils._pair", "utils._single", "utils._triple", "rnn.RNNBase",
-                     "instancenorm._InstanceNorm", "linear.Linear", "activation.MultiheadAttention"):  # fmt: skip
+                     "instancenorm._InstanceNorm", "linear.Linear",
+                     "activation.MultiheadAttention"):  # fmt: skip
             value = library.nn.modules
             for part in path.split("."):
                 value = getattr(value, part)

@@ -8,13 +8,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from twins import copy_state, same_refusal
 
 import retrograd
 from oracle import assert_same, ours, same, theirs
-from twins import copy_state, same_refusal
 
 KINDS = {
-    "RNN": ("RNN", {}), "RNN relu": ("RNN", {"nonlinearity": "relu"}), "LSTM": ("LSTM", {}), "GRU": ("GRU", {}),
+    "RNN": ("RNN", {}), "RNN relu": ("RNN", {"nonlinearity": "relu"}), "LSTM": ("LSTM", {}), "GRU": ("GRU",
+    {}),
     "projected LSTM": ("LSTM", {"proj_size": 2}),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("kind", KINDS)
@@ -95,8 +96,12 @@ def test_packed_sequences(kind, bidirectional, lengths, with_states):
 def test_second_derivatives(kind, bidirectional):
     mine, reference = pair(kind, bidirectional=bidirectional)
     layers = 4 if bidirectional else 2
-    got = run(retrograd, mine, [ours(values(4, 2, 3), True), initial(kind, layers, 2, ours)], create_graph=True)
-    expected = run(torch, reference, [theirs(values(4, 2, 3), True), initial(kind, layers, 2, theirs)], create_graph=True)
+    got = run(
+        retrograd, mine, [ours(values(4, 2, 3), True), initial(kind, layers, 2, ours)], create_graph=True
+    )
+    expected = run(
+        torch, reference, [theirs(values(4, 2, 3), True), initial(kind, layers, 2, theirs)], create_graph=True
+    )
     assert_all_same(got, expected)
 
 
@@ -136,7 +141,9 @@ def test_finite_differences(kind):
     x = ours(values(3, 2, 3), True)
     hx = initial(kind, 4, 2, ours)
     states = hx if isinstance(hx, tuple) else (hx,)
-    assert retrograd.autograd.gradcheck(lambda x, *s: tensors(mine(x, s if len(s) > 1 else s[0])), (x, *states))
+    assert retrograd.autograd.gradcheck(
+        lambda x, *s: tensors(mine(x, s if len(s) > 1 else s[0])), (x, *states)
+    )
 
 
 @EVERY
@@ -198,10 +205,15 @@ def test_functions_of_torch():
         for name, n in sizes.items():
             hx = (h, c) if name == "lstm" else h
             weights = [make(values(*s, seed=i)) for i, s in enumerate(
-                [(4 * n, 3), (4 * n, 4), (4 * n,), (4 * n,), (4 * n, 4), (4 * n, 4), (4 * n,), (4 * n,)])]  # fmt: skip
+                [(4 * n, 3), (4 * n, 4), (4 * n,), (4 * n,), (4 * n, 4), (4 * n, 4), (4 * n,),
+                (4 * n,)])]  # fmt: skip
             function = getattr(library, name)
             results.append(function(x, hx, weights, True, 2, 0.0, False, False, False))
-            results.append(function(make(values(5, 3)), library.tensor([2, 2, 1]), hx, weights, True, 2, 0.0, False, False))
+            results.append(
+                function(
+                    make(values(5, 3)), library.tensor([2, 2, 1]), hx, weights, True, 2, 0.0, False, False
+                )
+            )
             cell = getattr(library, name + "_cell")
             results.append(cell(x[0], (h[0], c[0]) if name == "lstm" else h[0], *weights[:4]))
             results.append(cell(x[0], (h[0], c[0]) if name == "lstm" else h[0], *weights[:2]))
@@ -222,7 +234,7 @@ def test_dropout_between_layers_only_in_training():
     same(program)
 
 
-# --- the module ----------------------------------------------------------------------------------------------------
+# --- the module -------------------------------------------------------------------------------------------
 
 
 def test_weights_and_their_names():
@@ -264,15 +276,17 @@ def test_a_whole_lstm_of_pytorchs_files():
     assert_all_same(mine(retrograd.ones(2, 1, 3)), reference(torch.ones(2, 1, 3)))
 
 
-# --- refusals --------------------------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "dropout": lambda nn, t: nn.LSTM(3, 4, dropout=1.5), "dropout of a bool": lambda nn, t: nn.GRU(3, 4, dropout=True),
+    "dropout": lambda nn, t: nn.LSTM(3, 4, dropout=1.5), "dropout of a bool": lambda nn, t: nn.GRU(3, 4,
+    dropout=True),
     "bias": lambda nn, t: nn.LSTM(3, 4, bias=1), "batch_first": lambda nn, t: nn.LSTM(3, 4, batch_first=None),
     "input_size type": lambda nn, t: nn.LSTM(3.0, 4), "input_size": lambda nn, t: nn.LSTM(0, 4),
     "hidden_size type": lambda nn, t: nn.LSTM(3, "4"), "hidden_size": lambda nn, t: nn.LSTM(3, -1),
     "num_layers": lambda nn, t: nn.LSTM(3, 4, 0), "proj_size": lambda nn, t: nn.LSTM(3, 4, proj_size=4),
-    "negative proj_size": lambda nn, t: nn.LSTM(3, 4, proj_size=-1), "proj_size of GRU": lambda nn, t: nn.GRU(3, 4, proj_size=2),
+    "negative proj_size": lambda nn, t: nn.LSTM(3, 4, proj_size=-1), "proj_size of GRU": lambda nn,
+    t: nn.GRU(3, 4, proj_size=2),
     "proj_size of RNN": lambda nn, t: nn.RNN(3, 4, proj_size=2), "mode": lambda nn, t: nn.RNNBase("X", 3, 4),
     "nonlinearity": lambda nn, t: nn.RNN(3, 4, nonlinearity="gelu"),
     "input dimensions": lambda nn, t: nn.LSTM(3, 4)(t.ones(2, 1, 3, 1)),
@@ -289,9 +303,12 @@ REFUSED = {
     "cell nonlinearity": lambda nn, t: nn.RNNCell(3, 4, nonlinearity="gelu")(t.ones(1, 3)),
 }  # fmt: skip
 SAID = {
-    "dropout": "dropout should be a number in range [0, 1]", "dropout of a bool": "dropout should be a number in range [0, 1]",
-    "input_size": "input_size must be greater than zero", "hidden_size": "hidden_size must be greater than zero",
-    "num_layers": "num_layers must be greater than zero", "proj_size": "proj_size has to be smaller than hidden_size",
+    "dropout": "dropout should be a number in range [0, 1]", "dropout of a bool": "dropout should be a "
+    "number in range [0, 1]",
+    "input_size": "input_size must be greater than zero", "hidden_size": "hidden_size must be greater than "
+    "zero",
+    "num_layers": "num_layers must be greater than zero", "proj_size": "proj_size has to be smaller than "
+    "hidden_size",
     "hidden size": "Expected hidden size (1, 1, 4), got [2, 1, 4]", "mode": "Unrecognized RNN mode: X",
     "hidden dimensions": "For batched 3-D input, hx should also be 3-D but got 2-D tensor",
     "hidden dimensions unbatched": "For unbatched 2-D input, hx should also be 2-D but got 3-D tensor",
@@ -311,7 +328,9 @@ def test_states_of_another_dtype_or_batch_are_refused_by_name():
         nn.LSTM(3, 4)(ones(2, 1, 3), (ones(1, 1, 4).double(), ones(1, 1, 4)))
     with pytest.raises(RuntimeError, match=r"LSTMCell: hx\[1\] must have shape \[2, 4\].*but has \[3, 4\]"):
         nn.LSTMCell(3, 4)(ones(2, 3), (ones(2, 4), ones(3, 4)))
-    with pytest.raises(RuntimeError, match=r"input.size\(-1\) must be equal to input_size. Expected 3, got 5"):
+    with pytest.raises(
+        RuntimeError, match=r"input.size\(-1\) must be equal to input_size. Expected 3, got 5"
+    ):
         nn.LSTM(3, 4)(nn.utils.rnn.pack_sequence([ones(2, 5)]))  # PyTorch computes something
     with pytest.raises(RuntimeError, match="RNNCell: input has inconsistent input_size: got 5 expected 3"):
         nn.RNNCell(3, 4)(ones(2, 5))

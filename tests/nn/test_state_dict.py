@@ -6,11 +6,11 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from test_module import net, shared_net
+from twins import BOTH, same_refusal
 
 import retrograd
 from oracle import assert_same, same
-from test_module import net, shared_net
-from twins import BOTH, same_refusal
 
 
 def test_keys_values_and_metadata():
@@ -50,7 +50,7 @@ def test_prefix_and_destination():
     same(program)
 
 
-# --- loading ------------------------------------------------------------------------------------------------------
+# --- loading ----------------------------------------------------------------------------------------------
 
 
 def changed(library, *, missing=(), extra=None, **values):
@@ -67,20 +67,26 @@ def outcome(call):
     try:
         return repr(call())
     except (RuntimeError, TypeError) as error:
-        return f"{type(error).__name__}: {error}".replace("retrograd.core.tensor", "torch").replace("retrograd", "torch")
+        return f"{type(error).__name__}: {error}".replace("retrograd.core.tensor", "torch").replace(
+            "retrograd", "torch"
+        )
 
 
 CHANGES = {
     "nothing": {},
     "missing": {"missing": ["gain", "first.linear.weight", "more.1.running_mean"]},
-    "extra": {"extra": {"new": (2,), "first.new": (2,), "more.7.weight": (1,), "first.linear.weight.more": ()}},
+    "extra": {
+        "extra": {"new": (2,), "first.new": (2,), "more.7.weight": (1,), "first.linear.weight.more": ()}
+    },
     "both": {"missing": ["steps", "more.0.scale"], "extra": {"more.1.scale": (3,)}},
     "sizes": {"extra": {"gain": (2,), "first.linear.weight": (3, 4), "more.1.running_var": ()}},
     "all": {"missing": ["gain"], "extra": {"new": (1,), "first.scale": (4,)}},
     "no tensor": {"gain": [1.0], "steps": 3},
     "one-element vector for a scalar": {"extra": {"gain": (1,)}},
     "not persistent": {"extra": {"first.scratch": (2,)}},
-    "registered as None": {"extra": {"first.no_parameter": (2,), "first.no_buffer": (2,), "first.no_module.x": (2,)}},
+    "registered as None": {
+        "extra": {"first.no_parameter": (2,), "first.no_buffer": (2,), "first.no_module.x": (2,)}
+    },
 }
 
 
@@ -118,7 +124,8 @@ def test_loading_by_assignment():
         m.gain.requires_grad_(False)
         result = m.load_state_dict(state, assign=True)
         return (
-            repr(result), m.gain is given, m.gain.requires_grad, m.first.scale.requires_grad, m.first.scale.dtype,
+            repr(result), m.gain is given, m.gain.requires_grad, m.first.scale.requires_grad,
+            m.first.scale.dtype,
             isinstance(m.first.scale, library.nn.Parameter), m.steps is state["steps"], dict(m.state_dict()),
         )  # fmt: skip
 
@@ -126,7 +133,10 @@ def test_loading_by_assignment():
 
 
 def test_what_is_no_mapping_is_refused():
-    same_refusal(lambda library: net(library).load_state_dict([("gain", 1)]), "Expected state_dict to be dict-like, got")
+    same_refusal(
+        lambda library: net(library).load_state_dict([("gain", 1)]),
+        "Expected state_dict to be dict-like, got",
+    )
 
 
 def test_a_copy_that_fails_is_reported():
@@ -135,7 +145,9 @@ def test_a_copy_that_fails_is_reported():
         m.bias = library.nn.Parameter(library.ones(1).expand(2))
         m.load_state_dict({"weight": library.ones(2, 2), "bias": library.ones(2)})
 
-    error = same_refusal(program, 'While copying the parameter named "bias", whose dimensions in the model are')
+    error = same_refusal(
+        program, 'While copying the parameter named "bias", whose dimensions in the model are'
+    )
     assert "an exception occurred" in str(error)
 
 
@@ -186,7 +198,7 @@ def test_batch_norm_of_before_num_batches_tracked():
     same(program)
 
 
-# --- extra state, hooks -----------------------------------------------------------------------------------------------
+# --- extra state, hooks -----------------------------------------------------------------------------------
 
 
 def with_extra_state(library):
@@ -211,7 +223,10 @@ def test_extra_state():
         state["0._extra_state"] = {"count": 8}
         results = [outcome(lambda: m.load_state_dict(state)), m[0].count]
         del state["0._extra_state"]
-        results += [outcome(lambda: m.load_state_dict(state)), outcome(lambda: m.load_state_dict(state, strict=False))]
+        results += [
+            outcome(lambda: m.load_state_dict(state)),
+            outcome(lambda: m.load_state_dict(state, strict=False)),
+        ]
         state["1._extra_state"] = 1
         return results, list(m.state_dict()), outcome(lambda: m.load_state_dict(state))
 
@@ -231,7 +246,9 @@ def test_state_dict_hooks():
             m[0].register_state_dict_pre_hook(lambda m, prefix, keep: seen.append((prefix, keep))),
             m[0].register_state_dict_post_hook(post),
             m.register_state_dict_post_hook(post),
-            m._register_state_dict_hook(lambda m, state, prefix, metadata: OrderedDict(list(state.items())[:2])),
+            m._register_state_dict_hook(
+                lambda m, state, prefix, metadata: OrderedDict(list(state.items())[:2])
+            ),
         ]
         first = list(m.state_dict(prefix="x."))
         for handle in handles:
@@ -270,7 +287,11 @@ def test_load_hooks():
             m[0]._register_load_state_dict_pre_hook(lambda *args: seen.append(args[1])),
             m.register_load_state_dict_post_hook(note), m[0].register_load_state_dict_post_hook(note),
         ]  # fmt: skip
-        results = [outcome(lambda: m.load_state_dict({"0.old_weight": library.ones(1, 1), "0.bias": library.ones(1)}))]
+        results = [
+            outcome(
+                lambda: m.load_state_dict({"0.old_weight": library.ones(1, 1), "0.bias": library.ones(1)})
+            )
+        ]
         handles.append(m.register_load_state_dict_post_hook(forgive))
         results.append(outcome(lambda: m.load_state_dict({"0.old_weight": library.ones(1, 1)})))
         for handle in handles:
@@ -303,7 +324,7 @@ def test_load_pre_hook_follows_a_copy(library):
     assert len(seen) == 1 and seen[0] is twin
 
 
-# --- PyTorch's files --------------------------------------------------------------------------------------------------
+# --- PyTorch's files --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [net, shared_net], ids=["nested", "shared"])

@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from twins import copy_state, same_refusal
 
 import retrograd
 from oracle import assert_same, ours, same, theirs
-from twins import copy_state, same_refusal
 
 BATCH, TARGET, SOURCE, HEADS, FEATURES = 2, 3, 4, 2, 8
 
@@ -61,10 +61,17 @@ def test_masks(kind, how):
     copy_state(reference, mine)
     results = []
     for library, m, make in ((retrograd, mine, ours), (torch, reference, theirs)):
-        q, k, v = [make(values(n, BATCH, FEATURES, seed=i), True) for i, n in enumerate((TARGET, SOURCE, SOURCE))]
+        q, k, v = [
+            make(values(n, BATCH, FEATURES, seed=i), True) for i, n in enumerate((TARGET, SOURCE, SOURCE))
+        ]
         given = {name: make(mask) for name, mask in masks(kind).items()}
         out, weights = m(
-            q, k, v, need_weights=how != "no weights", average_attn_weights=how != "weights of each head", **given
+            q,
+            k,
+            v,
+            need_weights=how != "no weights",
+            average_attn_weights=how != "weights of each head",
+            **given,
         )
         loss = (out**3).sum() + (0 if weights is None else (weights**2).sum())
         results.append((out, weights, *library.autograd.grad(loss, [q, k, v, *m.parameters()])))
@@ -77,7 +84,7 @@ def test_masks(kind, how):
 
 @pytest.mark.parametrize("need_weights", [True, False])
 def test_rows_masked_wholly(need_weights):
-    """NaN with weights and zeros before the output projection without, as PyTorch's two ways to compute have it."""
+    """NaN with weights, and zeros before the output projection without, as in PyTorch's two ways."""
 
     def program(library):
         library.manual_seed(0)
@@ -128,7 +135,10 @@ def test_layers_are_copies_and_norms_are_optional():
         layer = nn.TransformerEncoderLayer(8, 2, 8, dropout=0.0)
         encoder = nn.TransformerEncoder(layer, 2)
         tied = [p is q for p, q in zip(layer.parameters(), encoder.parameters(), strict=False)]
-        equal = [(p == q).all() for p, q in zip(encoder.layers[0].parameters(), encoder.layers[1].parameters(), strict=True)]
+        equal = [
+            (p == q).all()
+            for p, q in zip(encoder.layers[0].parameters(), encoder.layers[1].parameters(), strict=True)
+        ]
         x = library.rand(3, 1, 8)
         return tied, equal, encoder(x), encoder.norm, encoder.num_layers
 
@@ -150,12 +160,19 @@ def test_activations(activation):
 def test_evaluation_without_gradients():
     """There PyTorch takes another way, which leaves padded places zero: the others are the same."""
     torch.manual_seed(0)
-    reference = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2).eval()
-    mine = retrograd.nn.TransformerEncoder(retrograd.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2).eval()
+    reference = torch.nn.TransformerEncoder(
+        torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2
+    ).eval()
+    mine = retrograd.nn.TransformerEncoder(
+        retrograd.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2
+    ).eval()
     copy_state(reference, mine)
     x, pad = values(2, 4, 8).astype(np.float32), np.array([[False] * 4, [False, False, True, True]])
     with retrograd.no_grad(), torch.no_grad():
-        got, expected = mine(ours(x), src_key_padding_mask=ours(pad)), reference(theirs(x), src_key_padding_mask=theirs(pad))
+        got, expected = (
+            mine(ours(x), src_key_padding_mask=ours(pad)),
+            reference(theirs(x), src_key_padding_mask=theirs(pad)),
+        )
     seen = ~pad
     assert_same(got[ours(seen)], expected[theirs(seen)])
 
@@ -193,7 +210,11 @@ def test_checkpoint_of_pytorch():
 
 def test_square_subsequent_mask():
     same(lambda library: library.nn.Transformer.generate_square_subsequent_mask(4))
-    same(lambda library: library.nn.Transformer(8, 2, 1, 1, 8).generate_square_subsequent_mask(2, dtype=library.float64))
+    same(
+        lambda library: library.nn.Transformer(8, 2, 1, 1, 8).generate_square_subsequent_mask(
+            2, dtype=library.float64
+        )
+    )
 
 
 def attention(library, *shapes, **call):
@@ -216,9 +237,12 @@ REFUSED = {
 }  # fmt: skip
 SAID = {
     "causal without mask": "Need attn_mask if specifying the is_causal hint.",
-    "activation": "activation should be relu/gelu, not tanh", "dimensions": "", "query features": "was expecting embedding dimension of 8",
-    "key and value": "does not match value shape", "key_padding_mask": "expected", "batches": "the batch number of src and tgt must be equal",
-    "features": "the feature number of src and tgt must be equal to d_model", "attn_mask 2d": "The shape of", "attn_mask 3d": "The shape of",
+    "activation": "activation should be relu/gelu, not tanh", "dimensions": "", "query features": "was "
+    "expecting embedding dimension of 8",
+    "key and value": "does not match value shape", "key_padding_mask": "expected", "batches": "the batch "
+    "number of src and tgt must be equal",
+    "features": "the feature number of src and tgt must be equal to d_model", "attn_mask 2d": "The shape "
+    "of", "attn_mask 3d": "The shape of",
 }  # fmt: skip
 
 

@@ -17,9 +17,11 @@ def refusal(program, library):
 
 
 def same_refusal(program, beginning=None):
-    """Both libraries raise an error of one type, and ours says what PyTorch's says (from its beginning on)."""
+    """Both libraries raise an error of one type, and ours says what PyTorch's says, or `beginning`."""
     theirs, mine = refusal(program, torch), refusal(program, retrograd)
-    assert type(mine) is type(theirs), f"{type(mine).__name__}: {mine}\ninstead of {type(theirs).__name__}: {theirs}"
+    assert type(mine) is type(theirs), (
+        f"{type(mine).__name__}: {mine}\ninstead of {type(theirs).__name__}: {theirs}"
+    )
     said = plain(str(theirs)).rstrip(". ") if beginning is None else beginning
     assert said in plain(str(mine)), f"{mine}\ninstead of {theirs}"
     return mine

@@ -10,7 +10,10 @@ def weights(gates, layers=1, directions=1, features=3, hidden=4, biases=True):
     for layer in range(layers):
         for _ in range(directions):
             inputs = features if layer == 0 else hidden * directions
-            out += [arr(gates * hidden, inputs, low=-0.5, high=0.5), arr(gates * hidden, hidden, low=-0.5, high=0.5)]
+            out += [
+                arr(gates * hidden, inputs, low=-0.5, high=0.5),
+                arr(gates * hidden, hidden, low=-0.5, high=0.5),
+            ]
             if biases:
                 out += [arr(gates * hidden), arr(gates * hidden)]
     return out
@@ -25,7 +28,16 @@ def _sequences():
 
         yield Sample(name, arr(3, 2, 3), states(1, 2), weights(gates), True, 1, 0.0, False, False, False)
         yield Sample(
-            name, arr(2, 3, 3), states(4, 2), weights(gates, 2, 2, biases=False), False, 2, 0.0, True, True, True
+            name,
+            arr(2, 3, 3),
+            states(4, 2),
+            weights(gates, 2, 2, biases=False),
+            False,
+            2,
+            0.0,
+            True,
+            True,
+            True,
         )
         sizes = np.array([3, 2, 2, 1])
         yield Sample(name, arr(8, 3), sizes, states(2, 3), weights(gates, 1, 2), True, 1, 0.0, False, True)

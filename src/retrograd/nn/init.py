@@ -9,7 +9,8 @@ from ..ops import empty_like, randperm, where
 __all__ = [
     "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_", "kaiming_normal",
     "kaiming_normal_", "kaiming_uniform", "kaiming_uniform_", "normal", "normal_", "ones_", "orthogonal",
-    "orthogonal_", "sparse", "sparse_", "trunc_normal_", "uniform", "uniform_", "xavier_normal", "xavier_normal_",
+    "orthogonal_", "sparse", "sparse_", "trunc_normal_", "uniform", "uniform_", "xavier_normal",
+    "xavier_normal_",
     "xavier_uniform", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
@@ -21,7 +22,7 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity, param=None):
-    """The factor for a layer before this nonlinearity that keeps the variance; `param`: leaky_relu's slope."""
+    """The factor for weights before this nonlinearity that keeps variance; `param`: leaky_relu's slope."""
     if nonlinearity == "leaky_relu":
         if param is None:
             slope = 0.01
@@ -52,7 +53,8 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Values normal within [a, b], drawn again until they are inside.
 
-    Where little of the normal distribution is inside, uniform draws are accepted by its density there instead.
+    Where little of the normal distribution is inside, uniform draws are accepted by its density there
+    instead.
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(

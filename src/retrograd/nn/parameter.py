@@ -1,4 +1,4 @@
-"""Parameter and Buffer: Tensors that a Module registers when they are assigned to it; and those without a shape."""
+"""Parameter and Buffer: Tensors that a Module registers when they are assigned to it."""
 
 from ..core.tensor import Tensor
 from ..ops.creation import empty
@@ -16,8 +16,8 @@ class _ParameterMeta(type):
 class Parameter(Tensor, metaclass=_ParameterMeta):
     """A Tensor that a Module trains: assigning it to an attribute registers it among `parameters()`.
 
-    data: a Tensor (its memory is shared). requires_grad: whether backward computes its gradient. Where `data` is of a
-    subclass of Tensor, the Parameter is too.
+    data: a Tensor (its memory is shared). requires_grad: whether backward computes its gradient. Where
+    `data` is of a subclass of Tensor, the Parameter is too.
     """
 
     def __new__(cls, data=None, requires_grad=True):
@@ -66,7 +66,9 @@ class Buffer(Tensor):
         if data is None:
             data = empty(0)
         if not isinstance(data, Tensor):
-            raise TypeError(f"Buffer data must be a Tensor, got {type(data).__name__}; make one with torch.tensor(...)")
+            raise TypeError(
+                f"Buffer data must be a Tensor, got {type(data).__name__}; make one with torch.tensor(...)"
+            )
         self = object.__new__(cls)
         self._array = data._array
         self.requires_grad = data.requires_grad
@@ -77,11 +79,12 @@ class Buffer(Tensor):
         pass
 
 
-# --- without a shape yet --------------------------------------------------------------------------------------
+# --- without a shape yet ----------------------------------------------------------------------------------
 
 
 _BEFORE_SHAPE = set(
-    "to cpu cuda float double half bfloat16 type is_floating_point is_complex requires_grad_ share_memory_ copy_ "
+    "to cpu cuda float double half bfloat16 type is_floating_point is_complex requires_grad_ share_memory_ "
+    "copy_ "
     "size".split()
 )  # Tensor's methods that need no shape
 
@@ -98,9 +101,12 @@ class UninitializedTensorMixin:
     def __getattribute__(self, name):
         if name[0] != "_" and name not in _BEFORE_SHAPE and callable(getattr(Tensor, name, None)):
             raise ValueError(
-                f"Attempted to use an uninitialized parameter in Tensor.{name}. This error happens when you are using a "
-                f"`LazyModule` or explicitly manipulating `torch.nn.parameter.{type(self).__name__}` objects. When using "
-                "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling torch "
+                f"Attempted to use an uninitialized parameter in Tensor.{name}. This error happens when you "
+                "are using a "
+                f"`LazyModule` or explicitly manipulating `torch.nn.parameter.{type(self).__name__}` "
+                "objects. When using "
+                "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling "
+                "torch "
                 "functions"
             )
         return super().__getattribute__(name)
@@ -109,13 +115,15 @@ class UninitializedTensorMixin:
     def shape(self):
         raise RuntimeError(
             "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
-            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call "
+            "`forward` "
             "to initialize the parameters before accessing their attributes."
         )
 
     def share_memory_(self):
         raise RuntimeError(
-            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the "
+            "parameters "
             "before calling `module.share_memory()`."
         )
 

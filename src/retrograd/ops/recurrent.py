@@ -1,8 +1,8 @@
 """Recurrent layers. One direction of one layer is one row: its forward and its formula loop over the steps.
 
-Sequences are packed: all first elements, then all second ones, and so on, each step's sequences those of the step
-before that go on (`batch_sizes` says how many). A batch of equally long ones, (steps, batch, features), is packed as
-it is. In reverse, each sequence begins with its last element.
+Sequences are packed: all first elements, then all second ones, and so on, each step's sequences those of
+the step before that go on (`batch_sizes` says how many). A batch of equally long ones, (steps, batch,
+features), is packed as it is. In reverse, each sequence begins with its last element.
 """
 
 from functools import lru_cache
@@ -26,7 +26,7 @@ __all__ = [
 METHODS = INPLACE = []
 
 
-# --- states along packed sequences ------------------------------------------------------------------------------
+# --- states along packed sequences ------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
@@ -38,7 +38,7 @@ def _spans(batch_sizes, reverse):
 
 
 def _carry(xp, state, first, count):
-    """The state of `count` sequences: those that have ended are left out, those that begin come with their first."""
+    """The state of `count` sequences: without those that ended, with the first state of those that begin."""
     n = len(state)
     return state[:count] if n >= count else xp.concatenate([state, first[n:count]])
 
@@ -93,7 +93,7 @@ def _parts(x, count):
 
 
 class _Back:
-    """Walks back over the steps: collects what each step gives, and hands states' gradients to the step before."""
+    """A walk back over the steps that hands the gradient of a state to the step before."""
 
     def __init__(self, batch_sizes, reverse, kind):
         self.steps = _spans(batch_sizes, reverse)[::-1]
@@ -120,7 +120,7 @@ def _sigmoid(xp, x):
     return xp.reciprocal(x, out=x)
 
 
-# --- the plain one ----------------------------------------------------------------------------------------------
+# --- the plain one ----------------------------------------------------------------------------------------
 
 
 @through_float32
@@ -158,7 +158,7 @@ rnn_steps = Op(
 )  # fmt: skip
 
 
-# --- LSTM -------------------------------------------------------------------------------------------------------
+# --- LSTM -------------------------------------------------------------------------------------------------
 
 
 @through_float32
@@ -183,9 +183,7 @@ def _lstm(xp, x, h0, c0, w_hh, w_hr, batch_sizes, reverse):
     return h, c, gates
 
 
-def _lstm_gradients(
-    g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse
-):
+def _lstm_gradients(g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse):
     i, f, new, o = _parts(gates, 4)
     squashed = tanh(c)
     by_cell = [new * i * (1 - i), _before(c, c0, batch_sizes, reverse) * f * (1 - f), i * (1 - new * new)]
@@ -227,16 +225,17 @@ lstm_steps = Op(
     "lstm_steps", _lstm, outputs="h c gates",
     joint=("x h0 c0 w_hh w_hr",
            lambda g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse:
-           _lstm_gradients(g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse)),
+           _lstm_gradients(g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes,
+           reverse)),
 )  # fmt: skip
 
 
-# --- GRU --------------------------------------------------------------------------------------------------------
+# --- GRU --------------------------------------------------------------------------------------------------
 
 
 @through_float32
 def _gru(xp, x, h0, w_hh, b_hh, batch_sizes, reverse):
-    """Outputs: states h; the gates after their nonlinearities: reset, update, new; and W_hn h + b_hn beside them."""
+    """Outputs: states h, and the gates after their nonlinearities: reset, update, new; then W_hn h + b_hn."""
     n = h0.shape[1]
     h, gates = xp.empty((len(x), n), x.dtype), xp.empty((len(x), 4 * n), x.dtype)
     state, weight = h0[:0], w_hh.T
@@ -302,7 +301,7 @@ gru_steps = Op(
 )  # fmt: skip
 
 
-# --- one direction of one layer ---------------------------------------------------------------------------------
+# --- one direction of one layer ---------------------------------------------------------------------------
 
 
 def _bias(b_ih, b_hh):
@@ -326,7 +325,7 @@ def _gru_direction(x, states, w_ih, w_hh, b_ih, b_hh, w_hr, batch_sizes, reverse
     return gru_steps(linear(x, w_ih, b_ih), states[0], w_hh, b_hh, batch_sizes, reverse)[:1]
 
 
-# --- all layers -------------------------------------------------------------------------------------------------
+# --- all layers -------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
@@ -349,7 +348,8 @@ def _check(name, x, states, params):
     kinds = {t.dtype for t in (x, *states, *params)}
     if len(kinds) > 1:
         raise RuntimeError(
-            f"{name}: input, states and weights must have one dtype, but they are {x.dtype}, {states[0].dtype} and "
+            f"{name}: input, states and weights must have one dtype, but they are {x.dtype}, "
+            f"{states[0].dtype} and "
             f"{params[0].dtype}; convert them with .to(dtype)"
         )
     if x.shape[1] != params[0].shape[1]:
@@ -359,8 +359,10 @@ def _check(name, x, states, params):
         )
 
 
-def _layers(name, direction, x, batch_sizes, states, params, has_biases, num_layers, dropout_p, train, bidirectional):
-    """All layers over packed `x` (elements, features): the output, and the states (layers * directions, batch, *)."""
+def _layers(
+    name, direction, x, batch_sizes, states, params, has_biases, num_layers, dropout_p, train, bidirectional
+):
+    """All layers over packed `x` (elements, features): the output, and states (layers * directions, ...)."""
     directions = 2 if bidirectional else 1
     each = len(params) // (num_layers * directions)
     _check(name, x, states, params)
@@ -382,8 +384,9 @@ def _layers(name, direction, x, batch_sizes, states, params, has_biases, num_lay
 
 
 def _sequences(name, direction, several, args, kwargs):
-    """The two forms of `lstm` and its like: (input, hx, params, ...) and (data, batch_sizes, hx, params, ...)."""
-    given = dict(zip(_PACKED if _is_packed(several, args, kwargs) else _PADDED, args, strict=False), **kwargs)
+    """`lstm` and its like, of (input, hx, params, ...) or of (data, batch_sizes, hx, params, ...)."""
+    names = _PACKED if _is_packed(several, args, kwargs) else _PADDED
+    given = dict(zip(names, args, strict=False), **kwargs)
     packed, hx = "data" in given, given["hx"]
     states = list(hx) if several else [hx]
     options = [given[k] for k in ("params", "has_biases", "num_layers", "dropout", "train", "bidirectional")]
@@ -394,7 +397,9 @@ def _sequences(name, direction, several, args, kwargs):
     x = transpose(given["input"], 0, 1) if given["batch_first"] else given["input"]
     steps, batch, features = x.shape
     if not steps:
-        raise RuntimeError(f"Expected sequence length to be larger than 0 in RNN, but {name} got {list(x.shape)}")
+        raise RuntimeError(
+            f"Expected sequence length to be larger than 0 in RNN, but {name} got {list(x.shape)}"
+        )
     out, finals = _layers(name, direction, reshape(x, (-1, features)), (batch,) * steps, states, *options)
     out = reshape(out, (steps, batch, out.shape[1]))
     return (transpose(out, 0, 1) if given["batch_first"] else out, *finals)
@@ -414,16 +419,17 @@ def _is_packed(several, args, kwargs):
 def lstm(*args, **kwargs):
     """LSTM over (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first).
 
-    Or, for packed sequences, (data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional).
-    hx: states and cells, each (layers * directions, batch, *). params: weight_ih, weight_hh, (bias_ih, bias_hh),
-    (weight_hr) of each direction of each layer. Returns (output, states, cells). Forget, input and output gates are
-    sigmoids; see Hochreiter & Schmidhuber (1997), Gers et al. (2000).
+    Or, for packed sequences, (data, batch_sizes, hx, params, has_biases, num_layers, dropout, train,
+    bidirectional). hx: states and cells, each (layers * directions, batch, *). params: weight_ih,
+    weight_hh, (bias_ih, bias_hh), (weight_hr) of each direction of each layer. Returns (output, states,
+    cells). Forget, input and output gates are sigmoids; see Hochreiter & Schmidhuber (1997), Gers et al.
+    (2000).
     """
     return _sequences("lstm", _lstm_direction, True, args, kwargs)
 
 
 def gru(*args, **kwargs):
-    """GRU (Cho et al. 2014) over sequences; arguments as for `lstm`, with one `hx`. Returns (output, states)."""
+    """GRU (Cho et al. 2014) over sequences; arguments as for `lstm`, one `hx`. Gives (output, states)."""
     return _sequences("gru", _gru_direction, False, args, kwargs)
 
 
@@ -437,7 +443,7 @@ def rnn_relu(*args, **kwargs):
     return _sequences("rnn_relu", _plain_direction(True), False, args, kwargs)
 
 
-# --- one step ---------------------------------------------------------------------------------------------------
+# --- one step ---------------------------------------------------------------------------------------------
 
 
 def _cell(name, direction, input, states, w_ih, w_hh, b_ih, b_hh):

@@ -127,7 +127,7 @@ class LeakyReLU(Module):
 
 
 class RReLU(Module):
-    """Leaky ReLU whose slope is drawn from [lower, upper) in training, and is their mean otherwise (Xu et al. 2015)."""
+    """Leaky ReLU, its slope from [lower, upper) in training, their mean otherwise (Xu et al. 2015)."""
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()

@@ -18,9 +18,10 @@ class _ASMoutput(NamedTuple):
 class AdaptiveLogSoftmaxWithLoss(Module):
     """Log-likelihoods of classes sorted by falling frequency (Grave et al. 2017).
 
-    cutoffs: where the clusters of rarer classes begin. The head scores the classes before the first cutoff and the
-    clusters; each cluster's tail projects to in_features / div_value^(its number). Call it with input (N, in_features)
-    and targets (N): it returns (output, loss), the log-likelihoods (N) and minus their mean.
+    cutoffs: where the clusters of rarer classes begin. The head scores the classes before the first cutoff
+    and the clusters; each cluster's tail projects to in_features / div_value^(its number). Call it with
+    input (N, in_features) and targets (N): it returns (output, loss), the log-likelihoods (N) and minus
+    their mean.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             or any(int(c) != c for c in cutoffs)
         ):
             raise ValueError(
-                "cutoffs should be a sequence of unique, positive integers sorted in an increasing order, where each "
+                "cutoffs should be a sequence of unique, positive integers sorted in an increasing order, "
+                "where each "
                 f"value is between 1 and n_classes-1; got {cutoffs} for {n_classes} classes"
             )
         self.in_features = in_features
@@ -54,7 +56,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         for i in range(self.n_clusters):
             hidden, size = int(in_features // div_value ** (i + 1)), self.cutoffs[i + 1] - self.cutoffs[i]
             self.tail.append(
-                Sequential(Linear(in_features, hidden, False, **options), Linear(hidden, size, False, **options))
+                Sequential(
+                    Linear(in_features, hidden, False, **options), Linear(hidden, size, False, **options)
+                )
             )
 
     def reset_parameters(self):
@@ -69,7 +73,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         if input_.ndim != target_.ndim + 1:
             raise RuntimeError(
-                f"{target_.ndim}D target tensor expects {target_.ndim + 1}D input tensors, but found inputs with size "
+                f"{target_.ndim}D target tensor expects {target_.ndim + 1}D input tensors, but found inputs "
+                "with size "
                 f"{input_.size()}"
             )
         if not target_.ndim:
@@ -83,7 +88,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         low, high = int(target_.min()), int(target_.max())
         if low < 0 or high >= self.n_classes:
             raise RuntimeError(
-                f"Target values should be in [0, {self.n_classes - 1}], but values in range [{low}, {high}] were found. "
+                f"Target values should be in [0, {self.n_classes - 1}], but values in range [{low}, {high}] "
+                "were found. "
             )
         head_index, parts, order = target_, [], []
         for i, tail in enumerate(self.tail):

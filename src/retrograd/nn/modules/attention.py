@@ -11,11 +11,12 @@ from .module import Module
 class MultiheadAttention(Module):
     """Attention by `num_heads` heads of embed_dim / num_heads features each (Vaswani et al. 2017).
 
-    Called with query (L, N, embed_dim), key (S, N, kdim) and value (S, N, vdim), N first with batch_first, N left out
-    if there is no batch; returns the output (L, N, embed_dim) and, if need_weights, the weights (N, L, S) averaged over
-    heads, or each head's (N, num_heads, L, S). Masks: True means "don't attend", numbers are added to the scores;
-    attn_mask is (L, S) or (N * num_heads, L, S), key_padding_mask (N, S). dropout: of the weights, in training.
-    add_bias_kv, add_zero_attn: a learned, or zero, key and value more. need_weights=False takes less time and memory.
+    Called with query (L, N, embed_dim), key (S, N, kdim) and value (S, N, vdim), N first with batch_first,
+    N left out if there is no batch; returns the output (L, N, embed_dim) and, if need_weights, the weights
+    (N, L, S) averaged over heads, or each head's (N, num_heads, L, S). Masks: True means "don't attend",
+    numbers are added to the scores; attn_mask is (L, S) or (N * num_heads, L, S), key_padding_mask (N, S).
+    dropout: of the weights, in training. add_bias_kv, add_zero_attn: a learned, or zero, key and value
+    more. need_weights=False takes less time and memory.
     """
 
     def __init__(
@@ -25,7 +26,8 @@ class MultiheadAttention(Module):
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
-                f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and num_heads={num_heads} "
+                f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and "
+                f"num_heads={num_heads} "
                 "instead"
             )
         if embed_dim % num_heads:
@@ -78,11 +80,13 @@ class MultiheadAttention(Module):
         if swap:
             query, key, value = [t.transpose(0, 1) for t in (query, key, value)]
         out, weights = F.multi_head_attention_forward(
-            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k,
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias,
+            self.bias_k,
             self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias,
             training=self.training, key_padding_mask=key_padding_mask, need_weights=need_weights,
             attn_mask=attn_mask, use_separate_proj_weight=not self._qkv_same_embed_dim,
-            q_proj_weight=self.q_proj_weight, k_proj_weight=self.k_proj_weight, v_proj_weight=self.v_proj_weight,
+            q_proj_weight=self.q_proj_weight, k_proj_weight=self.k_proj_weight,
+            v_proj_weight=self.v_proj_weight,
             average_attn_weights=average_attn_weights, is_causal=is_causal,
         )  # fmt: skip
         return (out.transpose(0, 1) if swap else out), weights

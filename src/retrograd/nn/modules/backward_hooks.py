@@ -28,7 +28,9 @@ class BackwardHooks:
         self.pre_hooks = pre_hooks
         self.hooks = hooks
         self.grad_outputs = None  # between the outputs' node and the inputs'
-        self.inputs = None  # the positions of tensors among the arguments; None: no gradient flows into the module
+        self.inputs = (
+            None  # the positions of tensors among the arguments; None: no gradient flows into the module
+        )
         self.input_count = None
 
     def around_inputs(self, args):
@@ -72,7 +74,8 @@ class BackwardHooks:
             new = hook(self.module, nothing, grads)
             if new is not None and not (isinstance(new, tuple) and all(g is None for g in new)):
                 raise RuntimeError(
-                    "Backward hook for Modules where no input requires gradient should always return None or None "
+                    "Backward hook for Modules where no input requires gradient should always return None "
+                    "or None "
                     f"for all gradients, but a hook of {type(self.module).__name__} returned {new}"
                 )
 
@@ -92,12 +95,14 @@ def _replaced(new, old, what, name):
     """What a hook gave in the place of `old`, if it is as many gradients."""
     new = (new,) if isinstance(new, Tensor) else tuple(new)
     if len(new) != len(old):
-        raise RuntimeError(f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(old)}")
+        raise RuntimeError(
+            f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(old)}"
+        )
     return new
 
 
 def _through(values):
-    """`values` with the tensors passed through one identity: (values, its node or None, the tensors' positions)."""
+    """`values` with the tensors passed through an identity: (values, its node or None, their positions)."""
     positions = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
     if not modes.grad or not any(values[i].requires_grad for i in positions):
         return values, None, positions
@@ -119,5 +124,9 @@ def _spread(grads, positions, count):
 def first_tensor(result):
     """The first Tensor in a module's result, through dicts and sequences."""
     while not isinstance(result, Tensor):
-        result = next(v for v in result.values() if isinstance(v, Tensor)) if isinstance(result, dict) else result[0]
+        result = (
+            next(v for v in result.values() if isinstance(v, Tensor))
+            if isinstance(result, dict)
+            else result[0]
+        )
     return result

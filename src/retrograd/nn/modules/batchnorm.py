@@ -97,7 +97,8 @@ class _BatchNorm(_NormBase):
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         tracked = not self.training or self.track_running_stats
         return F.batch_norm(
-            input, self.running_mean if tracked else None, self.running_var if tracked else None, self.weight, self.bias, by_batch,
+            input, self.running_mean if tracked else None, self.running_var if tracked else None,
+            self.weight, self.bias, by_batch,
             momentum, self.eps,
         )  # fmt: skip
 
@@ -105,8 +106,8 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """Normalises each channel of (N, C) or (N, C, L) over the batch (Ioffe & Szegedy 2015).
 
-    In training by the batch's mean and (biased) variance, which also feed the running ones (variance unbiased) with weight
-    `momentum` (None: a plain average); in evaluation by the running ones.
+    In training by the batch's mean and (biased) variance, which also feed the running ones (variance
+    unbiased) with weight `momentum` (None: a plain average); in evaluation by the running ones.
     """
 
     dimensions = (2, 3)

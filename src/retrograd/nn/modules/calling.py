@@ -102,7 +102,8 @@ class Calls:
                         result = new
                 except Exception as error:
                     warnings.warn(
-                        f"{whose} forward hook with ``always_call=True`` raised an exception that was silenced "
+                        f"{whose} forward hook with ``always_call=True`` raised an exception that was "
+                        "silenced "
                         f"as another error was raised in forward: {error}",
                         stacklevel=5,
                     )
@@ -148,7 +149,7 @@ class Calls:
         return handle
 
     def register_full_backward_hook(self, hook, prepend=False):
-        """Call `hook(module, grad_input, grad_output)` when the inputs' gradients are known; it may replace them."""
+        """Call `hook(module, grad_input, grad_output)` when known; it may return other grad_inputs."""
         if self._is_full_backward_hook is False:
             raise RuntimeError(_NOT_BOTH.format(where="on a single Module"))
         self._is_full_backward_hook = True
@@ -159,7 +160,7 @@ class Calls:
         return Handle(self._backward_pre_hooks, hook, prepend)
 
     def register_backward_hook(self, hook):
-        """Deprecated: like `register_full_backward_hook`, but grad_input is that of the last operation in forward."""
+        """Deprecated: as `register_full_backward_hook`, but grad_input is the last operation's."""
         if self._is_full_backward_hook is True:
             raise RuntimeError(_NOT_BOTH.format(where="on a single Module"))
         self._is_full_backward_hook = False
@@ -167,7 +168,7 @@ class Calls:
 
 
 class WithModule:
-    """A hook with its module as first argument; copied and pickled with the module, which it doesn't keep alive."""
+    """A hook with its module as first argument; copied and pickled with it, and not keeping it alive."""
 
     def __init__(self, hook, module):
         self.hook = hook
@@ -188,7 +189,7 @@ class WithModule:
 
 
 def _explain_argument(module, args, error):
-    """Raise a TypeError instead of `error` if that is because one layer of ours was given what is no Tensor."""
+    """Raise a TypeError instead of `error` if that is due to an argument of one of our layers."""
     if module._modules or not type(module).__module__.startswith(__package__):
         return
     missed = [getattr(e, "obj", None) for e in (error, error.__cause__) if isinstance(e, AttributeError)]
@@ -206,7 +207,7 @@ def _explain_argument(module, args, error):
             ) from error
 
 
-# --- hooks of all modules -------------------------------------------------------------------------------------
+# --- hooks of all modules ---------------------------------------------------------------------------------
 
 
 def register_module_forward_pre_hook(hook):

@@ -1,4 +1,4 @@
-"""Modules that hold modules, Sequential, ModuleList, ModuleDict, or parameters, ParameterList, ParameterDict."""
+"""Modules that hold modules or parameters, as lists and dictionaries."""
 
 import operator
 import warnings
@@ -23,7 +23,8 @@ class Container(Module):
     def __init__(self, **kwargs):
         super().__init__()
         warnings.warn(
-            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that "
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. "
+            "Subclass that "
             "instead.",
             FutureWarning,
             stacklevel=2,
@@ -264,7 +265,8 @@ class ModuleDict(Module):
         """Add the modules of a mapping, or of an iterable of pairs."""
         if not isinstance(modules, abc.Iterable):
             raise TypeError(
-                f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}"
+                "ModuleDict.update should be called with an iterable of key/value pairs, but got "
+                f"{type(modules).__name__}"
             )
         for key, module in modules.items() if hasattr(modules, "items") else _pairs(modules, "ModuleDict"):
             self[key] = module
@@ -274,7 +276,9 @@ def _pairs(values, what):
     """The elements of an iterable, each checked to be two things."""
     for i, pair in enumerate(values):
         if not isinstance(pair, abc.Iterable):
-            raise TypeError(f"{what} update sequence element #{i} should be Iterable; is{type(pair).__name__}")
+            raise TypeError(
+                f"{what} update sequence element #{i} should be Iterable; is{type(pair).__name__}"
+            )
         if len(pair) != 2:
             raise ValueError(f"{what} update sequence element #{i} has length {len(pair)}; 2 is required")
         yield pair

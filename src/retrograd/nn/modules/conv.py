@@ -42,7 +42,9 @@ class _ConvNd(Module):
         if self.transposed and padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         if padding_mode not in _PADDING_MODES:
-            raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'")
+            raise ValueError(
+                f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'"
+            )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = _tuple(kernel_size, n, "kernel_size")
@@ -127,7 +129,7 @@ class Conv1d(_ConvNd):
 
 
 class Conv2d(_ConvNd):
-    """Convolution over (N, C, H, W) or (C, H, W). weight: (out_channels, in_channels / groups, *kernel_size)."""
+    """Convolution over (N, C, H, W) or (C, H, W). weight: (out_channels, in_channels / groups, *kernel)."""
 
     dimensions = 2
 
@@ -148,11 +150,13 @@ class _ConvTransposeNd(_ConvNd):
     transposed = True
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1,
+        bias=True,
         dilation=1, padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode,
+            device, dtype,
             output_padding,
         )  # fmt: skip
 
@@ -169,17 +173,21 @@ class _ConvTransposeNd(_ConvNd):
         wanted = tuple(output_size)
         if len(wanted) not in (n, input.ndim):
             raise ValueError(
-                f"{type(self).__name__}: for {input.ndim}D input, output_size must have {n} or {input.ndim} elements "
+                f"{type(self).__name__}: for {input.ndim}D input, output_size must have {n} or {input.ndim} "
+                "elements "
                 f"(got {len(wanted)})"
             )
         wanted = wanted[-n:]
-        layout = zip(input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        layout = zip(
+            input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+        )
         smallest = [(i - 1) * s - 2 * p + d * (k - 1) + 1 for i, s, p, d, k in layout]
         extra = tuple(w - m for w, m in zip(wanted, smallest, strict=True))
         if any(not 0 <= e < s for e, s in zip(extra, self.stride, strict=True)):
             largest = [m + s - 1 for m, s in zip(smallest, self.stride, strict=True)]
             raise ValueError(
-                f"requested an output size of {wanted}, but valid sizes range from {smallest} to {largest} (for an "
+                f"requested an output size of {wanted}, but valid sizes range from {smallest} to {largest} "
+                "(for an "
                 f"input of {list(input.shape)})"
             )
         return extra

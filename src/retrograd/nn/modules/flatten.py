@@ -25,7 +25,8 @@ class Unflatten(Module):
         super().__init__()
         if not isinstance(dim, int) or not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(
-                f"Unflatten takes an int dim and a tuple of sizes, got {type(dim).__name__} and {type(unflattened_size).__name__}"
+                f"Unflatten takes an int dim and a tuple of sizes, got {type(dim).__name__} and "
+                f"{type(unflattened_size).__name__}"
             )
         self.dim = dim
         self.unflattened_size = unflattened_size

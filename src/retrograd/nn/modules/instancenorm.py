@@ -26,10 +26,12 @@ class _InstanceNorm(_NormBase):
         x = input.unsqueeze(0) if input.ndim == self.unbatched else input
         if x.shape[1] != self.num_features and self.affine:
             raise ValueError(
-                f"expected input's size at dim=1 to match num_features ({self.num_features}), but got: {x.shape[1]}."
+                f"expected input's size at dim=1 to match num_features ({self.num_features}), but got: "
+                f"{x.shape[1]}."
             )
         out = F.instance_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training or not self.track_running_stats,
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training or not self.track_running_stats,
             0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
         return out.squeeze(0) if input.ndim == self.unbatched else out

@@ -13,8 +13,9 @@ from .linear import Linear
 class LazyModuleMixin:
     """Base class of lazy layers, before their ordinary class among the bases.
 
-    `initialize_parameters(*args)` must materialize all parameters and buffers from the arguments of the first call;
-    afterwards the module is an ordinary `cls_to_become`. Loading a state_dict materializes them too.
+    `initialize_parameters(*args)` must materialize all parameters and buffers from the arguments of the
+    first call; afterwards the module is an ordinary `cls_to_become`. Loading a state_dict materializes them
+    too.
     """
 
     cls_to_become = None
@@ -36,7 +37,9 @@ class LazyModuleMixin:
 
     def reset_parameters(self):
         """Draw the initial values again, if there are any yet."""
-        if not self.has_uninitialized_params() and all(t is None or t.numel() for t in self._parameters.values()):
+        if not self.has_uninitialized_params() and all(
+            t is None or t.numel() for t in self._parameters.values()
+        ):
             super().reset_parameters()
 
     def _infer_parameters(self, module, args, kwargs=None):
@@ -80,7 +83,8 @@ class LazyLinear(LazyModuleMixin, Linear):
         if self.in_features == 0:
             if features != self.weight.shape[-1]:
                 raise AssertionError(
-                    f"The in_features inferred from input: {features} is not equal to in_features from self.weight: "
+                    f"The in_features inferred from input: {features} is not equal to in_features from "
+                    "self.weight: "
                     f"{self.weight.shape[-1]}"
                 )
             self.in_features = features
@@ -94,7 +98,8 @@ class _LazyConvNd(LazyModuleMixin):
             self.bias = UninitializedParameter(device=device, dtype=dtype)
 
     def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros",
+        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+        padding_mode="zeros",
         device=None, dtype=None,
     ):  # fmt: skip
         super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
@@ -107,12 +112,15 @@ class _LazyConvNd(LazyModuleMixin):
         n = self.dimensions
         if input.ndim not in (n + 1, n + 2):
             raise RuntimeError(
-                f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {type(self).__name__}, but got input of "
+                f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {type(self).__name__}, but "
+                "got input of "
                 f"size: {input.shape}"
             )
         self.in_channels = input.shape[-n - 1]
         if self.in_channels % self.groups:
-            raise ValueError(f"in_channels must be divisible by groups, but got {self.in_channels} and {self.groups}")
+            raise ValueError(
+                f"in_channels must be divisible by groups, but got {self.in_channels} and {self.groups}"
+            )
         shape = (self.out_channels, self.in_channels // self.groups)
         if self.transposed:
             shape = (self.in_channels, self.out_channels // self.groups)
@@ -142,7 +150,8 @@ class LazyConv3d(_LazyConvNd, Conv3d):
 
 class _LazyConvTransposeNd(_LazyConvNd):
     def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1,
+        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
+        dilation=1,
         padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super(_LazyConvNd, self).__init__(
@@ -171,7 +180,15 @@ class LazyConvTranspose3d(_LazyConvTransposeNd, ConvTranspose3d):
 
 class _LazyNorm(LazyModuleMixin):
     def __init__(
-        self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
+        self,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
     ):
         super().__init__(0, eps, momentum, False, False, bias=False)
         self.affine = affine

@@ -64,7 +64,7 @@ class HuberLoss(_Loss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """-log softmax(input)[target]: logits (N, C, *) against class indices (N, *) or probabilities (N, C, *)."""
+    """-log softmax(input)[target]: logits (N, C, *), and class indices (N, *) or probabilities (N, C, *)."""
 
     def __init__(
         self,
@@ -217,7 +217,9 @@ class MultiMarginLoss(_WeightedLoss):
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: only p == 1 and p == 2 supported, not {p}")
         if weight is not None and weight.ndim != 1:
-            raise ValueError(f"MultiMarginLoss: weight must be None or have dim 1, not shape {list(weight.shape)}")
+            raise ValueError(
+                f"MultiMarginLoss: weight must be None or have dim 1, not shape {list(weight.shape)}"
+            )
         self.p = p
         self.margin = margin
 
@@ -274,14 +276,17 @@ class TripletMarginWithDistanceLoss(_Loss):
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__(reduction=reduction)
         if margin <= 0:
-            raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
+            raise ValueError(
+                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead"
+            )
         self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 
     def forward(self, anchor, positive, negative):
         return F.triplet_margin_with_distance_loss(
-            anchor, positive, negative, distance_function=self.distance_function, margin=self.margin, swap=self.swap,
+            anchor, positive, negative, distance_function=self.distance_function, margin=self.margin,
+            swap=self.swap,
             reduction=self.reduction,
         )  # fmt: skip
 
@@ -289,8 +294,8 @@ class TripletMarginWithDistanceLoss(_Loss):
 class CTCLoss(_Loss):
     """-log of the probability that log-probabilities (T, N, C) spell the targets (Graves et al. 2006).
 
-    Call it with log_probs, targets (N, S) or all of them in one row, and the lengths of both (N). blank: the class that
-    stands for nothing. zero_infinity: count impossible targets as 0.
+    Call it with log_probs, targets (N, S) or all of them in one row, and the lengths of both (N). blank:
+    the class that stands for nothing. zero_infinity: count impossible targets as 0.
     """
 
     def __init__(self, blank=0, reduction="mean", zero_infinity=False):
@@ -319,7 +324,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
     """CrossEntropyLoss of a Linear layer's output: input (N, in_features), targets (N, *out_features)."""
 
     def __init__(
-        self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None, reduction="mean",
+        self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None,
+        reduction="mean",
         weight=None, ignore_index=None, label_smoothing=0.0, options=None,
     ):  # fmt: skip
         if weight is not None and tuple(weight.shape) != (num_classes,):
@@ -345,6 +351,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
     def extra_repr(self):
         return (
             f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
-            f"out_features={self.out_features}, bias={self.linear.bias is not None}, reduction={self.reduction}, "
-            f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, options={self.options}"
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, "
+            f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, "
+            f"options={self.options}"
         )

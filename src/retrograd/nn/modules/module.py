@@ -36,10 +36,13 @@ class Module(Calls, StateDict):
         if not self.call_super_init:
             if kwargs:
                 wrong = next(iter(kwargs))
-                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{wrong}'")
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument '{wrong}'"
+                )
             if args:
                 raise TypeError(
-                    f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+                    f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were "
+                    "given"
                 )
         self.__dict__.update(_fields())
         if self.call_super_init:
@@ -59,7 +62,8 @@ class Module(Calls, StateDict):
             if param.grad_fn is not None:
                 raise ValueError(
                     f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created "
-                    f"explicitly. To express '{name}' as a function of another Tensor, compute the value in the "
+                    f"explicitly. To express '{name}' as a function of another Tensor, compute the value in "
+                    "the "
                     "forward() method."
                 )
             param = self._run_registration_hooks("parameter", name, param)
@@ -73,7 +77,8 @@ class Module(Calls, StateDict):
         self._check_name(name, "buffer")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
-                f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+                f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (torch Tensor or None "
+                "required)"
             )
         self._buffers[name] = self._run_registration_hooks("buffer", name, tensor)
         if persistent:
@@ -120,7 +125,8 @@ class Module(Calls, StateDict):
         elif name in fields.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (torch.nn.Parameter or None "
+                    "expected)"
                 )
             self.register_parameter(name, None)
         elif isinstance(value, Module):
@@ -129,22 +135,28 @@ class Module(Calls, StateDict):
         elif name in fields.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' (torch.nn.Module or None "
+                    "expected)"
                 )
             self._modules[name] = self._run_registration_hooks("module", name, None)
         elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None "
+                    f"cannot assign '{_type_name(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor "
+                    "or None "
                     "expected)"
                 )
-            persistent = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
+            persistent = (
+                value.persistent
+                if isinstance(value, Buffer)
+                else name not in self._non_persistent_buffers_set
+            )
             self.register_buffer(name, value, persistent)
         else:
             object.__setattr__(self, name, value)
 
     def _make_room(self, name, what):
-        """Take away whatever else is called `name`; what is registered as a `what` keeps its place in the order."""
+        """Take away what else is called `name`; a `what` of that name keeps its place in the order."""
         fields = self.__dict__
         if _STORES[what] not in fields:
             raise _before_init(self, what)
@@ -159,9 +171,7 @@ class Module(Calls, StateDict):
         for store in ("_parameters", "_buffers", "_modules"):
             if store in fields and name in fields[store]:
                 return fields[store][name]
-        raise AttributeError(
-            f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self
-        )
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
 
     def __delattr__(self, name):
         for store in (self._parameters, self._buffers, self._modules):
@@ -339,12 +349,14 @@ class Module(Calls, StateDict):
         return self
 
     def to(self, *args, **kwargs):
-        """Convert parameters and buffers: `to(dtype)`, `to(device)`, `to(tensor)`; whole numbers keep their dtype."""
+        """Convert parameters and buffers, in place: `to(dtype)`, `to(device)`, `to(tensor)`.
+
+        Whole numbers keep their dtype.
+        """
         device, dtype, _, memory_format = parse_to(*args, **kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
-                "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype="
-                f"{dtype}"
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
             )
         if dtype is not None and dtype.is_complex:
             warnings.warn(
@@ -416,11 +428,13 @@ class Module(Calls, StateDict):
 def _fields():
     """The attributes of a module with nothing in it."""
     return {
-        "training": True, "_parameters": {}, "_buffers": {}, "_non_persistent_buffers_set": set(), "_modules": {},
+        "training": True, "_parameters": {}, "_buffers": {}, "_non_persistent_buffers_set": set(),
+        "_modules": {},
         "_forward_hooks": OrderedDict(), "_forward_hooks_with_kwargs": OrderedDict(),
         "_forward_hooks_always_called": OrderedDict(), "_forward_pre_hooks": OrderedDict(),
         "_forward_pre_hooks_with_kwargs": OrderedDict(), "_backward_hooks": OrderedDict(),
-        "_backward_pre_hooks": OrderedDict(), "_is_full_backward_hook": None, "_state_dict_hooks": OrderedDict(),
+        "_backward_pre_hooks": OrderedDict(), "_is_full_backward_hook": None,
+        "_state_dict_hooks": OrderedDict(),
         "_state_dict_pre_hooks": OrderedDict(), "_load_state_dict_pre_hooks": OrderedDict(),
         "_load_state_dict_post_hooks": OrderedDict(),
     }  # fmt: skip
@@ -432,7 +446,8 @@ _STORES = {"parameter": "_parameters", "buffer": "_buffers", "module": "_modules
 def _before_init(module, what):
     what = "parameters" if what == "parameter" else what
     return AttributeError(
-        f"cannot assign {what} before Module.__init__() call: {type(module).__name__}.__init__ must first call "
+        f"cannot assign {what} before Module.__init__() call: {type(module).__name__}.__init__ must first "
+        "call "
         "super().__init__()"
     )
 

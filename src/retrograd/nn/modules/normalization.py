@@ -128,8 +128,8 @@ class LocalResponseNorm(Module):
 class CrossMapLRN2d(Module):
     """LocalResponseNorm over (N, C, H, W) as Torch7 had it: an even `size` looks at size - 1 channels.
 
-    PyTorch's, unlike this one, leaves the first channel in the mean of all the later ones, and its gradient is one
-    channel off.
+    PyTorch's, unlike this one, leaves the first channel in the mean of all the later ones, and its gradient
+    is one channel off.
     """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):

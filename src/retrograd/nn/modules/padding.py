@@ -14,7 +14,8 @@ class _Pad(Module):
         self.padding = (padding,) * n if isinstance(padding, int) else tuple(padding)
         if len(self.padding) != n:
             raise ValueError(
-                f"padding takes an int or {n} of them (before and after, the last dimension first), got {padding}"
+                f"padding takes an int or {n} of them (before and after, the last dimension first), got "
+                f"{padding}"
             )
 
     def forward(self, input):

@@ -132,7 +132,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Means over windows chosen so that the output has the height and width `output_size`; None: the input's."""
+    """Means over windows chosen so that the output has height and width `output_size`; None: the input's."""
 
     pool = staticmethod(lambda *args: F.adaptive_avg_pool2d(*args))
 
@@ -221,7 +221,7 @@ class _MaxUnpoolNd(Module):
         self.padding = each(padding)
 
     def forward(self, input, indices, output_size=None):
-        """indices: what the max pooling returned with return_indices=True. output_size: the shape before it."""
+        """indices: what max pooling returned with return_indices=True. output_size: the shape before it."""
         return self.unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self):
@@ -271,7 +271,12 @@ class _FractionalMaxPoolNd(Module):
 
     def forward(self, input):
         return self.pool(
-            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            self._random_samples,
         )
 
 

@@ -12,7 +12,8 @@ from .module import Module
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 _FUNCTIONS = {
-    "LSTM": recurrent.lstm, "GRU": recurrent.gru, "RNN_TANH": recurrent.rnn_tanh, "RNN_RELU": recurrent.rnn_relu,
+    "LSTM": recurrent.lstm, "GRU": recurrent.gru, "RNN_TANH": recurrent.rnn_tanh,
+    "RNN_RELU": recurrent.rnn_relu,
 }  # fmt: skip
 
 
@@ -39,7 +40,10 @@ class RNNBase(Module):
         self._all_weights = []
         for layer in range(num_layers):
             for direction in range(directions):
-                shapes = {"weight_ih": (gates, input_size if layer == 0 else out * directions), "weight_hh": (gates, out)}
+                shapes = {
+                    "weight_ih": (gates, input_size if layer == 0 else out * directions),
+                    "weight_hh": (gates, out),
+                }
                 if bias:
                     shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
                 if proj_size:
@@ -73,7 +77,7 @@ class RNNBase(Module):
             init.uniform_(weight, -bound, bound)
 
     def forward(self, input, hx=None):
-        """input: (L, N, input_size), (N, L, input_size) with batch_first, (L, input_size), or a PackedSequence."""
+        """input: (L, N, input_size), N first if batch_first, N left out or not; or a PackedSequence."""
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         if input.ndim not in (2, 3):
@@ -83,7 +87,9 @@ class RNNBase(Module):
         if states is not None and any(s.ndim != input.ndim for s in states):
             names, shown = self._say([f"{s.ndim}-D" for s in states])
             kind = "batched 3-D" if batched else "unbatched 2-D"
-            raise RuntimeError(f"For {kind} input, {names} should also be {input.ndim}-D but got {shown} tensor")
+            raise RuntimeError(
+                f"For {kind} input, {names} should also be {input.ndim}-D but got {shown} tensor"
+            )
         if not batched:
             input = input.unsqueeze(batch_dim)
             states = states and [s.unsqueeze(1) for s in states]
@@ -110,7 +116,14 @@ class RNNBase(Module):
 
     def _run(self, states, *data, **options):
         function, hx = _FUNCTIONS[self.mode], self._as_hidden(states)
-        arguments = (self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
+        arguments = (
+            self._flat_weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+        )
         return function(*data, hx, *arguments, *options.values())
 
     # LSTM's hidden state is two tensors, the others' one
@@ -136,21 +149,24 @@ class RNNBase(Module):
         weight = getattr(self, self._all_weights[0][0])
         if input.dtype != weight.dtype:
             raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert "
+                "input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
             )
         if input.ndim != dims:
             raise RuntimeError(f"input must have {dims} dimensions, got {input.ndim}")
         if input.shape[-1] != self.input_size:
             raise RuntimeError(
-                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}: "
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got "
+                f"{input.shape[-1]}: "
                 f"the input of {self._get_name()} has shape {list(input.shape)}"
             )
         for i, (state, size) in enumerate(zip(states, self._sizes(batch), strict=True)):
             if tuple(state.shape) != size:
                 name = f"hidden[{i}]" if len(states) > 1 else "hidden"
                 raise RuntimeError(
-                    f"Expected {name} size {size}, got {list(state.shape)}: (layers * directions, batch, features)"
+                    f"Expected {name} size {size}, got {list(state.shape)}: (layers * directions, batch, "
+                    "features)"
                 )
 
     def extra_repr(self):
@@ -177,12 +193,14 @@ class RNNBase(Module):
 def _check_options(mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size):
     if not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1 or isinstance(dropout, bool):
         raise ValueError(
-            "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
+            "dropout should be a number in range [0, 1] representing the probability of an element being "
+            "zeroed, "
             f"but got {dropout!r}"
         )
     if dropout > 0 and num_layers == 1:
         warnings.warn(
-            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+            "num_layers "
             f"greater than 1, but got dropout={dropout} and num_layers={num_layers}",
             stacklevel=4,
         )
@@ -211,9 +229,9 @@ def _no_projection(kwargs):
 class RNN(RNNBase):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh) along sequences; nonlinearity: "tanh" or "relu" (Elman 1990).
 
-    Call it with input (L, N, input_size), (N, L, input_size) with batch_first, (L, input_size) or a PackedSequence, and
-    h_0 (layers * directions, N, hidden_size), zeros by default. It returns the last layer's states
-    (L, N, directions * hidden_size) and all layers' last states.
+    Call it with input (L, N, input_size), (N, L, input_size) with batch_first, (L, input_size) or a
+    PackedSequence, and h_0 (layers * directions, N, hidden_size), zeros by default. It returns the last
+    layer's states (L, N, directions * hidden_size) and all layers' last states.
     """
 
     def __init__(self, *args, **kwargs):
@@ -231,10 +249,11 @@ class RNN(RNNBase):
 class LSTM(RNNBase):
     """Long short-term memory along sequences (Hochreiter & Schmidhuber 1997), of `num_layers` layers.
 
-    Call it with input (L, N, input_size), (N, L, input_size) with batch_first, (L, input_size) or a PackedSequence, and
-    (h_0, c_0), each (layers * directions, N, *), zeros by default. It returns the last layer's states (L, N, *) and
-    (h_n, c_n), all layers' last ones. proj_size: states are projected to this size (Sak et al. 2014). dropout: between
-    layers, in training. weight_ih and weight_hh hold the input, forget, cell and output gates, one above the other.
+    Call it with input (L, N, input_size), (N, L, input_size) with batch_first, (L, input_size) or a
+    PackedSequence, and (h_0, c_0), each (layers * directions, N, *), zeros by default. It returns the last
+    layer's states (L, N, *) and (h_n, c_n), all layers' last ones. proj_size: states are projected to this
+    size (Sak et al. 2014). dropout: between layers, in training. weight_ih and weight_hh hold the input,
+    forget, cell and output gates, one above the other.
     """
 
     def __init__(self, *args, **kwargs):
@@ -257,8 +276,8 @@ class LSTM(RNNBase):
 class GRU(RNNBase):
     """Gated recurrent units along sequences (Cho et al. 2014); arguments and results as RNN's.
 
-    weight_ih and weight_hh hold the reset, update and new gates, one above the other. The reset gate multiplies
-    W_hn h + b_hn, as in cuDNN, and not h.
+    weight_ih and weight_hh hold the reset, update and new gates, one above the other. The reset gate
+    multiplies W_hn h + b_hn, as in cuDNN, and not h.
     """
 
     def __init__(self, *args, **kwargs):
@@ -266,7 +285,7 @@ class GRU(RNNBase):
         super().__init__("GRU", *args, **kwargs)
 
 
-# --- single steps ---------------------------------------------------------------------------------------------------
+# --- single steps -----------------------------------------------------------------------------------------
 
 
 class RNNCellBase(Module):
@@ -294,7 +313,10 @@ class RNNCellBase(Module):
             init.uniform_(weight, -bound, bound)
 
     def _step(self, function, input, hx, names):
-        """The new states, from input (N, input_size) or (input_size) and states (N, hidden_size), or None: zeros."""
+        """The new states from input (N, input_size) and states (N, hidden_size), N left out or not.
+
+        hx: a list of states, or None: zeros.
+        """
         what = self._get_name()
         if input.ndim not in (1, 2):
             raise ValueError(f"{what}: Expected input to be 1D or 2D, got {input.ndim}D instead")
@@ -313,7 +335,8 @@ class RNNCellBase(Module):
         for name, state in zip(names, hx, strict=True):
             if tuple(state.shape) != (input.shape[0], self.hidden_size):
                 raise RuntimeError(
-                    f"{what}: {name} must have shape {[input.shape[0], self.hidden_size]}, that of the input's batch and "
+                    f"{what}: {name} must have shape {[input.shape[0], self.hidden_size]}, that of the "
+                    "input's batch and "
                     f"hidden_size, but has {list(state.shape)}"
                 )
         hx = tuple(hx) if len(names) > 1 else hx[0]
@@ -332,7 +355,7 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), one step: input (N, input_size) and h (N, hidden_size) give h'."""
+    """One step of an RNN: input (N, input_size) and h (N, hidden_size) give h'."""
 
     def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None):
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)

@@ -11,8 +11,8 @@ from .module import Module
 class Embedding(Module):
     """A table of vectors: whole numbers (*) in, vectors (*, embedding_dim) out.
 
-    padding_idx: the entry that stays as it is (zero) and gets no gradient. max_norm: longer vectors are shortened
-    when looked up.
+    padding_idx: the entry that stays as it is (zero) and gets no gradient. max_norm: longer vectors are
+    shortened when looked up.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(
-        cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
+        cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0,
+        scale_grad_by_freq=False,
         sparse=False,
     ):  # fmt: skip
         """An Embedding with these vectors (num_embeddings, embedding_dim), frozen by default."""
@@ -110,12 +111,14 @@ def _check_shape(weight, rows, columns):
 class EmbeddingBag(Module):
     """Sums, means or maxima (`mode`) of bags of embeddings, without the single ones in between.
 
-    Input (bags, L), or all indices in one row and `offsets`, where each bag begins (include_last_offset: and where the
-    last ends); output (bags, embedding_dim). padding_idx is left out of the bags; per_sample_weights scale a "sum".
+    Input (bags, L), or all indices in one row and `offsets`, where each bag begins (include_last_offset:
+    and where the last ends); output (bags, embedding_dim). padding_idx is left out of the bags;
+    per_sample_weights scale a "sum".
     """
 
     def __init__(
-        self, num_embeddings, embedding_dim, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, mode="mean",
+        self, num_embeddings, embedding_dim, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
+        mode="mean",
         sparse=False, _weight=None, include_last_offset=False, padding_idx=None, device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
@@ -126,7 +129,9 @@ class EmbeddingBag(Module):
         self.scale_grad_by_freq = scale_grad_by_freq
         self.padding_idx = _within(padding_idx, num_embeddings)
         if _weight is None:
-            self.weight = Parameter(creation.empty((num_embeddings, embedding_dim), device=device, dtype=dtype))
+            self.weight = Parameter(
+                creation.empty((num_embeddings, embedding_dim), device=device, dtype=dtype)
+            )
             self.reset_parameters()
         else:
             _check_shape(_weight, num_embeddings, embedding_dim)
@@ -165,7 +170,8 @@ class EmbeddingBag(Module):
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         bag = cls(
-            *embeddings.shape, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset,
+            *embeddings.shape, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
+            include_last_offset,
             padding_idx,
         )  # fmt: skip
         bag.weight.requires_grad_(not freeze)

@@ -45,7 +45,8 @@ class StateDict:
         """
         if args:
             warnings.warn(
-                "Positional args are being deprecated, use kwargs instead: state_dict(destination=..., prefix=..., "
+                "Positional args are being deprecated, use kwargs instead: state_dict(destination=..., "
+                "prefix=..., "
                 "keep_vars=...)",
                 FutureWarning,
                 stacklevel=2,
@@ -86,9 +87,9 @@ class StateDict:
     def load_state_dict(self, state_dict, strict=True, assign=False):
         """Copy a state_dict's values into this module's parameters and buffers.
 
-        strict: every key must match. One RuntimeError lists all missing and unexpected keys (where strict) and all
-        sizes that differ (always). assign: take the given tensors themselves instead of copying their values.
-        Returns (missing_keys, unexpected_keys).
+        strict: every key must match. One RuntimeError lists all missing and unexpected keys (where strict)
+        and all sizes that differ (always). assign: take the given tensors themselves instead of copying
+        their values. Returns (missing_keys, unexpected_keys).
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -111,7 +112,8 @@ class StateDict:
             for hook in module._load_state_dict_post_hooks.values():
                 if hook(module, keys) is not None:
                     raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return "
+                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
+                        "return "
                         "new values, if incompatible_keys need to be modified, it should be done inplace."
                     )
 
@@ -158,7 +160,8 @@ class StateDict:
     def _load_one(self, name, key, current, value, assign, error_msgs):
         if not isinstance(value, Tensor):
             error_msgs.append(
-                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
+                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object '
+                "from "
                 f"checkpoint but received {type(value)}"
             )
             return
@@ -167,7 +170,8 @@ class StateDict:
                 value = value[0]  # checkpoints of PyTorch before 0.4 keep scalars so
             if value.shape != current.shape:
                 error_msgs.append(
-                    f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in "
+                    f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
+                    "the shape in "
                     f"current model is {current.shape}."
                 )
                 return
@@ -184,8 +188,10 @@ class StateDict:
                 setattr(self, name, value)
         except Exception as error:
             error_msgs.append(
-                f'While copying the parameter named "{key}", whose dimensions in the model are {current.size()} and '
-                f"whose dimensions in the checkpoint are {value.size()}, an exception occurred : {error.args}."
+                f'While copying the parameter named "{key}", whose dimensions in the model are '
+                f"{current.size()} and "
+                f"whose dimensions in the checkpoint are {value.size()}, an exception occurred : "
+                f"{error.args}."
             )
 
     # --- hooks ---
@@ -195,7 +201,7 @@ class StateDict:
         return Handle(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
-        """Call `hook(module, state_dict, prefix, local_metadata)` after state_dict has collected; it returns None."""
+        """After state_dict has collected call `hook(module, state_dict, prefix, metadata)`."""
         return Handle(self._state_dict_hooks, _PostHook(hook))
 
     def _register_state_dict_hook(self, hook):
@@ -203,7 +209,10 @@ class StateDict:
         return Handle(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook):
-        """Before loading call `hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)`."""
+        """Call a hook before loading: it may change what it is given, in place.
+
+        hook(module, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_messages)
+        """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):

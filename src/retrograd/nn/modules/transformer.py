@@ -54,10 +54,11 @@ def _attend(attention, query, memory, mask, padding, causal):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention and a feed-forward block, each with a residual and a LayerNorm, after it or (norm_first) before.
+    """Self-attention and a feed-forward block, each with a residual and a LayerNorm after it.
 
     d_model: features of the input (S, N, d_model), or (N, S, d_model) with batch_first. nhead: of attention.
-    dim_feedforward: width of the feed-forward block. activation: "relu", "gelu" or a function.
+    dim_feedforward: width of the feed-forward block. activation: its nonlinearity, "relu", "gelu" or a function.
+    norm_first: LayerNorm before each block, not after.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ class TransformerEncoderLayer(_Layer):
         )
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
-        """src_mask (S, S), src_key_padding_mask (N, S): see MultiheadAttention. is_causal: src_mask is the causal one."""
+        """src_mask (S, S), src_key_padding_mask (N, S): see MultiheadAttention.
+
+        is_causal: a hint that src_mask is the causal one.
+        """
         how = (src_mask, src_key_padding_mask, is_causal)
         if self.norm_first:
             x = src + self._sa_block(self.norm1(src), *how)
@@ -98,7 +102,9 @@ class TransformerEncoder(Module):
         self.layers = _copies(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
-        self.enable_nested_tensor = enable_nested_tensor  # accepted, as the next one: there is one way to compute
+        self.enable_nested_tensor = (
+            enable_nested_tensor  # accepted, as the next one: there is one way to compute
+        )
         self.mask_check = mask_check
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
@@ -131,7 +137,7 @@ class TransformerDecoderLayer(_Layer):
         self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None,
         memory_key_padding_mask=None, tgt_is_causal=False, memory_is_causal=False,
     ):  # fmt: skip
-        """tgt (T, N, d_model), memory (S, N, d_model), tgt_mask (T, T), memory_mask (T, S), paddings (N, T), (N, S)."""
+        """tgt (T, N, d_model), memory (S, N, d_model), tgt_mask (T, T), memory_mask (T, S), ..."""
         own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
         other = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
         if self.norm_first:
@@ -168,7 +174,8 @@ class TransformerDecoder(Module):
         """The masks go to each layer."""
         for layer in self.layers:
             tgt = layer(
-                tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
+                tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
+                tgt_key_padding_mask=tgt_key_padding_mask,
                 memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=bool(tgt_is_causal),
                 memory_is_causal=memory_is_causal,
             )  # fmt: skip
@@ -178,19 +185,21 @@ class TransformerDecoder(Module):
 class Transformer(Module):
     """An encoder of `src` and a decoder that reads it while it makes `tgt`.
 
-    src (S, N, d_model) and tgt (T, N, d_model), N first with batch_first, N left out if there is no batch; the output
-    has tgt's shape.
+    src (S, N, d_model) and tgt (T, N, d_model), N first with batch_first, N left out if there is no batch;
+    the output has tgt's shape.
     """
 
     def __init__(
-        self, d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, dim_feedforward=2048, dropout=0.1,
+        self, d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, dim_feedforward=2048,
+        dropout=0.1,
         activation=F.relu, custom_encoder=None, custom_decoder=None, layer_norm_eps=1e-5, batch_first=False,
         norm_first=False, bias=True, device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
         options = {"device": device, "dtype": dtype}
         arguments = (
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, device,
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first,
+            bias, device,
             dtype,
         )  # fmt: skip
 
@@ -218,7 +227,7 @@ class Transformer(Module):
         tgt_key_padding_mask=None, memory_key_padding_mask=None, src_is_causal=None, tgt_is_causal=None,
         memory_is_causal=False,
     ):  # fmt: skip
-        """Masks as for MultiheadAttention: those of src, those of tgt, and those of tgt looking at src ("memory")."""
+        """Masks as for MultiheadAttention: of src, of tgt, and of tgt looking at src ("memory")."""
         batch = 0 if self.batch_first else 1
         if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
             raise RuntimeError(
@@ -227,14 +236,16 @@ class Transformer(Module):
             )
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError(
-                f"the feature number of src and tgt must be equal to d_model ({self.d_model}), but their shapes are "
+                f"the feature number of src and tgt must be equal to d_model ({self.d_model}), but their "
+                "shapes are "
                 f"{list(src.shape)} and {list(tgt.shape)}"
             )
         memory = self.encoder(
             src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
         )
         return self.decoder(
-            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
+            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
             memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
             memory_is_causal=memory_is_causal,
         )  # fmt: skip

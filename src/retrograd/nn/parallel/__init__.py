@@ -6,7 +6,7 @@ __all__ = ["DataParallel"]
 
 
 class DataParallel(Module):
-    """Holds a model as `module`, so that state_dict's keys are as of a model trained on several GPUs, and calls it.
+    """Holds a model as `module` and calls it; state_dict's keys are those of a model on several GPUs.
 
     The other arguments are accepted for scripts that give them.
     """
