@@ -39,6 +39,14 @@ def entries(only):
         yield op
 
 
+def skipped(name, sample):
+    """Whether a sample is outside of what the function is defined for."""
+    if name == "histogramdd":  # edges must rise; PyTorch's samples draw them at random
+        edges = sample.args[0]
+        return any(isinstance(e, torch.Tensor) and bool((e.diff() < 0).any()) for e in edges)
+    return False
+
+
 def convert(x):
     """PyTorch's values as retrograd's."""
     if isinstance(x, torch.Tensor):
@@ -236,7 +244,7 @@ def check_second(xs, my_xs, real_grads, my_grads, rng):
         else [None] * len(my_xs)
     )
     for i, (m, r) in enumerate(zip(mine, real)):
-        if r is not None:
+        if r is not None and not r.isnan().any():  # where PyTorch has none, there is nothing to compare
             compare(retrograd.zeros_like(my_xs[i]) if m is None else m, r, f"second gradient {i}")
 
 
@@ -261,6 +269,7 @@ EXCLUDED = {
         ],
         "compiles CUDA code from strings",
     ),
+    "hash_tensor": "bits of the memory, of no use in training",
     "chalf": "NumPy has no complex numbers of half precision",
     "as_strided_scatter": "differs by intent: PyTorch passes on the gradient where src replaces the input, not elsewhere",
 }  # fmt: skip
@@ -305,6 +314,8 @@ def answer(op, options):
         return f"unanswered: {error}"
     step = max(1, len(samples) // options.samples)
     for i, sample in enumerate(samples[::step]):
+        if skipped(op.name, sample):
+            continue
         try:
             check(op, ours, sample, options.deep)
         except Exception as error:

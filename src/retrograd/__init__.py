@@ -42,8 +42,8 @@ cfloat, cdouble = complex64, complex128
 short, int, long = int16, int32, int64
 
 _LAZY = {
-    "accelerator", "amp", "backends", "cuda", "draw", "fft", "func", "hub", "jit", "linalg", "mps", "nn", "optim", "printing",
-    "safetensors", "serialization", "special", "utils", "vision",
+    "accelerator", "amp", "backends", "cuda", "draw", "fft", "func", "hub", "jit", "linalg", "masked", "mps", "nn", "optim",
+    "printing", "safetensors", "serialization", "signal", "special", "utils", "vision",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(["load", "save"], "serialization"), "set_printoptions": "printing", "vmap": "func", "autocast": "amp",
