@@ -227,8 +227,11 @@ CASES = [
         DICT),
         ("ParameterList", "p = nn.ParameterList([torch.ones(2), torch.zeros(1, 3), torch.ones(())])",
         PARAMETERS),
-        ("ParameterDict", "d = nn.ParameterDict({'c': torch.ones(2), 'a': torch.zeros(1), 'b': torch.ones(1)})",
-         PARAMETER_DICT),
+        (
+            "ParameterDict",
+            "d = nn.ParameterDict({'c': torch.ones(2), 'a': torch.zeros(1), 'b': torch.ones(())})",
+            PARAMETER_DICT,
+        ),
     ]
     for statement in text.strip().split("\n")
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Every layer against PyTorch's: initial values, outputs, gradients, running statistics, looks, errors."""
 
+import io
 import warnings
 
 import numpy as np
@@ -115,3 +116,55 @@ def test_cross_map_lrn_is_local_response_norm():
         (out**2).sum().backward()
     assert_same(*outs)
     assert_same(inputs[0].grad, inputs[1].grad)
+
+
+def test_sync_batch_norm():
+    """With one process it is batch normalisation; a model's layers are converted with what they hold."""
+    nn = retrograd.nn
+    m = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Sequential(nn.BatchNorm2d(2).eval()))
+    synced = nn.SyncBatchNorm.convert_sync_batchnorm(m)
+    x = ours(np.random.default_rng(0).normal(size=(3, 1, 4, 4)).astype(np.float32))
+    assert synced is m and type(m[1]) is type(m[2][0]) is nn.SyncBatchNorm and not m[2][0].training
+    reference = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)
+    )
+    reference[2].eval()
+    state = {k.replace("2.0.", "2."): theirs(v.detach().numpy()) for k, v in m.state_dict().items()}
+    reference.load_state_dict(state)
+    assert_same(m(x), reference(theirs(x.numpy())))
+    assert_same(m[1].running_mean, reference[1].running_mean)
+    same_text(lambda library: repr(library.nn.SyncBatchNorm(3)))
+
+
+@pytest.fixture
+def zoo():
+    """A module in each library with every layer of the table that has a state."""
+
+    def build(library):
+        library.manual_seed(0)
+        holder = library.nn.Module()
+        for i, layer in enumerate(LAYERS):
+            m = layer.build(library)
+            if m.state_dict():
+                holder.add_module(f"{layer.name.lower()}{i}", m)
+        return holder
+
+    return build
+
+
+def test_checkpoint_of_every_layer_goes_both_ways(zoo):
+    """PyTorch's file loads strictly here, and ours there; nothing is left out or changed."""
+    reference, mine = zoo(torch), zoo(retrograd)
+    with torch.no_grad():
+        for p in reference.parameters():
+            p.add_(torch.linspace(-1, 1, p.numel()).reshape(p.shape))
+    for saver, source, loader, target in (
+        (torch, reference, retrograd, mine), (retrograd, mine, torch, zoo(torch))
+    ):  # fmt: skip
+        file = io.BytesIO()
+        saver.save(source.state_dict(), file)
+        file.seek(0)
+        assert repr(target.load_state_dict(loader.load(file))) == "<All keys matched successfully>"
+        ours_now, theirs_now = (source, target) if saver is retrograd else (target, source)
+        assert_same(dict(ours_now.state_dict()), dict(theirs_now.state_dict()))
+    assert len(reference.state_dict()) > 300

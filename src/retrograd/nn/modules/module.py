@@ -16,7 +16,7 @@ from .calling import (  # noqa: F401
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
-from .state import StateDict
+from .state import StateDict, _IncompatibleKeys  # noqa: F401
 
 _registration_hooks = {"parameter": OrderedDict(), "buffer": OrderedDict(), "module": OrderedDict()}
 

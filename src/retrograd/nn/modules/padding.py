@@ -4,7 +4,7 @@ from .. import functional as F
 from .module import Module
 
 
-class _Pad(Module):
+class _PadNd(Module):
     dimensions: int
     mode: str
 
@@ -25,7 +25,7 @@ class _Pad(Module):
         return f"{self.padding}"
 
 
-class _ConstantPad(_Pad):
+class _ConstantPadNd(_PadNd):
     mode = "constant"
 
     def __init__(self, padding, value):
@@ -39,25 +39,25 @@ class _ConstantPad(_Pad):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ConstantPad1d(_ConstantPad):
+class ConstantPad1d(_ConstantPadNd):
     """Pads the last dimension with a value."""
 
     dimensions = 1
 
 
-class ConstantPad2d(_ConstantPad):
+class ConstantPad2d(_ConstantPadNd):
     """Pads the last two dimensions with a value."""
 
     dimensions = 2
 
 
-class ConstantPad3d(_ConstantPad):
+class ConstantPad3d(_ConstantPadNd):
     """Pads the last three dimensions with a value."""
 
     dimensions = 3
 
 
-class _ZeroPad(_ConstantPad):
+class _ZeroPadNd(_ConstantPadNd):
     def __init__(self, padding):
         super().__init__(padding, 0.0)
 
@@ -65,73 +65,85 @@ class _ZeroPad(_ConstantPad):
         return f"{self.padding}"
 
 
-class ZeroPad1d(_ZeroPad):
+class ZeroPad1d(_ZeroPadNd):
     """Pads the last dimension with zeros."""
 
     dimensions = 1
 
 
-class ZeroPad2d(_ZeroPad):
+class ZeroPad2d(_ZeroPadNd):
     """Pads the last two dimensions with zeros."""
 
     dimensions = 2
 
 
-class ZeroPad3d(_ZeroPad):
+class ZeroPad3d(_ZeroPadNd):
     """Pads the last three dimensions with zeros."""
 
     dimensions = 3
 
 
-class ReflectionPad1d(_Pad):
+class _ReflectionPadNd(_PadNd):
+    mode = "reflect"
+
+
+class ReflectionPad1d(_ReflectionPadNd):
     """Pads the last dimension with its mirror image, the edge not repeated."""
 
-    dimensions, mode = 1, "reflect"
+    dimensions = 1
 
 
-class ReflectionPad2d(_Pad):
+class ReflectionPad2d(_ReflectionPadNd):
     """Pads the last two dimensions with their mirror image."""
 
-    dimensions, mode = 2, "reflect"
+    dimensions = 2
 
 
-class ReflectionPad3d(_Pad):
+class ReflectionPad3d(_ReflectionPadNd):
     """Pads the last three dimensions with their mirror image."""
 
-    dimensions, mode = 3, "reflect"
+    dimensions = 3
 
 
-class ReplicationPad1d(_Pad):
+class _ReplicationPadNd(_PadNd):
+    mode = "replicate"
+
+
+class ReplicationPad1d(_ReplicationPadNd):
     """Pads the last dimension with its edge."""
 
-    dimensions, mode = 1, "replicate"
+    dimensions = 1
 
 
-class ReplicationPad2d(_Pad):
+class ReplicationPad2d(_ReplicationPadNd):
     """Pads the last two dimensions with their edges."""
 
-    dimensions, mode = 2, "replicate"
+    dimensions = 2
 
 
-class ReplicationPad3d(_Pad):
+class ReplicationPad3d(_ReplicationPadNd):
     """Pads the last three dimensions with their edges."""
 
-    dimensions, mode = 3, "replicate"
+    dimensions = 3
 
 
-class CircularPad1d(_Pad):
+class _CircularPadNd(_PadNd):
+    mode = "circular"
+
+
+class CircularPad1d(_CircularPadNd):
     """Pads the last dimension as if it were a circle."""
 
-    dimensions, mode = 1, "circular"
+    dimensions = 1
 
 
-class CircularPad2d(_Pad):
+class CircularPad2d(_CircularPadNd):
     """Pads the last two dimensions as if they were circles."""
 
-    dimensions, mode = 2, "circular"
+    dimensions = 2
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(_CircularPadNd):
     """Pads the last three dimensions as if they were circles."""
 
-    dimensions, mode = 3, "circular"
+    dimensions = 3

@@ -5,7 +5,7 @@ from .module import Module
 from .utils import _ntuple, _single
 
 
-class _MaxPool(Module):
+class _MaxPoolNd(Module):
     def __init__(
         self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False
     ):
@@ -30,19 +30,19 @@ class _MaxPool(Module):
         )
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPoolNd):
     """The largest of each window of (N, C, L) or (C, L)."""
 
     pool = staticmethod(lambda *args, **kwargs: F.max_pool1d(*args, **kwargs))
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPoolNd):
     """The largest of each window of (N, C, H, W) or (C, H, W)."""
 
     pool = staticmethod(lambda *args, **kwargs: F.max_pool2d(*args, **kwargs))
 
 
-class MaxPool3d(_MaxPool):
+class MaxPool3d(_MaxPoolNd):
     """The largest of each window of (N, C, D, H, W) or (C, D, H, W)."""
 
     pool = staticmethod(lambda *args, **kwargs: F.max_pool3d(*args, **kwargs))
@@ -68,7 +68,7 @@ class AvgPool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class _AvgPool(Module):
+class _AvgPoolNd(Module):
     def __init__(
         self,
         kernel_size,
@@ -101,19 +101,19 @@ class _AvgPool(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(_AvgPool):
+class AvgPool2d(_AvgPoolNd):
     """The mean of each window of (N, C, H, W) or (C, H, W)."""
 
     pool = staticmethod(lambda *args: F.avg_pool2d(*args))
 
 
-class AvgPool3d(_AvgPool):
+class AvgPool3d(_AvgPoolNd):
     """The mean of each window of (N, C, D, H, W) or (C, D, H, W)."""
 
     pool = staticmethod(lambda *args: F.avg_pool3d(*args))
 
 
-class _AdaptiveAvgPool(Module):
+class _AdaptiveAvgPoolNd(Module):
     def __init__(self, output_size):
         super().__init__()
         self.output_size = output_size
@@ -125,25 +125,25 @@ class _AdaptiveAvgPool(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """Means over windows chosen so that the output has length `output_size`."""
 
     pool = staticmethod(lambda *args: F.adaptive_avg_pool1d(*args))
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """Means over windows chosen so that the output has height and width `output_size`; None: the input's."""
 
     pool = staticmethod(lambda *args: F.adaptive_avg_pool2d(*args))
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """Means over windows chosen so that the output has the depth, height and width `output_size`."""
 
     pool = staticmethod(lambda *args: F.adaptive_avg_pool3d(*args))
 
 
-class _AdaptiveMaxPool(Module):
+class _AdaptiveMaxPoolNd(Module):
     def __init__(self, output_size, return_indices=False):
         super().__init__()
         self.output_size = output_size
@@ -156,25 +156,25 @@ class _AdaptiveMaxPool(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """Maxima over windows chosen so that the output has length `output_size`."""
 
     pool = staticmethod(lambda *args: F.adaptive_max_pool1d(*args))
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Maxima over windows chosen so that the output has the height and width `output_size`."""
 
     pool = staticmethod(lambda *args: F.adaptive_max_pool2d(*args))
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """Maxima over windows chosen so that the output has the depth, height and width `output_size`."""
 
     pool = staticmethod(lambda *args: F.adaptive_max_pool3d(*args))
 
 
-class _LPPool(Module):
+class _LPPoolNd(Module):
     def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
         super().__init__()
         self.norm_type = norm_type
@@ -192,19 +192,19 @@ class _LPPool(Module):
         )
 
 
-class LPPool1d(_LPPool):
+class LPPool1d(_LPPoolNd):
     """(sum of x^p over each window)^(1/p), p = norm_type."""
 
     pool = staticmethod(lambda *args: F.lp_pool1d(*args))
 
 
-class LPPool2d(_LPPool):
+class LPPool2d(_LPPoolNd):
     """(sum of x^p over each window)^(1/p), p = norm_type."""
 
     pool = staticmethod(lambda *args: F.lp_pool2d(*args))
 
 
-class LPPool3d(_LPPool):
+class LPPool3d(_LPPoolNd):
     """(sum of x^p over each window)^(1/p), p = norm_type."""
 
     pool = staticmethod(lambda *args: F.lp_pool3d(*args))

@@ -57,7 +57,7 @@ class TransformerEncoderLayer(_Layer):
     """Self-attention and a feed-forward block, each with a residual and a LayerNorm after it.
 
     d_model: features of the input (S, N, d_model), or (N, S, d_model) with batch_first. nhead: of attention.
-    dim_feedforward: width of the feed-forward block. activation: its nonlinearity, "relu", "gelu" or a function.
+    dim_feedforward: width of the feed-forward block. activation: "relu", "gelu" or a function.
     norm_first: LayerNorm before each block, not after.
     """
 
