@@ -18,6 +18,7 @@ from .copies import *  # noqa: F403
 from .counting import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .ctc import *  # noqa: F403
+from .cylinder import *  # noqa: F403
 from .decompositions import *  # noqa: F403
 from .diagonals import *  # noqa: F403
 from .differences import *  # noqa: F403
@@ -64,7 +65,7 @@ from .view import *  # noqa: F403
 from .windows import *  # noqa: F403
 
 _FAMILIES = """
-    pointwise compare elementary power complex_numbers operators special bessel activation reduce
+    pointwise compare elementary power complex_numbers operators special bessel cylinder activation reduce
     extremes softmaxes scan sorting counting norms differences statistics underscored shape product
     contraction linear_systems decompositions matrix_functions linalg matrices conv pool normalization
     loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc

@@ -50,7 +50,7 @@ _I1_FAR = (
 )  # fmt: skip
 
 
-def _series(coefficients, t):
+def series(coefficients, t):
     """A Chebyshev series at t on [-1, 1], by Clenshaw's recurrence."""
     now = after = np.zeros_like(t)
     for c in coefficients[:0:-1]:
@@ -58,19 +58,19 @@ def _series(coefficients, t):
     return t * now - after + coefficients[0]
 
 
-def _scaled_bessel(x, near, far, odd):
+def scaled_bessel(x, near, far, odd):
     """exp(-|x|) I(x)."""
     size = np.abs(x.astype(np.float64))
     low = np.minimum(size, 8)
     high = np.maximum(size, 8)
-    inner = _series(near, low / 4 - 1)
-    outer = _series(far, 16 / high - 1) / np.sqrt(high)
+    inner = series(near, low / 4 - 1)
+    outer = series(far, 16 / high - 1) / np.sqrt(high)
     return np.where(size <= 8, inner * low, outer) * np.sign(x) if odd else np.where(size <= 8, inner, outer)
 
 
 def _bessel(near, far, odd, scaled):
     def forward(xp, x):
-        out = _scaled_bessel(x, near, far, odd)
+        out = scaled_bessel(x, near, far, odd)
         return (out if scaled else out * np.exp(np.abs(x.astype(np.float64)))).astype(x.dtype)
 
     return forward
