@@ -589,10 +589,18 @@ def test_pickle():
     assert (again(x) == m(x)).all() and again.silent.tolist() == [1, 1]
 
 
+def test_pickled_parameters_keep_attributes():
+    p = retrograd.nn.Parameter(retrograd.ones(2), requires_grad=False)
+    p.tag = "embedding"
+    again = pickle.loads(pickle.dumps(p))
+    assert type(again) is retrograd.nn.Parameter and not again.requires_grad and again.tag == "embedding"
+    assert pickle.loads(pickle.dumps(retrograd.nn.Buffer(p, persistent=False))).persistent is False
+
+
 def test_save_and_load_a_whole_module():
-    m = torch_like = retrograd.nn.Sequential(retrograd.nn.Linear(3, 2), retrograd.nn.ReLU())
+    m = retrograd.nn.Sequential(retrograd.nn.Linear(3, 2), retrograd.nn.ReLU())
     file = io.BytesIO()
-    retrograd.save(torch_like, file)
+    retrograd.save(m, file)
     file.seek(0)
     with retrograd.serialization.allow_arbitrary_code_execution():
         again = retrograd.load(file, weights_only=False)

@@ -208,6 +208,17 @@ def test_checkpoint_of_pytorch():
     assert_same(mine(ours(x), ours(y)), reference(theirs(x), theirs(y)))
 
 
+def test_choosing_a_kernel():
+    def program(library):
+        attention = library.nn.attention
+        x = library.linspace(-1, 1, 24).reshape(1, 3, 8)
+        with attention.sdpa_kernel([attention.SDPBackend.MATH, attention.SDPBackend.EFFICIENT_ATTENTION]):
+            return library.nn.functional.scaled_dot_product_attention(x, x, x)
+
+    same(program)
+    same_refusal(lambda library: library.nn.attention.sdpa_kernel("math").__enter__(), "")
+
+
 def test_square_subsequent_mask():
     same(lambda library: library.nn.Transformer.generate_square_subsequent_mask(4))
     same(

@@ -48,13 +48,6 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __repr__(self):
         return "Parameter containing:\n" + super().__repr__()
 
-    def __reduce_ex__(self, protocol):
-        return _rebuild_parameter, (type(self), self.detach(), self.requires_grad)
-
-
-def _rebuild_parameter(cls, data, requires_grad):
-    return cls(data, requires_grad)
-
 
 class Buffer(Tensor):
     """A Tensor that a Module keeps without training it: assigning it registers it among `buffers()`.
