@@ -284,6 +284,7 @@ def detach_(self):
             "Can't detach views in-place. Use detach() instead: a view follows what its base becomes."
         )
     self._grad_fn, self._output_nr, self._requires, self._retains = None, 0, False, False
+    self._tangents = None
     return self
 
 

@@ -220,20 +220,19 @@ def write_tangents(x, result):
     for level in levels.intersection(modes.interpreters):
         new = (result._tangents or {}).get(level)
         new = zeros_like(x) if new is None else fit(new, x)
-        view = x._view
-        if view is None:
+        base, chain = (None, ()) if x._view is None else x._view.for_tangents()
+        if base is None:
             old = (x._tangents or {}).get(level)
             if old is None or old._requires or old._array.flags.writeable is False:
                 x._tangents = {**(x._tangents or {}), level: new}
             else:
                 inplace.copy_from(old, new)
             continue
-        base = view.base
         under = (base._tangents or {}).get(level)
         if under is None:
             under = zeros_like(base)
             base._tangents = {**(base._tangents or {}), level: under}
-        seen = inplace.look(under, view.chain)
+        seen = inplace.look(under, chain)
         inplace.copy_from(seen, new)
         x._tangents = {**(x._tangents or {}), level: seen}
 

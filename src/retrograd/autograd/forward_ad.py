@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from ..batch import hidden_by, spread
 from ..core.graph import modes
 from ..core.op import TABLE
@@ -47,6 +49,36 @@ class dual_level:
         exit_dual_level()
 
 
+class _set_fwd_grad_enabled:
+    """A context in which forward mode carries tangents, or doesn't."""
+
+    def __init__(self, mode):
+        self.mode = mode
+
+    def __enter__(self):
+        self.before = modes.interpreters
+        if not self.mode:
+            modes.interpreters = tuple([i for i in self.before if i not in _levels])
+        _enabled.append(self.mode)
+
+    def __exit__(self, *exc):
+        _enabled.pop()
+        modes.interpreters = self.before
+
+
+_enabled = [True]
+
+
+def _is_fwd_grad_enabled():
+    return _enabled[-1]
+
+
+def __getattr__(name):
+    if name == "_current_level":  # the number of the innermost level, -1 outside of all
+        return len(_levels) - 1
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
 def _level(level):
     if not _levels or (level is not None and level < 0):
         raise RuntimeError(
@@ -64,15 +96,37 @@ def make_dual(tensor, tangent, *, level=None):
         raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
     if tuple(tangent.shape) != tuple(tensor.shape):
         raise RuntimeError(
-            f"Expected tangent to have the same shape as the primal, got {list(tangent.shape)} and {list(tensor.shape)}"
+            "Trying to set a forward gradient that has a different size than that of the original Tensor: the tensor is "
+            f"of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}"
         )
     if tangent.dtype != tensor.dtype:
         raise RuntimeError(
             f"Expected tangent to have the dtype of the primal, got {tangent.dtype} and {tensor.dtype}"
         )
+    if current.tangent(tangent) is not None:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a forward gradient at the same level; levels of dual_level can't be "
+            "nested, torch.func.jvp can"
+        )
     dual = TABLE["view"](spread(tensor, hidden_by(tangent)), tuple(tensor.shape))
+    if dual._view is not None:  # writes to the dual change the tensor's values, and give it no tangent
+        dual._view.dual = (None, len(dual._view.chain))
+    if not modes.interpreters[-1].batching and not _alike(tensor._array, tangent._array):
+        tangent = TABLE["clone"](tangent)  # what is written to the dual, even beyond its elements, stays out of it
     current.attach(dual, tangent)
     return dual
+
+
+def _alike(a, b):
+    """Whether two arrays lie in memory in the same way, in memory of the same size."""
+    steps = [[s for s, n in zip(x.strides, x.shape, strict=True) if n > 1] for x in (a, b)]
+    return a.size == 0 or (steps[0] == steps[1] and _whole(a).size == _whole(b).size)
+
+
+def _whole(array):
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def unpack_dual(tensor, *, level=None):

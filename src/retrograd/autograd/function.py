@@ -460,7 +460,7 @@ def _whole_view(x):
 
 def _set_kind(x, kind):
     """Say why the view `x` may not be written to; as of now, its place in the graph is the one it has."""
-    x._view = View(x._view.base, x._view.chain, x._version_counter.n, kind)
+    x._view = View(x._view.base, x._view.chain, x._version_counter.n, kind, x._view.dual)
 
 
 def _rebase_dirty(x, node, output, many):

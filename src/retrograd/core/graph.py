@@ -62,13 +62,24 @@ class View:
     "no_grad" or "inference" for a view made in that mode, "custom" for what a custom Function returned.
     """
 
-    __slots__ = ("base", "chain", "version", "kind")
+    __slots__ = ("base", "chain", "version", "kind", "dual")
 
-    def __init__(self, base, chain, version, kind=None):
+    def __init__(self, base, chain, version, kind=None, dual=None):
         self.base = base
         self.chain = chain
         self.version = version
         self.kind = kind
+        self.dual = dual
+
+    def for_tangents(self):
+        """(base, chain) for the tangents of forward mode: they end at the dual tensor that this is a view of, if any.
+
+        `dual` is (that tensor, how much of the chain leads to it); for the dual tensor itself (None, all of it).
+        """
+        if self.dual is None:
+            return self.base, self.chain
+        tensor, steps = self.dual
+        return tensor, self.chain[steps:]
 
     def refusal(self, x, by=None):
         """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its base was."""

@@ -188,7 +188,7 @@ def restructure(function, name):
             self._grad_fn, self._output_nr = result._grad_fn, result._output_nr
             self._requires = self._requires and result._grad_fn is None
         if view is not None:
-            self._view = View(view.base, (*view.chain, *seen.chain), self._version_counter.n, view.kind)
+            self._view = View(view.base, (*view.chain, *seen.chain), self._version_counter.n, view.kind, view.dual)
         return self
 
     method.__name__ = method.__qualname__ = name

@@ -1,5 +1,6 @@
 """Powers and roots, and rounding to whole numbers."""
 
+import cmath
 import math
 
 import numpy as np
@@ -71,9 +72,11 @@ def _base_formula(g, x, y):
 def _log_base(x, y):
     """log(x), and 0 for a base of zero with a power that keeps it from the result."""
     if not hasattr(x, "dtype"):
-        return math.log(x) if not isinstance(x, complex) and x > 0 else log(as_tensor(x)) if x else 0.0
+        if isinstance(x, complex) or is_complex(y):
+            return cmath.log(x) if x else 0.0
+        return math.log(x) if x > 0 else log(as_tensor(x)) if x else 0.0
     if is_complex(x) or is_complex(y):
-        return log(where_row(1, x, x == 0))
+        return log(where_row(1, x, x == 0) * (1 + 0j))  # of a negative real base, too
     return log(where_row(1, x, (x == 0) & (y >= 0)))
 
 
