@@ -18,6 +18,7 @@
 
 #include "array.h"
 #include "conv.h"
+#include "door.h"
 #include "isa.h"
 #include "kernels.h"
 #include "memory.h"
@@ -322,4 +323,9 @@ NB_MODULE(_native, m) {
     bind_pooling(m);
     bind_pointwise(m);
     bind_optimizers(m);
+    try {
+        add_door(m.ptr());
+    } catch (Raised) {
+        throw nb::python_error();
+    }
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from .core.anomaly import run_watched
 from .core.arrays import quiet, sum_to
+from .core.compiled import compiled
 from .core.graph import AccumulateGrad, Freed
 from .core.location import anomaly, describe_location
 from .core.modes import modes
@@ -48,6 +49,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
         quiet.leave(token)
 
 
+@compiled
 def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
     """The walk itself. graph: whether Tensors pass through the formulas."""
     pending, owned, heap = {}, set(), []
@@ -77,8 +79,7 @@ def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
             wanted = None if needed is None else [target in needed for target, _ in node.edges]
             grads = run_watched(node, g, graph, wanted) if anomaly.on else node.run(g, graph, wanted)
         except Exception as error:
-            if node.where is not None and not getattr(error, "__notes__", None):
-                error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")
+            _add_note(error, node)
             raise
         if zeros_stay:
             grads = _zero_where_zero(node, g, grads, graph)
@@ -93,6 +94,12 @@ def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
                 continue
             _deliver(target, edge[1], gx, pending, owned, heap, graph, node)
         grads = gx = None
+
+
+def _add_note(error, node):
+    """Say in whose backward `error` was raised, where no node nearer to it has said so."""
+    if node.where is not None and not getattr(error, "__notes__", None):
+        error.add_note(f"in the backward of {node.name()}, made at {describe_location(node.where)}")
 
 
 _DEPTH = 25  # how many walks inside each other one thread takes

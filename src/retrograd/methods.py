@@ -2,6 +2,8 @@
 
 from . import convert, copying, legacy, questions, storage
 from .core import inplace
+from .core.compiled import compiled_method
+from .core.op import Op
 from .core.tensor import Tensor
 from .ops import MODULES
 
@@ -14,7 +16,7 @@ def _as_method(function):
 
     method.__name__ = method.__qualname__ = function.__name__
     method.__doc__ = function.__doc__
-    return method
+    return compiled_method(function, method) if isinstance(function, Op) else method
 
 
 def attach():

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import arrays
 from .arrays import quiet
+from .compiled import compiled
 from .graph import Freed, Node, View, modes, next_number, user_location, untracked
 from .saved import Packed, SavedTensor, check_kept, complain, pack, rebuild, unpack_packed
 from .tensor import Tensor, wrap
@@ -18,6 +19,7 @@ ndarray = np.ndarray
 INPUT, INPUTS, OUTPUT, SHAPE, DTYPE = range(5)  # what kind of thing a row saves (a parameter counts as INPUT)
 
 
+@compiled
 def apply(op, args):
     """Run `op` on `args`, Tensors or not, in the order of its forward's parameters; Tensors out."""
     if modes.interpreters:
@@ -336,6 +338,9 @@ def _mark_views(op, args, result, node):
     seen = source._view
     base = source if seen is None else seen.base
     kind = None if seen is None else seen.kind
+    dual = None if seen is None else seen.dual
+    if dual is not None and dual[0] is None:
+        dual = (source, dual[1])
     if modes.inference:
         kind = "inference"
     elif not modes.grad:
@@ -346,4 +351,4 @@ def _mark_views(op, args, result, node):
         r._version_counter = counter
         step = (op.pick(i) if many else op, rest)
         chain = (step,) if seen is None else (*seen.chain, step)
-        r._view = View(base, chain, counter.n, "multi" if many and kind is None else kind)
+        r._view = View(base, chain, counter.n, "multi" if many and kind is None else kind, dual)

@@ -273,7 +273,9 @@ class _Quiet:
             variable, ignore = umath._extobj_contextvar, umath._make_extobj(all="ignore")
             self.enter = lambda: variable.set(ignore)
             self.leave = variable.reset
+            self.variable, self.ignore = variable, ignore
         except (ImportError, AttributeError, TypeError):
+            self.variable = self.ignore = None
             self.enter = self._enter_slowly
             self.leave = lambda state: state.__exit__(None, None, None)
 

@@ -24,6 +24,7 @@ import numpy as np
 from . import arrays
 from .apply import DTYPE, INPUT, INPUTS, OUTPUT, SHAPE, RowNode, apply
 from .arrays import namespace, promote, quiet
+from .compiled import compiled
 from .modes import modes
 from .tensor import Tensor, wrap
 
@@ -41,11 +42,11 @@ class Plan:
     """What one set of wanted gradients saves and computes: made once per row and set, then looked up.
 
     `entries` says what is saved, under which `names`. A step is (formula, getter of its arguments) or None; the
-    getter picks from the saved values, followed by g, by the outputs' gradients where there are several, and by
+    getter picks, by the indices in `sources`, from the saved values, followed by g, by the outputs' gradients where there are several, and by
     `wanted` for a joint formula.
     """
 
-    __slots__ = ("entries", "names", "steps", "joint", "several", "variadic", "wanted", "aliases")
+    __slots__ = ("entries", "names", "sources", "steps", "joint", "several", "variadic", "wanted", "aliases")
 
     def slot_of(self, name):
         """Where what PyTorch calls `name` in its nodes is saved: `self` and `other` are the first two inputs."""
@@ -53,6 +54,16 @@ class Plan:
             if ours in self.names:
                 return self.names.index(ours)
         return None
+
+
+class _Recorder:
+    """Stands for NumPy where a forward is looked at: a call of a ufunc gives that function and its argument."""
+
+    def __getattr__(self, name):
+        function = getattr(np, name)
+        if not isinstance(function, np.ufunc):
+            raise AttributeError(name)
+        return lambda x: (function, x)
 
 
 class Op:
@@ -99,6 +110,7 @@ class Op:
 
     # --- running ---
 
+    @compiled
     def __call__(self, *args, **named):
         if named or len(args) < len(self.parameters):
             if "out" in named:
@@ -118,6 +130,17 @@ class Op:
                 if when is None or when(*values):
                     return kernel(*values)
         return self.forward(namespace(*values), *values)
+
+    def ufunc(self):
+        """The NumPy function that the forward is nothing but a call of, for rows of one floating-point input, or None."""
+        if self.promote is not FLOAT or len(self.parameters) != 1:
+            return None
+        x = object()
+        try:
+            called, given = self.forward(_Recorder(), x)
+        except (AttributeError, TypeError):  # it does more with its input than hand it on
+            return None
+        return called if given is x else None
 
     def _bind(self, args, named):
         """Positional arguments from keywords and defaults; `input`, `other`, `self` name the first and second."""
@@ -238,9 +261,11 @@ class Op:
                 if name not in plan.names and not self._is_gradient(name):
                     plan.names.append(name)
         plan.entries = [self._entry(name) for name in plan.names]
-        steps = [None if f is None else (f, _getter([self._source(n, plan) for n in _arguments(f)])) for f in wanted]
-        plan.joint = steps[0] if self.joint else None
-        plan.steps = steps
+        plan.sources = [None if f is None else [self._source(n, plan) for n in _arguments(f)] for f in wanted]
+        plan.steps = [
+            None if f is None else (f, _getter(sources)) for f, sources in zip(wanted, plan.sources, strict=True)
+        ]
+        plan.joint = plan.steps[0] if self.joint else None
         return plan
 
     def _is_gradient(self, name):

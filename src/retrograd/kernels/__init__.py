@@ -8,6 +8,8 @@ what `allow_winograd(False)` does.
 import os
 import sys
 
+from ..core.compiled import native, reason
+
 __all__ = [
     "allow_winograd",
     "available",
@@ -19,26 +21,6 @@ __all__ = [
 ]
 
 
-def _load():
-    """The compiled module and None, or None and the reason why it is not used."""
-    choice = os.environ.get("RETROGRAD_KERNELS", "")
-    if choice == "numpy":
-        return None, "RETROGRAD_KERNELS=numpy"
-    if choice not in ("", "native"):
-        raise ValueError(f"RETROGRAD_KERNELS is {choice!r}: expected 'native' (the default) or 'numpy'.")
-    try:
-        from retrograd import _native
-    except ImportError as error:
-        if choice == "native":
-            raise
-        if "cannot import name" in str(error):
-            return None, "installed without a C++ compiler"
-        return None, f"the compiled module does not load: {error}"
-    _native.isa()  # an impossible RETROGRAD_ISA is an error now, not in the middle of a training run
-    return _native, None
-
-
-native, _reason = _load()
 _threads = None  # what set_num_threads was told where there is no compiled module
 
 
@@ -50,7 +32,7 @@ def available():
 def describe():
     """One line for people: which kernels are used, and why if they are not the compiled ones."""
     if native is None:
-        return f"kernels: NumPy ({_reason})"
+        return f"kernels: NumPy ({reason})"
     threads = native.get_num_threads()
     return f"kernels: compiled, {native.isa()}, {threads} thread{'s' * (threads != 1)}"
 

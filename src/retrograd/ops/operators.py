@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core import inplace
 from ..core.apply import apply
+from ..core.compiled import compiled_method
 from ..core.op import as_tensor, is_complex
 from ..core.tensor import Tensor
 from . import compare, pointwise, power
@@ -38,7 +39,7 @@ def operator(row, reflected=False):
             return apply(row, (as_tensor(other, like=self), self))
         return apply(row, (self, other))
 
-    return method
+    return compiled_method(row, method, operands=True, reflected=reflected)
 
 
 def inplace_operator(row, name):
@@ -56,7 +57,7 @@ def inplace_operator(row, name):
 
 
 def unary(row):
-    return lambda self: apply(row, (self,))
+    return compiled_method(row, lambda self: apply(row, (self,)))
 
 
 _absolute = inplace.inplace(pointwise.absolute, "abs_")

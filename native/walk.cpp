@@ -1,0 +1,362 @@
+// The backward walk, compiled: see door.h and engine.py.
+#include "numpy_api.h"
+
+#include "door.h"
+
+#include <map>
+#include <unordered_set>
+
+namespace retrograd {
+namespace {
+
+// What the walk needs of the package, looked up when the first one begins.
+struct Engine {
+    PyTypeObject *row_node, *accumulate_grad, *packed;
+    PyObject *freed, *run_watched, *add_note, *run_tensor_hooks, *run_hooks_before, *run_hooks_after, *capture, *fit,
+        *accumulate, *watchers;
+
+    Engine() {
+        const auto type = [](const char *module, const char *name) {
+            return reinterpret_cast<PyTypeObject *>(imported(module, name).release());
+        };
+        const auto ours = [](const char *name) { return imported("retrograd.engine", name).release(); };
+        row_node = type("retrograd.core.apply", "RowNode");
+        accumulate_grad = type("retrograd.core.graph", "AccumulateGrad");
+        packed = type("retrograd.core.saved", "Packed");
+        freed = imported("retrograd.core.graph", "Freed").release();
+        run_watched = ours("run_watched");
+        add_note = ours("_add_note");
+        run_tensor_hooks = ours("_run_tensor_hooks");
+        run_hooks_before = ours("_run_hooks_before");
+        run_hooks_after = ours("_run_hooks_after");
+        capture = ours("_capture");
+        fit = ours("_fit");
+        accumulate = ours("_accumulate");
+        watchers = ours("accumulation_watchers");
+    }
+};
+
+const Engine &engine() {
+    static const Engine *loaded = nullptr;
+    if (!loaded) loaded = new Engine;
+    return *loaded;
+}
+
+int64_t whole(PyObject *object) {
+    const long long value = PyLong_AsLongLong(object);
+    if (value == -1 && PyErr_Occurred()) throw Raised{};
+    return value;
+}
+
+PyArrayObject *as_array(const Ref &object) { return reinterpret_cast<PyArrayObject *>(object.get()); }
+
+// RowNode.run(g, False, wanted) and unpack(), with arrays; what is out of the ordinary is left to them, complaints too.
+// Gives false if it was. wanted: nullptr, or a bool for each edge.
+bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::vector<Ref> &grads) {
+    const Ref plan_object = attribute(node, names.plan);
+    const Plan &plan = plan_of(plan_object.get());
+    if (plan.variadic || (plan.joint && wanted)) return false;
+    std::vector<Ref> values;
+    values.reserve(plan.entries.size() + 4);
+    if (!plan.entries.empty()) {
+        const Ref saved = attribute(node, names.saved), versions = attribute(node, names.versions);
+        if (!PyList_CheckExact(saved.get()) || PyList_GET_SIZE(saved.get()) != Py_ssize_t(plan.entries.size())) return false;
+        const auto current = [&](PyObject *counter, size_t slot) {
+            const int64_t n = whole(checked(PyObject_GetAttr(counter, names.n)).get());
+            if (versions.get() == Py_None) return n == 0;
+            PyObject *expected = PyDict_GetItemWithError(versions.get(), checked(PyLong_FromSize_t(slot)).get());
+            if (!expected && PyErr_Occurred()) throw Raised{};
+            return n == (expected ? whole(expected) : 0);
+        };
+        for (size_t slot = 0; slot < plan.entries.size(); slot++) {
+            PyObject *s = PyList_GET_ITEM(saved.get(), slot);
+            const Plan::Kind kind = plan.entries[slot].kind;
+            if (Py_TYPE(s) == engine().packed) return false;
+            if (kind == Plan::Input && is_tensor(s)) {
+                const Ref counter = attribute(s, names._version_counter);
+                if (counter.get() != Py_None && !current(counter.get(), slot)) return false;
+                values.push_back(attribute(s, names._array));
+            } else if (kind == Plan::Output) {
+                if (!current(PyTuple_GET_ITEM(s, 1), slot)) return false;
+                values.push_back(Ref::borrow(PyTuple_GET_ITEM(s, 0)));
+            } else {
+                values.push_back(Ref::borrow(s));
+            }
+        }
+    }
+    Ref gradients = Ref::borrow(g);
+    if (plan.several && !PyList_CheckExact(g)) {  // one output, of a row that may have more
+        gradients = checked(PyList_New(1));
+        PyList_SET_ITEM(gradients.get(), 0, Py_NewRef(g));
+    }
+    values.push_back(Ref::borrow(gradients.get()));
+    if (plan.several)
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(gradients.get()); i++)
+            values.push_back(Ref::borrow(PyList_GET_ITEM(gradients.get(), i)));
+    if (plan.joint) values.push_back(Ref::borrow(plan.wanted));
+
+    constexpr size_t kMost = 24;
+    PyObject *given[kMost + 1];
+    const auto apply = [&](const Plan::Step &step) {
+        for (size_t i = 0; i < step.sources.size(); i++) {
+            const int source = step.sources[i];
+            given[i + 1] = (source < 0 ? values.back() : values[source]).get();
+        }
+        return checked(PyObject_Vectorcall(step.formula, given + 1,
+                                           step.sources.size() | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    };
+    for (const auto &step : plan.steps)
+        if (step.sources.size() > kMost) return false;
+    if (plan.joint) {
+        const Ref all = checked(PySequence_Fast(apply(plan.steps[0]).get(), "a joint formula gives a tuple"));
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(all.get()); i++)
+            grads.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(all.get(), i)));
+        return true;
+    }
+    for (size_t i = 0; i < plan.steps.size(); i++)
+        grads.push_back(plan.steps[i].formula && (!wanted || (*wanted)[i]) ? apply(plan.steps[i]) : Ref::borrow(Py_None));
+    return true;
+}
+
+// engine._add()
+Ref add(Ref a, Ref b) {
+    if (ours(a.get())) {
+        if (add_in_place(a.get(), b.get())) return a;
+        return checked(PyNumber_InPlaceAdd(a.get(), b.get()));
+    }
+    Ref sum = arithmetic('+', a.get(), b.get());
+    if (!sum) sum = checked(PyNumber_Add(a.get(), b.get()));
+    if (PyArray_IsScalar(sum.get(), Generic)) return checked(PyArray_FromScalar(sum.get(), nullptr));
+    return sum;
+}
+
+class Walk {
+  public:
+    Walk(PyObject *needed, PyObject *freed, PyObject *targets, bool accumulate)
+        : needed_(needed == Py_None ? nullptr : needed), freed_(freed == Py_None ? nullptr : freed),
+          targets_(targets == Py_None ? nullptr : targets), accumulate_(accumulate) {
+        if (!targets_) return;
+        PyObject *edge, *value;
+        for (Py_ssize_t at = 0; PyDict_Next(targets_, &at, &edge, &value);) ends_.insert(PyTuple_GET_ITEM(edge, 0));
+    }
+
+    // Whether the walk goes to a node, and whether the node runs.
+    bool leads(PyObject *node) const { return !needed_ || find(node); }
+    bool runs(PyObject *node) const { return !needed_ || truth(find(node)); }
+
+    // engine._deliver()
+    void deliver(PyObject *node, PyObject *output, Ref g, PyObject *source) {
+        const int64_t outputs = whole(attribute(node, names.outputs).get());
+        Ref shape = attribute(node, names.shape), kind = attribute(node, names.dtype);
+        const int64_t place = outputs == 1 ? 0 : whole(output);
+        if (outputs != 1) {
+            shape = checked(PySequence_GetItem(shape.get(), place));
+            kind = checked(PySequence_GetItem(kind.get(), place));
+        }
+        if (PyArray_IsScalar(g.get(), Float32) || PyArray_IsScalar(g.get(), Float64))
+            g = checked(PyArray_FromScalar(g.get(), nullptr));
+        if (!fits(g, shape.get(), kind.get())) {
+            const Ref way = checked(PyTuple_Pack(3, source, node, output));
+            g = call(engine().fit, g.get(), shape.get(), kind.get(), Py_False, way.get());
+        }
+        Pending &waiting = pending_[{whole(attribute(node, names.number).get()), node}];
+        if (!waiting.node) {
+            waiting.node = Ref::borrow(node);
+            waiting.outputs = outputs;
+            if (outputs != 1) {
+                Ref all = checked(PyList_New(outputs));
+                for (int64_t i = 0; i < outputs; i++)
+                    PyList_SET_ITEM(all.get(), i, i == place ? g.release() : Py_NewRef(Py_None));
+                g = std::move(all);
+            }
+            waiting.g = std::move(g);
+        } else if (outputs == 1) {
+            waiting.g = add(std::move(waiting.g), std::move(g));
+        } else {
+            Ref before = Ref::borrow(PyList_GET_ITEM(waiting.g.get(), place));
+            checked(PyList_SetItem(waiting.g.get(), place, Py_NewRef(Py_None)));  // its only holder may be `before` then
+            if (before.get() != Py_None) g = add(std::move(before), std::move(g));
+            checked(PyList_SetItem(waiting.g.get(), place, g.release()));
+        }
+    }
+
+    // engine._walk(): all nodes, newest first
+    void run() {
+        while (!pending_.empty()) {
+            checked(PyErr_CheckSignals());
+            const auto first = pending_.begin();
+            const Ref node = std::move(first->second.node);
+            Ref g = std::move(first->second.g);
+            pending_.erase(first);
+            visit(node.get(), std::move(g));
+        }
+    }
+
+  private:
+    struct Pending {
+        Ref node, g;  // g: a list where the node has several outputs
+        int64_t outputs = 1;
+    };
+    struct NewestFirst {
+        bool operator()(const std::pair<int64_t, PyObject *> &a, const std::pair<int64_t, PyObject *> &b) const {
+            return a.first != b.first ? a.first > b.first : a.second < b.second;
+        }
+    };
+
+    PyObject *needed_, *freed_, *targets_;
+    bool accumulate_;
+    std::unordered_set<PyObject *> ends_;
+    std::map<std::pair<int64_t, PyObject *>, Pending, NewestFirst> pending_;
+    std::vector<Ref> grads_;
+    std::vector<bool> wanted_;
+
+    PyObject *find(PyObject *node) const {
+        PyObject *found = PyDict_GetItemWithError(needed_, node);
+        if (!found && PyErr_Occurred()) throw Raised{};
+        return found;
+    }
+
+    static bool fits(const Ref &g, PyObject *shape, PyObject *kind) {
+        if (!PyArray_Check(g.get()) || !PyTuple_Check(shape)) return false;
+        const int n = PyArray_NDIM(as_array(g));
+        if (PyTuple_GET_SIZE(shape) != n) return false;
+        for (int i = 0; i < n; i++)
+            if (whole(PyTuple_GET_ITEM(shape, i)) != PyArray_DIM(as_array(g), i)) return false;
+        PyArray_Descr *descr = PyArray_DESCR(as_array(g));
+        return kind == Py_None || reinterpret_cast<PyObject *>(descr) == kind ||
+               (PyArray_DescrCheck(kind) && PyArray_EquivTypes(descr, reinterpret_cast<PyArray_Descr *>(kind)));
+    }
+
+    void visit(PyObject *node, Ref g) {
+        const Engine &e = engine();
+        const bool leaf = Py_TYPE(node) == e.accumulate_grad;
+        if (has_tensor_hooks(node, leaf)) g = call(e.run_tensor_hooks, node, g.get(), Py_False);
+        if (targets_) {
+            if (ends_.count(node)) call(e.capture, node, g.get(), targets_, Py_False);
+            if (!(leaf ? accumulate_ : runs(node))) return;
+        }
+        if (truth(attribute(node, names.pre_hooks).get())) g = call(e.run_hooks_before, node, g.get(), Py_False);
+        if (leaf) return accumulate(node, std::move(g));
+        const Ref edges = attribute(node, names.edges);
+        const Ref fast = checked(PySequence_Fast(edges.get(), "edges are a sequence"));
+        const Py_ssize_t count = PySequence_Fast_GET_SIZE(fast.get());
+        grads_.clear();
+        wanted_.clear();
+        bool all = true;
+        if (needed_)
+            for (Py_ssize_t i = 0; i < count; i++) {
+                wanted_.push_back(leads(PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(fast.get(), i), 0)));
+                all = all && wanted_.back();
+            }
+        try {
+            run_node(node, g.get(), all ? nullptr : &wanted_);
+        } catch (Raised) {
+            if (PyErr_ExceptionMatches(PyExc_Exception)) {
+                Ref error = take_exception();
+                call(e.add_note, error.get(), node);
+                raise_exception(std::move(error));
+            }
+            throw;
+        }
+        if (truth(attribute(node, names.post_hooks).get())) {
+            const Ref given = list_of(grads_);
+            collect(call(e.run_hooks_after, node, given.get(), g.get(), Py_False));
+        }
+        if (freed_) free(node);
+        g = Ref();  // whoever gets the array next may then be its only holder
+        if (static_cast<Py_ssize_t>(grads_.size()) != count) {
+            PyErr_Format(PyExc_ValueError, "%R gave %zd gradients for %zd inputs", node, grads_.size(), count);
+            throw Raised{};
+        }
+        for (Py_ssize_t i = 0; i < count; i++) {
+            PyObject *edge = PySequence_Fast_GET_ITEM(fast.get(), i), *target = PyTuple_GET_ITEM(edge, 0);
+            Ref gx = std::move(grads_[i]);
+            if (gx.get() == Py_None || target == Py_None || !leads(target)) continue;
+            deliver(target, PyTuple_GET_ITEM(edge, 1), std::move(gx), node);
+        }
+    }
+
+    static bool has_tensor_hooks(PyObject *node, bool leaf) {
+        if (truth(attribute(node, names.retained).get())) return true;
+        if (leaf) return truth(attribute(attribute(node, names.variable).get(), names._hooks).get());
+        return truth(attribute(node, names.tensor_hooks).get());
+    }
+
+    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted) {
+        const bool watched = in_anomaly_mode();
+        if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node) && run_row(node, g, wanted, grads_)) return;
+        Ref asked = Ref::borrow(Py_None);
+        if (wanted) {
+            asked = checked(PyList_New(wanted->size()));
+            for (size_t i = 0; i < wanted->size(); i++)
+                PyList_SET_ITEM(asked.get(), i, Py_NewRef((*wanted)[i] ? Py_True : Py_False));
+        }
+        if (watched)
+            collect(call(engine().run_watched, node, g, Py_False, asked.get()));
+        else
+            collect(checked(PyObject_CallMethodObjArgs(node, names.run, g, Py_False, asked.get(), nullptr)));
+    }
+
+    void collect(Ref grads) {
+        const Ref fast = checked(PySequence_Fast(grads.get(), "a node gives a sequence of gradients"));
+        grads_.clear();
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); i++)
+            grads_.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(fast.get(), i)));
+    }
+
+    static Ref list_of(const std::vector<Ref> &items) {
+        Ref list = checked(PyList_New(items.size()));
+        for (size_t i = 0; i < items.size(); i++) PyList_SET_ITEM(list.get(), i, Py_NewRef(items[i].get()));
+        return list;
+    }
+
+    // Node.free(), RowNode.free()
+    void free(PyObject *node) {
+        if (!PyType_IsSubtype(Py_TYPE(node), engine().row_node))
+            checked(PyObject_CallMethodOneArg(node, names.free, freed_));
+        else if (truth(attribute(node, names.holds).get()))
+            set_attribute(node, names.saved, freed_);
+    }
+
+    // engine._accumulate(), for the first gradient of a leaf without hooks, laid out as the leaf is
+    static void accumulate(PyObject *node, Ref g) {
+        const Ref leaf = attribute(node, names.variable), array = attribute(leaf.get(), names._array);
+        if (PyList_GET_SIZE(engine().watchers) == 0 && PyArray_Check(g.get()) && PyArray_Check(array.get()) && attribute(leaf.get(), names._grad).get() == Py_None &&
+            !truth(attribute(leaf.get(), names._post_hooks).get()) && !truth(attribute(node, names.post_hooks).get()) &&
+            same_strides(as_array(g), as_array(array))) {
+            if (!ours(g.get())) g = checked(PyArray_NewCopy(as_array(g), NPY_KEEPORDER));
+            const Ref made = wrap(g.get());
+            if (attribute(leaf.get(), names._grad).get() == Py_None)  // no other thread came first
+                return set_attribute(leaf.get(), names._grad, made.get());
+        }
+        call(engine().accumulate, node, g.get(), Py_False);
+    }
+
+    static bool same_strides(PyArrayObject *x, PyArrayObject *y) {
+        const int n = PyArray_NDIM(x);
+        return n == PyArray_NDIM(y) && PyArray_CompareLists(PyArray_STRIDES(x), PyArray_STRIDES(y), n);
+    }
+};
+
+}  // namespace
+
+Ref walk(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    if (count != 7 || truth(args[4])) return {};  // Tensors through the formulas: create_graph, vmap
+    PyObject *rule = PyDict_GetItemWithError(Modes().dict(), names.zero_gradient);
+    if (rule && PyUnicode_CompareWithASCIIString(rule, "always") == 0) return {};
+    PyObject *roots = args[0], *gradients = args[1];
+    Walk walk(args[2], args[3], args[5], truth(args[6]));
+    const Ref edges = checked(PySequence_Fast(roots, "roots are a sequence"));
+    const Ref starts = checked(PySequence_Fast(gradients, "gradients are a sequence"));
+    if (PySequence_Fast_GET_SIZE(edges.get()) != PySequence_Fast_GET_SIZE(starts.get())) return {};  // it raises
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(edges.get()); i++) {
+        PyObject *edge = PySequence_Fast_GET_ITEM(edges.get(), i), *node = PyTuple_GET_ITEM(edge, 0);
+        if (!walk.leads(node)) continue;
+        Ref g = attribute(PySequence_Fast_GET_ITEM(starts.get(), i), names._array);
+        walk.deliver(node, PyTuple_GET_ITEM(edge, 1), std::move(g), Py_None);
+    }
+    walk.run();
+    return Ref::borrow(Py_None);
+}
+
+}  // namespace retrograd

@@ -1,0 +1,43 @@
+"""The compiled module, where there is one, and what of the door and the walk it stands in for.
+
+`RETROGRAD_KERNELS=numpy` does without it. The Python functions stay the reference: the compiled ones do their common
+path and call them for the rest (native/door.h says which is which).
+"""
+
+import importlib
+import os
+
+
+def _load():
+    """The compiled module and None, or None and the reason why it is not used."""
+    choice = os.environ.get("RETROGRAD_KERNELS", "")
+    if choice == "numpy":
+        return None, "RETROGRAD_KERNELS=numpy"
+    if choice not in ("", "native"):
+        raise ValueError(f"RETROGRAD_KERNELS is {choice!r}: expected 'native' (the default) or 'numpy'.")
+    try:
+        module = importlib.import_module("retrograd._native")
+    except ImportError as error:
+        if choice == "native":
+            raise
+        if isinstance(error, ModuleNotFoundError):
+            return None, "installed without a C++ compiler"
+        return None, f"the compiled module does not load: {error}"
+    module.isa()  # an impossible RETROGRAD_ISA is an error now, not in the middle of a training run
+    return module, None
+
+
+native, reason = _load()
+
+
+def compiled(function):
+    """Decorate a function that the compiled module has too."""
+    return function if native is None else native.stand_in(function.__name__, function)
+
+
+def compiled_method(row, function, operands=False, reflected=False):
+    """The method `function` of Tensor, which calls `row` on its arguments: compiled, if it can be.
+
+    operands: the second argument may only be a Tensor or a Python number. reflected: the arguments change places.
+    """
+    return function if native is None else native.method(row, function, operands, reflected)
