@@ -6,9 +6,9 @@ dimension.
 
 import numpy as np
 
-from .rules import along, padded_to, rank, rule
 from ..core.op import TABLE
 from ..core.tensor import Tensor, wrap
+from .rules import along, padded_to, rank, rule
 
 
 def _is_mask(i):

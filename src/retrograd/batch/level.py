@@ -281,9 +281,6 @@ class BatchLevel:
             function(*[self.example(a, i) for a in args], **{k: self.example(v, i) for k, v in kwargs.items()})
             for i in range(self.size)
         ]
-        if isinstance(results[0], tuple):
-            columns = [self.stack(column) for column in zip(*results, strict=True)]
-            return results[0]._make(columns) if hasattr(results[0], "_make") else tuple(columns)
         return self.stack(results)
 
     def _on_nothing(self, function, args, kwargs):
@@ -302,6 +299,11 @@ class BatchLevel:
         return x
 
     def stack(self, results):
+        """The results of all examples, Tensors or tuples of them, as one batch."""
+        first = results[0]
+        if isinstance(first, tuple):
+            columns = [self.stack(column) for column in zip(*results, strict=True)]
+            return first._make(columns) if hasattr(first, "_make") else type(first)(columns)
         if len({r._array.shape for r in results}) > 1:
             raise RuntimeError(
                 "vmap: the results of the examples differ in shape ("

@@ -1,7 +1,7 @@
 """How products of matrices, einsum and convolutions run on whole batches; see `rules`."""
 
-from .rules import hidden, merged, padded_to, parted, rank, rule
 from ..core.op import TABLE
+from .rules import hidden, merged, padded_to, parted, rank, rule
 
 # --- products of matrices -------------------------------------------------------------------------------------
 

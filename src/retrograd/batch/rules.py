@@ -8,9 +8,9 @@ from math import prod
 
 import numpy as np
 
-from .level import RULES
 from ..core.op import ELEMENTWISE, PAIR, PAIR_FLOAT, TABLE
 from ..core.tensor import Tensor, wrap
+from .level import RULES
 
 FULL = slice(None)
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from ..core import arrays
+from ..core.apply import by_example
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, as_sizes, check_tensors, deliver, normal_axes, normal_axis
@@ -284,6 +285,7 @@ def tile(input, *args, dims=None):
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
+@by_example
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element (or each slice along `dim`) `repeats` times in a row; `repeats` an int or one for each.
 

@@ -4,18 +4,27 @@ from math import prod
 
 from ml_dtypes import finfo
 
-from ..core.graph import modes
+from ..core import inplace
+from ..core.graph import modes, no_grad
 from .norm_rows import batch_norm_eval, batch_norm_row, group_norm_row, layer_norm_row, rms_norm_row
 from .pooling import avg_pool_row
+from .reduce import mean_row
 from .shape import clone, reshape_row
 
-__all__ = ["group_norm", "layer_norm", "rms_norm"]
+__all__ = [
+    "group_norm", "layer_norm", "native_batch_norm", "native_group_norm", "native_layer_norm", "rms_norm",
+]  # fmt: skip
 METHODS = INPLACE = []
 
 
-def _update(running, value, momentum):
-    """running = (1 - momentum) * running + momentum * value, outside the graph."""
-    running._array[...] = (1 - momentum) * running._array + momentum * value
+def _update(running, value, momentum, scale=1):
+    """running = (1 - momentum) * running + momentum * scale * value, outside the graph."""
+    if modes.interpreters:
+        with no_grad():
+            value = value.detach() * (momentum * scale)
+            inplace.copy_from(running, running * (1 - momentum) + value, "batch_norm")
+        return
+    running._array[...] = (1 - momentum) * running._array + momentum * (value._array * scale)
     running._versions().bump()
 
 
@@ -61,9 +70,9 @@ def batch_norm(
         )
     out, mean, var = batch_norm_row(input, weight, bias, eps)
     if count and running_mean is not None:
-        _update(running_mean, mean._array, momentum)
+        _update(running_mean, mean, momentum)
     if count and running_var is not None:
-        _update(running_var, var._array * (count / (count - 1)), momentum)
+        _update(running_var, var, momentum, count / (count - 1))
     return out
 
 
@@ -88,9 +97,9 @@ def instance_norm(
         )
     out, mean, var = group_norm_row(input, weight, bias, channels, eps)
     if count and running_mean is not None:
-        _update(running_mean, mean._array.mean(axis=(0, 2)), momentum)
+        _update(running_mean, mean_row(mean.detach(), (0, 2), False), momentum)
     if count and running_var is not None:
-        _update(running_var, var._array.mean(axis=(0, 2)) * (count / (count - 1)), momentum)
+        _update(running_var, mean_row(var.detach(), (0, 2), False), momentum, count / (count - 1))
     return out
 
 
@@ -152,3 +161,34 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if size % 2 == 0:
         mean = mean[:, :, :channels]
     return input / (reshape_row(mean, input.shape) * alpha + k) ** beta
+
+
+# --- with the moments ---------------------------------------------------------------------------------
+
+
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    """(layer_norm's result, the means, 1 / the standard deviations)."""
+    kept = len(normalized_shape)
+    out, mean, var = layer_norm_row(input, weight, bias, kept, eps)
+    shape = (*input.shape[: input.ndim - kept], *[1] * kept)
+    return out, reshape_row(mean, shape), reshape_row((var + eps) ** -0.5, shape)
+
+
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
+    """(group_norm's result, the means (N, group), 1 / the standard deviations)."""
+    out, mean, var = group_norm_row(reshape_row(input, (N, C, HxW)), weight, bias, group, eps)
+    return reshape_row(out, input.shape), reshape_row(mean, (N, group)), reshape_row((var + eps) ** -0.5, (N, group))
+
+
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """(batch_norm's result, the means, 1 / the standard deviations); the last two are empty where not `training`."""
+    if not training:
+        out = batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        return out, reshape_row(out, (-1,))[:0], reshape_row(out, (-1,))[:0]
+    out, mean, var = batch_norm_row(input, weight, bias, eps)
+    count = prod(input.shape) // max(input.shape[1], 1)
+    if running_mean is not None:
+        _update(running_mean, mean._array, momentum)
+    if running_var is not None:
+        _update(running_var, var._array * (count / (count - 1)), momentum)
+    return out, mean, (var + eps) ** -0.5

@@ -398,4 +398,6 @@ def zero_(self):
 
 def fill(input, value):
     """A tensor of input's shape, dtype and layout in memory, filled with one value."""
+    if isinstance(value, Tensor) and modes.interpreters:
+        return fill_row(input, value)
     return fill_(clone(input), value)

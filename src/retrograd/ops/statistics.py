@@ -2,6 +2,7 @@
 
 import warnings
 
+from ..core.apply import by_example
 from ..core.op import is_complex
 from ..core.tensor import Tensor
 from .complex_numbers import complex as join_complex
@@ -35,6 +36,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 
     fweights: how often each observation occurred, whole numbers. aweights: how much each counts.
     """
+    function = _cov if fweights is None and aweights is None else _weighted_cov
+    return function(input, correction, fweights, aweights)
+
+
+def _cov(input, correction, fweights, aweights):
     if input._array.ndim > 2:
         raise RuntimeError(
             f"cov(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}"
@@ -63,11 +69,14 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         warnings.warn(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number "
             "of observations.",
-            stacklevel=2,
+            stacklevel=3,
         )
         left = 0
     out = matmul(weighted, permute_row(conj(centred), (1, 0))) / left
     return reshape_row(out, ()) if x._array.shape[0] == 1 else out
+
+
+_weighted_cov = by_example(_cov)
 
 
 def corrcoef(input):
