@@ -1,5 +1,6 @@
 """Linear algebra under the names of `torch.linalg`."""
 
+from .ops.factors import ldl_factor, ldl_factor_ex, ldl_solve  # noqa: F401
 from .ops.linalg import (  # noqa: F401
     LinAlgError,
     cholesky,

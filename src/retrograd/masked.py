@@ -1,8 +1,8 @@
 """Reductions and normalisations that leave elements out, as `torch.masked`.
 
-Each function takes `mask`, a bool Tensor that broadcasts to `input`: False leaves an element out. What is left out counts
-as the operation's neutral value (0 of a sum, 1 of a product, -inf of a maximum); a reduction over nothing gives that
-value, or NaN where there is none (mean, median, var, std). The class MaskedTensor is not among them.
+Each function takes `mask`, a bool Tensor that broadcasts to `input`: False leaves an element out. What is left
+out counts as the operation's neutral value (0 of a sum, 1 of a product, -inf of a maximum); a reduction over
+nothing gives that value, or NaN where there is none (mean, median, var, std). There is no class MaskedTensor.
 """
 
 import builtins
@@ -17,8 +17,8 @@ from .ops.arguments import normal_axes, normal_axis
 from .ops.pointwise import clamp_min, where
 from .ops.power import sqrt
 from .ops.reduce import any as any_
-from .ops.sorting import nanmedian
 from .ops.shape import expand, reshape
+from .ops.sorting import nanmedian
 
 __all__ = [
     "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp", "mean", "median",
@@ -95,12 +95,18 @@ def amin(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 
 
 def argmax(input, dim=None, *, keepdim=False, dtype=None, mask=None):
-    """Where along `dim` (None: in the flat input) the largest element that `mask` keeps is, in the dtype of `input`."""
+    """Where along `dim` (None: in the flat input) the largest element that `mask` keeps is.
+
+    As in PyTorch, the place has the dtype of `input`.
+    """
     return _filled(input, mask, -math.inf).argmax(dim, bool(keepdim)).to(_kept(input, dtype))
 
 
 def argmin(input, dim=None, *, keepdim=False, dtype=None, mask=None):
-    """Where along `dim` (None: in the flat input) the smallest element that `mask` keeps is, in the dtype of `input`."""
+    """Where along `dim` (None: in the flat input) the smallest element that `mask` keeps is.
+
+    As in PyTorch, the place has the dtype of `input`.
+    """
     return _filled(input, mask, math.inf).argmin(dim, bool(keepdim)).to(_kept(input, dtype))
 
 
@@ -119,11 +125,13 @@ def mean(input, dim=None, *, keepdim=False, dtype=None, mask=None):
             f"mean(): Could not infer output dtype: it must be a floating point or complex one, but is {kind}"
         )
     axes = _axes(dim, input.ndim)
-    return sum(input, axes, keepdim=keepdim, dtype=dtype, mask=mask) / _count(input, axes, bool(keepdim), mask)
+    return sum(input, axes, keepdim=keepdim, dtype=dtype, mask=mask) / _count(
+        input, axes, bool(keepdim), mask
+    )
 
 
 def median(input, dim=-1, *, keepdim=False, dtype=None, mask=None):
-    """The (lower) median along `dim` of the elements that `mask` keeps; NaN of none, an error for whole numbers."""
+    """The (lower) median along `dim` of the elements that `mask` keeps; of none NaN (whole numbers: error)."""
     axis = normal_axis(dim, input.ndim)
     floating = input.dtype.is_floating_point
     x = _filled(input if floating else input.to(arrays.float32), mask, math.nan)
@@ -148,7 +156,7 @@ def norm(input, ord=2.0, dim=None, *, keepdim=False, dtype=None, mask=None):
 
 
 def var(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype=None, mask=None):
-    """The variance over `dim` of the n elements that `mask` keeps: squares over n - correction (1 by default)."""
+    """The variance over `dim` of the n elements that `mask` keeps, over n - correction (by default 1)."""
     if unbiased is not None and correction is not None:
         raise AssertionError("Only one of unbiased and correction may be given")
     if correction is None:
@@ -168,9 +176,7 @@ def var(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype
 
 def std(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype=None, mask=None):
     """The root of `var`."""
-    return sqrt(
-        var(input, dim, unbiased, correction=correction, keepdim=keepdim, dtype=dtype, mask=mask)
-    )
+    return sqrt(var(input, dim, unbiased, correction=correction, keepdim=keepdim, dtype=dtype, mask=mask))
 
 
 # --- what keeps the shape -------------------------------------------------------------------------------

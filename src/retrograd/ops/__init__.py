@@ -27,6 +27,7 @@ from .dropouts import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
+from .factors import *  # noqa: F403
 from .from_data import *  # noqa: F403
 from .grids import *  # noqa: F403
 from .index import *  # noqa: F403
@@ -37,6 +38,7 @@ from .loss import *  # noqa: F403
 from .mask import *  # noqa: F403
 from .matrices import *  # noqa: F403
 from .matrix_functions import *  # noqa: F403
+from .native_norms import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .norms import *  # noqa: F403
 from .operators import *  # noqa: F403
@@ -57,6 +59,7 @@ from .shape import *  # noqa: F403
 from .softmaxes import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .special import *  # noqa: F403
+from .spectral import *  # noqa: F403
 from .statistics import *  # noqa: F403
 from .underscored import *  # noqa: F403
 from .unfolding import *  # noqa: F403
@@ -67,10 +70,10 @@ from .windows import *  # noqa: F403
 _FAMILIES = """
     pointwise compare elementary power complex_numbers operators special bessel cylinder activation reduce
     extremes softmaxes scan sorting counting norms differences statistics underscored shape product
-    contraction linear_systems decompositions matrix_functions linalg matrices conv pool normalization
+    contraction linear_systems decompositions matrix_functions linalg matrices factors conv pool normalization
     loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc
     positional copies creation from_data sequences diagonals index join mask padding recurrent picking sampling
-    view windows
+    view windows spectral native_norms
 """.split()
 
 MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name

@@ -1,7 +1,7 @@
 """Bessel functions J, Y and K of order 0 and 1, the spherical j0, and Airy's Ai: no gradients, as in PyTorch.
 
-Chebyshev series, fitted with mpmath in 40 digits by interpolation at Chebyshev points. J and Y beyond 8, and Ai
-below -5, are an amplitude times P cos(phase) - Q sin(phase) (DLMF 10.17 and 9.7), with series for P and x Q.
+Chebyshev series, fitted with mpmath in 40 digits by interpolation at Chebyshev points. J and Y beyond 8, and
+Ai below -5, are an amplitude times P cos(phase) - Q sin(phase) (DLMF 10.17 and 9.7), with series for P and x Q.
 """
 
 import math
@@ -14,9 +14,9 @@ from .bessel import _I0_FAR, _I0_NEAR, _I1_FAR, _I1_NEAR, scaled_bessel, series
 __all__ = []
 METHODS = INPLACE = []
 
-# In x^2 / 32 - 1 for x up to 8: J0, J1 / x, and Y less its logarithm; in 128 / x^2 - 1 beyond: P and x Q. In
-# x^2 / 2 - 1 for x up to 2: K less its logarithm; in 4 / x - 1 beyond: exp(x) sqrt(x) K. Ai in (x + 1.5) / 3.5 from -5
-# to 2, then in 1 / zeta, as are F and G on the left.
+# In x^2 / 32 - 1 for x up to 8: J0, J1 / x, and Y less its logarithm; in 128 / x^2 - 1 beyond: P and x Q.
+# In x^2 / 2 - 1 for x up to 2: K less its logarithm; in 4 / x - 1 beyond: exp(x) sqrt(x) K.
+# Ai in (x + 1.5) / 3.5 from -5 to 2, then in 1 / zeta, as are F and G on the left.
 _J0_NEAR = (
     0.15772797147489012, -0.008723442352852221, 0.2651786132033368, -0.37009499387264977, 0.15806710233209725,
     -0.034893769411408884, 0.004819180069467605, -0.00046062616620627504, 3.246032882100508e-05,
@@ -139,7 +139,9 @@ def _first_kind(order, near, p, q):
     def forward(xp, x):
         size = np.abs(x.astype(np.float64))
         low, high = np.minimum(size, 8), np.maximum(size, 8)
-        out = np.where(size <= 8, series(near, low * low / 32 - 1) * low**order, _phased(high, p, q, order, False))
+        out = np.where(
+            size <= 8, series(near, low * low / 32 - 1) * low**order, _phased(high, p, q, order, False)
+        )
         return (np.copysign(1, x) * out if order else out).astype(x.dtype)
 
     return forward
@@ -169,7 +171,9 @@ def _modified(order, near, far, i_near, i_far, scaled):
         inner = series(near, low * low / 2 - 1)
         inner = inner / low + np.log(low / 2) * i if order else inner - np.log(low / 2) * i
         outer = series(far, 4 / high - 1) / np.sqrt(high)
-        out = np.where(z <= 2, inner * np.exp(low) if scaled else inner, outer if scaled else outer * np.exp(-high))
+        out = np.where(
+            z <= 2, inner * np.exp(low) if scaled else inner, outer if scaled else outer * np.exp(-high)
+        )
         return np.where(z > 0, out, np.where(z == 0, np.inf, np.nan)).astype(x.dtype)
 
     return forward
@@ -226,8 +230,12 @@ def _airy_ai(xp, x):
     zeta = _zeta(left)
     t = 2 * (_zeta(5.0) / zeta) ** 2 - 1
     phase = zeta + math.pi / 4
-    left = (series(_AI_F, t) * np.sin(phase) - series(_AI_G, t) / zeta * np.cos(phase)) / np.sqrt(np.sqrt(left))
+    left = (series(_AI_F, t) * np.sin(phase) - series(_AI_G, t) / zeta * np.cos(phase)) / np.sqrt(
+        np.sqrt(left)
+    )
     return np.where(z < -5, left, np.where(z > 2, right, np.where(z != z, z, middle))).astype(x.dtype)
 
 
-airy_ai = Op("airy_ai", _airy_ai, promote=FLOAT, doc="Airy's function Ai, which falls for x > 0 and swings below.")
+airy_ai = Op(
+    "airy_ai", _airy_ai, promote=FLOAT, doc="Airy's function Ai, which falls for x > 0 and swings below."
+)

@@ -127,8 +127,8 @@ def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
 def lstsq(A, B, rcond=None, *, driver=None):
     """The X that minimises |A X - B|, of least norm where several do.
 
-    Residuals are given where A has full rank and more rows than columns; singular values for the drivers
-    "gelsd" and "gelss".
+    Residuals are given where A has full rank and more rows than columns, but not by the driver "gelsy" (the
+    default); singular values by "gelsd" and "gelss".
     """
     check_matrices("linalg.lstsq", A, square=False)
     drivers = (None, "gels", "gelsy", "gelsd", "gelss")
@@ -144,8 +144,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
     rank = (values > rtol * values.max(axis=-1, keepdims=True, initial=0)).sum(axis=-1)
     m, n = A.shape[-2:]
     empty = wrap(np.zeros(0, A._array.real.dtype))
-    residuals = empty
-    if m > n and (rank == n).all():
+    residuals = real_part(reshape(solution, -1)[:0])
+    if m > n and driver not in (None, "gelsy") and (rank == n).all():
         residual = matmul(A, solution) - columns
         residuals = sum(real_part(residual * conj(residual)), -2)
     return return_types.linalg_lstsq((

@@ -11,9 +11,7 @@ from .pooling import avg_pool_row
 from .reduce import mean_row
 from .shape import clone, reshape_row
 
-__all__ = [
-    "group_norm", "layer_norm", "native_batch_norm", "native_group_norm", "native_layer_norm", "rms_norm",
-]  # fmt: skip
+__all__ = ["group_norm", "layer_norm", "rms_norm"]
 METHODS = INPLACE = []
 
 
@@ -161,34 +159,3 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if size % 2 == 0:
         mean = mean[:, :, :channels]
     return input / (reshape_row(mean, input.shape) * alpha + k) ** beta
-
-
-# --- with the moments ---------------------------------------------------------------------------------
-
-
-def native_layer_norm(input, normalized_shape, weight, bias, eps):
-    """(layer_norm's result, the means, 1 / the standard deviations)."""
-    kept = len(normalized_shape)
-    out, mean, var = layer_norm_row(input, weight, bias, kept, eps)
-    shape = (*input.shape[: input.ndim - kept], *[1] * kept)
-    return out, reshape_row(mean, shape), reshape_row((var + eps) ** -0.5, shape)
-
-
-def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
-    """(group_norm's result, the means (N, group), 1 / the standard deviations)."""
-    out, mean, var = group_norm_row(reshape_row(input, (N, C, HxW)), weight, bias, group, eps)
-    return reshape_row(out, input.shape), reshape_row(mean, (N, group)), reshape_row((var + eps) ** -0.5, (N, group))
-
-
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
-    """(batch_norm's result, the means, 1 / the standard deviations); the last two are empty where not `training`."""
-    if not training:
-        out = batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-        return out, reshape_row(out, (-1,))[:0], reshape_row(out, (-1,))[:0]
-    out, mean, var = batch_norm_row(input, weight, bias, eps)
-    count = prod(input.shape) // max(input.shape[1], 1)
-    if running_mean is not None:
-        _update(running_mean, mean._array, momentum)
-    if running_var is not None:
-        _update(running_var, var._array * (count / (count - 1)), momentum)
-    return out, mean, (var + eps) ** -0.5

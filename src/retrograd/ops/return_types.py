@@ -43,13 +43,15 @@ for _name in ("histogram", "histogramdd"):
     globals()[_name] = _named(_name, ("hist", "bin_edges"))
 for _name, _fields in {
     "cholesky_ex": "L info", "eig": "eigenvalues eigenvectors", "eigh": "eigenvalues eigenvectors",
-    "inv_ex": "inverse info", "lstsq": "solution residuals rank singular_values", "lu": "P L U",
+    "inv_ex": "inverse info", "ldl_factor": "LD pivots", "ldl_factor_ex": "LD pivots info",
+    "lstsq": "solution residuals rank singular_values", "lu": "P L U",
     "lu_factor": "LU pivots", "lu_factor_ex": "LU pivots info", "qr": "Q R", "slogdet": "sign logabsdet",
     "solve_ex": "result info", "svd": "U S Vh",
 }.items():  # fmt: skip
     globals()["linalg_" + _name] = _named("linalg_" + _name, tuple(_fields.split()))
 slogdet = _named("slogdet", ("sign", "logabsdet"))
 svd = _named("svd", ("U", "S", "V"))
+geqrf = _named("geqrf", ("a", "tau"))
 qr = _named("qr", ("Q", "R"))
 lu_unpack = _named("lu_unpack", ("P", "L", "U"))
 triangular_solve = _named("triangular_solve", ("solution", "cloned_coefficient"))

@@ -1,6 +1,6 @@
 """Window functions, as `torch.signal.windows`: weights that taper a signal of `M` points.
 
-Each is symmetric, or with `sym=False` periodic: the first M of M + 1 points of the symmetric one, as suits spectra.
+Each is symmetric, or with `sym=False` periodic: the first M of M + 1 points of the symmetric one.
 """
 
 import numpy as np
@@ -35,7 +35,11 @@ def exponential(M, *, center=None, tau=1.0, sym=True, **options):
     if sym and center is not None:
         raise ValueError("Center must be None for symmetric windows")
     return _window(
-        "exponential", lambda n, last: np.exp(-abs(n - (last / 2 if center is None else center)) / tau), M, sym, **options
+        "exponential",
+        lambda n, last: np.exp(-abs(n - (last / 2 if center is None else center)) / tau),
+        M,
+        sym,
+        **options,
     )
 
 
