@@ -1,4 +1,5 @@
-"""Custom Functions inside torch.func's transforms: with a vmap rule of their own, and with a generated one."""
+"""Custom Functions inside torch.func's transforms: with a vmap rule of their own, and with a generated
+one."""
 
 import numpy as np
 import pytest
@@ -50,9 +51,15 @@ def function(lib, rule):
 
 COMPOSITIONS = {
     "vmap": lambda fn, lib, f: fn.vmap(f)(values(lib, 4, 3), values(lib, 4, 3, seed=1)),
-    "vmap of one": lambda fn, lib, f: fn.vmap(f, in_dims=(1, None))(values(lib, 3, 4), values(lib, 3, seed=1)),
-    "vmap of the other": lambda fn, lib, f: fn.vmap(f, in_dims=(None, 0))(values(lib, 3), values(lib, 4, 3, seed=1)),
-    "vmap vmap": lambda fn, lib, f: fn.vmap(fn.vmap(f), in_dims=(1, None))(values(lib, 4, 2, 3), values(lib, 4, 3)),
+    "vmap of one": lambda fn, lib, f: fn.vmap(f, in_dims=(1, None))(
+        values(lib, 3, 4), values(lib, 3, seed=1)
+    ),
+    "vmap of the other": lambda fn, lib, f: fn.vmap(f, in_dims=(None, 0))(
+        values(lib, 3), values(lib, 4, 3, seed=1)
+    ),
+    "vmap vmap": lambda fn, lib, f: fn.vmap(fn.vmap(f), in_dims=(1, None))(
+        values(lib, 4, 2, 3), values(lib, 4, 3)
+    ),
     "grad": lambda fn, lib, f: fn.grad(lambda x, w: f(x, w)[0].sum() + f(x, w)[1], (0, 1))(
         values(lib, 3), values(lib, 3, seed=1)
     ),
@@ -63,7 +70,9 @@ COMPOSITIONS = {
         lambda x, w: sum(o.pow(2).sum() for o in fn.vmap(f, in_dims=(0, None))(x, w)), (0, 1)
     )(values(lib, 4, 3), values(lib, 3, seed=1)),
     "jvp vmap": lambda fn, lib, f: fn.jvp(
-        fn.vmap(f), (values(lib, 4, 3), values(lib, 4, 3, seed=1)), (values(lib, 4, 3, seed=2), values(lib, 4, 3, seed=3))
+        fn.vmap(f),
+        (values(lib, 4, 3), values(lib, 4, 3, seed=1)),
+        (values(lib, 4, 3, seed=2), values(lib, 4, 3, seed=3)),
     ),
     "vmap jvp": lambda fn, lib, f: fn.vmap(lambda x, t: fn.jvp(lambda y: f(y, y * 2), (x,), (t,)))(
         values(lib, 4, 3), values(lib, 4, 3, seed=1)
@@ -128,7 +137,9 @@ def test_marks_are_kept_by_a_generated_rule():
                 return lib.zeros_like(g).scatter(0, order, g)
 
         f = lambda x: (Sorted.apply(x)[0] * lib.arange(3)).sum()
-        return lib.func.vmap(Sorted.apply)(values(lib, 4, 3)), lib.func.vmap(lib.func.grad(f))(values(lib, 4, 3))
+        return lib.func.vmap(Sorted.apply)(values(lib, 4, 3)), lib.func.vmap(lib.func.grad(f))(
+            values(lib, 4, 3)
+        )
 
     same(program)
 

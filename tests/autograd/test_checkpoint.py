@@ -37,7 +37,9 @@ def test_gradients_are_those_without_it(reentrant):
                 p.copy_(values(lib, *p.shape, seed=i))
         x = values(lib, 5, 3).requires_grad_()
         y = checkpoint(lib, net, x, use_reentrant=reentrant)
-        z = checkpoint(lib, lambda a, n, b: (a * b * n, [n], a.sum()), y, 3, y.detach(), use_reentrant=reentrant)
+        z = checkpoint(
+            lib, lambda a, n, b: (a * b * n, [n], a.sum()), y, 3, y.detach(), use_reentrant=reentrant
+        )
         (z[0].exp().sum() + z[2]).backward()
         return y.detach(), z[1], x.grad, [p.grad for p in net.parameters()]
 
@@ -159,7 +161,9 @@ def test_sequential(reentrant):
         outs = []
         for segments in (1, 2, 3):
             for functions in (net, list(net)):
-                out = lib.utils.checkpoint.checkpoint_sequential(functions, segments, x, use_reentrant=reentrant)
+                out = lib.utils.checkpoint.checkpoint_sequential(
+                    functions, segments, x, use_reentrant=reentrant
+                )
                 out.sum().backward()
                 outs.append(out.detach())
         return outs, x.grad, [p.grad for p in net.parameters()]
@@ -182,7 +186,9 @@ def test_contexts():
                 log.append("end of " + self.name)
 
         x = values(lib, 3).requires_grad_()
-        out = checkpoint(lib, lambda a: a.sin().exp(), x, context_fn=lambda: (Noting("forward"), Noting("again")))
+        out = checkpoint(
+            lib, lambda a: a.sin().exp(), x, context_fn=lambda: (Noting("forward"), Noting("again"))
+        )
         out.sum().backward()
         return log
 
@@ -191,10 +197,13 @@ def test_contexts():
 
 def test_under_vmap_and_grad():
     def program(lib):
-        f = lambda x: checkpoint(lib, lambda a: a.sin().exp(), x).sum() if lib is retrograd else x.sin().exp().sum()
+        f = lambda x: (
+            checkpoint(lib, lambda a: a.sin().exp(), x).sum() if lib is retrograd else x.sin().exp().sum()
+        )
         fn, x = lib.func, values(lib, 4, 3)
         return (
-            fn.grad(f)(x), fn.vmap(fn.grad(f))(x), fn.grad(lambda x: fn.vmap(f)(x).pow(2).sum())(x), fn.hessian(f)(x[0]),
+            fn.grad(f)(x), fn.vmap(fn.grad(f))(x), fn.grad(lambda x: fn.vmap(f)(x).pow(2).sum())(x),
+            fn.hessian(f)(x[0]),
             fn.jvp(fn.grad(f), (x,), (x,)), fn.jvp(f, (x,), (x,)),
         )  # fmt: skip
 
@@ -248,7 +257,8 @@ def test_selected_operations_are_not_run_again(kind):
         return save if op.name == "mm" else again
 
     policies = {
-        "policy": policy, "bool": lambda ctx, op, *args: op.name == "mm", "names": ["mm"], "functions": [lib.mm],
+        "policy": policy, "bool": lambda ctx, op, *args: op.name == "mm", "names": ["mm"],
+        "functions": [lib.mm],
     }  # fmt: skip
     x, w = values(lib, 4, 3).requires_grad_(), values(lib, 3, 3, seed=1).requires_grad_()
     f = lambda x: (x @ w).exp() @ w
@@ -265,7 +275,9 @@ def test_selected_operations_are_not_run_again(kind):
         lib.mm.forward, lib.mm.kernels = forward, kernels
     assert times == 2
     g = lib.autograd.grad(f(x).sin().sum(), (x, w), create_graph=True)
-    for a, b in zip((*found, *second), (*expected, *lib.autograd.grad(g[0].pow(2).sum(), (x, w))), strict=True):
+    for a, b in zip(
+        (*found, *second), (*expected, *lib.autograd.grad(g[0].pow(2).sum(), (x, w))), strict=True
+    ):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-12)
 
 
@@ -302,7 +314,9 @@ def unsteady(lib, first, later, **options):
 
 
 def test_another_number_of_saved_tensors():
-    both_refuse(lambda lib: unsteady(lib, lambda x: x.sin().cos(), lambda x: x.sin()), match="number of tensors")
+    both_refuse(
+        lambda lib: unsteady(lib, lambda x: x.sin().cos(), lambda x: x.sin()), match="number of tensors"
+    )
 
 
 def test_another_shape():
@@ -335,15 +349,29 @@ def test_an_input_that_was_overwritten():
 @pytest.mark.parametrize(
     "attempt, error, match",
     [
-        (lambda c, x: c(lambda a, b: a, x, b=x, use_reentrant=True), ValueError, "Unexpected keyword arguments: b"),
+        (
+            lambda c, x: c(lambda a, b: a, x, b=x, use_reentrant=True),
+            ValueError,
+            "Unexpected keyword arguments: b",
+        ),
         (lambda c, x: c(lambda a: a, x, use_reentrant=True, debug=True), ValueError, "use_reentrant=False"),
         (lambda c, x: c(lambda a: a, x, use_reentrant=True, context_fn=lambda: 1), ValueError, "context_fn"),
-        (lambda c, x: c(lambda a: a.detach() * 2, x, use_reentrant=True).sum().backward(), RuntimeError, "none of output"),
-        (lambda c, x: c(lambda a: a, x, use_reentrant=False, determinism_check="no"), ValueError, "determinism_check"),
+        (
+            lambda c, x: c(lambda a: a.detach() * 2, x, use_reentrant=True).sum().backward(),
+            RuntimeError,
+            "none of output",
+        ),
+        (
+            lambda c, x: c(lambda a: a, x, use_reentrant=False, determinism_check="no"),
+            ValueError,
+            "determinism_check",
+        ),
     ],
 )
 def test_argument_errors(attempt, error, match):
-    both_refuse(lambda lib: attempt(lib.utils.checkpoint.checkpoint, values(lib, 3).requires_grad_()), error, match)
+    both_refuse(
+        lambda lib: attempt(lib.utils.checkpoint.checkpoint, values(lib, 3).requires_grad_()), error, match
+    )
 
 
 def test_reentrance_and_chosen_inputs():
@@ -392,7 +420,8 @@ def net_and_input():
     lib.manual_seed(0)
     net = lib.nn.Sequential(
         lib.nn.Conv2d(3, 8, 3, padding=1), lib.nn.BatchNorm2d(8), lib.nn.ReLU(), lib.nn.Dropout(0.3),
-        lib.nn.Conv2d(8, 8, 3, padding=1), lib.nn.BatchNorm2d(8), lib.nn.ReLU(inplace=True), lib.nn.MaxPool2d(2),
+        lib.nn.Conv2d(8, 8, 3, padding=1), lib.nn.BatchNorm2d(8), lib.nn.ReLU(inplace=True),
+        lib.nn.MaxPool2d(2),
         lib.nn.Conv2d(8, 8, 3, padding=1), lib.nn.Tanh(), lib.nn.Flatten(), lib.nn.Linear(8 * 64, 5),
     )  # fmt: skip
     return net, lib.randn(4, 3, 16, 16)

@@ -26,7 +26,9 @@ SCALAR_OF_TWO = lambda a, b: (a.sin() * b.pow(2)).sum() * a.sum()
 PARTLY = lambda a, b: (a * 2, b.detach() * 0 + b[0])
 
 
-@pytest.mark.parametrize("options", [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}]
+)
 def test_jacobian(options):
     def program(lib):
         jacobian = lib.autograd.functional.jacobian
@@ -51,7 +53,8 @@ def test_hessian(options):
         detached = lambda r: tuple(map(detached, r)) if isinstance(r, tuple | list) else r.detach()
         return detached((
             hessian(SCALAR, values(lib, 3), **options), hessian(SCALAR_OF_TWO, pair, **options),
-            hessian(lambda x: x.sum(), values(lib, 2), **options), hessian(SCALAR, values(lib, 2, 2), **options),
+            hessian(lambda x: x.sum(), values(lib, 2), **options),
+            hessian(SCALAR, values(lib, 2, 2), **options),
         ))  # fmt: skip
 
     same(program)
@@ -63,9 +66,11 @@ def test_products():
         pair, vs = (x, v), (values(lib, 3, seed=2), values(lib, 3, seed=3))
         cotangents = (values(lib, 3, seed=4), values(lib, seed=5), values(lib, 1, seed=6))
         return plain((
-            fn.vjp(ONE, x, v), fn.vjp(TWO, pair, cotangents), fn.vjp(SCALAR, x), fn.jvp(ONE, x, v), fn.jvp(TWO, pair, vs),
+            fn.vjp(ONE, x, v), fn.vjp(TWO, pair, cotangents), fn.vjp(SCALAR, x), fn.jvp(ONE, x, v),
+            fn.jvp(TWO, pair, vs),
             fn.jvp(ONE, x[:1]), fn.vhp(SCALAR, x, v), fn.vhp(SCALAR_OF_TWO, pair, vs), fn.hvp(SCALAR, x, v),
-            fn.hvp(SCALAR_OF_TWO, pair, vs), fn.jvp(lambda x: x.detach(), x, v), fn.hvp(lambda x: x.sum(), x, v),
+            fn.hvp(SCALAR_OF_TWO, pair, vs), fn.jvp(lambda x: x.detach(), x, v),
+            fn.hvp(lambda x: x.sum(), x, v),
             fn.vhp(lambda x: x.sum(), x, v), fn.vjp(lambda x: x.detach() * 1, x, v),
         ))  # fmt: skip
 
@@ -106,7 +111,8 @@ def test_strict():
         fn, x, v = lib.autograd.functional, values(lib, 3), values(lib, 3, seed=1)
         return plain((
             fn.jacobian(ONE, x, strict=True), fn.jacobian(ONE, x, strict=True, create_graph=True),
-            fn.hessian(SCALAR, x, strict=True), fn.vjp(ONE, x, v, strict=True), fn.jvp(ONE, x, v, strict=True),
+            fn.hessian(SCALAR, x, strict=True), fn.vjp(ONE, x, v, strict=True),
+            fn.jvp(ONE, x, v, strict=True),
             fn.vhp(SCALAR, x, v, strict=True), fn.hvp(SCALAR, x, v, strict=True),
         ))  # fmt: skip
 
@@ -119,13 +125,37 @@ def test_strict():
         (lambda fn, x: fn.jacobian(lambda a, b: a, [x, x]), TypeError, "tuple of Tensors"),
         (lambda fn, x: fn.jacobian(lambda a, b: a, (x, 3)), TypeError, "index 1"),
         (lambda fn, x: fn.jacobian(lambda a: 3, x), TypeError, "outputs of the user-provided function"),
-        (lambda fn, x: fn.jacobian(lambda a: a, x, strict=True, vectorize=True), RuntimeError, "not supported together"),
-        (lambda fn, x: fn.jacobian(lambda a: a, x, strategy="forward-mode"), NotImplementedError, "vectorize=True"),
-        (lambda fn, x: fn.jacobian(ONE, x, True, False, True, "forward-mode"), NotImplementedError, "create_graph"),
+        (
+            lambda fn, x: fn.jacobian(lambda a: a, x, strict=True, vectorize=True),
+            RuntimeError,
+            "not supported together",
+        ),
+        (
+            lambda fn, x: fn.jacobian(lambda a: a, x, strategy="forward-mode"),
+            NotImplementedError,
+            "vectorize=True",
+        ),
+        (
+            lambda fn, x: fn.jacobian(ONE, x, True, False, True, "forward-mode"),
+            NotImplementedError,
+            "create_graph",
+        ),
         (lambda fn, x: fn.jacobian(lambda a: a, x, strategy="sideways"), AssertionError, "forward-mode"),
-        (lambda fn, x: fn.jacobian(lambda a: x * 1, x, strict=True), RuntimeError, "does not require gradients"),
-        (lambda fn, x: fn.jacobian(lambda a, b: a * 2, (x, x), strict=True), RuntimeError, "independent of input 1"),
-        (lambda fn, x: fn.jacobian(lambda a: a * 2, x, strict=True, create_graph=True), RuntimeError, "jacobian of the"),
+        (
+            lambda fn, x: fn.jacobian(lambda a: x * 1, x, strict=True),
+            RuntimeError,
+            "does not require gradients",
+        ),
+        (
+            lambda fn, x: fn.jacobian(lambda a, b: a * 2, (x, x), strict=True),
+            RuntimeError,
+            "independent of input 1",
+        ),
+        (
+            lambda fn, x: fn.jacobian(lambda a: a * 2, x, strict=True, create_graph=True),
+            RuntimeError,
+            "jacobian of the",
+        ),
         (lambda fn, x: fn.jacobian(lambda a: a, x.to(x.dtype.to_complex())), RuntimeError, "real scalar"),
         (lambda fn, x: fn.hessian(lambda a: a, x), RuntimeError, "single element"),
         (lambda fn, x: fn.hessian(lambda a: (a.sum(),), x), RuntimeError, "single Tensor"),
@@ -136,7 +166,11 @@ def test_strict():
         (lambda fn, x: fn.vjp(ONE, x, (x, x)), RuntimeError, "single Tensor"),
         (lambda fn, x: fn.vjp(lambda a, b: (a, b), (x, x), x), RuntimeError, "invalid length"),
         (lambda fn, x: fn.jvp(ONE, x), RuntimeError, "can only be None"),
-        (lambda fn, x: fn.jvp(lambda a: x * 1, x, x, strict=True), RuntimeError, "does not require gradients"),
+        (
+            lambda fn, x: fn.jvp(lambda a: x * 1, x, x, strict=True),
+            RuntimeError,
+            "does not require gradients",
+        ),
         (lambda fn, x: fn.vhp(ONE, x, x), RuntimeError, "single element"),
         (lambda fn, x: fn.hvp(lambda a: a.sum(), x, x, strict=True), RuntimeError, "hessian"),
     ],

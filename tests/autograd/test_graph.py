@@ -20,7 +20,9 @@ def test_the_innermost_hooks_are_called():
         hooks, log = lib.autograd.graph.saved_tensors_hooks, []
 
         def pair(name):
-            return lambda t: (log.append(f"pack {name}"), t)[1], lambda t: (log.append(f"unpack {name}"), t)[1]
+            return lambda t: (log.append(f"pack {name}"), t)[1], lambda t: (log.append(f"unpack {name}"), t)[
+                1
+            ]
 
         x = values(lib, 3).requires_grad_()
         with hooks(*pair("outer")):
@@ -244,7 +246,9 @@ def test_multi_grad_hooks_after_a_walk_that_failed():
 
 def test_multi_grad_hook_errors():
     register = lambda lib: lib.autograd.graph.register_multi_grad_hook
-    both_refuse(lambda lib: register(lib)((values(lib, 2).requires_grad_(),), print, mode="some"), ValueError, "some")
+    both_refuse(
+        lambda lib: register(lib)((values(lib, 2).requires_grad_(),), print, mode="some"), ValueError, "some"
+    )
     both_refuse(lambda lib: register(lib)((values(lib, 2),), print), AssertionError)
 
 
@@ -260,10 +264,20 @@ def test_get_gradient_edge():
         e, f = edge(y), edge(parts[1])
         found = lib.autograd.grad(parts[1].sum(), [e, edge(x), f])
         isinstance_of_node = isinstance(e.node, lib.autograd.graph.Node)
-        return found, e.node.name(), e.output_nr, f.output_nr, edge(x).node.name(), isinstance_of_node, e._fields
+        return (
+            found,
+            e.node.name(),
+            e.output_nr,
+            f.output_nr,
+            edge(x).node.name(),
+            isinstance_of_node,
+            e._fields,
+        )
 
     same(program)
-    both_refuse(lambda lib: lib.autograd.graph.get_gradient_edge(values(lib)), match="does not require gradients")
+    both_refuse(
+        lambda lib: lib.autograd.graph.get_gradient_edge(values(lib)), match="does not require gradients"
+    )
 
 
 def test_increment_version():
@@ -289,7 +303,9 @@ def test_increment_version():
 
 def test_what_is_for_compilers_and_devices():
     both_refuse(
-        lambda lib: lib.autograd.graph.region_activation_memory_budget(0.5).__enter__(), RuntimeError, "torch.compile"
+        lambda lib: lib.autograd.graph.region_activation_memory_budget(0.5).__enter__(),
+        RuntimeError,
+        "torch.compile",
     )
     retrograd.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(True)
     retrograd.autograd.graph.set_override_stale_capture_stream(False)

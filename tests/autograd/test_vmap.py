@@ -45,7 +45,9 @@ def test_keyword_arguments_are_shared():
 
 
 def test_an_empty_batch():
-    same(lambda lib: lib.func.vmap(lambda a: (a.sin().sum(), a @ a.T, lib.linalg.inv(a)))(values(lib, 0, 3, 3)))
+    same(
+        lambda lib: lib.func.vmap(lambda a: (a.sin().sum(), a @ a.T, lib.linalg.inv(a)))(values(lib, 0, 3, 3))
+    )
 
 
 def test_top_level_name():
@@ -57,8 +59,10 @@ def test_promotion_is_that_of_examples():
         vmap = lib.func.vmap
         half, double, whole = lib.ones(3, dtype=lib.float32), values(lib, 3), lib.arange(3)
         return (
-            vmap(lambda a: a + double)(half), vmap(lambda a: double * a)(half), vmap(lambda a: half + a)(double),
-            vmap(lambda a: a * 2.5)(whole), vmap(lambda a: lib.ones(2) * a)(double), vmap(lambda a, b: a / b)(whole, double),
+            vmap(lambda a: a + double)(half), vmap(lambda a: double * a)(half),
+            vmap(lambda a: half + a)(double),
+            vmap(lambda a: a * 2.5)(whole), vmap(lambda a: lib.ones(2) * a)(double),
+            vmap(lambda a, b: a / b)(whole, double),
             vmap(lambda a: lib.where(a > 0, a, 0.5))(double), vmap(lambda a: lib.maximum(a, whole))(half),
         )  # fmt: skip
 
@@ -83,9 +87,12 @@ def test_writes_into_a_batched_tensor():
 
         x = values(lib, 4, 3)
         fn = lib.func
-        return fn.vmap(f)(x), fn.vmap(f, in_dims=1, out_dims=1)(x.T), fn.vmap(fn.jacrev(lambda x: f(x)[1]))(x), fn.vmap(
-            fn.jacfwd(lambda x: f(x)[0])
-        )(x)
+        return (
+            fn.vmap(f)(x),
+            fn.vmap(f, in_dims=1, out_dims=1)(x.T),
+            fn.vmap(fn.jacrev(lambda x: f(x)[1]))(x),
+            fn.vmap(fn.jacfwd(lambda x: f(x)[0]))(x),
+        )
 
     same(program)
 
@@ -104,8 +111,10 @@ def test_writes_reach_the_tensor_that_vmap_was_given():
 def test_tensors_made_in_the_likeness_of_batched_ones_can_be_written_to():
     def program(lib):
         fs = [
-            lambda v: lib.zeros_like(v).add_(v), lambda v: v.new_zeros(3).copy_(v), lambda v: v.new_full((3,), 2.0).mul_(v),
-            lambda v: lib.ones_like(v).index_add_(0, lib.tensor([0, 0]), v[:2]), lambda v: lib.empty_like(v).copy_(v),
+            lambda v: lib.zeros_like(v).add_(v), lambda v: v.new_zeros(3).copy_(v),
+            lambda v: v.new_full((3,), 2.0).mul_(v),
+            lambda v: lib.ones_like(v).index_add_(0, lib.tensor([0, 0]), v[:2]),
+            lambda v: lib.empty_like(v).copy_(v),
         ]  # fmt: skip
         return [lib.func.vmap(f)(values(lib, 4, 3)) for f in fs]
 
@@ -159,7 +168,9 @@ def one_by_one(lib):
         def mapped(*args):
             size = next(a.shape[d] for a, d in zip(args, in_dims, strict=True) if d is not None)
             pick = lambda a, d, k: a if d is None else a.select(d, k)
-            return lib.stack([f(*[pick(a, d, k) for a, d in zip(args, in_dims, strict=True)]) for k in range(size)])
+            return lib.stack(
+                [f(*[pick(a, d, k) for a, d in zip(args, in_dims, strict=True)]) for k in range(size)]
+            )
 
         return mapped
 
@@ -174,13 +185,15 @@ def test_batched_indices():
         x, i = values(lib, 3, 4, 2), lib.tensor([[0, 2], [1, 1], [2, 0]])
         vmap = lib.func.vmap if lib is retrograd else one_by_one(lib)  # PyTorch's lacks some of these
         fs = [
-            lambda v, i: v[i], lambda v, i: v[:, i % 2], lambda v, i: v[i, 0], lambda v, i: v[i[0]], lambda v, i: v[i[0], i[1] % 2],
+            lambda v, i: v[i], lambda v, i: v[:, i % 2], lambda v, i: v[i, 0], lambda v, i: v[i[0]], lambda v,
+            i: v[i[0], i[1] % 2],
             lambda v, i: v.index_select(0, i), lambda v, i: v.gather(0, i[:, None]), lambda v, i: v.take(i),
             lambda v, i: v.scatter(0, i[None], v[:1] * 10), lambda v, i: v.scatter_add(0, i[None], v[1:2]),
             lambda v, i: v.index_add(0, i, v[:2]), lambda v, i: v.index_copy(0, lib.tensor([0, 3]), v[1:3]),
             lambda v, i: v.index_put((i, i % 2), v[0], accumulate=True), lambda v, i: v.index_fill(0, i, 7.0),
             lambda v, i: lib.take_along_dim(v, i[:, None], 0), lambda v, i: lib.nn.functional.one_hot(i, 4),
-            lambda v, i: lib.nn.functional.embedding(i, v), lambda v, i: lib.nn.functional.embedding(i, v, padding_idx=1),
+            lambda v, i: lib.nn.functional.embedding(i, v), lambda v,
+            i: lib.nn.functional.embedding(i, v, padding_idx=1),
         ]  # fmt: skip
         results = [vmap(f)(x, i) for f in fs]
         results += [vmap(f, in_dims=(None, 0))(x[0], i) for f in fs]
@@ -199,9 +212,7 @@ def test_a_batched_mask_may_be_filled_with_one_value():
         v[v > 0] = 9.0
         return v
 
-    np.testing.assert_array_equal(
-        retrograd.func.vmap(f)(x).numpy(), np.where(x.numpy() > 0, 9.0, x.numpy())
-    )
+    np.testing.assert_array_equal(retrograd.func.vmap(f)(x).numpy(), np.where(x.numpy() > 0, 9.0, x.numpy()))
 
 
 # --- random numbers ----------------------------------------------------------
@@ -298,8 +309,12 @@ def test_autograd_grad_inside():
     def program(lib):
         w = values(lib, 3).requires_grad_()
         y = w.sin() * w
-        rows = lib.func.vmap(lambda v: lib.autograd.grad(y, w, v, retain_graph=True)[0])(lib.eye(3, dtype=lib.float64))
-        twice = lib.func.vmap(lambda v: lib.autograd.grad(y, w, v, create_graph=True)[0])(lib.eye(3, dtype=lib.float64))
+        rows = lib.func.vmap(lambda v: lib.autograd.grad(y, w, v, retain_graph=True)[0])(
+            lib.eye(3, dtype=lib.float64)
+        )
+        twice = lib.func.vmap(lambda v: lib.autograd.grad(y, w, v, create_graph=True)[0])(
+            lib.eye(3, dtype=lib.float64)
+        )
         return rows, lib.autograd.grad(twice.pow(2).sum(), w)
 
     same(program)
@@ -326,7 +341,9 @@ def test_what_a_batched_tensor_says_of_itself():
         seen = []
 
         def f(v):
-            seen.append((v.shape, v.ndim, v.dtype, v.numel(), v.stride(), v.is_contiguous(), len(v), v.is_leaf))
+            seen.append(
+                (v.shape, v.ndim, v.dtype, v.numel(), v.stride(), v.is_contiguous(), len(v), v.is_leaf)
+            )
             return sum(a for a in v)
 
         return lib.func.vmap(f, in_dims=1)(values(lib, 3, 4)), seen

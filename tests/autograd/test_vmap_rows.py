@@ -1,4 +1,5 @@
-"""Every operation under vmap: what it gives for a batch is what it gives for each example, and so are gradients.
+"""Every operation under vmap: what it gives for a batch is what it gives for each example, and so are
+gradients.
 
 The operations themselves are compared with PyTorch's in tests/test_ops.py.
 """
@@ -22,11 +23,12 @@ SIZE = 3
 # What can't be done for a batch, because it reads values, has a shape that depends on them, or draws numbers.
 REFUSED = {
     "reads values or has a shape that depends on them": """
-        allclose argwhere equal is_nonzero lstm gru rnn_relu rnn_tanh masked_select nonzero unique unique_consecutive
-        tensor_split where[condition]
+        allclose argwhere equal is_nonzero lstm gru rnn_relu rnn_tanh masked_select nonzero unique
+        unique_consecutive tensor_split
     """,
     "draws random numbers, which vmap must be told how to": """
-        bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ rrelu_training uniform_
+        bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ rrelu_training
+        uniform_
     """,
     "asks for gradients inside": "ctc_gradient",
 }  # fmt: skip
@@ -46,7 +48,8 @@ CHOSEN = chosen()
 
 
 def examples(array):
-    """Arrays like `array`: scaled, or, of whole numbers and bools, turned round, so that indices stay valid."""
+    """Arrays like `array`: scaled, or, of whole numbers and bools, turned round, so that indices stay
+    valid."""
     floating = array.dtype.kind in "fcV"
     return [
         array if not i else (array * (1 - 0.1 * i)).astype(array.dtype) if floating else np.flip(array).copy()

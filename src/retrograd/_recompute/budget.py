@@ -1,8 +1,10 @@
-"""`checkpoint.budget`: keep so many bytes for backward and no more; what goes over is computed again, the cheapest first.
+"""`checkpoint.budget`: keep so many bytes for backward and no more; what goes over is computed again, the
+cheapest first.
 
-The method is that of dynamic tensor rematerialization (Kirisame et al., 2021): every operation's result remembers what
-it was made of and how long that took. When the results that are saved for backward exceed the budget, those are let go
-that take the least time to make again per byte; where backward wants one, it is made again, with those it is made of.
+The method is that of dynamic tensor rematerialization (Kirisame et al., 2021): every operation's result
+remembers what it was made of and how long that took. When the results that are saved for backward exceed the
+budget, those are let go that take the least time to make again per byte; where backward wants one, it is made
+again, with those it is made of.
 """
 
 import time
@@ -34,7 +36,8 @@ class _Value:
     """
 
     __slots__ = (
-        "__weakref__", "again", "args", "array", "buffer", "counter", "made", "op", "output", "saved", "seconds", "siblings",
+        "__weakref__", "again", "args", "array", "buffer", "counter", "made", "op", "output", "saved",
+        "seconds", "siblings",
         "version", "where",
     )  # fmt: skip
 
@@ -46,7 +49,9 @@ class _Value:
         self.array = tensor._array  # held where no operation made it, or where a node keeps it
         self.buffer = None  # where that node's share of memory is counted
         self.saved = 0  # how many nodes keep it
-        self.again = False  # whether `array` was made again, and so is as it was, whatever became of the first
+        self.again = (
+            False  # whether `array` was made again, and so is as it was, whatever became of the first
+        )
 
     def made_by(self, op, args, output, seconds):
         self.op, self.args, self.output, self.seconds = op, args, output, seconds
@@ -77,10 +82,10 @@ class _Handle:
 class budget:
     """A context for the forward: what its operations save for backward is held to `limit` bytes.
 
-    Parameters and other tensors that no operation within the context made don't count. The results are those of a run
-    without it, bit for bit. `print(plan)` (of `with budget(10**9) as plan:`) says what was chosen: how much would have
-    been saved, what is computed again, and what that costs. Where even the least does not fit, the budget is exceeded,
-    and that is said too.
+    Parameters and other tensors that no operation within the context made don't count. The results are those
+    of a run without it, bit for bit. `print(plan)` (of `with budget(10**9) as plan:`) says what was chosen:
+    how much would have been saved, what is computed again, and what that costs. Where even the least does not
+    fit, the budget is exceeded, and that is said too.
     """
 
     batching = False  # as an interpreter at the door
@@ -229,7 +234,9 @@ class budget:
                 continue
             seen.add(v)
             total += v.seconds
-            stack.extend([a for a in v.args if isinstance(a, _Value) and a.op is not None and a.array is None])
+            stack.extend(
+                [a for a in v.args if isinstance(a, _Value) and a.op is not None and a.array is None]
+            )
         return total
 
     def _note(self, value, nbytes):
@@ -283,16 +290,24 @@ class budget:
     def __str__(self):
         mib = lambda n: f"{n / 2**20:.2f} MiB"
         lines = [
-            f"budget {mib(self.limit)}: {mib(self.wanted)} would have been saved for backward, at most {mib(self.peak)} were"
+            f"budget {mib(self.limit)}: {mib(self.wanted)} would have been saved for backward, at most "
+            f"{mib(self.peak)} were"
         ]
         if self.peak > self.limit and self.wanted > self.limit:
-            lines.append("  (over the budget: a single operation needs more, or what is left can't be computed again)")
-        for (name, where), (times, nbytes, seconds) in sorted(self.chosen.items(), key=lambda item: -item[1][1]):
             lines.append(
-                f"  computes again {name} x {times}: {mib(nbytes)}, {seconds * 1e3:.2f} ms ({describe_location(where)})"
+                "  (over the budget: a single operation needs more, or what is left can't be computed again)"
+            )
+        for (name, where), (times, nbytes, seconds) in sorted(
+            self.chosen.items(), key=lambda item: -item[1][1]
+        ):
+            lines.append(
+                f"  computes again {name} x {times}: {mib(nbytes)}, {seconds * 1e3:.2f} ms "
+                f"({describe_location(where)})"
             )
         if self.recomputed:
-            lines.append(f"  so far {self.recomputed} operations were run again, in {self.seconds * 1e3:.2f} ms")
+            lines.append(
+                f"  so far {self.recomputed} operations were run again, in {self.seconds * 1e3:.2f} ms"
+            )
         return "\n".join(lines)
 
 
@@ -317,7 +332,9 @@ def _run(op, values):
 
 def _refuse(value):
     raise RuntimeError(
-        "one of the variables needed for gradient computation has been modified by an inplace operation: a tensor that "
-        f"budget() computes from again is at version {value.counter.n}; expected version {value.version} instead.\n"
+        "one of the variables needed for gradient computation has been modified by an inplace operation: a "
+        "tensor that "
+        f"budget() computes from again is at version {value.counter.n}; expected version {value.version} "
+        "instead.\n"
         f"  it was overwritten at {describe_location(value.counter.where)}"
     )

@@ -1,4 +1,5 @@
-"""Checkpoints without reentrance: saved tensors are placeholders, filled by running the function once more."""
+"""Checkpoints without reentrance: saved tensors are placeholders, filled by running the function once
+more."""
 
 import contextlib
 import weakref
@@ -45,8 +46,10 @@ class _Argument:
             return unpack_packed(self.packed, None)
         if self.counter.n != self.version:
             raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: an "
-                f"input of a checkpoint, of shape {list(self.tensor.shape)}, is at version {self.counter.n}; expected "
+                "one of the variables needed for gradient computation has been modified by an inplace "
+                "operation: an "
+                f"input of a checkpoint, of shape {list(self.tensor.shape)}, is at version {self.counter.n}; "
+                "expected "
                 f"version {self.version} instead.\n"
                 f"  it was given to the checkpoint at {describe_location(self.where)}\n"
                 f"  and overwritten at {describe_location(self.counter.where)}\n"
@@ -143,7 +146,8 @@ class _Region:
         for i, (before, now) in enumerate(zip(self.saved, again, strict=True)):
             if before[:2] != now[:2]:
                 self._fail(
-                    "Recomputed values for the following tensors have different metadata than during the forward pass.\n"
+                    "Recomputed values for the following tensors have different metadata than during the "
+                    "forward pass.\n"
                     f"tensor at position {i}:\n"
                     f"saved metadata: {_describe(before)}\nrecomputed metadata: {_describe(now)}",
                     again,
@@ -154,7 +158,9 @@ class _Region:
             slot = ref()
             if slot is not None:
                 slot.value = None
-        tip = "\nTip: to see all saved tensors, pass `debug=True` to `torch.utils.checkpoint.checkpoint(...)`."
+        tip = (
+            "\nTip: to see all saved tensors, pass `debug=True` to `torch.utils.checkpoint.checkpoint(...)`."
+        )
         if self.debug:
             tip = "".join([
                 f"\n{title}:\n" + "".join([f"  {i}: {_describe(s)}\n" for i, s in enumerate(saved)])
@@ -171,7 +177,9 @@ def _describe(saved):
 
 
 def _not_again(value):
-    raise CheckpointError("torch.utils.checkpoint: backward through a recomputation itself, which keeps nothing")
+    raise CheckpointError(
+        "torch.utils.checkpoint: backward through a recomputation itself, which keeps nothing"
+    )
 
 
 class _hooks:
@@ -202,7 +210,8 @@ def _random_state(state):
 
 
 def run_and_recompute(function, args, kwargs, *, contexts, **options):
-    """Run `function` so that what it saves is let go and computed again; see `utils.checkpoint.checkpoint`."""
+    """Run `function` so that what it saves is let go and computed again; see
+    `utils.checkpoint.checkpoint`."""
     if options["determinism_check"] not in ("default", "none"):
         raise ValueError(
             f"determinism_check should be one of ['default', 'none'], but got {options['determinism_check']}"

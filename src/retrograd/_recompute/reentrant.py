@@ -1,4 +1,5 @@
-"""Checkpoints with reentrance: a forward without a graph, and in backward a forward with one and its own backward."""
+"""Checkpoints with reentrance: a forward without a graph, and in backward a forward with one and its own
+backward."""
 
 import warnings
 
@@ -19,7 +20,9 @@ def check_backward_validity(inputs):
 def detach_variable(inputs):
     """The tensors in a tuple detached, requiring gradients as they did."""
     if not isinstance(inputs, tuple):
-        raise RuntimeError(f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}")
+        raise RuntimeError(
+            f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}"
+        )
     out = []
     for x in inputs:
         if isinstance(x, Tensor):
@@ -48,8 +51,10 @@ class CheckpointFunction(Function):
     def backward(ctx, *grads):
         if modes.targeted:
             raise RuntimeError(
-                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` "
-                "parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or call "
+                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an "
+                "`inputs` "
+                "parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or "
+                "call "
                 ".backward() without passing the `inputs` argument."
             )
         args = list(ctx.args)

@@ -1,4 +1,5 @@
-"""Selective checkpoints: an interpreter at the door keeps results of chosen operations and gives them back later."""
+"""Selective checkpoints: an interpreter at the door keeps results of chosen operations and gives them back
+later."""
 
 import enum
 
@@ -12,7 +13,8 @@ SAC_IGNORED_OPS = {"alias"}
 
 
 class CheckpointPolicy(enum.Enum):
-    """What becomes of an operation's result in a selective checkpoint. PREFER_ leaves it to others; here, none do."""
+    """What becomes of an operation's result in a selective checkpoint. PREFER_ leaves it to others; here,
+    none do."""
 
     MUST_SAVE = 0
     PREFER_SAVE = 1
@@ -39,10 +41,11 @@ class SelectiveCheckpointContext:
 def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mutation=False):
     """Two contexts, for `checkpoint(..., context_fn=...)`, that keep the results of chosen operations.
 
-    policy_fn_or_list: a function `(ctx, op, *args)` that gives a CheckpointPolicy (or a bool: whether to save), or a list
-    of operations to save. Operations are rows of the table, whose `name` says which (`op.name == "mm"`); lists may hold
-    their names, or functions of the same name such as torch.mm. Views are always made again. allow_cache_entry_mutation:
-    don't mind where a kept result was changed in place meanwhile.
+    policy_fn_or_list: a function `(ctx, op, *args)` that gives a CheckpointPolicy (or a bool: whether to
+    save), or a list of operations to save. Operations are rows of the table, whose `name` says which
+    (`op.name == "mm"`); lists may hold their names, or functions of the same name such as torch.mm. Views are
+    always made again. allow_cache_entry_mutation: don't mind where a kept result was changed in place
+    meanwhile.
     """
     if isinstance(policy_fn_or_list, list):
         names = {_name(op) for op in policy_fn_or_list}
@@ -62,7 +65,8 @@ def _name(op):
     name = op if isinstance(op, str) else op.name if isinstance(op, Op) else getattr(op, "__name__", None)
     if name not in TABLE:
         raise ValueError(
-            f"Expected op in `op_list` to be an operation, but got: {op} of type {type(op)}. Operations are named as the "
+            f"Expected op in `op_list` to be an operation, but got: {op} of type {type(op)}. Operations are "
+            "named as the "
             "rows of the table are: 'mm', 'linear', 'conv2d', 'exp'..."
         )
     return name
@@ -126,14 +130,16 @@ class _GivingBack(_Selecting):
         at = self.taken[op.name] = self.taken.get(op.name, -1) + 1
         if at >= len(self.kept.get(op.name, ())):
             raise RuntimeError(
-                f"{op.name} encountered during backward, but not found in storage: the policy must decide as it did in the "
+                f"{op.name} encountered during backward, but not found in storage: the policy must decide as "
+                "it did in the "
                 "forward"
             )
         outputs = []
         for array, counter, version in self.kept[op.name][at]:
             if counter.n != version and not self.allow_mutation:
                 raise RuntimeError(
-                    f"Tensor cached during selective activation checkpoint has been mutated: a result of {op.name}"
+                    "Tensor cached during selective activation checkpoint has been mutated: a result of "
+                    f"{op.name}"
                 )
             outputs.append(wrap(array))
         result = outputs[0] if op.outputs is None else tuple(outputs)

@@ -29,7 +29,8 @@ class _Switch:
 
 
 class set_checkpoint_early_stop(_Switch):
-    """Within the block, whether checkpoints that are made stop computing again once the last saved tensor is there."""
+    """Within the block, whether checkpoints that are made stop computing again once the last saved tensor
+    is there."""
 
     name = "early_stop"
 
@@ -47,9 +48,11 @@ class set_checkpoint_debug_enabled(_Switch):
 
 
 class GraphExecGroup:
-    """Checkpoints made within the block are computed again once at most, for all backward walks of it together.
+    """Checkpoints made within the block are computed again once at most, for all backward walks of it
+    together.
 
-    For several backwards through parts of one graph: what was computed again is kept until its node lets it go.
+    For several backwards through parts of one graph: what was computed again is kept until its node lets it
+    go.
     """
 
     def __enter__(self):

@@ -1,4 +1,5 @@
-"""Custom Functions under vmap: by the user's `vmap` rule, or by running forward and backward on all examples."""
+"""Custom Functions under vmap: by the user's `vmap` rule, or by running forward and backward on all
+examples."""
 
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from .function import Function, FunctionCtx
 
 
 class VmapInfo(NamedTuple):
-    """What a Function's `vmap` rule is told: how many examples there are, and the `randomness` that vmap was given."""
+    """What a Function's `vmap` rule is told: how many examples there are, and the `randomness` that vmap
+    was given."""
 
     batch_size: int
     randomness: str
@@ -23,14 +25,17 @@ def process_function(level, cls, args, kwargs):
     own = cls.vmap is not Function.vmap
     if cls.generate_vmap_rule and own:
         raise RuntimeError(
-            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden vmap "
-            "staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity."
+            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an "
+            "overridden vmap "
+            "staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to "
+            "avoid ambiguity."
         )
     if cls.generate_vmap_rule:
         return _by_generated_rule(level, cls, args, kwargs)
     if not own:
         raise RuntimeError(
-            f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and implement the vmap "
+            f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and "
+            "implement the vmap "
             "staticmethod or set generate_vmap_rule=True."
         )
     return _by_own_rule(level, cls, args)
@@ -57,7 +62,8 @@ def _by_own_rule(level, cls, args):
         dims = broadcast_prefix(out_dims, form)
     except ValueError:
         raise ValueError(
-            f"The output of {cls.__name__}.vmap has the structure {form}, which its out_dims {out_dims} do not fit"
+            f"The output of {cls.__name__}.vmap has the structure {form}, which its out_dims {out_dims} do "
+            "not fit"
         ) from None
     hidden = [
         o if d is None or not isinstance(o, Tensor) else level.wrap(o, d % o.ndim)
@@ -79,7 +85,8 @@ def _by_generated_rule(level, cls, args, kwargs):
 
 
 class _ExampleCtx(FunctionCtx):
-    """The `ctx` of the user's Function on one example: keeps to itself what the Function on the batch then saves."""
+    """The `ctx` of the user's Function on one example: keeps to itself what the Function on the batch then
+    saves."""
 
     _saved = ()
 
@@ -107,7 +114,8 @@ class _OnBatch(Function):
                 cls.setup_context(inner, tuple(args), result)
         if inner.dirty_tensors:
             raise RuntimeError(
-                f"vmap: {cls.__name__} changes its inputs in place (mark_dirty), for which no vmap rule can be generated: "
+                f"vmap: {cls.__name__} changes its inputs in place (mark_dirty), for which no vmap rule can "
+                "be generated: "
                 "override its vmap staticmethod"
             )
         if not isinstance(result, tuple):
@@ -116,7 +124,11 @@ class _OnBatch(Function):
         outputs = [_own(level.whole(r), values) if isinstance(r, Tensor) else r for r in result]
         ctx.set_materialize_grads(inner.materialize_grads)
         ctx.mark_non_differentiable(
-            *[o for o, r in zip(outputs, result, strict=True) if any([r is n for n in inner.non_differentiable])]
+            *[
+                o
+                for o, r in zip(outputs, result, strict=True)
+                if any([r is n for n in inner.non_differentiable])
+            ]
         )
         _save(ctx, inner, level, result, outputs)
         return tuple(outputs)
@@ -139,7 +151,8 @@ class _OnBatch(Function):
         level, inner = ctx.level, ctx.inner
         inner._saved = _hidden_again(ctx.saved_tensors, ctx.forward_hides, level)
         tangents = [
-            level.wrap(t) if t is not None and h else t for t, h in zip(tangents[_FIRST:], ctx.hides, strict=True)
+            level.wrap(t) if t is not None and h else t
+            for t, h in zip(tangents[_FIRST:], ctx.hides, strict=True)
         ]
         with level.inside():
             pushed = ctx.cls.jvp(inner, *tangents)
@@ -180,7 +193,8 @@ def _hidden_again(saved, hides, level):
 
 
 def _gradient(level, g, hides):
-    """What the user's backward gave for one argument: of the whole batch, or summed where the examples share it."""
+    """What the user's backward gave for one argument: of the whole batch, or summed where the examples
+    share it."""
     if g is None:
         return None
     if hides:
@@ -188,4 +202,3 @@ def _gradient(level, g, hides):
     if level.hides(g):
         return TABLE["sum"](level.front(g), (0,), False)
     return g * level.size
-

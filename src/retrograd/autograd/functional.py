@@ -1,7 +1,7 @@
 """Jacobians, Hessians and their products with vectors, of functions of tensors.
 
-`torch.func` has the same for functions of any structure, and composes; these check more (`strict`) and take plain
-tensors or tuples of them.
+`torch.func` has the same for functions of any structure, and composes; these check more (`strict`) and take
+plain tensors or tuples of them.
 """
 
 import numpy as np
@@ -27,7 +27,8 @@ def _as_tuple(given, what, function):
         if not isinstance(x, Tensor):
             found = f"the value at index {i}" if several else f"the given {what}"
             raise TypeError(
-                f"The {what} given to {function} must be either a Tensor or a tuple of Tensors but {found} has "
+                f"The {what} given to {function} must be either a Tensor or a tuple of Tensors but {found} "
+                "has "
                 f"type {type(x)}."
             )
     return several, given if several else (given,)
@@ -61,9 +62,7 @@ def _check_vector(v, others):
     if len(v) != len(others):
         if len(others) == 1:
             raise RuntimeError("The given v should contain a single Tensor.")
-        raise RuntimeError(
-            f"v is a tuple of invalid length: should be {len(others)} but got {len(v)}."
-        )
+        raise RuntimeError(f"v is a tuple of invalid length: should be {len(others)} but got {len(v)}.")
     for i, (a, b) in enumerate(zip(v, others, strict=True)):
         if a.shape != b.shape:
             prefix = f"Entry {i} in " if len(others) > 1 else ""
@@ -92,7 +91,8 @@ def _check_outputs(outputs):
     for i, o in enumerate(outputs):
         if not o.requires_grad:
             raise RuntimeError(
-                f"Output {i} of the user-provided function does not require gradients. The outputs must be computed "
+                f"Output {i} of the user-provided function does not require gradients. The outputs must be "
+                "computed "
                 "in a differentiable manner from the input when running in strict mode."
             )
 
@@ -100,21 +100,29 @@ def _check_outputs(outputs):
 def _independent(i, kind):
     """The message for what does not depend on input `i`, in strict mode."""
     return {
-        "back": f"The output of the user-provided function is independent of input {i}. This is not allowed in strict "
+        "back": f"The output of the user-provided function is independent of input {i}. This is not allowed "
+        "in strict "
         "mode.",
-        "back_trick": f"The gradient with respect to the input is independent of entry {i} in the grad_outputs when "
-        "using the double backward trick to compute forward mode gradients. This is not allowed in strict mode.",
-        "double_back": f"The jacobian of the user-provided function is independent of input {i}. This is not allowed in "
+        "back_trick": f"The gradient with respect to the input is independent of entry {i} in the "
+        "grad_outputs when "
+        "using the double backward trick to compute forward mode gradients. This is not allowed in strict "
+        "mode.",
+        "double_back": f"The jacobian of the user-provided function is independent of input {i}. This is not "
+        "allowed in "
         "strict mode.",
-        "hessian": "While computing the hessian, found that the jacobian of the user-provided function with respect to "
-        f"input {i} is independent of the input. This is not allowed in strict mode. You should ensure that your function "
-        "is twice differentiable and that the jacobian depends on the inputs (this would be violated by a linear function "
+        "hessian": "While computing the hessian, found that the jacobian of the user-provided function with "
+        "respect to "
+        f"input {i} is independent of the input. This is not allowed in strict mode. You should ensure that "
+        "your function "
+        "is twice differentiable and that the jacobian depends on the inputs (this would be violated by a "
+        "linear function "
         "for example).",
     }[kind]
 
 
 def _grad(outputs, inputs, v=None, *, create_graph, strict, kind):
-    """The gradients of those outputs that have one; where there are none zeros, or in strict mode an error."""
+    """The gradients of those outputs that have one; where there are none zeros, or in strict mode an
+    error."""
     pairs = [(o, g) for o, g in zip(outputs, v or [None] * len(outputs), strict=True) if o.requires_grad]
     found = (None,) * len(inputs)
     if pairs:
@@ -133,7 +141,8 @@ def _check_graph(results, function):
     for i, r in enumerate(results):
         if not r.requires_grad:
             raise RuntimeError(
-                f"The {function} of the user-provided function is independent of input {i}. This is not allowed in strict "
+                f"The {function} of the user-provided function is independent of input {i}. This is not "
+                "allowed in strict "
                 "mode when create_graph=True."
             )
 
@@ -145,7 +154,8 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
     """(func(*inputs), the product of `v` with the Jacobian of func at `inputs`).
 
     inputs: a Tensor or a tuple of them. v: like func's output; may be left out where that is a single number.
-    create_graph: let results be differentiated. strict: an output that does not depend on an input is an error.
+    create_graph: let results be differentiated. strict: an output that does not depend on an input is an
+    error.
     """
     with enable_grad():
         several, inputs = _as_tuple(inputs, "inputs", "vjp")
@@ -155,14 +165,16 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
             _check_outputs(outputs)
         v = _vector(v, outputs, "vjp", _OF_OUTPUT)
         products = _grad(outputs, inputs, v, create_graph=create_graph, strict=strict, kind="back")
-    return _as_given(many, _finished(outputs, create_graph)), _as_given(several, _finished(products, create_graph))
+    return _as_given(many, _finished(outputs, create_graph)), _as_given(
+        several, _finished(products, create_graph)
+    )
 
 
 def jvp(func, inputs, v=None, create_graph=False, strict=False):
     """(func(*inputs), the product of the Jacobian of func at `inputs` with `v`), by reverse mode twice.
 
-    v: like the inputs; may be left out where they are a single number. The other arguments are those of `vjp`.
-    `torch.func.jvp` is the same in forward mode, and faster.
+    v: like the inputs; may be left out where they are a single number. The other arguments are those of
+    `vjp`. `torch.func.jvp` is the same in forward mode, and faster.
     """
     with enable_grad():
         several, inputs = _as_tuple(inputs, "inputs", "jvp")
@@ -176,7 +188,9 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         if strict:
             _check_graph_of_first(pulled)
         products = _grad(pulled, probes, v, create_graph=create_graph, strict=strict, kind="back_trick")
-    return _as_given(many, _finished(outputs, create_graph)), _as_given(many, _finished(products, create_graph))
+    return _as_given(many, _finished(outputs, create_graph)), _as_given(
+        many, _finished(products, create_graph)
+    )
 
 
 def _check_graph_of_first(pulled):
@@ -198,7 +212,9 @@ def _scalar_gradient(func, inputs, function, strict):
     if many:
         raise RuntimeError(f"The function given to {function} should return a single Tensor")
     if outputs[0]._array.size != 1:
-        raise RuntimeError(f"The Tensor returned by the function given to {function} should contain a single element")
+        raise RuntimeError(
+            f"The Tensor returned by the function given to {function} should contain a single element"
+        )
     if strict:
         _check_outputs(outputs)
     gradient = _grad(outputs, inputs, create_graph=True, strict=strict, kind="back")
@@ -212,7 +228,8 @@ def _scalar_gradient(func, inputs, function, strict):
 def vhp(func, inputs, v=None, create_graph=False, strict=False):
     """(func(*inputs), the product of `v` with the Hessian of func, which returns a single number).
 
-    The arguments are those of `jvp`. Cheaper than `hvp`, and equal to it where the second derivatives are continuous.
+    The arguments are those of `jvp`. Cheaper than `hvp`, and equal to it where the second derivatives are
+    continuous.
     """
     with enable_grad():
         several, inputs = _as_tuple(inputs, "inputs", "vhp")
@@ -245,12 +262,14 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
 def _check_strategy(name, strategy, vectorize):
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            f'Expected {name} to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
+            f'Expected {name} to be either "forward-mode" or "reverse-mode". Hint: If your function has more '
+            "outputs than "
             'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
         )
     if strategy == "forward-mode" and not vectorize:
         raise NotImplementedError(
-            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
+            "`vectorize=True`."
         )
 
 
@@ -258,21 +277,24 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
     """The Jacobian of `func` at `inputs`: for each output and input a Tensor of shape (*output, *input).
 
     A tuple of outputs gives a tuple, a tuple of inputs tuples (within it). create_graph: let the result be
-    differentiated. strict: an output that does not depend on an input is an error. vectorize: all rows at once, by
-    vmap. strategy: "forward-mode" (with vectorize) computes columns, which pays where inputs are fewer than outputs.
+    differentiated. strict: an output that does not depend on an input is an error. vectorize: all rows at
+    once, by vmap. strategy: "forward-mode" (with vectorize) computes columns, which pays where inputs are
+    fewer than outputs.
     """
     _check_strategy("strategy", strategy, vectorize)
     if vectorize and strict:
         raise RuntimeError(
-            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please "
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
+            "together. Please "
             "either set `strict=False` or `vectorize=False`."
         )
     several, inputs = _as_tuple(inputs, "inputs", "jacobian")
     if strategy == "forward-mode":
         if create_graph:
             raise NotImplementedError(
-                "torch.autograd.functional.jacobian: `create_graph=True` and `strategy=\"forward-mode\"` are not supported "
-                "together (yet). Please either set `create_graph=False` or `strategy=\"reverse-mode\"`."
+                'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are '
+                "not supported "
+                'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
             )
         many, rows = _by_columns(func, inputs)
     else:
@@ -296,22 +318,28 @@ def _row_by_row(i, output, inputs, create_graph, strict):
             found = grad([element], inputs, create_graph=create_graph, retain_graph=True, allow_unused=True)
         if strict:
             _check_row(i, found, create_graph)
-        rows.append([wrap(np.zeros_like(x._array)) if g is None else g for g, x in zip(found, inputs, strict=True)])
+        rows.append(
+            [wrap(np.zeros_like(x._array)) if g is None else g for g, x in zip(found, inputs, strict=True)]
+        )
     if not rows:
         return [wrap(np.zeros((*output.shape, *x.shape), x._array.dtype)) for x in inputs]
     columns = zip(*rows, strict=True)
-    return [TABLE["stack"](0, *c).reshape((*output.shape, *x.shape)) for c, x in zip(columns, inputs, strict=True)]
+    return [
+        TABLE["stack"](0, *c).reshape((*output.shape, *x.shape)) for c, x in zip(columns, inputs, strict=True)
+    ]
 
 
 def _check_row(i, found, create_graph):
     for j, g in enumerate(found):
         if g is None:
             raise RuntimeError(
-                f"Output {i} of the user-provided function is independent of input {j}. This is not allowed in strict mode."
+                f"Output {i} of the user-provided function is independent of input {j}. This is not allowed "
+                "in strict mode."
             )
         if create_graph and not g.requires_grad:
             raise RuntimeError(
-                f"The jacobian of the user-provided function is independent of input {j}. This is not allowed in strict "
+                f"The jacobian of the user-provided function is independent of input {j}. This is not "
+                "allowed in strict "
                 "mode when create_graph=True."
             )
 
@@ -322,16 +350,25 @@ def _all_rows(i, output, inputs, create_graph, strict):
         return [wrap(np.zeros((*output.shape, *x.shape), x._array.dtype)) for x in inputs]
     (units,), _ = unit_vectors([output])
     found = grad(
-        [output], inputs, [units], create_graph=create_graph, retain_graph=True, allow_unused=True, is_grads_batched=True
+        [output],
+        inputs,
+        [units],
+        create_graph=create_graph,
+        retain_graph=True,
+        allow_unused=True,
+        is_grads_batched=True,
     )
     return [
-        wrap(np.zeros((*output.shape, *x.shape), x._array.dtype)) if g is None else g.reshape((*output.shape, *x.shape))
+        wrap(np.zeros((*output.shape, *x.shape), x._array.dtype))
+        if g is None
+        else g.reshape((*output.shape, *x.shape))
         for g, x in zip(found, inputs, strict=True)
     ]
 
 
 def _by_columns(func, inputs):
-    """(whether func returns a tuple, for each output its Jacobians with respect to each input), by forward mode."""
+    """(whether func returns a tuple, for each output its Jacobians with respect to each input), by forward
+    mode."""
     inputs = tuple([x.detach() for x in inputs])
     basis, sizes = unit_vectors(inputs)
     several = []
@@ -361,8 +398,9 @@ def hessian(
 ):
     """The matrix of second derivatives of `func`, which returns a single number, at `inputs`.
 
-    For a tuple of inputs, a tuple of tuples: the second derivatives with respect to each pair, of shape (*first,
-    *second). The arguments are those of `jacobian`; outer_jacobian_strategy is how the gradient's Jacobian is computed.
+    For a tuple of inputs, a tuple of tuples: the second derivatives with respect to each pair, of shape
+    (*first, *second). The arguments are those of `jacobian`; outer_jacobian_strategy is how the gradient's
+    Jacobian is computed.
     """
     several, inputs = _as_tuple(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
@@ -375,7 +413,12 @@ def hessian(
 
     with enable_grad():
         rows = jacobian(
-            gradient, inputs, create_graph=create_graph, strict=strict, vectorize=vectorize, strategy=outer_jacobian_strategy
+            gradient,
+            inputs,
+            create_graph=create_graph,
+            strict=strict,
+            vectorize=vectorize,
+            strategy=outer_jacobian_strategy,
         )
     return _as_given(several, [_as_given(several, row) for row in rows])
 

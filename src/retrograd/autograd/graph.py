@@ -27,7 +27,8 @@ Node.register(FunctionCtx)
 
 
 def get_gradient_edge(tensor):
-    """The edge that the gradient of `tensor` goes to: an input for `grad` and `backward` that keeps no tensor."""
+    """The edge that the gradient of `tensor` goes to: an input for `grad` and `backward` that keeps no
+    tensor."""
     if not tensor.requires_grad:
         raise RuntimeError(
             "It is not possible to get the gradient edge for a Tensor that does not require gradients"
@@ -57,10 +58,11 @@ def increment_version(tensor):
 
 
 class saved_tensors_hooks:
-    """A context in which tensors are packed when they are saved for backward, and unpacked when backward wants them.
+    """A context in which tensors are packed when they are saved for backward, and unpacked when backward
+    wants them.
 
-    pack_hook(tensor) gives anything, unpack_hook(that) a tensor of the same values. Of several contexts around each
-    other the innermost one's hooks are called. A tensor that a node made is handed over detached.
+    pack_hook(tensor) gives anything, unpack_hook(that) a tensor of the same values. Of several contexts
+    around each other the innermost one's hooks are called. A tensor that a node made is handed over detached.
     """
 
     def __init__(self, pack_hook, unpack_hook):
@@ -82,7 +84,8 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """A context in which tensors are kept in main memory until backward, and then brought back to their device.
+    """A context in which tensors are kept in main memory until backward, and then brought back to their
+    device.
 
     pin_memory and device_type are accepted: where all tensors are in main memory there is nothing to pin.
     """
@@ -112,10 +115,11 @@ class _Kept:
 
 
 class allow_mutation_on_saved_tensors(saved_tensors_hooks):
-    """A context in which tensors that were saved for backward may be changed in place: backward sees the old values.
+    """A context in which tensors that were saved for backward may be changed in place: backward sees the old
+    values.
 
-    Each tensor is copied when it is saved; PyTorch copies when it is changed. Gives an object whose `clear()` lets
-    the copies go. Backward must run within the context. It can't be nested.
+    Each tensor is copied when it is saved; PyTorch copies when it is changed. Gives an object whose `clear()`
+    lets the copies go. Backward must run within the context. It can't be nested.
     """
 
     _active = None
@@ -150,7 +154,8 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
     def _find(self, key):
         if key not in self._copies:
             raise AssertionError(
-                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the "
+                "graph was "
                 "originally recorded."
             )
         return self._copies[key]
@@ -185,9 +190,9 @@ class _MultiHandle:
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
     """Call `fn` in each backward that reaches `tensors`; returns a handle with `remove()`.
 
-    mode: "all" calls fn(gradients) once all that this backward computes are known, with None for those it doesn't
-    reach; that is with the last of them where it reaches all, else at the end of the backward (PyTorch: with the last
-    one that it reaches). "any" calls fn(gradient) with the first one.
+    mode: "all" calls fn(gradients) once all that this backward computes are known, with None for those it
+    doesn't reach; that is with the last of them where it reaches all, else at the end of the backward
+    (PyTorch: with the last one that it reaches). "any" calls fn(gradient) with the first one.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
@@ -205,7 +210,7 @@ class _Group:
     def __init__(self, size, fn):
         self.size = size
         self.fn = fn
-        self.walks = {}  # identity of a walk's list of callbacks -> (that list, the gradients that have arrived)
+        self.walks = {}  # identity of a walk's list of callbacks -> (that list, what has arrived)
 
     def _arrived(self):
         """The gradients of the walk that runs now, by number; None once they were handed over."""
@@ -252,7 +257,8 @@ def region_activation_memory_budget(budget):
     For a budget without a compiler see `utils.checkpoint`.
     """
     raise RuntimeError(
-        "torch.autograd.graph.region_activation_memory_budget can only be used inside a torch.compile region; it has no "
+        "torch.autograd.graph.region_activation_memory_budget can only be used inside a torch.compile "
+        "region; it has no "
         "effect in eager mode. See torch.utils.checkpoint"
     )
 
@@ -263,5 +269,3 @@ def set_warn_on_accumulate_grad_stream_mismatch(enabled):
 
 def set_override_stale_capture_stream(enabled):
     """Accepted, and without effect: there are no streams here."""
-
-

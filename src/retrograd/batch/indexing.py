@@ -16,7 +16,8 @@ def _is_mask(i):
 
 
 def _together(places, indices):
-    """Whether index arrays stand side by side, so that the result has their dimensions there, and not in front."""
+    """Whether index arrays stand side by side, so that the result has their dimensions there, and not in
+    front."""
     expected = places[0]
     for place, i in zip(places, indices, strict=True):
         if place != expected:
@@ -36,7 +37,8 @@ def _refuse_masks(level, indices):
     for i in indices:
         if level.hides(i) and _is_mask(i):
             raise RuntimeError(
-                "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing "
+                "vmap: We do not support batching operators that can support dynamic shape. Attempting to "
+                "batch over indexing "
                 "with a boolean mask. Use torch.where with the mask"
             )
 
@@ -55,7 +57,9 @@ def _index(level, op, args):
     whole, n = _with_numbers(level, indices)
     out = op(level.whole(x), (0, *[p + 1 for p in places]), *whole)
     first = places[0]
-    if first and _together(places, indices):  # from (batch, index, rest) to the place of the index in an example
+    if first and _together(
+        places, indices
+    ):  # from (batch, index, rest) to the place of the index in an example
         out = TABLE["permute"](out, _moved_in(out.ndim, n, first))
     return level.wrap(out)
 
@@ -89,7 +93,11 @@ def _put(level, x, values, accumulate, places, indices):
         if not _together(places, indices):
             return None
         whole = level.whole(x)
-        n = whole.ndim - sum([rank(i) for i in indices if _is_mask(i)]) + sum([1 for i in indices if _is_mask(i)])
+        n = (
+            whole.ndim
+            - sum([rank(i) for i in indices if _is_mask(i)])
+            + sum([1 for i in indices if _is_mask(i)])
+        )
         values = padded_to(level.front(values), n) if level.hides(values) else values
         return level.wrap(row(whole, values, accumulate, tuple([p + 1 for p in places]), *indices))
     whole, n = _with_numbers(level, indices)
@@ -100,7 +108,12 @@ def _put(level, x, values, accumulate, places, indices):
         values = padded_to(values, size) if isinstance(values, Tensor) else values
         others = values.ndim - 1 - n
         if isinstance(values, Tensor):
-            axes = (0, *range(1 + first, 1 + first + n), *range(1, 1 + first), *range(1 + first + n, 1 + n + others))
+            axes = (
+                0,
+                *range(1 + first, 1 + first + n),
+                *range(1, 1 + first),
+                *range(1 + first + n, 1 + n + others),
+            )
             values = TABLE["permute"](values, axes)
     elif isinstance(values, Tensor):
         values = padded_to(values, size)
@@ -113,10 +126,13 @@ def _put_under_mask(level, x, values, accumulate, place, mask):
         mask = TABLE["reshape"](mask, (*mask.shape, *[1] * (rank(x) - place - rank(mask))))
         if accumulate:
             return x + TABLE["where"](values, 0, mask)
-        return TABLE["where"](TABLE["cast"](values, x._array.dtype) if isinstance(values, Tensor) else values, x, mask)
+        return TABLE["where"](
+            TABLE["cast"](values, x._array.dtype) if isinstance(values, Tensor) else values, x, mask
+        )
 
 
-# --- along one axis -------------------------------------------------------------------------------------------
+# --- along one axis
+# -------------------------------------------------------------------------------------------
 
 
 @rule("index_select", "index_select_backward")
@@ -206,4 +222,3 @@ def _masked_select(level, op, args):
     if level.hides(mask):
         _refuse_masks(level, [mask])
     return None
-

@@ -1,12 +1,12 @@
 """vmap: an interpreter at the door that hides a dimension.
 
-Inside `vmap`, a tensor with a batch dimension is a `Batched`: it looks like one example and stands for all. When a row
-meets one, the level at the door runs the row once on the whole batch, by the rule in `RULES`, or, where there is none,
-once per example.
+Inside `vmap`, a tensor with a batch dimension is a `Batched`: it looks like one example and stands for all.
+When a row meets one, the level at the door runs the row once on the whole batch, by the rule in `RULES`, or,
+where there is none, once per example.
 
-There is one graph, and it knows whole batches only: nodes, saved values and tangents belong to the tensors that the
-`Batched` wrap. So levels of vmap stand nearer to the door than those of forward mode, whatever the order in which they
-were entered, and derivatives inside vmap are derivatives of whole batches.
+There is one graph, and it knows whole batches only: nodes, saved values and tangents belong to the tensors
+that the `Batched` wrap. So levels of vmap stand nearer to the door than those of forward mode, whatever the
+order in which they were entered, and derivatives inside vmap are derivatives of whole batches.
 """
 
 import numpy as np
@@ -22,7 +22,8 @@ RULES = {}  # row name -> rule(level, op, args): the result, or None where the r
 
 
 class Placeholder(np.ndarray):
-    """The array of a `Batched`: a shape, strides and a dtype. Its values, the first example's, stand for nothing."""
+    """The array of a `Batched`: a shape, strides and a dtype. Its values, the first example's, stand for
+    nothing."""
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         _refuse_to_read()
@@ -40,15 +41,18 @@ class Placeholder(np.ndarray):
 
 
 _OF_SHAPES = {
-    np.zeros_like, np.empty_like, np.ones_like, np.full_like, np.shape, np.ndim, np.size, np.result_type, np.can_cast,
+    np.zeros_like, np.empty_like, np.ones_like, np.full_like, np.shape, np.ndim, np.size, np.result_type,
+    np.can_cast,
     np.may_share_memory, np.shares_memory, np.broadcast_to, np.broadcast_shapes, np.moveaxis, np.transpose,
 }  # fmt: skip
 
 
 def _refuse_to_read(*args, **kwargs):
     raise RuntimeError(
-        "vmap: It looks like you're attempting to use a Tensor's values in Python (.item(), bool(), an `if` or data-dependent "
-        "control flow, nonzero, a boolean mask that selects...). Inside vmap a tensor stands for a whole batch and has no one "
+        "vmap: It looks like you're attempting to use a Tensor's values in Python (.item(), bool(), an `if` "
+        "or data-dependent "
+        "control flow, nonzero, a boolean mask that selects...). Inside vmap a tensor stands for a whole "
+        "batch and has no one "
         "value. Use torch.where for choices, or do it outside vmap."
     )
 
@@ -114,8 +118,8 @@ class Batched(Tensor):
         return self._value._edge()
 
     def _alias(self):
-        """The old value, for an in-place operation: a copy where rules will look at it from another side, as the graph
-        must not save a view of memory that is overwritten next."""
+        """The old value, for an in-place operation: a copy where rules will look at it from another side, as
+        the graph must not save a view of memory that is overwritten next."""
         value = self._value._alias() if self._dim == 0 else TABLE["clone"](self._value)
         return Batched(value, self._dim, self._level)
 
@@ -128,7 +132,8 @@ class Batched(Tensor):
 
     def requires_grad_(self, requires_grad=True):
         raise RuntimeError(
-            "requires_grad_() inside vmap is not supported: use torch.func.grad, vjp, jacrev or the like there, or call "
+            "requires_grad_() inside vmap is not supported: use torch.func.grad, vjp, jacrev or the like "
+            "there, or call "
             "requires_grad_() outside"
         )
 
@@ -159,7 +164,8 @@ def _split(x, level):
     return x._value
 
 
-# --- hidden dimensions ----------------------------------------------------------------------------------------
+# --- hidden dimensions
+# ----------------------------------------------------------------------------------------
 
 
 def layout(x):
@@ -175,7 +181,8 @@ def layout(x):
 
 
 def hide(x, hidden):
-    """The whole tensor `x` with the axes in `hidden` ({level: axis}) hidden, the outermost vmap's innermost."""
+    """The whole tensor `x` with the axes in `hidden` ({level: axis}) hidden, the outermost vmap's
+    innermost."""
     axes = list(range(x._array.ndim))
     for level in sorted(hidden, key=lambda level: level.depth):
         dim = axes.index(hidden[level])
@@ -185,7 +192,8 @@ def hide(x, hidden):
 
 
 def aligned(t, like):
-    """`t`, of the shape of `like`, with its hidden axes where `like` has them; levels that `like` lacks stay around it."""
+    """`t`, of the shape of `like`, with its hidden axes where `like` has them; levels that `like` lacks
+    stay around it."""
     if not isinstance(t, Batched) and not isinstance(like, Batched):
         return t
     whole, hidden, axes = layout(t)
@@ -224,17 +232,22 @@ def hidden_by(x):
 
 
 def spread(x, among):
-    """`x` with a dimension of its own, expanded, hidden by each of the levels `among` that doesn't hide one yet."""
+    """`x` with a dimension of its own, expanded, hidden by each of the levels `among` that doesn't hide
+    one yet."""
     whole, hidden, _ = layout(x)
     missing = [level for level in among if level not in hidden]
     if not missing:
         return x
     n = len(missing)
     whole = TABLE["broadcast_to"](whole, (*[level.size for level in missing], *whole._array.shape))
-    return hide(whole, {**{level: i for i, level in enumerate(missing)}, **{level: n + d for level, d in hidden.items()}})
+    return hide(
+        whole,
+        {**{level: i for i, level in enumerate(missing)}, **{level: n + d for level, d in hidden.items()}},
+    )
 
 
-# --- the interpreter ------------------------------------------------------------------------------------------
+# --- the interpreter
+# ------------------------------------------------------------------------------------------
 
 
 class BatchLevel:
@@ -278,7 +291,9 @@ class BatchLevel:
         if not self.size:
             return self._on_nothing(function, args, kwargs)
         results = [
-            function(*[self.example(a, i) for a in args], **{k: self.example(v, i) for k, v in kwargs.items()})
+            function(
+                *[self.example(a, i) for a in args], **{k: self.example(v, i) for k, v in kwargs.items()}
+            )
             for i in range(self.size)
         ]
         return self.stack(results)
@@ -291,7 +306,8 @@ class BatchLevel:
         return tuple([empty(r) for r in result]) if isinstance(result, tuple) else empty(result)
 
     def example(self, x, i):
-        """Example number `i` of what is batched here, other things as they are; looks into lists and tuples."""
+        """Example number `i` of what is batched here, other things as they are; looks into lists and
+        tuples."""
         if self.hides(x):
             return TABLE["select"](x._value, (*(slice(None),) * x._dim, i, Ellipsis))
         if type(x) in (list, tuple):
@@ -307,20 +323,23 @@ class BatchLevel:
         if len({r._array.shape for r in results}) > 1:
             raise RuntimeError(
                 "vmap: the results of the examples differ in shape ("
-                f"{', '.join(str(list(r._array.shape)) for r in results[:3])}...): operators whose output shape depends on "
+                f"{', '.join(str(list(r._array.shape)) for r in results[:3])}...): operators whose output "
+                "shape depends on "
                 "values can't be batched"
             )
         return self.wrap(TABLE["stack"](0, *results))
 
     def fill(self, function, args, kwargs):
-        """A function that makes a tensor in the likeness of another: where that is batched, one of the batch's size."""
+        """A function that makes a tensor in the likeness of another: where that is batched, one of the
+        batch's size."""
         result = function(*args, **kwargs)
         if any([self.hides(a) for a in (*args, *kwargs.values())]):
             return self.wrap(TABLE["clone"](self.whole(result)))
         return result
 
     def by_example(self, function, args, kwargs):
-        """`function` on each example if one of its arguments is batched here; what `by_example` in core/apply calls."""
+        """`function` on each example if one of its arguments is batched here; what `by_example` in
+        core/apply calls."""
         values = [*args, *kwargs.values()]
         values += [v for a in values if type(a) in (list, tuple) for v in a]
         if any([self.hides(v) for v in values]):
@@ -331,7 +350,8 @@ class BatchLevel:
         """A function that draws random numbers: once for all examples, once for each, or not at all."""
         if self.randomness == "error":
             raise RuntimeError(
-                "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+                "vmap: called random operation while in randomness error mode. Please either use the 'same' "
+                "or 'different' "
                 "randomness flags on vmap or perform the randomness operation out of vmap"
             )
         if self.randomness == "different":
@@ -373,7 +393,8 @@ def to_front(value, dim):
     return TABLE["permute"](value, (dim, *[i for i in range(value._array.ndim) if i != dim]))
 
 
-# --- writing in place -----------------------------------------------------------------------------------------
+# --- writing in place
+# -----------------------------------------------------------------------------------------
 
 
 def write_whole(x, result, name):
@@ -381,13 +402,17 @@ def write_whole(x, result, name):
     lacking = [level for level in hidden_by(result) if level not in hidden_by(x)]
     if lacking:
         raise RuntimeError(
-            f"vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args "
-            f"that has more elements than `self` ({name}): `other` is vmapped over, `self` is not. Please use an out-of-place "
-            "operator, or make `self` with the batch's size, for instance from the vmapped tensor (x.new_zeros(...))"
+            "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor "
+            "`other` in extra_args "
+            f"that has more elements than `self` ({name}): `other` is vmapped over, `self` is not. Please "
+            "use an out-of-place "
+            "operator, or make `self` with the batch's size, for instance from the vmapped tensor "
+            "(x.new_zeros(...))"
         )
     if tuple(result.shape) != tuple(x.shape):
         raise RuntimeError(
-            f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)} ({name} can't grow its "
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)} "
+            f"({name} can't grow its "
             "tensor)"
         )
     whole = layout(x)[0]
@@ -398,11 +423,13 @@ def write_whole(x, result, name):
 inplace.whole_writers.append(write_whole)
 
 
-# --- derivatives ----------------------------------------------------------------------------------------------
+# --- derivatives
+# ----------------------------------------------------------------------------------------------
 
 
 def pull_back(outputs, inputs, cotangents, *, keep, graph):
-    """The gradients of `inputs` for `cotangents` of `outputs`, Tensors or None: on whole batches, per example.
+    """The gradients of `inputs` for `cotangents` of `outputs`, Tensors or None: on whole batches, per
+    example.
 
     Cotangents that are batched where the outputs aren't give gradients that are batched there too.
     """
@@ -421,8 +448,10 @@ def pull_back(outputs, inputs, cotangents, *, keep, graph):
         g = targets.get(e)
         if g is not None and not over.issubset(hidden_by(x)):
             raise RuntimeError(
-                "vmap: the gradient of a batched output with respect to a tensor that is not batched would be a sum over the "
-                "examples, not a gradient for each: use torch.func.grad or vjp, with the tensor as an argument"
+                "vmap: the gradient of a batched output with respect to a tensor that is not batched would "
+                "be a sum over the "
+                "examples, not a gradient for each: use torch.func.grad or vjp, with the tensor as an "
+                "argument"
             )
         results.append(None if g is None else _hidden_as(g, x))
     return results
@@ -436,4 +465,3 @@ def _hidden_as(g, x):
     """`g`, of the shape of the whole of `x`, with the same axes hidden as in `x`."""
     whole, further, axes = layout(g)
     return hide(whole, {**further, **{level: axes[axis] for level, axis in layout(x)[1].items()}})
-

@@ -3,7 +3,8 @@
 from ..core.op import TABLE
 from .rules import hidden, merged, padded_to, parted, rank, rule
 
-# --- products of matrices -------------------------------------------------------------------------------------
+# --- products of matrices
+# -------------------------------------------------------------------------------------
 
 
 @rule("matmul", "mm", "bmm", "mv", "dot")
@@ -69,11 +70,13 @@ def _einsum(level, op, args):
     return level.wrap(op(x, y, x_labels, y_labels, (level, *out_labels)))
 
 
-# --- linear algebra: rows of batches of matrices ----------------------------------------------------------------
+# --- linear algebra: rows of batches of matrices
+# ----------------------------------------------------------------
 
 
 @rule(
-    "linalg_inv", "linalg_det", "linalg_slogdet", "linalg_cholesky", "linalg_lu", "linalg_qr", "linalg_eigh", "linalg_eig",
+    "linalg_inv", "linalg_det", "linalg_slogdet", "linalg_cholesky", "linalg_lu", "linalg_qr", "linalg_eigh",
+    "linalg_eig",
     "linalg_svd", "linalg_pinv", "linalg_matrix_exp", "cofactor",
 )  # fmt: skip
 def _of_matrices(level, op, args):
@@ -96,7 +99,8 @@ def _solve(level, op, args):
     return level.wrap(op(*[padded_to(level.front(v), n + 1) if level.hides(v) else v for v in (a, b)], *rest))
 
 
-# --- convolutions ---------------------------------------------------------------------------------------------
+# --- convolutions
+# ---------------------------------------------------------------------------------------------
 #
 # Where the examples share the weight, they are images of one batch. Where they don't, they are groups of one
 # convolution: (N, B * C, ...) with groups * B.

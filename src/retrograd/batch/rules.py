@@ -1,7 +1,8 @@
-"""How rows run on whole batches: the families (elementwise, along axes, of shapes and parts), losses and normalisation.
+"""How rows run on whole batches: the families (elementwise, along axes, of shapes and parts), losses and
+normalisation.
 
-A rule takes (level, op, args), with at least one Tensor among args that the level hides a dimension of, and gives the
-row's result with that dimension hidden, or None to have the row run on one example at a time.
+A rule takes (level, op, args), with at least one Tensor among args that the level hides a dimension of, and
+gives the row's result with that dimension hidden, or None to have the row run on one example at a time.
 """
 
 from math import prod
@@ -44,7 +45,8 @@ def padded_to(value, n):
     return TABLE["view"](value, (value.shape[0], *(1,) * missing, *value.shape[1:]))
 
 
-# --- elementwise ----------------------------------------------------------------------------------------------
+# --- elementwise
+# ----------------------------------------------------------------------------------------------
 
 
 def elementwise(level, op, args):
@@ -57,7 +59,8 @@ def elementwise(level, op, args):
 
 
 def _promoted(level, op, args):
-    """Tensors in the dtype that examples are computed in: batches have one dimension more, and 0-d tensors count less."""
+    """Tensors in the dtype that examples are computed in: batches have one dimension more, and 0-d tensors
+    count less."""
     values = [np.empty(a._array.shape, a._array.dtype) if isinstance(a, Tensor) else a for a in args[:2]]
     before = [getattr(v, "dtype", None) for v in values]
     op.promote_arguments(values)
@@ -70,9 +73,12 @@ def _promoted(level, op, args):
 
 
 rule(
-    ELEMENTWISE, "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "signbit", "logical_and", "logical_or", "logical_xor",
-    "logical_not", "bitwise_not", "heaviside", "isclose", "sgn", "abs", "real_part", "masked", "nan_to_num", "angle",
-    "complex", "conj", "clone", "cast", "alias", "real", "imag", "view_as_real", "view_as_complex", "complex_to_pairs",
+    ELEMENTWISE, "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "signbit", "logical_and",
+    "logical_or", "logical_xor",
+    "logical_not", "bitwise_not", "heaviside", "isclose", "sgn", "abs", "real_part", "masked", "nan_to_num",
+    "angle",
+    "complex", "conj", "clone", "cast", "alias", "real", "imag", "view_as_real", "view_as_complex",
+    "complex_to_pairs",
     "pairs_to_complex", "frexp", "view_dtype",
 )(elementwise)  # fmt: skip
 
@@ -80,13 +86,27 @@ rule(
 @rule("prelu")
 def _prelu(level, op, args):
     x, weight = args
-    if level.hides(weight) and rank(weight) == 1 and rank(x) > 1:  # aligned with the channels, not from the last
+    if (
+        level.hides(weight) and rank(weight) == 1 and rank(x) > 1
+    ):  # aligned with the channels, not from the last
         shape = (-1, *[1] * (rank(x) - 2))
         return elementwise(level, op, (x, level.wrap(_reshaped(level.front(weight), shape))))
     return elementwise(level, op, args)
 
 
-@rule("fill", "copy", "bernoulli", "uniform", "normal", "random", "exponential", "geometric", "cauchy", "log_normal", "zero")
+@rule(
+    "fill",
+    "copy",
+    "bernoulli",
+    "uniform",
+    "normal",
+    "random",
+    "exponential",
+    "geometric",
+    "cauchy",
+    "log_normal",
+    "zero",
+)
 def _overwriting(level, op, args):
     """The result has the shape of the first argument, whatever the second's."""
     x, value = args
@@ -111,9 +131,10 @@ def _isin(level, op, args):
     return level.wrap(op(level.front(args[0]), *args[1:])) if not level.hides(args[1]) else None
 
 
-# --- along axes, of shapes, parts ----------------------------------------------------------------------------
+# --- along axes, of shapes, parts
+# ----------------------------------------------------------------------------
 
-_MOVED = {  # how a parameter changes where a dimension comes first; n: the batch's size, x: the first argument
+_MOVED = {  # how a parameter changes where a dimension of size n comes first
     "axis": lambda v, n: v + 1,
     "axis0": lambda v, n: v + 1,
     "axis1": lambda v, n: v + 1,
@@ -143,14 +164,22 @@ def along(level, op, args):
 
 
 rule(
-    "sum", "mean", "prod", "var", "std", "any", "all", "count_nonzero", "cumsum", "shift", "recurrence", "cumprod",
-    "logcumsumexp", "cummax", "cummin", "logsumexp", "softmax", "log_softmax", "amax", "amin", "max_of_all", "min_of_all", "max", "min", "sort", "topk",
-    "kthvalue", "mode", "median_dim", "nanmedian_dim", "vector_norm", "flip", "unbind", "split", "split_with_sizes",
-    "uncut", "restack", "stack", "cat", "transpose", "squeeze", "squeeze_dim", "squeeze_dims", "diagonal", "on_diagonal",
-    "unfold", "overlap", "view", "reshape", "select", "slice", "newaxis", "place", "constant_pad_nd", "tril", "triu",
-    "take_along", "put_along", "add_along", "gather", "gather_backward", "scatter_add", "scatter_reduce", "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_avg_pool_input", "avg_pool", "avg_pool_input", "max_pool1d",
-    "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "pool_pick", "pool_place",
+    "sum", "mean", "prod", "var", "std", "any", "all", "count_nonzero", "cumsum", "shift", "recurrence",
+    "cumprod",
+    "logcumsumexp", "cummax", "cummin", "logsumexp", "softmax", "log_softmax", "amax", "amin", "max_of_all",
+    "min_of_all", "max", "min", "sort", "topk",
+    "kthvalue", "mode", "median_dim", "nanmedian_dim", "vector_norm", "flip", "unbind", "split",
+    "split_with_sizes",
+    "uncut", "restack", "stack", "cat", "transpose", "squeeze", "squeeze_dim", "squeeze_dims", "diagonal",
+    "on_diagonal",
+    "unfold", "overlap", "view", "reshape", "select", "slice", "newaxis", "place", "constant_pad_nd", "tril",
+    "triu",
+    "take_along", "put_along", "add_along", "gather", "gather_backward", "scatter_add", "scatter_reduce",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_avg_pool_input", "avg_pool", "avg_pool_input",
+    "max_pool1d",
+    "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "pool_pick", "pool_place",
 )(along)  # fmt: skip
 
 
@@ -235,7 +264,8 @@ def _as_strided(level, op, args):
     return level.wrap(op(value, (level.size, *shape), (step, *strides), offset, whole_strides, x_offset))
 
 
-# --- several examples as one batch ----------------------------------------------------------------------------
+# --- several examples as one batch
+# ----------------------------------------------------------------------------
 
 
 def _reshaped(value, shape):
@@ -268,7 +298,8 @@ def _windows(level, op, args):
     return _part_all(level, op(merged(level.front(args[0])), *args[1:])) if level.size else None
 
 
-# --- normalisation --------------------------------------------------------------------------------------------
+# --- normalisation
+# --------------------------------------------------------------------------------------------
 
 
 def _beside(value):
@@ -339,11 +370,17 @@ def _group_norm(level, op, args):
     return out, *moments
 
 
-# --- losses ---------------------------------------------------------------------------------------------------
+# --- losses
+# ---------------------------------------------------------------------------------------------------
 
 
 @rule(
-    "mse_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "soft_margin_loss"
+    "mse_loss",
+    "huber_loss",
+    "smooth_l1_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "soft_margin_loss",
 )
 def _loss(level, op, args):
     """The elementwise loss, then its sum or mean over each example."""
@@ -360,13 +397,16 @@ def _loss(level, op, args):
 
 @rule("nll_loss")
 def _nll_loss(level, op, args):
-    """One example's loss is that of its items: all examples' items are one batch, and then summed for each."""
+    """One example's loss is that of its items: all examples' items are one batch, and then summed for
+    each."""
     x, target, weight, ignore_index, reduction = args
     if level.hides(weight) or not level.size:
         return None
     x, target = level.whole(x), level.whole(target)
     single = x.ndim == 2  # one item per example, without a dimension for items
-    losses = op(x if single else merged(x), target if single else merged(target), weight, ignore_index, "none")
+    losses = op(
+        x if single else merged(x), target if single else merged(target), weight, ignore_index, "none"
+    )
     losses = losses if single else parted(losses, level.size)
     if reduction == "none":
         return level.wrap(losses)
@@ -397,7 +437,9 @@ def _nll_loss_backward(level, op, args):
     if reduction != "none":
         if reduction == "mean":
             like = wrap(np.zeros((), y._array.dtype))
-            y = y / TABLE["sum"](_counts(target, weight, ignore_index, like), tuple(range(1, target.ndim)), False)
+            y = y / TABLE["sum"](
+                _counts(target, weight, ignore_index, like), tuple(range(1, target.ndim)), False
+            )
         y = TABLE["view"](y, (level.size, *[1] * (target.ndim - 1)))
         y = TABLE["broadcast_to"](y, target.shape)
     if single:

@@ -1,9 +1,10 @@
 """Derivatives as functions of functions: reverse mode (`grad`, `vjp`) and forward mode (`jvp`, `linearize`).
 
-There is one graph. `grad(f)` gives f its arguments as new tensors of that graph, so that nothing outside is touched, and
-walks back from the result. The walk is recorded where something outside wants derivatives of what it gives: an
-enclosing grad, or a tensor that requires gradients which f got hold of. Inside `vmap` an argument that is shared between
-the examples is expanded first, so that each example has a gradient of its own.
+There is one graph. `grad(f)` gives f its arguments as new tensors of that graph, so that nothing outside is
+touched, and walks back from the result. The walk is recorded where something outside wants derivatives of
+what it gives: an enclosing grad, or a tensor that requires gradients which f got hold of. Inside `vmap` an
+argument that is shared between the examples is expanded first, so that each example has a gradient of its
+own.
 """
 
 import functools
@@ -17,7 +18,8 @@ from ..core.tensor import Tensor, wrap
 from ..forward import DualLevel
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-# --- tensors that gradients are taken with respect to ---------------------------------------------------------
+# --- tensors that gradients are taken with respect to
+# ---------------------------------------------------------
 
 
 def _fresh(x):
@@ -44,7 +46,8 @@ def fresh_tree(tree):
 
 
 def reaches_outside(outputs, fresh, start):
-    """Whether `outputs` depend on something that requires gradients other than `fresh`, made since number `start`."""
+    """Whether `outputs` depend on something that requires gradients other than `fresh`, made since number
+    `start`."""
     ours = {id(layout(x)[0]) for x in fresh}
     stack = [layout(o)[0] for o in outputs]
     stack = [o._edge()[0] for o in stack if o.requires_grad]
@@ -87,7 +90,8 @@ def _zeros(x):
     return wrap(np.zeros(x._array.shape, x._array.dtype))
 
 
-# --- arguments and results ------------------------------------------------------------------------------------
+# --- arguments and results
+# ------------------------------------------------------------------------------------
 
 
 def select(args, argnums):
@@ -117,26 +121,31 @@ def with_aux(output, call, has_aux):
     if not has_aux:
         return output, None
     if not (isinstance(output, tuple) and len(output) == 2):
-        raise RuntimeError(f"{call}: output of function f should be a tuple: (output, aux) if has_aux is True")
+        raise RuntimeError(
+            f"{call}: output of function f should be a tuple: (output, aux) if has_aux is True"
+        )
     return output
 
 
 def check_tensors(outs, call, f):
     if not outs:
-        raise RuntimeError(f"{call}: expected {f} to be a tensor or a non-empty structure of tensors, got an empty one")
+        raise RuntimeError(
+            f"{call}: expected {f} to be a tensor or a non-empty structure of tensors, got an empty one"
+        )
     for o in outs:
         if not isinstance(o, Tensor):
             raise RuntimeError(f"{call}: expected {f} to return only tensors, got unsupported type {type(o)}")
 
 
-# --- reverse mode ---------------------------------------------------------------------------------------------
+# --- reverse mode
+# ---------------------------------------------------------------------------------------------
 
 
 def grad_and_value(func, argnums=0, has_aux=False):
     """A function that gives (gradient, value) of `func`, which returns a scalar.
 
-    argnums: the positions of the arguments to differentiate (an int gives one gradient, a tuple several). has_aux: func
-    returns (scalar, more), and the function gives (gradient, (value, more)).
+    argnums: the positions of the arguments to differentiate (an int gives one gradient, a tuple several).
+    has_aux: func returns (scalar, more), and the function gives (gradient, (value, more)).
     """
     call = "grad_and_value(f)(*args)"
 
@@ -151,7 +160,8 @@ def grad_and_value(func, argnums=0, has_aux=False):
                 raise RuntimeError(f"{call}: Expected f(*args) to return a tensor, got {type(output)}")
             if output.ndim:
                 raise RuntimeError(
-                    f"{call}: Expected f(*args) to return a scalar tensor, got tensor with {output.ndim} dims. Maybe you "
+                    f"{call}: Expected f(*args) to return a scalar tensor, got tensor with {output.ndim} "
+                    "dims. Maybe you "
                     "wanted to use the vjp or jacrev APIs instead?"
                 )
             outside = recording and reaches_outside([output], fresh, start)
@@ -184,7 +194,8 @@ def grad(func, argnums=0, has_aux=False):
 def vjp(func, *primals, has_aux=False):
     """(func(*primals), pull) where pull(v) is the product of v with the Jacobian; with has_aux, also `more`.
 
-    pull gives a gradient like `primals`: a tuple where there are several. It may be called any number of times.
+    pull gives a gradient like `primals`: a tuple where there are several. It may be called any number of
+    times.
     """
     call = "vjp(f, *primals)"
     recording, start = modes.grad, next_number()
@@ -199,13 +210,15 @@ def vjp(func, *primals, has_aux=False):
         given, given_form = tree_flatten(cotangents)
         if given_form != out_form:
             raise RuntimeError(
-                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to "
+                "the function. "
                 f"cotangents: {given_form}, primal output: {out_form}"
             )
         for i, (o, g) in enumerate(zip(outs, given, strict=True)):
             if tuple(o.shape) != tuple(g.shape):
                 raise RuntimeError(
-                    f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {o.shape}."
+                    f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a "
+                    f"shape of {o.shape}."
                 )
         graph = modes.grad if create_graph is None else create_graph
         graph = graph and (outside or any([g.requires_grad for g in given]))
@@ -219,26 +232,30 @@ def vjp(func, *primals, has_aux=False):
     return result, pull
 
 
-# --- forward mode ---------------------------------------------------------------------------------------------
+# --- forward mode
+# ---------------------------------------------------------------------------------------------
 
 
 def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     """(func(*primals), the product of the Jacobian with `tangents`); with has_aux, also `more`.
 
-    primals and tangents: tuples of the same structure. strict: an output that doesn't depend on the primals is an error,
-    where it otherwise has a tangent of zeros.
+    primals and tangents: tuples of the same structure. strict: an output that doesn't depend on the primals
+    is an error, where it otherwise has a tangent of zeros.
     """
     call = f"jvp(f, primals, tangents{', strict=True' if strict else ''})"
     if not isinstance(primals, tuple):
         raise RuntimeError(
-            f"{call}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got {type(primals)}"
+            f"{call}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got "
+            f"{type(primals)}"
         )
     leaves, form = tree_flatten(primals)
     given, given_form = tree_flatten(tangents)
     if form != given_form:
         raise RuntimeError(
-            f"{call}: Expected primals and tangents to have the same python structure. For example, if primals is a tuple of "
-            f"3 tensors, tangents also must be. Got primals with structure {form} and tangents with structure {given_form}"
+            f"{call}: Expected primals and tangents to have the same python structure. For example, if "
+            "primals is a tuple of "
+            f"3 tensors, tangents also must be. Got primals with structure {form} and tangents with "
+            f"structure {given_form}"
         )
     check_tensors([*leaves, *given], call, "primals and tangents")
     with DualLevel() as level:
@@ -257,8 +274,10 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
 def _dual(level, x, tangent):
     if tuple(x.shape) != tuple(tangent.shape):
         raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
-            f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size {list(tangent.shape)}."
+            "Trying to set a forward gradient that has a different size than that of the original Tensor, "
+            "this is not "
+            f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size "
+            f"{list(tangent.shape)}."
         )
     dual = TABLE["alias"](spread(x, hidden_by(tangent)))
     level.attach(dual, tangent)
@@ -292,7 +311,8 @@ def _without(level, o):
 
 
 def linearize(func, *primals):
-    """(func(*primals), push) where push(*tangents) is the product of the Jacobian at `primals` with the tangents.
+    """(func(*primals), push) where push(*tangents) is the product of the Jacobian at `primals` with the
+    tangents.
 
     Each push runs func again, in forward mode; PyTorch traces it once.
     """
@@ -308,7 +328,8 @@ def linearize(func, *primals):
         for i, (x, t) in enumerate(zip(leaves, given, strict=True)):
             if tuple(x.shape) != tuple(t.shape):
                 raise RuntimeError(
-                    f"tangent:{i} with shape {t.shape} in flattened pytree doesn't match the shape {x.shape} of the "
+                    f"tangent:{i} with shape {t.shape} in flattened pytree doesn't match the shape {x.shape} "
+                    "of the "
                     "corresponding primal."
                 )
         return jvp(func, primals, tangents)[1]

@@ -1,4 +1,5 @@
-"""Whole Jacobians: `jacrev` pulls unit vectors back, `jacfwd` pushes them forward, all of them at once by `vmap`."""
+"""Whole Jacobians: `jacrev` pulls unit vectors back, `jacfwd` pushes them forward, all of them at once by
+`vmap`."""
 
 import functools
 
@@ -12,7 +13,8 @@ from .vmapping import vmap
 
 
 def unit_vectors(tensors):
-    """(for each tensor its part of the unit vectors of all their elements, along a leading dimension; how many each)"""
+    """(for each tensor its part of the unit vectors of all their elements, along a leading dimension; how
+    many each)"""
     sizes = [x._array.size for x in tensors]
     total, start, basis = sum(sizes), 0, []
     for x, n in zip(tensors, sizes, strict=True):
@@ -24,10 +26,11 @@ def unit_vectors(tensors):
 
 
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
-    """A function that gives the Jacobian of `func` by reverse mode: shape (*output, *input) for each pair of them.
+    """A function that gives the Jacobian of `func` by reverse mode: shape (*output, *input) for each pair of
+    them.
 
-    It has the structure of func's output, and within that of the arguments that `argnums` names. chunk_size: so many
-    rows at a time, to bound memory.
+    It has the structure of func's output, and within that of the arguments that `argnums` names. chunk_size:
+    so many rows at a time, to bound memory.
     """
     if not (chunk_size is None or chunk_size > 0):
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
@@ -56,7 +59,8 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
 
 
 def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
-    """A function that gives the Jacobian of `func` by forward mode: shape (*output, *input) for each pair of them.
+    """A function that gives the Jacobian of `func` by forward mode: shape (*output, *input) for each pair of
+    them.
 
     It has the structure of func's output, and within that of the arguments that `argnums` names.
     """

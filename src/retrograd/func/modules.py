@@ -13,8 +13,8 @@ def functional_call(
 
     parameter_and_buffer_dicts: a dict, or a list or tuple of dicts without names in common. Where forward
     writes to a buffer, the one that was given changes, and the entry of the (single) dict, not the module's.
-    args: the positional arguments, or the only one. tie_weights: a name given for a shared parameter holds for
-    its other names too. strict: all names must be given, and no others.
+    args: the positional arguments, or the only one. tie_weights: a name given for a shared parameter holds
+    for its other names too. strict: all names must be given, and no others.
     """
     given = _one_dict(parameter_and_buffer_dicts)
     args = () if args is None else args if isinstance(args, tuple) else (args,)

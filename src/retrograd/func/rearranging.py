@@ -14,8 +14,8 @@ def rearrange(tensor, pattern, **axes_lengths):
     """`tensor` with its axes as `pattern` says: "b c (h r) -> (b r) c h".
 
     Axes in brackets are one axis of the tensor, `...` stands for any number of them, 1 or () for an axis of
-    size 1. axes_lengths: sizes of axes within brackets; one in each pair of brackets can be inferred. A list of
-    tensors counts as one with a new first axis.
+    size 1. axes_lengths: sizes of axes within brackets; one in each pair of brackets can be inferred. A list
+    of tensors counts as one with a new first axis.
     """
     if isinstance(tensor, (list, tuple)):
         tensor = stack(tensor)
@@ -108,7 +108,9 @@ def _sizes(left, shape, lengths):
         unknown = [n for n in group if n not in sizes]
         known = math.prod([sizes[n] for n in group if n in sizes])
         if len(unknown) > 1:
-            raise ValueError(f"rearrange: cannot infer the sizes of several axes at once: {', '.join(unknown)}")
+            raise ValueError(
+                f"rearrange: cannot infer the sizes of several axes at once: {', '.join(unknown)}"
+            )
         if unknown and known and size % known == 0:
             sizes[unknown[0]] = size // known
         elif unknown or known != size:

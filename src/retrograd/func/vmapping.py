@@ -11,10 +11,10 @@ from ..utils._pytree import broadcast_prefix, tree_flatten, tree_unflatten
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """`func`, which works on single examples, made to work on batches: it is called once, on all of them.
 
-    in_dims: which dimension of each positional argument holds the examples (None: it is shared); an int, or a structure
-    like the arguments'. Keyword arguments are shared. out_dims: where the results' batch dimension goes (None: the result
-    is the same for all examples and has none). randomness: "error", "different" per example, or "same". chunk_size: so
-    many examples at a time, to bound memory.
+    in_dims: which dimension of each positional argument holds the examples (None: it is shared); an int, or a
+    structure like the arguments'. Keyword arguments are shared. out_dims: where the results' batch dimension
+    goes (None: the result is the same for all examples and has none). randomness: "error", "different" per
+    example, or "same". chunk_size: so many examples at a time, to bound memory.
     """
     if randomness not in ("error", "different", "same"):
         raise RuntimeError(
@@ -43,16 +43,19 @@ def name_of(func):
 
 
 def _take_apart(func, in_dims, args):
-    """The leaves of the arguments, the batch dimension of each (None where it has none), their form, and the size."""
+    """The leaves of the arguments, the batch dimension of each (None where it has none), their form, and
+    the size."""
     call = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>)"
     if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
-            f"{call}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, got: "
+            f"{call}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of "
+            "inputs, got: "
             f"{type(in_dims)}."
         )
     if not args:
         raise ValueError(
-            f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over "
+            f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are "
+            "trying to vmap over "
             "a function with no inputs. The latter is unsupported."
         )
     leaves, form = tree_flatten(args)
@@ -73,24 +76,28 @@ def _take_apart(func, in_dims, args):
             )
         if not isinstance(x, Tensor):
             raise ValueError(
-                f"{call}: Got in_dim={d} for an input but the input is of type {type(x)}. We cannot vmap over non-Tensor "
+                f"{call}: Got in_dim={d} for an input but the input is of type {type(x)}. We cannot vmap "
+                "over non-Tensor "
                 "arguments, please use None as the respective in_dim"
             )
         if not -x.ndim <= d < x.ndim:
             raise ValueError(
-                f"{call}: Got in_dim={d} for some input, but that input is a Tensor of dimensionality {x.ndim} so expected "
+                f"{call}: Got in_dim={d} for some input, but that input is a Tensor of dimensionality "
+                f"{x.ndim} so expected "
                 f"in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}."
             )
         dims[i] = d % x.ndim
         sizes.append(x.shape[dims[i]])
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped "
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} "
+            "for the mapped "
             "dimension"
         )
     if not sizes:
         raise ValueError(
-            f"{call}: at least one in_dim must not be None, and one argument a Tensor: there is nothing to map over"
+            f"{call}: at least one in_dim must not be None, and one argument a Tensor: there is nothing to "
+            "map over"
         )
     return leaves, dims, form, sizes[0]
 
@@ -109,7 +116,8 @@ def _out_dims(func, out_dims, form):
         return broadcast_prefix(out_dims, form)
     except ValueError:
         raise ValueError(
-            f"vmap({name_of(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
+            f"vmap({name_of(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the "
+            "structure of "
             f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {form}."
         ) from None
 
@@ -120,13 +128,15 @@ def _unwrap(func, out, dim, level):
     if dim is None:
         if isinstance(out, Tensor) and level.hides(out):
             raise ValueError(
-                f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None: it differs from example "
+                f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None: it "
+                "differs from example "
                 "to example"
             )
         return out
     if not isinstance(out, Tensor):
         raise ValueError(
-            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(out)}. Did you mean to set out_dims= to "
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(out)}. Did you mean to "
+            "set out_dims= to "
             "None for output?"
         )
     if level.hides(out):
@@ -139,7 +149,9 @@ def _unwrap(func, out, dim, level):
 def _move(value, source, dim):
     n = value.ndim
     if not -n <= dim < n:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
     if source == dim % n:
         return value
     axes = [i for i in range(n) if i != source]
@@ -152,7 +164,9 @@ def _join(func, parts, out_dims):
     flat = [tree_flatten(p) for p in parts]
     form = flat[0][1]
     joined = [
-        column[0] if d is None else TABLE["cat"](d % column[0].ndim, tuple([x.shape[d] for x in column]), *column)
+        column[0]
+        if d is None
+        else TABLE["cat"](d % column[0].ndim, tuple([x.shape[d] for x in column]), *column)
         for d, *column in zip(_out_dims(func, out_dims, form), *[leaves for leaves, _ in flat], strict=True)
     ]
     return tree_unflatten(joined, form)

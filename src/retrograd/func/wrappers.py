@@ -9,12 +9,13 @@ from ..core.tensor import Tensor
 def functionalize(func, *, remove="mutations"):
     """`func` itself: it computes and differentiates the same with its in-place writes as without them.
 
-    PyTorch rewrites in-place operations (and views, with remove="mutations_and_views") for compilers that cannot
-    take them. Here the graph knows writes and views, and nothing needs to be rewritten.
+    PyTorch rewrites in-place operations (and views, with remove="mutations_and_views") for compilers that
+    cannot take them. Here the graph knows writes and views, and nothing needs to be rewritten.
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(
-            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options "
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid "
+            "options "
             "are: 'mutations' and 'mutations_and_views'"
         )
 
@@ -28,8 +29,8 @@ def functionalize(func, *, remove="mutations"):
 def debug_unwrap(tensor, *, recurse=True):
     """The tensor that stands behind `tensor` inside `vmap`: all examples of it, without history.
 
-    Only for a look while debugging: what is computed with it is not part of the transformation. recurse: look behind
-    all levels of vmap, not the innermost alone.
+    Only for a look while debugging: what is computed with it is not part of the transformation. recurse: look
+    behind all levels of vmap, not the innermost alone.
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"debug_unwrap: expected a Tensor, got {type(tensor).__name__}")

@@ -18,7 +18,8 @@ LEAF = _Leaf()
 
 
 class TreeSpec:
-    """The form of a nested structure: the kind of its container, what else it needs, and its children's forms."""
+    """The form of a nested structure: the kind of its container, what else it needs, and its children's
+    forms."""
 
     __slots__ = ("kind", "context", "children", "num_leaves")
 
@@ -97,7 +98,8 @@ def tree_leaves(tree):
 
 
 def broadcast_prefix(prefix, form):
-    """A value per leaf of `form` from a structure that may stop early: what it has there holds for all below."""
+    """A value per leaf of `form` from a structure that may stop early: what it has there holds for all
+    below."""
     parts = _parts(prefix)
     if form is LEAF and parts is None:
         return [prefix]

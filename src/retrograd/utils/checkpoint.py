@@ -11,7 +11,10 @@ from .._recompute.budget import budget
 from .._recompute.recompute import CheckpointError, run_and_recompute
 from .._recompute.reentrant import CheckpointFunction, check_backward_validity, detach_variable
 from .._recompute.selective import (
-    SAC_IGNORED_OPS, CheckpointPolicy, SelectiveCheckpointContext, create_selective_checkpoint_contexts,
+    SAC_IGNORED_OPS,
+    CheckpointPolicy,
+    SelectiveCheckpointContext,
+    create_selective_checkpoint_contexts,
 )  # fmt: skip
 from .._recompute.switches import GraphExecGroup, set_checkpoint_debug_enabled, set_checkpoint_early_stop
 
@@ -33,14 +36,16 @@ def checkpoint(
     function, *args, use_reentrant=None, context_fn=noop_context_fn, determinism_check="default", debug=False,
     early_stop=True, **kwargs,
 ):  # fmt: skip
-    """function(*args, **kwargs), with what it saves for backward let go, and computed again when backward wants it.
+    """function(*args, **kwargs), with what it saves for backward let go, and computed again when backward
+    wants it.
 
     use_reentrant: False is recommended; True runs function without a graph and then, in backward, a backward
-    within the backward, which `autograd.grad` and `inputs=` can't be combined with. None means True, and warns.
-    The others but preserve_rng_state are for use_reentrant=False. context_fn: gives two contexts, for the forward
-    and for computing again. determinism_check: "default" compares shapes and dtypes of what is computed again;
-    "none" doesn't. debug: errors list all saved tensors, with the lines of code. early_stop: stop computing again
-    once the last saved tensor is there. preserve_rng_state (True): draw the same random numbers again.
+    within the backward, which `autograd.grad` and `inputs=` can't be combined with. None means True, and
+    warns. The others but preserve_rng_state are for use_reentrant=False. context_fn: gives two contexts, for
+    the forward and for computing again. determinism_check: "default" compares shapes and dtypes of what is
+    computed again; "none" doesn't. debug: errors list all saved tensors, with the lines of code. early_stop:
+    stop computing again once the last saved tensor is there. preserve_rng_state (True): draw the same random
+    numbers again.
     """
     if use_reentrant is None:
         _warn_of_default("checkpoint")
@@ -59,7 +64,8 @@ def checkpoint(
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):
-    """The functions (an nn.Sequential or a list) one after the other, in `segments` checkpoints; the last one is kept."""
+    """The functions (an nn.Sequential or a list) one after the other, in `segments` checkpoints; the last
+    one is kept."""
     if use_reentrant is None:
         _warn_of_default("checkpoint_sequential")
         use_reentrant = True
@@ -92,7 +98,8 @@ def _in_sequence(functions):
 def _warn_of_default(name):
     warnings.warn(
         f"torch.utils.checkpoint.{name}: the use_reentrant parameter should be passed explicitly. "
-        "use_reentrant=False is recommended, but if you need to preserve the current default behavior, you can "
+        "use_reentrant=False is recommended, but if you need to preserve the current default behavior, you "
+        "can "
         "pass use_reentrant=True.",
         stacklevel=3,
     )
@@ -102,7 +109,8 @@ def _warn_of_default(name):
 
 
 class DefaultDeviceType:
-    """The kind of device whose random state checkpoints preserve besides the CPU's; kept, and without effect here."""
+    """The kind of device whose random state checkpoints preserve besides the CPU's; kept, and without
+    effect here."""
 
     _default_device_type = "cpu"
 
