@@ -91,7 +91,7 @@ def test_the_error_shows_the_entries(fast_mode):
         gradcheck(square(scale=3.0), (real(retrograd),), fast_mode=fast_mode)
     text = str(caught.value)
     assert (
-        "Jacobian mismatch for output 0 with respect to input 0 (reverse mode): 3 of 9 entries differ" in text
+        "Jacobian mismatch for output 0 with respect to input 0: 3 of 9 entries differ" in text
     )
     rows = [line.split() for line in text.split("\n")[1:]]
     assert rows[0] == ["output", "at", "input", "at", "numerical", "analytical", "difference"]
@@ -200,7 +200,7 @@ def test_bad_calls():
         with pytest.warns(UserWarning, match="not a double precision"):
             lib.autograd.gradcheck(lambda x: x * 2, (leaf(lib, 1.0, dtype="float32"),), eps=1e-2, atol=1e-2)
     x = real(retrograd)
-    with pytest.raises(ValueError, match="nothing to check"):
+    with pytest.raises(AssertionError, match="Expected at least one of"):
         gradcheck(lambda x: x * 2, (x,), check_backward_ad=False)
     with pytest.raises(TypeError, match="must return a Tensor"):
         gradcheck(lambda x: 3.0, (x,))
@@ -218,7 +218,7 @@ def test_batched_tangents():
     x, y = real(retrograd), leaf(retrograd, 1.0, 3.0, 2.0)
     options = {"check_forward_ad": True, "check_batched_forward_grad": True}
     assert gradcheck(lambda x, y: (x * y.sin(), x.sum(), y * 2), (x, y), **options)
-    with pytest.raises(ValueError, match="needs check_forward_ad"):
+    with pytest.raises(AssertionError, match="requires check_forward_ad"):
         gradcheck(lambda x: x, (x,), check_batched_forward_grad=True)
 
 

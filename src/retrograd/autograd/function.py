@@ -310,6 +310,8 @@ class Function(metaclass=_FunctionMeta):
             args, kwargs = bound.args, bound.kwargs
         if modes.interpreters:
             stack = modes.interpreters
+            if modes.plain_functions and stack[-1].batching:
+                return call_inside(stack, cls, args, kwargs)
             modes.interpreters = stack[:-1]
             try:
                 if isinstance(stack[-1], DualLevel):
@@ -505,6 +507,19 @@ def _keep(node, results):
     node.ctx.to_save = ()
 
 
+def call_inside(stack, cls, args, kwargs):
+    """`Function.apply` under vmap without a rule for it: what forward and jvp compute is batched row by row.
+
+    For gradcheck alone: no gradient flows through the node.
+    """
+    duals = [i for i in stack if isinstance(i, DualLevel)]
+    modes.interpreters = tuple([i for i in stack if i.batching])
+    try:
+        return call_with_tangents(duals[-1], cls, args, kwargs) if duals else call(cls, args, kwargs)
+    finally:
+        modes.interpreters = stack
+
+
 # --- forward mode ----------------------------------------------------------------------------------------------
 
 
@@ -556,7 +571,7 @@ def _check_tangent(node, args, tangents, out, t, dirty):
             )
         return
     source = out._view and next(
-        ((a, s) for a, s in zip(args, tangents, strict=True) if isinstance(a, Tensor) and _base(a) is out._view.base),
+        ((a, s) for a, s in zip(args, tangents, strict=True) if isinstance(a, Tensor) and _base(a) is _base(out)),
         None,
     )
     if not source or source[1] is None:
@@ -566,7 +581,7 @@ def _check_tangent(node, args, tangents, out, t, dirty):
         raise RuntimeError(
             "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
         )
-    if a._view is None and t._view.base is not _base(s):
+    if _base(a) is a and t._view.base is not _base(s):
         raise RuntimeError(
             "A custom Function is returning a view but the jvp is not returning a view of the given grad input."
         )
@@ -578,7 +593,11 @@ def _check_tangent(node, args, tangents, out, t, dirty):
 
 
 def _base(x):
-    return x if x._view is None else x._view.base
+    """What `x` is a view of, as far as tangents follow it; itself if it is none."""
+    if x._view is None:
+        return x
+    base, _ = x._view.for_tangents()
+    return x if base is None else base
 
 
 # --- no second derivative ---------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """`gradcheck` and `gradgradcheck`: derivatives compared with finite differences."""
 
+import warnings
+
 import numpy as np
 
+from ..core.modes import modes
 from ..core.tensor import Tensor, wrap
 from . import forward_ad
 from .function import Function
@@ -40,11 +43,11 @@ def gradcheck(
     two backward passes may be. masked is for sparse tensors, of which there are none here.
     """
     if not (check_forward_ad or check_backward_ad):
-        raise ValueError("gradcheck has nothing to check: set check_backward_ad or check_forward_ad to True")
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
     if check_batched_grad and not check_backward_ad:
-        raise ValueError("check_batched_grad=True needs check_backward_ad=True")
+        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
     if check_batched_forward_grad and not check_forward_ad:
-        raise ValueError("check_batched_forward_grad=True needs check_forward_ad=True")
+        raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
     at = Differentiated(func, inputs, eps)
     try:
         differentiable = bool(at.differentiable_outputs())
@@ -148,28 +151,43 @@ def _check_projected(at, by_forward, by_reverse, atol, rtol, nondet_tol):
     rng = np.random.default_rng(0)
     outputs = at.outputs()
     weights = [random_reals(o._array, rng) for o in outputs]
-    for n, (i, x) in enumerate(zip(at.chosen, at.inputs, strict=True)):
-        u = random_reals(x._array, rng)
-        direction = from_reals(u, x._array)
-        numerical = at.difference(x, direction)
-        pushed = at.push({i: direction}) if by_forward else None
-        for j, (out, v) in enumerate(zip(outputs, weights, strict=True)):
-            expected = float(numerical[j] @ v)
-            found = {}
-            if by_reverse and out.requires_grad:
-                found["reverse"] = float(at.pull_twice(out, from_reals(v, out._array), nondet_tol)[n] @ u)
-            if by_forward:
-                found["forward"] = float(to_reals(pushed[j]) @ v)
-            # each entry may be off by atol, and counts with one of u and one of v
-            bound = atol * np.abs(u).sum() * np.abs(v).sum() + rtol * abs(expected)
-            for mode, value in found.items():
-                if not abs(expected - value) <= bound:
-                    _check_entries(at, by_forward, by_reverse, atol, rtol, nondet_tol)
-                    raise GradcheckError(
-                        f"Jacobian mismatch for output {j} with respect to input {i} ({mode} mode) along "
-                        f"random directions: numerical {expected:.10g}, analytical {value:.10g}, difference "
-                        f"{abs(expected - value):.3g}; yet entry by entry (fast_mode=False) it passes"
-                    )
+    directions = [random_reals(x._array, rng) for x in at.inputs]
+    numerical = [
+        at.difference(x, from_reals(u, x._array)) for x, u in zip(at.inputs, directions, strict=True)
+    ]
+
+    def compare(mode, n, j, value):
+        u, v = directions[n], weights[j]
+        expected = float(numerical[n][j] @ v)
+        # each entry may be off by atol, and counts with one of u and one of v
+        bound = atol * np.abs(u).sum() * np.abs(v).sum() + rtol * abs(expected)
+        if abs(expected - value) <= bound:
+            return
+        _check_entries(at, by_forward, by_reverse, atol, rtol, nondet_tol)
+        raise GradcheckError(
+            f"{_MISMATCH[mode]} for output {j} with respect to input {at.chosen[n]}, along random directions: "
+            f"numerical {expected:.10g}, analytical {value:.10g}, difference {abs(expected - value):.3g}; yet "
+            "entry by entry (fast_mode=False) it passes"
+        )
+
+    for j, (out, v) in enumerate(zip(outputs, weights, strict=True)):
+        if by_reverse and out.requires_grad:
+            for n, g in enumerate(at.pull_twice(out, from_reals(v, out._array), nondet_tol)):
+                compare("reverse", n, j, float(g @ directions[n]))
+    for n, i in enumerate(at.chosen if by_forward else ()):
+        for j, t in enumerate(at.push_one(i, from_reals(directions[n], at.args[i]._array))):
+            compare("forward", n, j, float(to_reals(t) @ weights[j]))
+
+
+_MISMATCH = {"reverse": "Jacobian mismatch", "forward": "Jacobian computed with forward mode mismatch"}
+
+
+def _part(wrong, array):
+    """Which part of a complex output is wrong, as the start of a message."""
+    if array.dtype.kind != "c":
+        return ""
+    part = "imaginary" if wrong[:, 1::2].any() else "real"
+    return f"While considering the {part} part of complex outputs only, "
 
 
 def _compare(at, numerical, analytical, j, n, out, mode, atol, rtol):
@@ -187,8 +205,8 @@ def _compare(at, numerical, analytical, j, n, out, mode, atol, rtol):
         lines.append((*where, f"{numerical[a, b]:.10g}", f"{analytical[a, b]:.10g}", f"{apart[a, b]:.3g}"))
     more = len(places) - len(worst)
     raise GradcheckError(
-        f"Jacobian mismatch for output {j} with respect to input {at.chosen[n]} ({mode} mode): {len(places)} "
-        f"of {wrong.size} entries differ by more than atol={atol:g} + rtol={rtol:g} * |numerical|\n"
+        f"{_part(wrong, out._array)}{_MISMATCH[mode]} for output {j} with respect to input {at.chosen[n]}: "
+        f"{len(places)} of {wrong.size} entries differ by more than atol={atol:g} + rtol={rtol:g} * |numerical|\n"
         + _table(lines)
         + (f"\n  ... and {more} more" if more else "")
         + _hint(numerical, analytical)
@@ -326,10 +344,45 @@ def _check_batched_tangents(at, atol, rtol):
             return tuple([tangents[j] for j in carrying])
 
         several = [from_reals(random_reals(x._array, rng), x._array) for _ in range(2)]
-        found = vmap(push)(wrap(np.stack(several)))
+        modes.plain_functions = True
+        try:
+            found = vmap(push)(wrap(np.stack(several)))
+        finally:
+            modes.plain_functions = False
         alone = list(zip(*[at.push({i: t}) for t in several], strict=True))
         for j, t in zip(carrying, found, strict=True):
             _check_batch(t._array, np.stack(alone[j]), j, i, atol, rtol)
+
+
+# --- functions of PyTorch's former private interface ------------------------------------------------
+
+
+def get_numerical_jacobian(fn, inputs, target=None, eps=1e-3, grad_out=1.0):
+    """The Jacobians of the first output of `fn(inputs)` with respect to each input, or to `target`; deprecated."""
+    _warn_private("get_numerical_jacobian", grad_out)
+    at = Differentiated(lambda *args: fn(args), inputs, eps)
+    return tuple([wrap(at.numerical(x)[0]) for x in at.inputs if target is None or x is target])
+
+
+def get_analytical_jacobian(inputs, output, nondet_tol=0.0, grad_out=1.0):
+    """(Jacobians, whether two backward passes agree, whether sizes and dtypes are right) of an output; deprecated."""
+    _warn_private("get_analytical_jacobian", grad_out)
+    at = Differentiated(lambda *args: output, inputs, 0.0)
+    try:
+        found, reentrant = at.reverse(output, nondet_tol), True
+    except GradcheckError:
+        found, reentrant = at.reverse(output, np.inf), False
+    return tuple([wrap(j) for j in found]), reentrant, True, True
+
+
+def _warn_private(name, grad_out):
+    warnings.warn(
+        f"`{name}` was part of PyTorch's private API and not meant to be exposed; it is here for old code. Use gradcheck.",
+        FutureWarning,
+        stacklevel=3,
+    )
+    if grad_out != 1.0:
+        raise ValueError("Expected grad_out to be 1.0: other values are no longer supported.")
 
 
 # --- what a message shows ----------------------------------------------------------------------

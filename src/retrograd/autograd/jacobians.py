@@ -146,10 +146,11 @@ class Differentiated:
             array[...] = before
         for j, (a, b) in enumerate(zip(above, below, strict=True)):
             if a.shape != b.shape or a.dtype != b.dtype:
-                raise GradcheckError(
-                    f"The shape or dtype of output {j} depends on the values of the inputs: {list(a.shape)} "
-                    f"{a.dtype} and {list(b.shape)} {b.dtype} at almost the same place. gradcheck needs "
-                    "it to stay the same"
+                what = "shape" if a.shape != b.shape else "dtype"
+                raise AssertionError(
+                    f"Expected `func` to return outputs with the same {what} when inputs are perturbed within +-"
+                    f"{self.eps:g}, but output {j} is of shape {list(a.shape)}, {a.dtype} and of shape {list(b.shape)}, "
+                    f"{b.dtype} at almost the same place"
                 )
         return [(to_reals(a) - to_reals(b)) / (2 * self.eps) for a, b in zip(above, below, strict=True)]
 
@@ -204,8 +205,13 @@ class Differentiated:
             pairs = [forward_ad.unpack_dual(o) for o in floating_outputs(self.func(*args))]
         return [np.zeros_like(p._array) if t is None else t._array for p, t in pairs]
 
+    def push_one(self, i, tangent):
+        """`push` of a tangent of input number `i`, and of zeros for the others."""
+        zeros = {k: np.zeros_like(self.args[k]._array) for k in self.chosen}
+        return self.push({**zeros, i: tangent})
+
     def forward(self, i):
         """The Jacobian of each output with respect to input number `i`."""
         array = self.args[i]._array
-        rows = [[to_reals(t) for t in self.push({i: unit(k, array)})] for k in range(count_reals(array))]
+        rows = [[to_reals(t) for t in self.push_one(i, unit(k, array))] for k in range(count_reals(array))]
         return self._stacked(rows, [count_reals(o._array) for o in self.outputs()])

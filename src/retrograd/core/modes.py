@@ -19,6 +19,7 @@ class _Modes(threading.local):
     walks = 0  # how many backward walks run inside each other
     node = None  # in anomaly mode: the node that runs now
     zero_gradient = "powers"  # where a gradient of zero wins over an infinite derivative
+    plain_functions = False  # custom Functions need no vmap rule: see autograd/function.py
     multithreading = True
     grad_layout = True  # `.grad` is laid out in memory as its leaf is
 
