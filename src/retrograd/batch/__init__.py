@@ -1,5 +1,5 @@
-"""vmap at the door: `Batched` tensors and the level that runs rows on whole batches, with its rules row by
-row."""
+"""vmap at the door: `Batched` tensors, and the level that runs rows on whole batches by rules."""
 
-from . import indexing, products  # noqa: F401  they register their rules
-from .level import Batched, BatchLevel, hidden_by, layout, levels, pull_back, spread  # noqa: F401
+from . import indexing, layers, products  # noqa: F401  they register their rules
+from .batched import Batched, hidden_by, layout, spread  # noqa: F401
+from .level import BatchLevel, levels, pull_back  # noqa: F401

@@ -131,8 +131,7 @@ def _put_under_mask(level, x, values, accumulate, place, mask):
         )
 
 
-# --- along one axis
-# -------------------------------------------------------------------------------------------
+# --- along one axis ---------------------------------------------------------------------
 
 
 @rule("index_select", "index_select_backward")

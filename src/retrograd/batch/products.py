@@ -3,8 +3,7 @@
 from ..core.op import TABLE
 from .rules import hidden, merged, padded_to, parted, rank, rule
 
-# --- products of matrices
-# -------------------------------------------------------------------------------------
+# --- products of matrices ---------------------------------------------------------------
 
 
 @rule("matmul", "mm", "bmm", "mv", "dot")
@@ -70,8 +69,7 @@ def _einsum(level, op, args):
     return level.wrap(op(x, y, x_labels, y_labels, (level, *out_labels)))
 
 
-# --- linear algebra: rows of batches of matrices
-# ----------------------------------------------------------------
+# --- linear algebra: rows of batches of matrices ----------------------------------------
 
 
 @rule(
@@ -99,8 +97,7 @@ def _solve(level, op, args):
     return level.wrap(op(*[padded_to(level.front(v), n + 1) if level.hides(v) else v for v in (a, b)], *rest))
 
 
-# --- convolutions
-# ---------------------------------------------------------------------------------------------
+# --- convolutions -----------------------------------------------------------------------
 #
 # Where the examples share the weight, they are images of one batch. Where they don't, they are groups of one
 # convolution: (N, B * C, ...) with groups * B.

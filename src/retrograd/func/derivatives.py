@@ -18,8 +18,7 @@ from ..core.tensor import Tensor, wrap
 from ..forward import DualLevel
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-# --- tensors that gradients are taken with respect to
-# ---------------------------------------------------------
+# --- tensors that gradients are taken with respect to -----------------------------------
 
 
 def _fresh(x):
@@ -90,8 +89,7 @@ def _zeros(x):
     return wrap(np.zeros(x._array.shape, x._array.dtype))
 
 
-# --- arguments and results
-# ------------------------------------------------------------------------------------
+# --- arguments and results --------------------------------------------------------------
 
 
 def select(args, argnums):
@@ -137,8 +135,7 @@ def check_tensors(outs, call, f):
             raise RuntimeError(f"{call}: expected {f} to return only tensors, got unsupported type {type(o)}")
 
 
-# --- reverse mode
-# ---------------------------------------------------------------------------------------------
+# --- reverse mode -----------------------------------------------------------------------
 
 
 def grad_and_value(func, argnums=0, has_aux=False):
@@ -232,8 +229,7 @@ def vjp(func, *primals, has_aux=False):
     return result, pull
 
 
-# --- forward mode
-# ---------------------------------------------------------------------------------------------
+# --- forward mode -----------------------------------------------------------------------
 
 
 def jvp(func, primals, tangents, *, strict=False, has_aux=False):
