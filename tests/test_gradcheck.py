@@ -204,7 +204,7 @@ def test_bad_calls():
         gradcheck(lambda x: x * 2, (x,), check_backward_ad=False)
     with pytest.raises(TypeError, match="must return a Tensor"):
         gradcheck(lambda x: 3.0, (x,))
-    with pytest.raises(GradcheckError, match="shape or dtype of output 0"):
+    with pytest.raises(AssertionError, match="return outputs with the same shape"):
         gradcheck(lambda x: x[x > 0.5], (leaf(retrograd, 0.5, 1.0),))
 
 
