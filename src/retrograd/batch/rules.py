@@ -257,6 +257,8 @@ def _as_strided(level, op, args):
         return None
     value = level.front(x)
     step = value._array.strides[0] // value._array.itemsize
+    if not step:
+        return None  # examples that share memory
     whole_strides = tuple([s // value._array.itemsize for s in value._array.strides])
     return level.wrap(op(value, (level.size, *shape), (step, *strides), offset, whole_strides, x_offset))
 
