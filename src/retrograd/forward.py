@@ -176,12 +176,13 @@ def _written(op, rule, args, tangents, result):
 def _transposed(op, args, tangents):
     """Differentiate the gradient formulas, which are linear in g, with respect to g."""
     inputs = set(op.input_positions(args))
+    tracked = modes.grad and any(isinstance(v, Tensor) and v.requires_grad for v in (*args, *tangents))
     with enable_grad():
         given = []
         for i, a in enumerate(args):
             if i in inputs and isinstance(a, Tensor) and not a.requires_grad and tangents[i] is not None:
-                a = a.detach()
-                a._requires = True
+                a = TABLE["alias"](a)  # with its tangents of other levels
+                a._view, a._requires = None, True
             given.append(a)
         again = op(*given)
         several = op.outputs is not None
@@ -204,7 +205,8 @@ def _transposed(op, args, tangents):
                 [g._edge() for g, _ in wanted],
                 [t for _, t in wanted],
                 keep=True,
-                graph=True,
+                graph=tracked,
+                tensors=True,
                 targets=targets,
                 accumulate=False,
             )

@@ -497,3 +497,17 @@ def test_debug_unwrap():
         return seen
 
     same(program)
+
+
+def test_rows_without_a_tangent_rule_nest():
+    """The determinant, say. (PyTorch's jvp of jvp of it is wrong: the reference is reverse mode.)"""
+    fn, det, x = retrograd.func, retrograd.linalg.det, values(retrograd, 3, 3)
+    expected = fn.jacrev(fn.jacrev(det))(x).numpy()
+    for nested in (fn.jacfwd(fn.jacfwd(det)), fn.jacfwd(fn.jacrev(det)), fn.jacrev(fn.jacfwd(det))):
+        found = nested(x)
+        assert not found.requires_grad
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+    x.requires_grad_()
+    pushed = fn.jvp(det, (x,), (x.detach().sin(),))[1]
+    (g,) = retrograd.autograd.grad(pushed, x)
+    np.testing.assert_allclose(g.numpy(), np.einsum("ijkl,kl->ij", expected, np.sin(x.detach().numpy())))
