@@ -498,7 +498,7 @@ def recorded():
             call = Call(sample, retrograd, grad=sample.grad)
             try:
                 outs = call.run_differentiable()
-                if outs and sample.second is True:
+                if outs and sample.second:
                     second_order(retrograd, call, draw(outs, 7), ours)
             except Exception:  # noqa: BLE001  test_value and its neighbours say what is wrong with the sample
                 continue

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from . import Sample, arr
+from . import Sample, arr, const
 
 SQUARE = [(3, 3), (2, 3, 3)]
 KINDS = ("float64", "complex128")
@@ -115,7 +115,8 @@ def _oblong():
                 yield Sample("linalg.qr", a, mode="complete")
             else:
                 yield Sample("linalg.qr", a, mode="complete").but(grad=False, why="there is none")
-                yield Sample("linalg.lu", a).but(grad=False, why="only of square matrices")
+            for name in ("lu", "lu_factor"):
+                yield Sample(f"linalg.{name}", a)
             yield Sample("linalg.svdvals", a)
             yield Sample("linalg.matrix_rank", a)
             yield Sample("linalg.pinv", a).but(dtypes=(), **LOSSY)
@@ -126,7 +127,44 @@ def _oblong():
             yield Sample("linalg.lstsq", a, b, driver="gelsd").but(grad=False, why="the others have none")
 
 
+def ldl(torch, a, hermitian=False):
+    a = a + (a.mH if hermitian else a.mT)
+    return torch.linalg.ldl_factor(a, hermitian=hermitian)
+
+
+def ldl_solve(torch, a, b, hermitian=False):
+    return torch.linalg.ldl_solve(*ldl(torch, a, hermitian), b, hermitian=hermitian)
+
+
+def low_rank(function, **how):
+    """Singular values of a matrix of rank 2, and the product: whatever the random directions were."""
+
+    def call(torch, a, b):
+        u, s, v = getattr(torch, function)(a @ b, q=2, **how)
+        return s, u * s[..., None, :] @ v.mH
+
+    call.__name__ = function
+    return call
+
+
 SAMPLES = [
+    *[Sample(f, const(arr(n, n, dtype=kind)), *rest).but(dtypes=())
+      for n in (1, 2, 5, 9) for kind in KINDS for f, rest in ((ldl, ()), (ldl_solve, (const(arr(n, 2, dtype=kind)),)))],
+    *[Sample(ldl, const(arr(2, 5, 5, dtype="complex128")), hermitian=True).but(dtypes=()) for _ in range(2)],
+    Sample(ldl_solve, const(arr(5, 5, dtype="complex128")), const(arr(5, 2, dtype="complex128")), hermitian=True)
+    .but(dtypes=()),
+    Sample("linalg.ldl_factor_ex", const(np.array([[0.0, 1.0], [1.0, 0.0]]))),
+    Sample("linalg.ldl_factor_ex", const(np.zeros((2, 2)))),
+    *[Sample("geqrf", const(arr(*shape, dtype=kind))) for shape in SIDES for kind in KINDS],
+    *[Sample("ormqr", arr(4, 3, dtype=kind), arr(3, dtype=kind), arr(4, 2, dtype=kind), True, t).but(dtypes=())
+      for t in (True, False) for kind in KINDS],
+    *[Sample("ormqr", arr(2, 4, 3), arr(2, 3), arr(2, 5, 4), left=False, transpose=t) for t in (True, False)],
+    Sample("lu", arr(3, 3)),
+    Sample("lu", arr(2, 3, 4), get_infos=True),
+    *[Sample(low_rank(f), arr(*m, 2), arr(2, n)).but(dtypes=(), grad="numbers", second=False, forward="numbers",
+                                                     tol=1e-7, why="random directions")
+      for f in ("svd_lowrank",) for m, n in (((5,), 4), ((2, 4), 6))],
+    Sample(low_rank("pca_lowrank", center=True), const(arr(5, 2)), const(arr(2, 4))).but(dtypes=(), tol=1e-7, why="random"),
     *_square(),
     *_oblong(),
     Sample("linalg.det", singular()).but(tol=1e-8, second="numbers", why="where PyTorch is less exact"),
@@ -181,7 +219,8 @@ SAMPLES = [
     .but(**NUMBERS, why="PyTorch's gradient isn't triangular"),
     Sample("cholesky_inverse", np.tril(arr(3, 3, low=1)))
     .but(**NUMBERS, why="PyTorch's gradient isn't triangular"),
-    Sample("triangular_solve", arr(3, 2), arr(3, 3), False),
+    Sample("triangular_solve", arr(3, 2), arr(3, 3), False)
+    .but(forward="numbers", why="PyTorch's tangent counts the triangle of A that is not read"),
     Sample("triangular_solve", arr(3, 2), arr(3, 3), False, True)
     .but(forward="numbers", why="PyTorch's tangent disagrees with its gradient"),
     Sample("orgqr", arr(4, 3), arr(3)),

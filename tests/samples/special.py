@@ -28,7 +28,27 @@ _POLYNOMIALS = (
     "shifted_chebyshev_polynomial_w",
 )  # fmt: skip
 
+_BESSEL = ("bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1")
+_BESSEL_K = (
+    "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1",
+)  # fmt: skip
+
 SAMPLES = [
+    *[
+        Sample(f"special.{f}", const(np.array([0.0, -1.0, np.nan])))
+        for f in (*_BESSEL, *_BESSEL_K, "spherical_bessel_j0")
+    ],
+    *[
+        Sample(f"special.{f}", const(np.linspace(0.05, 60, 90))).but(tol=2e-6, why="PyTorch's are exact to 1e-6")
+        for f in _BESSEL
+    ],
+    *[Sample(f"special.{f}", const(np.linspace(-20, 0, 30))).but(tol=2e-6, why="as above") for f in _BESSEL],
+    *[Sample(f"special.{f}", const(np.geomspace(1e-8, 100, 60))) for f in _BESSEL_K],
+    *[Sample(f"special.{f}", ints(2, 3, low=1)) for f in (*_BESSEL_K, "spherical_bessel_j0", "airy_ai")],
+    Sample("special.spherical_bessel_j0", const(np.linspace(-20, 30, 40))),
+    Sample("special.spherical_bessel_j0", const(np.array([np.inf, -np.inf, 1e-9]))),
+    Sample("special.airy_ai", const(np.array([0.0, 1.0, -1.0, np.nan]))),
+    Sample("special.airy_ai", const(np.linspace(-30, 10, 81))).but(tol=1e-6, why="so exact is PyTorch's"),
     # special functions
     *_unary("erf"),
     *_unary("erfc"),

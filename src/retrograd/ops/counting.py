@@ -8,13 +8,13 @@ from ..core.apply import by_example
 from ..core.op import Op, as_tensor
 from ..core.tensor import Tensor, wrap
 from . import return_types
-from .arguments import deliver, normal_axis
+from .arguments import deliver, normal_axes, normal_axis
 
 __all__ = [
-    "bincount", "bucketize", "histc", "histogram", "histogramdd", "searchsorted", "unique",
+    "bincount", "bucketize", "hash_tensor", "histc", "histogram", "histogramdd", "searchsorted", "unique",
     "unique_consecutive",
 ]  # fmt: skip
-METHODS = ["bincount", "histc", "histogram", "unique", "unique_consecutive"]
+METHODS = ["bincount", "hash_tensor", "histc", "histogram", "unique", "unique_consecutive"]
 INPLACE = []
 
 # --- distinct elements --------------------------------------------------------------------------------------
@@ -225,3 +225,28 @@ def bincount(input, weights=None, minlength=0):
     if weights is not None and weights._array.dtype == np.float32:
         return wrap(out._array.astype(np.float32))
     return out
+
+
+# --- checksums ----------------------------------------------------------------------------------------------
+
+
+def _hash(xp, x, axes, keepdim):
+    wide = {"f": np.float64, "V": np.float64, "u": np.uint64}.get(x.dtype.kind, np.int64)
+    if not axes:
+        axes = None
+    bits = np.ascontiguousarray(x.astype(wide)).view(np.uint64).reshape(x.shape)
+    return np.bitwise_xor.reduce(bits, axis=axes, keepdims=keepdim)
+
+
+_hash_row = Op("hash_tensor", _hash)
+
+
+def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
+    """A checksum (uint64) over `dim`, all dimensions by default: the bits as float64 or int64, joined by XOR.
+
+    mode: only 0 is defined.
+    """
+    if mode != 0:
+        raise RuntimeError(f"hash_tensor: expected mode 0, the only one, but got {mode}")
+    axes = normal_axes(dim, input._array.ndim) if input._array.ndim else ()
+    return deliver(_hash_row(input, axes, bool(keepdim)), out)

@@ -67,8 +67,8 @@ def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
 
 def lu(A, pivot=True, get_infos=False, out=None):
     """`linalg.lu_factor`, and with `get_infos` the third result of `linalg.lu_factor_ex`."""
-    packed, pivots, info = linalg.lu_factor_ex(A, pivot=pivot)
-    return deliver((packed, pivots, info) if get_infos else (packed, pivots), out)
+    result = linalg.lu_factor_ex(A, pivot=pivot)
+    return deliver(result if get_infos else result[:2], out)
 
 
 # --- LDL^T --------------------------------------------------------------------------------------------

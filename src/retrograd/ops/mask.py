@@ -183,7 +183,8 @@ def _put_flat(xp, x, source, index, accumulate):
     out = xp.array(x, order="C")
     flat = out.reshape(-1)
     if accumulate:
-        add_rows(flat.reshape(-1, 1), index.reshape(-1), xp.broadcast_to(source, index.shape).reshape(-1, 1))
+        values = xp.broadcast_to(source.reshape(-1), (index.size,))
+        add_rows(flat.reshape(-1, 1), index.reshape(-1), values.reshape(-1, 1))
     else:
         flat[index.reshape(-1)] = source.reshape(-1)
     return out

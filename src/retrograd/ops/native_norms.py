@@ -11,10 +11,11 @@ METHODS = INPLACE = []
 
 
 def native_layer_norm(input, normalized_shape, weight, bias, eps):
-    """(layer_norm's result, the means, 1 / the standard deviations)."""
+    """(layer_norm's result, the means, 1 / the standard deviations); only the first has a gradient."""
     kept = len(normalized_shape)
     out, mean, var = layer_norm_row(input, weight, bias, kept, eps)
     shape = (*input.shape[: input.ndim - kept], *[1] * kept)
+    mean, var = mean.detach(), var.detach()
     return out, reshape_row(mean, shape), reshape_row((var + eps) ** -0.5, shape)
 
 
@@ -26,14 +27,18 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
 
 
 def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
-    """(batch_norm's result, the means, 1 / the standard deviations); the last two are empty if not `training`."""
+    """(batch_norm's result, the means, 1 / the standard deviations); only the first has a gradient.
+
+    The last two are empty if not `training`.
+    """
     if not training:
         out = batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-        return out, reshape_row(out, (-1,))[:0], reshape_row(out, (-1,))[:0]
+        none = reshape_row(out.detach(), (-1,))[:0]
+        return out, none, none
     out, mean, var = batch_norm_row(input, weight, bias, eps)
     count = prod(input.shape) // max(input.shape[1], 1)
     if count > 1 and running_mean is not None:
         _update(running_mean, mean, momentum)
     if count > 1 and running_var is not None:
         _update(running_var, var, momentum, count / (count - 1))
-    return out, mean, (var + eps) ** -0.5
+    return out, mean.detach(), (var.detach() + eps) ** -0.5

@@ -102,7 +102,7 @@ def _fractional(xp, x, samples, kernel, out):
     def place(k):
         total = 0
         for axis, (start, offset) in enumerate(zip(starts, k, strict=True)):
-            shape = (*lead, *[-1 if i == axis else 1 for i in range(n)])
+            shape = (*lead, *[out[axis] if i == axis else 1 for i in range(n)])
             total = total * size[axis] + (start + offset).reshape(shape)
         return total.reshape(*lead, prod(out))
 
