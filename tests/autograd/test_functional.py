@@ -193,3 +193,11 @@ def test_the_jacobian_of_a_function_with_no_vmap_rule():
     for vectorize in (False, True):
         found = retrograd.autograd.functional.jacobian(Twice.apply, x, vectorize=vectorize)
         np.testing.assert_allclose(found.numpy(), 2 * np.eye(3))
+
+
+def test_inside_vmap():
+    x = values(retrograd, 4, 3)
+    found = retrograd.func.vmap(lambda x: retrograd.autograd.functional.jacobian(ONE, x))(x)
+    for i in range(4):
+        one = retrograd.autograd.functional.jacobian(ONE, x[i])
+        np.testing.assert_allclose(found[i].numpy(), one.numpy())

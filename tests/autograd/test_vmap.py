@@ -121,6 +121,18 @@ def test_tensors_made_in_the_likeness_of_batched_ones_can_be_written_to():
     same(program)
 
 
+def test_shapes_changed_in_place():
+    def program(lib):
+        def f(x):
+            y = x.clone().unsqueeze_(0).transpose_(0, 1)
+            z = y.squeeze_(1).mul_(2)
+            return y, z.t_()
+
+        return lib.func.vmap(f)(values(lib, 4, 3)), lib.func.vmap(lib.func.jacrev(f))(values(lib, 4, 3))
+
+    same(program)
+
+
 def test_shared_tensors_can_be_written_to_with_shared_values():
     def program(lib):
         def f(v):

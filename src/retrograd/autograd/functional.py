@@ -44,7 +44,7 @@ def _prepared(inputs, create_graph):
     for x in inputs:
         if not (create_graph and x.requires_grad):
             x = x.detach()
-            x.requires_grad = True
+            x._requires = True
         fresh.append(TABLE["alias"](x) if create_graph else x)
     return tuple(fresh)
 

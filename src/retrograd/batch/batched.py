@@ -72,7 +72,6 @@ class Batched(Tensor):
     _requires = _of_whole("_requires")
     _grad_fn = _of_whole("_grad_fn")
     grad_fn = _of_whole("grad_fn")
-    requires_grad = _of_whole("requires_grad")
     _output_nr = _of_whole("_output_nr")
     _version_counter = _of_whole("_version_counter")
     _view = _of_whole("_view")
@@ -108,12 +107,25 @@ class Batched(Tensor):
         value = self._value._alias() if self._dim == 0 else TABLE["clone"](self._value)
         return Batched(value, self._dim, self._level)
 
+    def _become(self, other):
+        """Stand for what `other` does: how `unsqueeze_` and the like work inside vmap."""
+        self._value, self._dim, self._array = other._value, other._dim, other._array
+        return self
+
     def detach(self):
         return Batched(self._value.detach(), self._dim, self._level)
 
     @property
     def data(self):
         return Batched(self._value.data, self._dim, self._level)
+
+    @property
+    def requires_grad(self):
+        return self._value.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad=True):
         raise RuntimeError(

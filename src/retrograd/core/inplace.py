@@ -100,7 +100,9 @@ def check_distinct(x, name):
 
 
 def check_writeable(x, name):
-    """Check that the memory of `x` may be written to."""
+    """Check that the memory of `x` may be written to, which happens next."""
+    if modes.before_write is not None:
+        modes.before_write(x)
     if not x._array.flags.writeable:
         raise RuntimeError(
             f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it "
@@ -179,6 +181,8 @@ def restructure(function, name):
     def method(self, *args, **kwargs):
         check_history(self, name)
         result = function(self._alias(), *args, **kwargs)
+        if self._whole is not self:
+            return self._become(result)
         view, seen = self._view, result._view
         self._array = result._array
         self._accumulator = None  # knows the old shape
