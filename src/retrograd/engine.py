@@ -36,7 +36,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
         options = {"keep": keep, "graph": graph, "tensors": tensors, "targets": targets, "accumulate": accumulate}
         return in_thread(walk, roots, gradients, **options)
     needed = _on_the_way(roots, targets, accumulate) if targets is not None else None
-    token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node, modes.targeted)
+    token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node, modes.targeted, modes.saving)
     modes.grad, modes.callbacks, modes.targeted = graph, [], targets is not None
     modes.walks += 1
     try:
@@ -45,7 +45,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
             modes.callbacks.pop(0)()
     finally:
         modes.walks -= 1
-        modes.grad, modes.callbacks, modes.node, modes.targeted = before
+        modes.grad, modes.callbacks, modes.node, modes.targeted, modes.saving = before
         quiet.leave(token)
 
 

@@ -196,3 +196,37 @@ def test_numbers_pass_no_hooks(torch):
     with torch.autograd.graph.saved_tensors_hooks(fail, fail):
         a = torch.randn(5, requires_grad=True)
         torch.autograd.grad((a * 3).sum(), a)
+
+
+def test_copies_are_made_when_memory_is_written(torch):
+    with torch.autograd.graph.allow_mutation_on_saved_tensors() as kept:
+
+        def counts():
+            return len(list(kept.tid_to_weakhandle.items())), len(list(kept.cloned.items()))
+
+        a = torch.randn(2, 3, requires_grad=True).clone()
+        b, c = a**2, a**2
+        assert counts() == (1, 0)
+        a[:1].sin_()
+        assert counts()[1] == 1
+        d = a**2
+        a.sin_()
+        assert counts()[1] == 2
+        del b, c
+        assert counts()[1] == 1
+        d.sum().backward()
+        assert counts()[1] == 0
+        x, y = torch.tensor([1.0], requires_grad=True), torch.tensor([3.0])
+        out = x * y
+        torch.sin(torch.tensor([2.0]), out=y)
+        assert counts()[1] == 1
+        out.backward()
+        assert x.grad == 3
+
+
+def test_contexts_entered_in_backward_end_with_it(torch):
+    hooks = torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: hooks.__enter__() or x)
+    with hooks:
+        torch.randn(3, requires_grad=True).sin().sum().backward()
+    y = torch.tensor(1.0, requires_grad=True).exp()
+    y.grad_fn._raw_saved_result.register_hooks(lambda x: x, lambda x: x)  # nobody packed it

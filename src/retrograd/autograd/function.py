@@ -38,6 +38,8 @@ class FunctionCtx:
         self._node = None if node is None else weakref.ref(node)
 
     def __getattr__(self, name):
+        if name in ("saved_tensors", "saved_variables"):  # an AttributeError of the user's unpack hook led here
+            return getattr(FunctionCtx, name).fget(self)
         node = self.__dict__.get("_node")
         node = node and node()
         if node is None or name.startswith("__") or name == "ctx":
@@ -438,6 +440,7 @@ def _attach_one(node, i, inputs, r, many, several):
         _point(r, node, i)
     elif r._view is None:
         r._grad_fn, r._requires = None, False
+    node.is_view = bool(node.ctx._is_pure_view)
     if r._view is not None:
         if not modes.grad:
             kind = "inference" if modes.inference else "no_grad"

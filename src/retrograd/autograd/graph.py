@@ -6,7 +6,7 @@ import weakref
 from ..core import graph as core_graph
 from ..core.graph import GradientEdge
 from ..core.modes import modes
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
 from ..engine import queue_callback
 from .function import FunctionCtx
 
@@ -110,55 +110,75 @@ class disable_saved_tensors_hooks:
         modes.saving_disabled = self._before
 
 
-class _Kept:
-    """What a node keeps in the place of a tensor that `allow_mutation_on_saved_tensors` keeps."""
+class _Handle:
+    """Stands in a node for a tensor that it saved; keeps the counter of writes, so that its id stays taken."""
+
+    __slots__ = ("counter", "__weakref__")
+
+    def __init__(self, counter):
+        self.counter = counter
 
 
 class allow_mutation_on_saved_tensors(saved_tensors_hooks):
     """A context in which tensors that were saved for backward may be changed in place: backward sees the old
     values.
 
-    Each tensor is copied when it is saved; PyTorch copies when it is changed. Gives an object whose `clear()`
-    lets the copies go. Backward must run within the context. It can't be nested.
+    A saved tensor is copied when it, or something that shares its memory, is first written to. Gives an object whose
+    `clear()` lets what was saved go. Backward must run within the context. It can't be nested.
     """
 
-    _active = None
-
     def __init__(self):
-        super().__init__(self._copy, self._find)
-        self._copies = weakref.WeakKeyDictionary()  # an entry lives as long as its node keeps the key
+        super().__init__(self._keep, self._find)
+        # entries live as long as some node has the handle
+        self.original = weakref.WeakKeyDictionary()  # handle -> the saved tensor's values
+        self.cloned = weakref.WeakKeyDictionary()  # handle -> a copy of them, where the memory was written to
+        self.tid_to_weakhandle = weakref.WeakValueDictionary()  # which memory at which version -> handle
+        self._by_counter = {}  # id of a counter of writes -> the entries of tid_to_weakhandle that it counts for
 
     def __enter__(self):
-        if getattr(modes, "allowing_mutation", False):
+        if modes.before_write is not None:
             raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
         super().__enter__()
-        modes.allowing_mutation = True
+        modes.before_write = self._save_values
         return self
 
     def __exit__(self, *exc):
-        modes.allowing_mutation = False
+        modes.before_write = None
         super().__exit__(*exc)
         self.clear()
 
     def clear(self):
-        """Let the copies go: what was recorded so far can't go backward any more."""
-        self._copies.clear()
+        """Let what was saved go: the graph that was recorded so far can't go backward any more."""
+        self.original.clear()
+        self.cloned.clear()
+        self.tid_to_weakhandle.clear()
+        self._by_counter.clear()
 
-    def _copy(self, tensor):
-        kept = tensor._alias()
-        kept._array, kept._version_counter = tensor._array.copy(), None
-        key = _Kept()
-        self._copies[key] = kept
-        return key
+    def _keep(self, tensor):
+        counter, array = tensor._versions(), tensor._array
+        tid = (id(counter), counter.n, array.__array_interface__["data"][0], array.shape, array.strides)
+        handle = self.tid_to_weakhandle.get(tid)
+        if handle is None:
+            handle = self.tid_to_weakhandle[tid] = _Handle(counter)
+            self.original[handle] = wrap(array)
+            self._by_counter.setdefault(id(counter), []).append(tid)
+        return handle
 
-    def _find(self, key):
-        if key not in self._copies:
+    def _save_values(self, tensor):
+        """Before `tensor` is written to: copy what was saved of its memory."""
+        for tid in self._by_counter.pop(id(tensor._version_counter), ()):
+            handle = self.tid_to_weakhandle.pop(tid, None)
+            if handle in self.original:
+                self.cloned[handle] = wrap(self.original.pop(handle)._array.copy())
+
+    def _find(self, handle):
+        kept = self.cloned.get(handle, self.original.get(handle))
+        if kept is None:
             raise AssertionError(
-                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the "
-                "graph was "
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
                 "originally recorded."
             )
-        return self._copies[key]
+        return kept
 
 
 # --- hooks on several tensors --------------------------------------------------------------

@@ -151,6 +151,7 @@ class Node:
     retained = None  # {output number: weak reference to the Tensor whose .grad is wanted}
     tangents = None  # {output number: {level of forward mode: Tensor}}, see forward.py
     _metadata = None
+    is_view = False  # of a custom Function that only makes a view: writes go past it
 
     def run(self, g, graph, wanted=None):
         """The gradients of the inputs, one per edge (None where there is none).

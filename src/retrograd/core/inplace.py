@@ -82,7 +82,7 @@ def prepare(x, name):
         return x
     old = x._alias()
     view, node = x._view, old._grad_fn
-    if view is not None and node is not None and view.chain and (node.tensor_hooks or node.retained):
+    if view is not None and node is not None and view.chain and (node.tensor_hooks or node.retained or node.is_view):
         return look(view.base, view.chain)  # hooks stay with the view as the user had it: it has no use any more
     return old
 

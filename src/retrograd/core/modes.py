@@ -17,6 +17,7 @@ class _Modes(threading.local):
     callbacks = None  # what to call after the backward walk that runs now; None outside of walks
     targeted = False  # whether that walk is for chosen inputs only
     walks = 0  # how many backward walks run inside each other
+    before_write = None  # called with a tensor whose memory is written to next
     node = None  # in anomaly mode: the node that runs now
     zero_gradient = "powers"  # where a gradient of zero wins over an infinite derivative
     plain_functions = False  # custom Functions need no vmap rule: see autograd/function.py

@@ -46,7 +46,7 @@ class Plan:
     `wanted` for a joint formula.
     """
 
-    __slots__ = ("entries", "names", "sources", "steps", "joint", "several", "variadic", "wanted", "aliases")
+    __slots__ = ("entries", "names", "sources", "steps", "joint", "several", "variadic", "wanted", "aliases", "elementwise")
 
     def slot_of(self, name):
         """Where what PyTorch calls `name` in its nodes is saved: `self` and `other` are the first two inputs."""
@@ -54,16 +54,6 @@ class Plan:
             if ours in self.names:
                 return self.names.index(ours)
         return None
-
-
-class _Recorder:
-    """Stands for NumPy where a forward is looked at: a call of a ufunc gives that function and its argument."""
-
-    def __getattr__(self, name):
-        function = getattr(np, name)
-        if not isinstance(function, np.ufunc):
-            raise AttributeError(name)
-        return lambda x: (function, x)
 
 
 class Op:
@@ -130,17 +120,6 @@ class Op:
                 if when is None or when(*values):
                     return kernel(*values)
         return self.forward(namespace(*values), *values)
-
-    def ufunc(self):
-        """The NumPy function that the forward is nothing but a call of, for rows of one floating-point input, or None."""
-        if self.promote is not FLOAT or len(self.parameters) != 1:
-            return None
-        x = object()
-        try:
-            called, given = self.forward(_Recorder(), x)
-        except (AttributeError, TypeError):  # it does more with its input than hand it on
-            return None
-        return called if given is x else None
 
     def _bind(self, args, named):
         """Positional arguments from keywords and defaults; `input`, `other`, `self` name the first and second."""
@@ -245,6 +224,7 @@ class Op:
         plan = Plan()
         plan.aliases = {"result": "out", **dict(zip(("self", "other"), self.parameters, strict=False))}
         plan.several = self.outputs is not None
+        plan.elementwise = self.jvp == ELEMENTWISE
         plan.variadic = self.first_variadic is not None
         if self.joint:
             wanted = [self.joint[1]]
@@ -354,6 +334,8 @@ def write_out(result, out):
     if kind.category > out.dtype.category:
         raise RuntimeError(f"result type {kind} can't be cast to the desired output type {out.dtype}")
     if out._array.shape == array.shape:
+        if modes.before_write is not None:
+            modes.before_write(out)
         np.copyto(out._array, array, casting="unsafe")
     else:
         out._array = array.astype(out._array.dtype)

@@ -377,6 +377,7 @@ def write_at(x, values, accumulate, places, indices, name="index_put_"):
         values = values.to(x.dtype)
     if not modes.interpreters and (not modes.grad or not (x.requires_grad or values.requires_grad)):
         inplace.prepare(x, name)
+        inplace.check_writeable(x, name)
         put(x._array, values._array, accumulate, places, [i._array for i in indices])
         x._versions().bump()
         return x
