@@ -186,7 +186,7 @@ INTRODUCTION = """# PyTorch's public names here
 
 Every public name of PyTorch 2.13 in these modules. It *works* where it exists, is called where PyTorch's is,
 takes the arguments that PyTorch's takes (names, order, defaults), and, if a class, has the public methods of
-PyTorch's; the page says whether a test exercises it too. It *differs* where one of these fails, or on purpose.
+PyTorch's; the page says whether a test exercises it too. It *differs* where one of these fails or on purpose.
 Named dimensions, and what only another device or layout has a use for, are not asked for.
 """
 

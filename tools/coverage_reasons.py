@@ -2,8 +2,8 @@
 
 import re
 
-# Arguments and attributes that need not be there: named dimensions, types and bookkeeping of PyTorch's own; and
-# `self`, as the stubs call a number that stands in the place of a tensor.
+# Arguments and attributes that need not be there: named dimensions, types and bookkeeping of PyTorch's own;
+# and `self`, as the stubs call a number that stands in the place of a tensor.
 IGNORED = {
     "names",
     "self",

@@ -1,7 +1,7 @@
 """Whether a function here takes what PyTorch's takes: names, order and defaults of arguments.
 
-PyTorch's Python functions have signatures. Its compiled ones don't, but their overloads are in the stubs (.pyi)
-that PyTorch installs for editors, or else in the registry of its operators.
+PyTorch's Python functions have signatures. Its compiled ones don't, but their overloads are in the stubs that
+PyTorch installs for editors (.pyi), or else in the registry of its operators.
 """
 
 import ast

@@ -75,7 +75,7 @@ neg = Op("neg", lambda xp, x: xp.negative(x), x=lambda g: -g, jvp=ELEMENTWISE, d
 div_row = Op(
     "div", lambda xp, x, y: xp.divide(x, y),
     x=lambda g, y: g / conj(y),
-    y=lambda g, out, y: -g * conj(out / y), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    y=lambda g, x, y: -g * conj(x / y / y), jvp=ELEMENTWISE, promote=PAIR_FLOAT,  # not `out`: it may be written to
 )  # fmt: skip
 
 

@@ -1,0 +1,610 @@
+"""Random programs of operations, views, writes in place, hooks and modes; each is a few lines of Python.
+
+A program is drawn as steps, (name, i, j, k, m, quiet): what to do, to which tensors, with which numbers.
+`build` runs them in PyTorch and writes each as a line of code that fits the shapes there. `check` runs the
+lines here, and compares every value, state and gradient with PyTorch, and gradients with `Differences`, which
+runs the lines on pairs of a value and its tangent, without a graph.
+
+Left out is where PyTorch crashes or forgets: `detach_` (a hook on a view crashes after it), views made under
+no_grad, metadata changed in place under no_grad, with views alive or a retained gradient, hooks on views,
+`requires_grad_` of what has views, and writes that make PyTorch refuse every later look at another view (the
+outputs of `split` and `unbind`).
+"""
+
+import functools
+import random
+import warnings
+
+import numpy as np
+import torch
+
+import retrograd
+from oracle import assert_close
+from retrograd.core.tensor import wrap
+
+LARGEST = 60  # elements of a tensor: steps that would make more are left out
+
+START = [
+    ("x", [[-0.91, -0.6, -0.13], [0.3, 0.52, 1.17]], True),
+    ("w", [0.5, -0.25, 0.75], True),
+    ("c", [[1.0, 2.0], [3.0, 4.0]], False),
+]
+
+# --- the steps: each makes a line from the names and shapes of two tensors and two numbers, or None -----
+
+
+def _dim(shape, k):
+    return k % len(shape) if shape else None
+
+
+def along(text, least=1):
+    """A line that names a dimension {d} of at least `least` elements, and one of its indices {i}."""
+
+    def line(a, b, shape, other, k, m):
+        d = _dim(shape, k)
+        if d is None or shape[d] < least:
+            return None
+        n = shape[d]
+        return text.format(a=a, b=b, d=d, i=m % n, n=n, half=(n + 1) // 2, e=(d + 1) % len(shape))
+
+    return line
+
+
+def plain(text):
+    return lambda a, b, shape, other, k, m: text.format(a=a, b=b, n=len(shape), k=k, m=m)
+
+
+def fitting(text):
+    """A line for two tensors of one shape; of others, the second one's mean is taken."""
+
+    def line(a, b, shape, other, k, m):
+        fits = len(other) <= len(shape) and all(
+            o in (1, s) for o, s in zip(other[::-1], shape[::-1], strict=False)
+        )
+        return text.format(a=a, b=b if fits else f"{b}.mean()")
+
+    return line
+
+
+def permuted(a, b, shape, other, k, m):
+    order = list(range(len(shape)))
+    random.Random(k * 8 + m).shuffle(order)
+    return f"{a}.permute({', '.join(map(str, order))})" if order else None
+
+
+def expanded(a, b, shape, other, k, m):
+    if 1 in shape and k % 2:
+        sizes = [2 if n == 1 else -1 for n in shape]
+        return f"{a}.expand({', '.join(map(str, sizes))})"
+    return f"{a}.expand(2, {', '.join(['-1'] * len(shape))})" if shape else f"{a}.expand(2)"
+
+
+def square(text):
+    """A line that needs two dimensions."""
+    return lambda a, b, shape, other, k, m: text.format(a=a, k=k % 3 - 1) if len(shape) >= 2 else None
+
+
+VIEWS = {
+    "index": along("{a}[{i}]"),
+    "select": along("{a}.select({d}, {i})"),
+    "narrow": along("{a}.narrow({d}, {i}, 1)"),
+    "slice": along("{a}[..., {i}:]"),
+    "stride": along("{a}[::2]"),
+    "none": plain("{a}[None]"),
+    "view": plain("{a}.view(-1)"),
+    "reshape": plain("{a}.reshape(-1)"),
+    "flatten": plain("{a}.flatten()"),
+    "view_as": plain("{a}.view_as({a})"),
+    "unsqueeze": plain("{a}.unsqueeze(-1)"),
+    "squeeze": plain("{a}.squeeze()"),
+    "transpose": along("{a}.transpose({d}, {e})"),
+    "permute": permuted,
+    "movedim": along("{a}.movedim({d}, 0)"),
+    "mT": square("{a}.mT"),
+    "expand": expanded,
+    "diagonal": square("{a}.diagonal({k})"),
+    "unfold": along("{a}.unfold({d}, {half}, {half})"),
+    "detach": plain("{a}.detach()"),
+    "unbind": along("{a}.unbind({d})[{i}]"),
+    "split": along("{a}.split(1, {d})[{i}]"),
+    "chunk": along("{a}.chunk(2, {d})[0]"),
+    "tensor_split": along("{a}.tensor_split(2, {d})[0]"),
+}
+OUT_OF_PLACE = {
+    "double": plain("{a} * 2"),
+    "product": fitting("{a} * {b}"),
+    "sum": fitting("{a} + {b}"),
+    "difference": fitting("{b} - {a}"),
+    "quotient": fitting("{a} / ({b} * {b} + 1)"),
+    "square": plain("{a} * {a}"),
+    "sin": plain("{a}.sin()"),
+    "tanh": plain("{a}.tanh()"),
+    "sigmoid": plain("{a}.sigmoid()"),
+    "exp": plain("{a}.tanh().exp()"),
+    "relu": plain("{a}.relu()"),
+    "clone": plain("{a}.clone()"),
+    "contiguous": plain("{a}.contiguous() * 1"),
+    "cat": plain("torch.cat([{a}.reshape(-1), {b}.reshape(-1)])"),
+    "stack": fitting("torch.stack([{a}, {a} * {b}])"),
+    "where": fitting("torch.where({a} > 0.1, {a}, {b})"),
+    "max": along("{a}.max({d})[0]"),
+    "amax": along("{a}.amax({d})"),
+    "sort": along("{a}.sort({d})[0]"),
+    "sum of dim": along("{a}.sum({d})"),
+    "mean": along("{a}.mean({d}, keepdim=True)"),
+    "prod": along("{a}.prod({d})"),
+    "cumsum": along("{a}.cumsum({d})"),
+    "softmax": along("{a}.softmax({d})"),
+    "var": along("{a}.var({d})", least=2),
+    "flip": along("{a}.flip({d})"),
+    "roll": along("{a}.roll(1, {d})"),
+    "repeat": along("{a}.repeat_interleave(2, {d}).clone()"),
+    "split all": along("sum({a}.split(1, {d}))"),
+    "unbind all": along("sum({a}.unbind({d}))"),
+    "list": along("{a}[[{i}, 0, {i}]]"),
+    "mask": plain("{a}[{a} > 0.1]"),
+    "index_select": along("{a}.index_select({d}, torch.tensor([{i}, 0]))"),
+    "gather": along("{a}.gather({d}, torch.zeros_like({a}, dtype=torch.int64))"),
+    "masked_fill": plain("{a}.masked_fill({a} > 0.1, 0.5)"),
+    "dot": plain("{a}.reshape(-1) @ {a}.reshape(-1)"),
+    "matmul": square("{a} @ {a}.mT"),
+    "tril": square("{a}.tril({k})"),
+    "trace": square("{a}.diagonal({k}).sum(-1)"),
+    "outer": plain("torch.outer({a}.reshape(-1)[:3], {b}.reshape(-1)[:3])"),
+}
+IN_PLACE = {
+    "mul_": fitting("{a}.mul_({b})"),
+    "mul_ number": plain("{a}.mul_(3)"),
+    "mul_ itself": plain("{a}.mul_({a})"),
+    "add_": fitting("{a}.add_({b}, alpha=0.5)"),
+    "sub_ mean": plain("{a}.sub_({b}.mean())"),
+    "div_": fitting("{a}.div_({b} * {b} + 1)"),
+    "sin_": plain("{a}.sin_()"),
+    "tanh_": plain("{a}.tanh_()"),
+    "relu_": plain("{a}.relu_()"),
+    "zero_": plain("{a}.zero_()"),
+    "fill_": plain("{a}.fill_(0.25)"),
+    "fill_ tensor": plain("{a}.fill_({b}.sum())"),
+    "copy_": fitting("{a}.copy_({b})"),
+    "copy_ of a sum": plain("{a}.copy_({b}.sum())"),
+    "addcmul_": fitting("{a}.addcmul_({b}, {b}, value=0.3)"),
+    "lerp_": fitting("{a}.lerp_({a}.sin(), 0.3)"),
+    "set number": along("{a}[{i}] = 0.5"),
+    "set": along("{a}[{i}] = {b}.sum()"),
+    "set slice": along("{a}[..., {i}:] = {b}.mean()"),
+    "set row": along("{a}[{i}] = {a}[0] * 2"),
+    "set list": along("{a}[[{i}]] = {b}.mean()"),
+    "set mask": plain("{a}[{a} > 0.1] = {b}.mean()"),
+    "add to row": along("{a}[{i}] += {b}.mean()"),
+    "multiply slice": along("{a}[..., {i}:] *= 2"),
+    "masked_fill_": plain("{a}.masked_fill_({a} > 0.1, {b}.mean())"),
+    "index_fill_": along("{a}.index_fill_({d}, torch.tensor([{i}]), 0.5)"),
+    "index_add_": along("{a}.index_add_({d}, torch.tensor([{i}]), {a}.narrow({d}, 0, 1).sin())"),
+    "index_copy_": along("{a}.index_copy_({d}, torch.tensor([{i}]), {a}.narrow({d}, 0, 1).sin())"),
+    "cumsum_": along("{a}.cumsum_({d})"),
+    "diagonal_": square("{a}.diagonal().mul_(2)"),
+    "view and write": along("{a}.select({d}, {i}).mul_({b}.mean())"),
+}
+RESTRUCTURE = {
+    "unsqueeze_": plain("{a}.unsqueeze_(0)"),
+    "squeeze_": along("{a}.squeeze_({d})"),
+    "transpose_": along("{a}.transpose_({d}, {e})"),
+}
+OTHER = {
+    "retain_grad": plain("{a}.retain_grad()"),
+    "hook": plain("{a}.register_hook(lambda g: g * 1.5)"),
+    "requires_grad_": plain("{a}.requires_grad_()"),
+}
+KINDS = {
+    **dict.fromkeys(VIEWS, "view"),
+    **dict.fromkeys(OUT_OF_PLACE, "new"),
+    **dict.fromkeys(IN_PLACE, "write"),
+    **dict.fromkeys(RESTRUCTURE, "restructure"),
+    **dict.fromkeys(OTHER, "other"),
+}
+LINES = VIEWS | OUT_OF_PLACE | IN_PLACE | RESTRUCTURE | OTHER
+NAMES = [sorted(group) for group in (VIEWS, VIEWS, OUT_OF_PLACE, IN_PLACE, IN_PLACE, OTHER)]  # proportions
+NAMES[-1] += sorted(RESTRUCTURE)
+
+
+def draw(rng, longest=14):
+    """A random program's steps, and its ending (see Program)."""
+    steps = []
+    for _ in range(rng.randint(1, longest)):
+        name = rng.choice(rng.choice(NAMES))
+        steps.append((name, *[rng.randint(0, 7) for _ in range(4)], rng.random() < 0.15))
+    return steps, rng.choice(ENDINGS)
+
+
+ENDINGS = ("once", "once", "once", "twice", "second")
+
+# --- running lines --------------------------------------------------------------------
+
+
+class Line:
+    """A line of a program: its code, its kind, the tensor that it makes or writes to, and what it reads."""
+
+    def __init__(self, text, kind, target, reads, quiet):
+        self.kind, self.target, self.reads, self.quiet = kind, target, reads, quiet
+        self.text = f"{target} = {text}" if kind in ("view", "new") else text
+        self.code = compile(self.text, "<program>", "exec")
+
+    def __str__(self):
+        return f"with torch.no_grad(): {self.text}" if self.quiet else self.text
+
+
+REFUSALS = (RuntimeError, IndexError, TypeError, ValueError)
+
+
+def execute(line, namespace, library):
+    """Run a line; what it raised, if it did."""
+    try:
+        if line.quiet:
+            with library.no_grad():
+                exec(line.code, namespace)
+        else:
+            exec(line.code, namespace)
+    except REFUSALS as error:
+        return error
+    return None
+
+
+def start(library):
+    """The names that a program begins with."""
+    names = {"torch": library}
+    for name, values, grad in START:
+        names[name] = library.tensor(values, dtype=library.float64, requires_grad=grad)
+    names["y"] = names["x"] * 1
+    return names
+
+
+def tensors(namespace):
+    return {n: t for n, t in namespace.items() if n != "torch" and not n.startswith("__")}
+
+
+class Program:
+    """Lines, run in PyTorch: `names` are its tensors then, `refusals` its errors by the line's number.
+
+    `spoilt` is the number of a line after which PyTorch refuses to look at some tensor, if there is one.
+    `refused` is the error of the backward at the end.
+    """
+
+    def __init__(self, lines, ending="once"):
+        self.ending = ending
+        self.lines, self.refusals = [], {}
+        self.names = start(torch)
+        self.spoilt = self.refused = None
+        for line in lines:
+            if callable(line):
+                line = line(self.names, len(self.lines))
+                if line is None:
+                    continue
+            error = execute(line, self.names, torch)
+            if error is not None:
+                self.refusals[len(self.lines)] = error
+            self.lines.append(line)
+            try:
+                for t in tensors(self.names).values():
+                    t.grad_fn  # noqa: B018  else views in PyTorch don't notice their base's new history
+            except RuntimeError:
+                self.spoilt = len(self.lines) - 1
+                return
+        self.refused = finish(torch, self.names, ending)
+
+    def without(self, i):
+        """The program without a line."""
+        return Program([*self.lines[:i], *self.lines[i + 1 :]], self.ending)
+
+    def __str__(self):
+        made = [f"{n} = torch.tensor({v}, dtype=torch.float64, requires_grad={g})" for n, v, g in START]
+        lines = [
+            f"{line}  # PyTorch: {_short(self.refusals[n])}" if n in self.refusals else str(line)
+            for n, line in enumerate(self.lines)
+        ]
+        return "\n".join(["import retrograd as torch", *made, "y = x * 1", *lines, *ending_lines(self)])
+
+
+def build(steps, ending="once"):
+    """The program that steps make."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Program([functools.partial(_line, *step) for step in steps], ending)
+
+
+def _line(name, i, j, k, m, quiet, names, number):
+    """The line that a step becomes, given PyTorch's tensors; None where it doesn't fit."""
+    here = tensors(names)
+    listed = list(here)
+    a, b = listed[-1 - i % len(listed)], listed[-1 - j % len(listed)]
+    first, second = here[a], here[b]
+    kind = KINDS[name]
+    viewed = any(t._base is first for t in here.values())
+    if quiet and kind in ("view", "restructure") or name == "hook" and first._is_view():
+        return None
+    if kind == "restructure" and (viewed or first.retains_grad) or name == "requires_grad_" and viewed:
+        return None
+    if kind in ("view", "new") and 2 * first.numel() > LARGEST:
+        return None
+    shared = first is not second and first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
+    operand = f"{b}.clone()" if kind == "write" and shared else b
+    text = LINES[name](a, operand, tuple(first.shape), tuple(second.shape), k, m)
+    if text is None:
+        return None
+    target = f"t{number}" if kind in ("view", "new") else a
+    return Line(text, kind, target, list(dict.fromkeys([a, b])), quiet)
+
+
+def _short(error):
+    return str(error).partition("\n")[0][:80]
+
+
+def ending_lines(program):
+    listed = ", ".join(tensors(program.names))
+    lines = [f"total = sum(t.sum() * (k + 1) for k, t in enumerate([{listed}]))"]
+    if program.ending == "second":
+        options = "create_graph=True, allow_unused=True, materialize_grads=True"
+        lines.append(f"g, h = torch.autograd.grad(total, [x, w], {options})")
+        lines.append("(total * total + (g * g).sum() + (h * h).sum()).backward()")
+    elif program.ending == "twice":
+        lines += ["total.backward(retain_graph=True)", "total.backward()"]
+    else:
+        lines += ["total.backward()"]
+    return [*lines, "print(x.grad, w.grad)"]
+
+
+def finish(library, names, ending):
+    """The gradients of a weighted sum of everything, backward as the ending says; what it raised."""
+    total = sum(t.sum() * (k + 1) for k, t in enumerate(tensors(names).values()))
+    try:
+        if ending == "second":
+            leaves = [names["x"], names["w"]]
+            g, h = library.autograd.grad(
+                total, leaves, create_graph=True, allow_unused=True, materialize_grads=True
+            )
+            total = total * total + (g * g).sum() + (h * h).sum()
+        elif ending == "twice":
+            total.backward(retain_graph=True)
+        total.backward()
+    except RuntimeError as error:
+        return error
+    return None
+
+
+# --- the comparison with PyTorch --------------------------------------------------------------------
+
+
+class Failure(AssertionError):
+    """Where the two libraries, or the gradients and the differences, part; with the program."""
+
+    def __init__(self, what, program):
+        super().__init__(f"{what}\n\n{program}\n")
+        self.program = program
+
+
+def excused(line, error):
+    """Whether a line may be refused here only: PyTorch lets some writes to expanded tensors pass."""
+    return line.kind == "write" and "more than one element" in str(error)
+
+
+def check(program):
+    """Run a program here and by differences; Failure if that or PyTorch disagrees. Says what was compared."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if program.spoilt is not None:
+            return check(program.without(program.spoilt))
+        names = start(retrograd)
+        for n, line in enumerate(program.lines):
+            error, refusal = execute(line, names, retrograd), program.refusals.get(n)
+            if refusal is None and error is not None:
+                if excused(line, error):
+                    return check(program.without(n))
+                raise Failure(f"`{line}` raises {error!r}", program)
+            if refusal is not None and error is None:
+                if not acceptable(line, refusal):
+                    raise Failure(f"`{line}` should raise: {refusal!r}", program)
+                by_differences(program, n)  # it alone, after what comes before; then the rest without it
+                return check(program.without(n))
+        agree(program, names)
+        error = finish(retrograd, names, program.ending)
+        beyond = error is None and "modified by an inplace" in str(
+            program.refused
+        )  # we saved a copy, or a shape
+        if (error is None) != (program.refused is None) and not beyond:
+            raise Failure(f"backward: {error!r} instead of {program.refused!r}", program)
+        if error is not None:
+            return "refused"
+        if not beyond:
+            same_gradients(program, names)
+        lines = [line for n, line in enumerate(program.lines) if n not in program.refusals]
+        return compare_differences(program, lines, names, program.ending)
+
+
+def acceptable(line, refusal):
+    """Whether a line that PyTorch refuses may run here: reads and writes that overlap are no trouble here."""
+    return line.kind == "write" and "single memory location" in str(refusal)
+
+
+def agree(program, names):
+    """Fail unless all tensors have PyTorch's values and state."""
+    for (name, r), m in zip(tensors(program.names).items(), tensors(names).values(), strict=True):
+        try:
+            assert_close(m, r, 1e-9, name)
+        except AssertionError as error:
+            raise Failure(str(error), program) from None
+        for what in ("requires_grad", "is_leaf", "_version", "retains_grad", "output_nr"):
+            got, want = getattr(m, what), getattr(r, what)
+            if got != want:
+                raise Failure(f"{name}.{what} is {got} instead of {want}", program)
+        if m._is_view() != r._is_view():
+            raise Failure(f"{name}._is_view() is {m._is_view()}", program)
+
+
+def same_gradients(program, names):
+    """Fail unless `.grad` is PyTorch's, of leaves and of those that retain it.
+
+    The second derivatives' walk gives the latter what the formulas of first derivatives were written with.
+    """
+    for (name, r), m in zip(tensors(program.names).items(), tensors(names).values(), strict=True):
+        if program.ending == "second" and not r.is_leaf:
+            continue
+        g, want = m.grad, r.grad
+        if (g is None) != (want is None):
+            raise Failure(f"{name}.grad is {g} instead of {want}", program)
+        if g is not None:
+            try:
+                assert_close(g, want, 1e-9, f"{name}.grad")
+            except AssertionError as error:
+                raise Failure(str(error), program) from None
+
+
+# --- the comparison with differences ----------------------------------------------------------------
+
+
+class NotSmooth(Exception):
+    """Differences say nothing here: at a kink, or after a step that they don't follow."""
+
+
+class Differences:
+    """Runs lines on (value, tangent): tangents by central differences of a line, views of both by one line.
+
+    No graph is made: aliasing is that of plain memory, so a write through a view reaches its base's tangent.
+    Under no_grad a write changes the value alone; `detach` shares the value and begins a tangent of zeros.
+    """
+
+    STEP = 1e-5
+
+    def __init__(self, direction):
+        self.values, self.tangents = {"torch": retrograd}, {"torch": retrograd}
+        for name, values, _ in START:
+            self.values[name] = retrograd.tensor(values, dtype=retrograd.float64)
+            self.tangents[name] = retrograd.zeros_like(self.values[name])
+            if name in direction:
+                self.tangents[name].copy_(retrograd.tensor(direction[name]))
+        self.values["y"] = self.values["x"].clone()
+        self.tangents["y"] = self.tangents["x"].clone()
+
+    def run(self, line):
+        if line.kind == "other":
+            if "hook" in line.text:
+                raise NotSmooth
+            return
+        if line.kind == "restructure" or (line.kind == "view" and "detach" not in line.text):
+            exec(line.code, self.values)
+            exec(line.code, self.tangents)
+            target = self.values[line.target]
+            if line.kind == "view" and not shares(target, self.values[line.reads[0]]):
+                self.tangents[line.target] = laid_out(self.tangents[line.target]._array, target)
+            return
+        if line.kind == "view":
+            exec(line.code, self.values)
+            self.tangents[line.target] = laid_out(0.0, self.values[line.target])
+            return
+        if line.kind == "write" and 0 in self.values[line.target]._array.strides:
+            raise NotSmooth  # parts of an expanded tensor were written to: its elements share memory
+        change = 0.0 if line.quiet else self.difference(line)
+        exec(line.code, self.values)
+        if line.kind == "new":
+            self.tangents[line.target] = laid_out(change, self.values[line.target])
+        elif not line.quiet:
+            self.tangents[line.target]._array[...] = change
+
+    def difference(self, line):
+        """The tangent of what the line makes or writes."""
+        results = []
+        for sign in (1, 0, -1):
+            moved = {"torch": retrograd}
+            for n in line.reads:
+                moved[n] = laid_out(
+                    self.values[n]._array + sign * self.STEP * self.tangents[n]._array, self.values[n]
+                )
+            exec(line.code, moved)
+            results.append(moved[line.target]._array)
+        above, here, below = results
+        if above.shape != here.shape or below.shape != here.shape:
+            raise NotSmooth
+        ahead, behind = (above - here) / self.STEP, (here - below) / self.STEP
+        if not np.allclose(ahead, behind, rtol=1e-2, atol=1e-2):
+            raise NotSmooth
+        return (ahead + behind) / 2
+
+
+def shares(a, b):
+    return np.may_share_memory(a._array, b._array)
+
+
+def laid_out(array, like):
+    """A new tensor of these values, with strides in the order of `like`'s: the same views of it exist."""
+    out = np.empty_like(like._array)
+    out[...] = array
+    return wrap(out)
+
+
+def by_differences(program, last):
+    """Run lines, up to number `last`, in retrograd alone and compare its gradients with differences."""
+    names = start(retrograd)
+    lines = [
+        line for n, line in enumerate(program.lines[: last + 1]) if n == last or n not in program.refusals
+    ]
+    for line in lines:
+        execute(line, names, retrograd)
+    if finish(retrograd, names, "once") is None:
+        compare_differences(program, lines, names, "once")
+
+
+def compare_differences(program, lines, names, ending):
+    """Fail unless the gradients of x and w, along a random direction, are what differences say."""
+    if ending == "second":
+        return "PyTorch"
+    rng = np.random.default_rng(0)
+    direction = {n: rng.uniform(-1, 1, np.shape(v)) for n, v, grad in START if grad}
+    pairs = Differences(direction)
+    try:
+        for line in lines:
+            pairs.run(line)
+    except NotSmooth:
+        return "PyTorch"
+    want = sum((k + 1) * t._array.sum() for k, t in enumerate(tensors(pairs.tangents).values()))
+    want *= 2 if ending == "twice" else 1
+    got, size = 0.0, 1.0
+    for n, v in direction.items():
+        g = names[n].grad
+        if g is not None:
+            got += (g._array * v).sum()
+            size += np.abs(g._array).sum()
+    if not np.isfinite(size) or size > 1e6:
+        return "PyTorch"
+    if abs(got - want) > 1e-4 * size:
+        raise Failure(f"the gradient along a direction is {got:.9g}, by differences {want:.9g}", program)
+    return "PyTorch and differences"
+
+
+# --- shrinking ----------------------------------------------------------------------------
+
+
+def shrunk(program):
+    """The Failure of the shortest program that still fails, without one line after the other; or None."""
+    best = failure_of(program)
+    going = best is not None
+    while going:
+        going = False
+        program = best.program
+        simpler = [lambda i=i: program.without(i) for i in reversed(range(len(program.lines)))]
+        if program.ending != "once":
+            simpler.append(lambda: Program(program.lines, "once"))
+        for make in simpler:
+            found = failure_of(make)
+            if found is not None:
+                best, going = found, True
+                break
+    return best
+
+
+def failure_of(program):
+    """The Failure of a program, or of what makes one; None if it passes, or makes no sense without a line."""
+    try:
+        check(program() if callable(program) else program)
+    except Failure as failure:
+        return failure
+    except NameError:
+        pass
+    return None
