@@ -148,16 +148,30 @@ def _index_select(level, op, args):
     return level.wrap(op(level.front(x), *shape, axis + 1, index))
 
 
-@rule("index_add", "index_copy", "index_fill")
+@rule("index_add", "index_copy")
 def _index_write(level, op, args):
     x, source, axis, index = args
     if rank(x) == 0:
         return None
-    if level.hides(index) or (level.hides(source) and rank(source) == 0):
+    if level.hides(index):
         with level.inside():
             return TABLE["index_put"](x, source, op.name == "index_add", (axis,), index)
-    source = level.front(source) if level.hides(source) or rank(source) == 0 else level.whole(source)
+    source = level.whole(source) if rank(source) else source
     return level.wrap(op(level.whole(x), source, axis + 1, index))
+
+
+@rule("index_fill")
+def _index_fill(level, op, args):
+    x, value, axis, index = args
+    if rank(x) == 0:
+        return None
+    if not level.hides(index):
+        value = padded_to(level.front(value), rank(x) + 1) if level.hides(value) else value
+        return level.wrap(op(level.whole(x), value, axis + 1, index))
+    with level.inside():  # a mask names no place twice, as the gradient of the value wants
+        no, yes = wrap(np.zeros(x.shape[axis], bool)), wrap(np.ones((), bool))
+        mask = TABLE["index_put"](no, yes, False, (0,), index)
+        return TABLE["where"](value, x, TABLE["reshape"](mask, (x.shape[axis], *[1] * (rank(x) - axis - 1))))
 
 
 @rule("scatter")
