@@ -3,7 +3,7 @@
     python tools/random_programs.py [--count 100000] [--first 0] [--jobs 1] [--failures 5]
 
 Program number n is always the same, so `--first n --count 1` runs one again. Failing programs are shortened
-and printed as Python code. The steps are in tests/random_programs.py.
+and printed as Python code. The steps are in tests/random_steps.py.
 """
 
 import argparse
@@ -20,11 +20,12 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
 sys.path.pop(0)  # this folder, where a file has the same name
 
 import random_programs as programs  # noqa: E402
+import random_steps  # noqa: E402
 
 
 def run(number):
     """What was compared in a program, and the failure's text or None."""
-    steps, ending = programs.draw(random.Random(number))
+    steps, ending = random_steps.draw(random.Random(number))
     program = programs.build(steps, ending)
     try:
         return number, programs.check(program), None

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import random_programs as programs
+import random_steps
 import retrograd
 from random_programs import Failure, Line, Program
 
 numbers = st.integers(0, 7)
 steps = st.lists(
     st.tuples(
-        st.one_of(*[st.sampled_from(group) for group in programs.NAMES]),
+        st.one_of(*[st.sampled_from(group) for group in random_steps.NAMES]),
         *[numbers] * 4,
         st.sampled_from([False] * 6 + [True]),
     ),
@@ -28,7 +29,7 @@ compared = Counter()
 
 
 @settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(steps, st.sampled_from(programs.ENDINGS))
+@given(steps, st.sampled_from(random_steps.ENDINGS))
 def test_random_programs(drawn, ending):
     program = programs.build(drawn, ending)
     compared[programs.check(program)] += 1
