@@ -10,9 +10,10 @@ import numpy as np
 from ..core.op import Op, is_complex
 from .diagonals import tril_row
 from .join import cat_row
-from .linear_systems import LinAlgError, adjoint, inv_row, on_eye, solve_right
-from .pointwise import conj, masked, where_row
+from .linear_systems import LinAlgError, adjoint, inv_row, on_eye, solve_right, zeros_beside
+from .pointwise import conj, masked, real_part, where_row
 from .product import column, matmul_row, row
+from .reduce import sum_row
 from .view import on_diagonal_row
 
 __all__ = []
@@ -72,13 +73,7 @@ def _tall_qr_gradient(g_Q, g_R, Q, R):
 
 def _qr_gradient(g_Q, g_R, a, Q, R, mode):
     m, n = a.shape[-2:]
-    if mode == "r":
-        raise RuntimeError("The derivative of linalg.qr depends on Q, which is not computed when mode='r'.")
-    if mode == "complete" and m > n:
-        raise RuntimeError(
-            "The QR decomposition is not differentiable when mode='complete' and nrows > ncols; use "
-            "mode='reduced'"
-        )
+    _check_qr(m, n, mode)
     if g_Q is None and g_R is None:
         return None
     if m >= n:
@@ -92,9 +87,42 @@ def _qr_gradient(g_Q, g_R, a, Q, R, mode):
     return cat_row(a.ndim - 1, (m, n - m), first, second)
 
 
+def _qr_tangent(t_a, a, Q, R, mode):
+    """From Q^H t_a R^-1 = Q^H t_Q + t_R R^-1: skew-Hermitian and upper triangular."""
+    m, n = a.shape[-2:]
+    _check_qr(m, n, mode)
+    wide, k = m < n, min(m, n)
+    first, square = (t_a[..., :k], R[..., :k]) if wide else (t_a, R)
+    moved = solve_right(square, first, True)
+    inner = matmul_row(adjoint(Q), moved)
+    lower = tril_row(inner, -1)
+    skew = lower - adjoint(lower)
+    if is_complex(inner):
+        diagonal = on_eye(inner)
+        skew = skew + (diagonal - conj(diagonal)) / 2
+    upper = inner - skew
+    t_q = moved - matmul_row(Q, upper)
+    t_r = matmul_row(upper, square)
+    if wide:
+        rest = matmul_row(adjoint(t_q), a[..., k:]) + matmul_row(adjoint(Q), t_a[..., k:])
+        t_r = cat_row(t_r.ndim - 1, (k, n - k), t_r, rest)
+    return t_q, t_r
+
+
+def _check_qr(m, n, mode):
+    if mode == "r":
+        raise RuntimeError("The derivative of linalg.qr depends on Q, which is not computed when mode='r'.")
+    if mode == "complete" and m > n:
+        raise RuntimeError(
+            "The QR decomposition is not differentiable when mode='complete' and nrows > ncols; use "
+            "mode='reduced'"
+        )
+
+
 qr_row = Op(
     "linalg_qr", lambda xp, a, mode: _qr(xp, a, mode), outputs="Q R",
     a=lambda g_Q, g_R, a, Q, R, mode: _qr_gradient(g_Q, g_R, a, Q, R, mode),
+    jvp=lambda t_a, a, Q, R, mode: _qr_tangent(t_a, a, Q, R, mode),
 )  # fmt: skip
 
 
@@ -111,9 +139,20 @@ def _eigh_gradient(g_L, g_V, L, V):
     return matmul_row(turned, adjoint(V))
 
 
+def _eigh_tangent(t_a, L, V):
+    turned = matmul_row(matmul_row(adjoint(V), t_a), V)
+    return real_part(_diagonal_of(turned)), matmul_row(V, _over_gaps(turned, L))
+
+
+def _diagonal_of(x):
+    """The diagonals of matrices."""
+    return sum_row(on_eye(x), (x.ndim - 1,), False)
+
+
 eigh_row = Op(
     "linalg_eigh", lambda xp, a, uplo: _converged(xp.linalg.eigh, a, uplo), outputs="L V",
     a=lambda g_L, g_V, L, V: _eigh_gradient(g_L, g_V, L, V),
+    jvp=lambda t_a, L, V: _eigh_tangent(t_a, L, V),
 )  # fmt: skip
 
 
@@ -179,7 +218,36 @@ def _svd_gradient(g_U, g_S, g_Vh, a, U, S, Vh):
     return total
 
 
+def _svd_tangent(t_a, a, U, S, Vh):
+    m, n = a.shape[-2:]
+    k = S.shape[-1]
+    more_u, more_v = U.shape[-1] - k, Vh.shape[-2] - k
+    U, Vh = U[..., :k], Vh[..., :k, :]
+    V = adjoint(Vh)
+    inner = matmul_row(matmul_row(adjoint(U), t_a), V)
+    square = S * S
+    turn_u = _over_gaps(inner * row(S) + column(S) * adjoint(inner), square)
+    turn_v = _over_gaps(column(S) * inner + adjoint(inner) * row(S), square)
+    if is_complex(inner):  # of the common phase of a pair of vectors, which is arbitrary, U takes all
+        diagonal = on_eye(inner)
+        turn_u = turn_u + (diagonal - conj(diagonal)) / (row(S) * 2)
+    t_u, t_v = matmul_row(U, turn_u), matmul_row(V, turn_v)
+    if m > k:
+        moved = matmul_row(t_a, V)
+        t_u = t_u + (moved - matmul_row(U, inner)) / row(S)
+    if n > k:
+        moved = matmul_row(adjoint(t_a), U)
+        t_v = t_v + (moved - matmul_row(V, adjoint(inner))) / row(S)
+    t_vh = adjoint(t_v)
+    if more_u:
+        t_u = cat_row(t_u.ndim - 1, (k, more_u), t_u, zeros_beside(t_u, more_u, True))
+    if more_v:
+        t_vh = cat_row(t_vh.ndim - 2, (k, more_v), t_vh, zeros_beside(t_vh, more_v, False))
+    return t_u, real_part(_diagonal_of(inner)), t_vh
+
+
 svd_row = Op(
     "linalg_svd", lambda xp, a, full: _converged(xp.linalg.svd, a, full), outputs="U S Vh",
     a=lambda g_U, g_S, g_Vh, a, U, S, Vh: _svd_gradient(g_U, g_S, g_Vh, a, U, S, Vh),
+    jvp=lambda t_a, a, U, S, Vh: _svd_tangent(t_a, a, U, S, Vh),
 )  # fmt: skip

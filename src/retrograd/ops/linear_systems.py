@@ -10,7 +10,7 @@ from ..core.op import Op, is_complex
 from ..core.tensor import Tensor, wrap
 from .diagonals import tril_row, triu_row
 from .join import cat_row
-from .pointwise import conj, masked
+from .pointwise import conj, masked, real_part
 from .product import column, matmul_row, swapped
 from .reduce import sum_row
 from .shape import reshape_row
@@ -268,6 +268,7 @@ cofactor_row = Op("cofactor", lambda xp, a: _cofactor(xp, a), a=lambda g, a: _co
 
 det_row = Op(
     "linalg_det", lambda xp, a: xp.linalg.det(a), a=lambda g, a: column(column(g)) * cofactor_row(a),
+    jvp=lambda t_a, a: sum_row(conj(cofactor_row(a)) * t_a, (t_a.ndim - 2, t_a.ndim - 1), False),
 )  # fmt: skip
 
 
@@ -279,9 +280,18 @@ def _slogdet_gradient(g_sign, g_logabsdet, a, sign):
     return None if total is None else column(column(total)) * adjoint(inv_row(a, False))
 
 
+def _slogdet_tangent(t_a, a, sign):
+    """The trace of inv(a) @ t_a is the logarithm's tangent: its real part the size's, the rest the phase's."""
+    turned = sum_row(on_eye(solve_row(a, t_a)), (a.ndim - 2, a.ndim - 1), False)
+    if not is_complex(a):
+        return sign * 0, turned
+    return sign * (turned - real_part(turned)), real_part(turned)
+
+
 slogdet_row = Op(
     "linalg_slogdet", lambda xp, a: tuple(xp.linalg.slogdet(a)), outputs="sign logabsdet",
     a=lambda g_sign, g_logabsdet, a, sign: _slogdet_gradient(g_sign, g_logabsdet, a, sign),
+    jvp=lambda t_a, a, sign: _slogdet_tangent(t_a, a, sign),
 )  # fmt: skip
 
 
@@ -333,14 +343,14 @@ def _lu_gradient(g_L, g_U, P, L, U):
     left = triangular_row(adjoint(L), inner, True, True)
     total = solve_right(adjoint(U), left, False)
     if m != n:
-        rest = _zeros_of(total, abs(m - n), n > k) if rest is None else rest
+        rest = zeros_beside(total, abs(m - n), n > k) if rest is None else rest
         axis = total.ndim - (1 if n > k else 2)
         total = cat_row(axis, (k, abs(m - n)), total, rest)
     return matmul_row(P, total)
 
 
-def _zeros_of(x, count, columns):
-    """`count` columns or rows of zeros that fit next to the square matrices `x`."""
+def zeros_beside(x, count, columns):
+    """`count` columns or rows of zeros that fit next to the matrices `x`."""
     part = x[..., :1] * 0 if columns else x[..., :1, :] * 0
     axis = x.ndim - (1 if columns else 2)
     return cat_row(axis, (1,) * count, *[part] * count)

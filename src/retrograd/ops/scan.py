@@ -5,7 +5,7 @@ import numpy as np
 from ..core import arrays
 from ..core.op import LINEAR, Op, through_float32
 from . import return_types
-from .along import add_along
+from .along import add_along, take_along
 from .arguments import deliver, normal_axis
 from .elementary import exp
 from .pointwise import conj, masked
@@ -160,6 +160,7 @@ def _extreme_row(name, ufunc, better):
     return Op(
         name, _running_extreme(ufunc, better), outputs="values indices", nondiff=(1,),
         x=lambda g_values, indices, x_shape, axis: add_along(g_values, indices, axis, x_shape),
+        jvp=lambda t_x, indices, axis: (take_along(t_x, indices, axis), None),
     )  # fmt: skip
 
 

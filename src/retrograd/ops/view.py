@@ -220,6 +220,8 @@ as_strided_row = Op(
     "as_strided", _strided,
     x=lambda g, x_shape, shape, strides, offset, x_strides, x_offset: unstrided_row(
         g, x_shape, x_strides, shape, strides, offset - x_offset),
+    jvp=lambda t_x, x_shape, shape, strides, offset, x_strides, x_offset: restrided_row(
+        t_x, x_shape, x_strides, shape, strides, offset - x_offset),
     view=True,
 )  # fmt: skip
 
