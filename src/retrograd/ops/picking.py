@@ -195,7 +195,19 @@ def _prod_back(g, x, src, out, axis, index, include_self, outside):
     gs = where_row(
         gather_row(g * rest, axis, index), gather_row(g * out, axis, index) / where_row(1, src, zero), alone
     )
+    if isinstance(src, Tensor) and np.any(zeros._array > 1):
+        gs = _once_row(gs)
     return outside(gx), gs
+
+
+def _refuse():
+    raise RuntimeError(
+        "Double backward is unsupported for a 'prod' that is scattered or reduced by index when more than one zero in src "
+        "goes to the same position"
+    )
+
+
+_once_row = Op("once_differentiable", lambda xp, x: xp.array(x), x=lambda g: _refuse(), jvp=LINEAR, node="Error")
 
 
 def _full_like(g, value):
