@@ -216,14 +216,13 @@ std::unique_ptr<Plan> read_plan(PyObject *object) {
                                  static_cast<int>(whole(PyTuple_GET_ITEM(entry, 1)))});
     });
     const Ref sources = item(object, "sources");
+    const bool elementwise = flag(object, "elementwise");
     each(item(object, "steps").get(), [&](PyObject *step, size_t i) {
-        Plan::Step made = {nullptr, {}};
-        if (step != Py_None) {
-            made.formula = PyTuple_GET_ITEM(step, 0);  // lives with the plan
-            each(PyList_GET_ITEM(sources.get(), i),
-                 [&](PyObject *s, size_t) { made.sources.push_back(static_cast<int>(whole(s))); });
-        }
-        plan->steps.push_back(std::move(made));
+        if (step == Py_None) return void(plan->steps.emplace_back());
+        Plan::Step made = {Elementwise(PyTuple_GET_ITEM(step, 0)), elementwise, {}};
+        each(PyList_GET_ITEM(sources.get(), i),
+             [&](PyObject *s, size_t) { made.sources.push_back(static_cast<int>(whole(s))); });
+        plan->steps.emplace_back(std::move(made));
     });
     plan->joint = item(object, "joint").get() != Py_None;
     plan->several = flag(object, "several");
@@ -235,7 +234,7 @@ std::unique_ptr<Plan> read_plan(PyObject *object) {
 }
 
 std::unique_ptr<Row> read_row(PyObject *op) {
-    auto row = std::make_unique<Row>();
+    auto row = std::make_unique<Row>(item(op, "forward").get());
     each(item(op, "inputs").get(), [&](PyObject *i, size_t) { row->inputs.push_back(static_cast<int>(whole(i))); });
     row->parameters = PyObject_Size(item(op, "parameters").get());
     row->variadic = item(op, "variadic").get() != Py_None;
@@ -244,18 +243,12 @@ std::unique_ptr<Row> read_row(PyObject *op) {
     const auto is = [](PyObject *text, const char *name) {
         return PyUnicode_Check(text) && !PyUnicode_CompareWithASCIIString(text, name);
     };
-    const Ref kind = item(op, "promote"), name = item(op, "name");
+    const Ref kind = item(op, "promote"), jvp = item(op, "jvp"), name = item(op, "name");
     row->promotion = is(kind.get(), "pair")         ? Row::Pair
                      : is(kind.get(), "pair_float") ? Row::PairFloat
                      : is(kind.get(), "float")      ? Row::Float
                                                     : Row::None;
-    row->symbol = 0;
-    for (const auto &[symbol, called] : {std::pair{'+', "add"}, {'-', "sub"}, {'*', "mul"}, {'/', "div"}, {'n', "neg"},
-                                         {'r', "relu"}, {'m', "masked"}})
-        if (is(name.get(), called)) row->symbol = symbol;
-    const Ref ufunc = checked(PyObject_CallMethod(op, "ufunc", nullptr));
-    row->forward = item(op, "forward").release();
-    row->ufunc = ufunc.get() == Py_None ? nullptr : Py_NewRef(ufunc.get());
+    row->elementwise = is(jvp.get(), "elementwise") || is(name.get(), "masked");
     row->node_class = nullptr;  // made with the first node
     row->op = Py_NewRef(op);
     return row;
@@ -263,7 +256,7 @@ std::unique_ptr<Row> read_row(PyObject *op) {
 
 }  // namespace
 
-const Plan &plan_of(PyObject *plan) {
+Plan &plan_of(PyObject *plan) {
     static auto *plans = new std::unordered_map<PyObject *, std::unique_ptr<Plan>>;
     const auto found = plans->find(plan);
     if (found != plans->end()) return *found->second;
@@ -427,38 +420,36 @@ bool cupy_is_loaded() {
     return found;
 }
 
+// Whether all of a row's kernels want more elements than the first value has.
+bool too_small(PyObject *kernels, PyObject *value) {
+    const int64_t size = PyArray_Check(value) ? PyArray_SIZE(reinterpret_cast<PyArrayObject *>(value)) : 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kernels); i++)
+        if (size >= whole(PyTuple_GET_ITEM(PyTuple_GET_ITEM(kernels, i), 0))) return false;
+    return true;
+}
+
 // Op.run()
-Ref run(const Row &row, const Ref *values, Py_ssize_t count) {
+Ref run(Row &row, const Ref *values, Py_ssize_t count) {
     const Ref forward = checked(PyObject_GenericGetAttr(row.op, names.forward));
-    const bool own = forward.get() == row.forward && count == row.parameters;  // not one that somebody set since
-    if (own && row.symbol) {
-        Ref out = arithmetic(row.symbol, values[0].get(), count > 1 ? values[1].get() : nullptr);
-        if (out) return out;
-    }
     PyObject *given[kMaxArguments + 2];  // and room for what PY_VECTORCALL_ARGUMENTS_OFFSET allows
     for (Py_ssize_t i = 0; i < count; i++) given[i + 2] = values[i].get();
-    const Quiet quiet;
     const Ref kernels = checked(PyObject_GenericGetAttr(row.op, names.kernels));
-    if (kernels.get() != Py_None || cupy_is_loaded()) {
+    const bool kernel = kernels.get() != Py_None && !too_small(kernels.get(), given[2]);
+    if (!kernel && row.elementwise && count == row.parameters && forward.get() == row.forward.function()) {
+        Ref out = row.forward(given + 2, count);
+        if (out) return out;
+    }
+    const Quiet quiet;
+    if (kernel || cupy_is_loaded()) {
         given[1] = row.op;
         return checked(PyObject_Vectorcall(core().run, given + 1, (count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
-    }
-    if (own && row.ufunc && PyArray_CheckExact(values[0].get())) {
-        auto *x = reinterpret_cast<PyArrayObject *>(values[0].get());
-        const int type = PyArray_TYPE(x);
-        if ((type == NPY_FLOAT || type == NPY_DOUBLE) && PyArray_NDIM(x) == 0 && PyArray_ISNOTSWAPPED(x)) {
-            Ref out = checked(PyArray_SimpleNew(0, nullptr, type));  // or NumPy would make a scalar
-            call(row.ufunc, values[0].get(), out.get());
-            return out;
-        }
-        return call(row.ufunc, values[0].get());
     }
     given[1] = core().numpy;
     return checked(PyObject_Vectorcall(forward.get(), given + 1, (count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
 }
 
 // Op.promote_arguments() and Op.run(), where there is something to promote
-Ref run_promoted(const Row &row, Ref *values, Py_ssize_t count) {
+Ref run_promoted(Row &row, Ref *values, Py_ssize_t count) {
     const Ref list = checked(PyList_New(count));
     for (Py_ssize_t i = 0; i < count; i++) PyList_SET_ITEM(list.get(), i, Py_NewRef(values[i].get()));
     Ref narrow;

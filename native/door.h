@@ -2,16 +2,18 @@
 //
 // What is compiled here is written in Python too, and only there explained: a change there wants one here.
 //
-//   door.cpp    Op.__call__, apply, execute, record, _save: rows on Tensors of arrays, one node for one output
-//   walk.cpp    engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
-//   arithmetic  + - * / and the like of small arrays, without NumPy's machinery: the same bits in a third of the time
+//   door.cpp         Op.__call__, apply, execute, record, _save: rows on Tensors of arrays, one node for one output
+//   walk.cpp         engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
+//   elementwise.cpp  elementwise forwards and formulas, as recorded by core/elementwise.py
 //
 // What is not here is asked of the Python functions: interpreters (vmap, forward mode), inference mode, saved-tensor
 // hooks, rows with several outputs or a variable number of inputs, create_graph, anomaly mode, all hooks, errors.
 #pragma once
+#include "elementwise.h"
 #include "python.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace retrograd {
@@ -38,28 +40,30 @@ struct Plan {
         int position;
     };
     struct Step {
-        PyObject *formula;         // nullptr: no gradient is wanted
+        Elementwise formula;
+        bool recorded;             // the row is elementwise: the formula may be run as a program
         std::vector<int> sources;  // where among the node's values its arguments are; -1: the last
     };
     PyObject *object;  // core/op.py's Plan, kept for good, as the table of rows is
     PyObject *wanted;
     std::vector<Entry> entries;
-    std::vector<Step> steps;
+    std::vector<std::optional<Step>> steps;  // nothing where no gradient is wanted
     bool joint, several, variadic;  // variadic: saves a variable number of inputs, or has gradients for them
 };
-const Plan &plan_of(PyObject *plan);
+Plan &plan_of(PyObject *plan);
 
 // A row of the table, as numbers.
 struct Row {
     enum Promotion { None, Pair, PairFloat, Float };
-    PyObject *op, *forward, *ufunc, *node_class;  // kept for good
+    PyObject *op, *node_class;  // kept for good
+    Elementwise forward;
     std::vector<int> inputs;
     Py_ssize_t parameters;
     Promotion promotion;
-    char symbol;  // of arithmetic(), or 0
-    bool view, several, variadic;
+    bool view, several, variadic, elementwise;
     std::vector<std::pair<uint64_t, const Plan *>> plans;
 
+    explicit Row(PyObject *forward) : forward(forward, true) {}
     const Plan &plan(uint64_t needs);
 };
 Row &row_of(PyObject *op);
@@ -91,12 +95,6 @@ class Quiet {
   private:
     PyObject *token_ = nullptr;
 };
-
-// x op y of float32 or float64 arrays in C order, of one dtype and one shape or one of them 0-d (or y a number), with
-// fewer elements than kSmall; nothing where they aren't so. op: + - * / with y; n (-x), r (relu), m (x where the mask y).
-constexpr int64_t kSmall = 1 << 13;
-Ref arithmetic(char op, PyObject *x, PyObject *y);
-bool add_in_place(PyObject *x, PyObject *y);  // x += y, likewise
 
 // A callable that takes the place of a Python function, and calls it for what it leaves to it.
 struct Compiled;

@@ -54,7 +54,7 @@ PyArrayObject *as_array(const Ref &object) { return reinterpret_cast<PyArrayObje
 // Gives false if it was. wanted: nullptr, or a bool for each edge.
 bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::vector<Ref> &grads) {
     const Ref plan_object = attribute(node, names.plan);
-    const Plan &plan = plan_of(plan_object.get());
+    Plan &plan = plan_of(plan_object.get());
     if (plan.variadic || (plan.joint && wanted)) return false;
     std::vector<Ref> values;
     values.reserve(plan.entries.size() + 4);
@@ -97,24 +97,28 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
 
     constexpr size_t kMost = 24;
     PyObject *given[kMost + 1];
-    const auto apply = [&](const Plan::Step &step) {
+    const auto apply = [&](Plan::Step &step) {
         for (size_t i = 0; i < step.sources.size(); i++) {
             const int source = step.sources[i];
             given[i + 1] = (source < 0 ? values.back() : values[source]).get();
         }
-        return checked(PyObject_Vectorcall(step.formula, given + 1,
+        if (step.recorded) {
+            Ref out = step.formula(given + 1, step.sources.size());
+            if (out) return out;
+        }
+        return checked(PyObject_Vectorcall(step.formula.function(), given + 1,
                                            step.sources.size() | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     };
     for (const auto &step : plan.steps)
-        if (step.sources.size() > kMost) return false;
+        if (step && step->sources.size() > kMost) return false;
     if (plan.joint) {
-        const Ref all = checked(PySequence_Fast(apply(plan.steps[0]).get(), "a joint formula gives a tuple"));
+        const Ref all = checked(PySequence_Fast(apply(*plan.steps[0]).get(), "a joint formula gives a tuple"));
         for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(all.get()); i++)
             grads.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(all.get(), i)));
         return true;
     }
     for (size_t i = 0; i < plan.steps.size(); i++)
-        grads.push_back(plan.steps[i].formula && (!wanted || (*wanted)[i]) ? apply(plan.steps[i]) : Ref::borrow(Py_None));
+        grads.push_back(plan.steps[i] && (!wanted || (*wanted)[i]) ? apply(*plan.steps[i]) : Ref::borrow(Py_None));
     return true;
 }
 
@@ -124,7 +128,9 @@ Ref add(Ref a, Ref b) {
         if (add_in_place(a.get(), b.get())) return a;
         return checked(PyNumber_InPlaceAdd(a.get(), b.get()));
     }
-    Ref sum = arithmetic('+', a.get(), b.get());
+    static Elementwise plus(imported("_operator", "add").get());
+    PyObject *const both[] = {a.get(), b.get()};
+    Ref sum = plus(both, 2);
     if (!sum) sum = checked(PyNumber_Add(a.get(), b.get()));
     if (PyArray_IsScalar(sum.get(), Generic)) return checked(PyArray_FromScalar(sum.get(), nullptr));
     return sum;

@@ -1,0 +1,350 @@
+#include "elementwise.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "numpy_api.h"
+#define NO_IMPORT_UFUNC
+#define PY_UFUNC_UNIQUE_SYMBOL retrograd_door_ufunc
+#include <numpy/ufuncobject.h>
+
+#include "door.h"
+#include "isa.h"
+#include "kernels.h"
+#include "pool.h"
+
+namespace retrograd {
+namespace {
+
+constexpr size_t kMaxArguments = 12, kMaxOperands = 3;
+constexpr npy_intp kBlock = 1024;        // elements that a program takes through all its steps at a time
+constexpr npy_intp kTask = 16 * kBlock;  // elements of one task of the thread pool
+constexpr npy_intp kShared = 2 * kTask;  // from here on the threads share the work, and Python's lock is let go
+constexpr size_t kMaxVariants = 8;       // programs of a function whose steps depend on a number's value
+constexpr npy_intp kCached = 1 << 15;    // bytes from which on memory comes from the cache
+
+int64_t item_size(char type) { return type == 'f' ? 4 : type == 'd' ? 8 : 1; }
+
+// A number in a dtype, as NumPy converts it.
+struct Cell {
+    alignas(8) char bytes[8] = {};
+    Cell() = default;
+    Cell(double value, char type) {
+        const float single = static_cast<float>(value);
+        std::memcpy(bytes, type == 'f' ? static_cast<const void *>(&single) : &value, item_size(type));
+    }
+};
+
+// A float, or an int that all dtypes hold.
+bool number(PyObject *object, double &value) {
+    if (PyFloat_CheckExact(object)) {
+        value = PyFloat_AS_DOUBLE(object);
+        return true;
+    }
+    if (!PyLong_CheckExact(object)) return false;
+    int overflow;
+    const long long whole = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (overflow || whole > (1 << 24) || whole < -(1 << 24)) return false;
+    value = static_cast<double>(whole);
+    return true;
+}
+
+bool same_shape(PyArrayObject *x, PyArrayObject *y) {
+    const int n = PyArray_NDIM(x);
+    return n == PyArray_NDIM(y) && PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), n);
+}
+
+// out = condition ? x : y
+template <class T> void select(char **args, npy_intp const *n, npy_intp const *steps, void *) {
+    for (npy_intp i = 0; i < *n; i++)
+        reinterpret_cast<T *>(args[3])[i] =
+            *reinterpret_cast<const T *>(args[0][i * steps[0]] ? args[1] + i * steps[1] : args[2] + i * steps[2]);
+}
+
+// What of the package the recording needs.
+struct Recorder {
+    PyObject *record, *where, *numpy, *empty;
+    PyTypeObject *ufunc;
+
+    Recorder() {
+        record = imported("retrograd.core.elementwise", "record").release();
+        numpy = checked(PyImport_ImportModule("numpy")).release();
+        where = imported("numpy", "where").release();
+        ufunc = reinterpret_cast<PyTypeObject *>(imported("numpy", "ufunc").release());
+        empty = imported("retrograd._native", "empty").release();
+    }
+};
+
+const Recorder &recorder() {
+    static const Recorder *loaded = nullptr;
+    if (!loaded) loaded = new Recorder;
+    return *loaded;
+}
+
+}  // namespace
+
+// Arguments are what the function was given, with NumPy first if it is a forward.
+struct Program {
+    enum From : char { Argument, Constant, Buffer, Result };
+    struct Operand {
+        From from;
+        char type;
+        int index;
+    };
+    struct Step {
+        PyUFuncGenericFunction loop;
+        void *data;
+        int count;
+        Operand operands[kMaxOperands + 1];  // the last is what it gives
+    };
+    std::vector<Step> steps;
+    std::vector<Cell> constants;
+    Operand result;
+    size_t buffers = 0;
+
+    // Elements [from, from + n). `scratch` holds kBlock elements for each buffer.
+    void run(char *const *inputs, const npy_intp *strides, npy_intp from, npy_intp n, char *out, char *scratch) const {
+        for (const Step &step : steps) {
+            char *data[kMaxOperands + 1];
+            npy_intp stride[kMaxOperands + 1];
+            for (int i = 0; i <= step.count; i++) {
+                const Operand &o = step.operands[i];
+                stride[i] = o.from == Argument ? strides[o.index] : o.from == Constant ? 0 : item_size(o.type);
+                data[i] = o.from == Argument   ? inputs[o.index] + from * stride[i]
+                          : o.from == Constant ? const_cast<char *>(constants[o.index].bytes)
+                          : o.from == Buffer   ? scratch + o.index * kBlock * 8
+                                               : out + from * stride[i];
+            }
+            step.loop(data, &n, stride, step.data);
+        }
+    }
+
+    void run_all(char *const *inputs, const npy_intp *strides, npy_intp n, char *out) const {
+        const auto blocks = [&](npy_intp from, npy_intp end, char *scratch) {
+            for (; from < end; from += kBlock) run(inputs, strides, from, std::min(kBlock, end - from), out, scratch);
+        };
+        const size_t each = buffers * kBlock * 8;
+        if (n < kShared) {
+            alignas(64) char few[2 * kBlock * 8];
+            if (each <= sizeof few) return blocks(0, n, few);
+            const std::unique_ptr<char[]> scratch(new char[each]);
+            return blocks(0, n, scratch.get());
+        }
+        const int slots = num_threads();
+        const std::unique_ptr<char[]> scratch(new char[slots * each]);
+        Py_BEGIN_ALLOW_THREADS
+        parallel((n + kTask - 1) / kTask, slots, [&](int64_t task, int slot) {
+            blocks(task * kTask, std::min<npy_intp>(n, (task + 1) * kTask), scratch.get() + slot * each);
+        });
+        Py_END_ALLOW_THREADS
+    }
+};
+
+namespace {
+
+// Sets the loop of a ufunc for operands of one type, and what it gives; false if there is none.
+bool find_loop(PyObject *function, Program::Step &step, char type) {
+    auto *ufunc = reinterpret_cast<PyUFuncObject *>(function);
+    if (ufunc->nin != step.count || ufunc->nout != 1) return false;
+    const auto letter = [](char number) {
+        return number == NPY_BOOL ? '?' : number == NPY_FLOAT ? 'f' : number == NPY_DOUBLE ? 'd' : '\0';
+    };
+    for (int i = 0; i < ufunc->ntypes; i++) {
+        const char *types = ufunc->types + i * (step.count + 1);
+        if (!std::all_of(types, types + step.count, [&](char t) { return letter(t) == type; })) continue;
+        step.loop = ufunc->functions[i];
+        step.data = ufunc->data ? const_cast<void *>(static_cast<const void *>(ufunc->data[i])) : nullptr;
+        step.operands[step.count].type = letter(types[step.count]);
+        return step.loop && step.operands[step.count].type;
+    }
+    return false;
+}
+
+// What core/elementwise.py recorded, as a program; nothing if there are no loops for it. `type`: of the arrays.
+std::unique_ptr<Program> read(PyObject *recorded, const std::vector<char> &arguments, char type) {
+    PyObject *steps = PyTuple_GET_ITEM(recorded, 0);
+    const size_t count = PyList_GET_SIZE(steps), last = PyLong_AsSize_t(PyTuple_GET_ITEM(recorded, 1));
+    auto program = std::make_unique<Program>();
+
+    struct Value {  // an argument, or what a step gives
+        Program::Operand operand;
+        size_t needed;  // the last step that does
+    };
+    std::vector<Value> values;
+    for (size_t i = 0; i < arguments.size(); i++)
+        values.push_back({{Program::Argument, arguments[i], static_cast<int>(i)}, 0});
+    values.resize(arguments.size() + count, {{Program::Buffer, 0, -1}, 0});
+    const auto operands_of = [&](size_t i) { return PyTuple_GET_ITEM(PyList_GET_ITEM(steps, i), 1); };
+    for (size_t i = 0; i < count; i++)
+        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(operands_of(i)); k++)
+            if (PyObject *o = PyList_GET_ITEM(operands_of(i), k); PyLong_Check(o)) values[PyLong_AsSize_t(o)].needed = i;
+
+    std::vector<int> spare;  // buffers that nobody needs any more
+    for (size_t i = 0; i < count; i++) {
+        PyObject *function = PyTuple_GET_ITEM(PyList_GET_ITEM(steps, i), 0), *operands = operands_of(i);
+        const bool selects = function == recorder().where;
+        Program::Step step = {};
+        step.count = static_cast<int>(PyList_GET_SIZE(operands));
+        if (step.count > static_cast<int>(kMaxOperands)) return nullptr;
+        char of = type;  // the operands' type: that of the arrays, or masks without numbers
+        std::vector<int> free;
+        for (int k = 0; k < step.count; k++) {
+            PyObject *o = PyList_GET_ITEM(operands, k);
+            if (PyFloat_Check(o)) {
+                step.operands[k] = {Program::Constant, type, static_cast<int>(program->constants.size())};
+                program->constants.emplace_back(PyFloat_AS_DOUBLE(o), type);
+                continue;
+            }
+            const Value &value = values[PyLong_AsSize_t(o)];
+            step.operands[k] = value.operand;
+            if (!(selects && k == 0)) of = value.operand.type == 'n' ? type : value.operand.type;
+            if (value.operand.from == Program::Buffer && value.needed == i &&
+                std::find(free.begin(), free.end(), value.operand.index) == free.end())
+                free.push_back(value.operand.index);
+        }
+        Program::Operand &gives = step.operands[step.count];
+        gives.type = of;
+        if (selects)
+            step.loop = of == 'f' ? select<float> : of == 'd' ? select<double> : select<char>;
+        else if (!PyObject_TypeCheck(function, recorder().ufunc) || !find_loop(function, step, of))
+            return nullptr;
+        if (arguments.size() + i == last) {
+            gives.from = Program::Result;
+        } else {
+            gives.from = Program::Buffer;
+            gives.index = spare.empty() ? static_cast<int>(program->buffers++) : spare.back();
+            if (!spare.empty()) spare.pop_back();
+        }
+        spare.insert(spare.end(), free.begin(), free.end());
+        values[arguments.size() + i].operand = gives;
+        program->steps.push_back(step);
+    }
+    program->result = values[last].operand;
+    return program;
+}
+
+// The rule for zero gradients at poles is part of what was recorded: only the default one is.
+bool usual_rules() {
+    PyObject *rule = PyDict_GetItemWithError(Modes().dict(), names.zero_gradient);
+    if (!rule && PyErr_Occurred()) throw Raised{};
+    return !rule || PyUnicode_CompareWithASCIIString(rule, "powers") == 0;
+}
+
+}  // namespace
+
+Elementwise::Elementwise(PyObject *function, bool is_forward) : function_(Py_NewRef(function)), is_forward_(is_forward) {}
+Elementwise::Elementwise(Elementwise &&) noexcept = default;
+Elementwise::~Elementwise() = default;
+
+const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t count, const double *numbers) {
+    std::vector<double> given;
+    bool tried = false;
+    size_t variants = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!PyArray_CheckExact(args[i])) given.push_back(numbers[i]);
+    for (const Known &known : known_) {
+        if (known.kinds != kinds) continue;
+        if (known.numbers.empty()) {
+            if (known.program || given.empty()) return known.program.get();
+            tried = true;
+        } else if (++variants && !std::memcmp(known.numbers.data(), given.data(), given.size() * sizeof(double))) {
+            return known.program.get();
+        }
+    }
+    if (variants >= kMaxVariants) return nullptr;
+    const char type = kinds & 1 ? 'd' : 'f';
+    const Ref list = checked(PyList_New(0));
+    std::vector<char> types;
+    if (is_forward_) {
+        checked(PyList_Append(list.get(), recorder().numpy));
+        types.push_back(0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const bool array = PyArray_CheckExact(args[i]);
+        const bool mask = array && PyArray_TYPE(reinterpret_cast<PyArrayObject *>(args[i])) == NPY_BOOL;
+        types.push_back(mask ? '?' : array ? type : 'n');
+        const Ref kind = array || !tried ? checked(PyUnicode_FromString(mask ? "m" : array ? "a" : "n")) : Ref::borrow(args[i]);
+        checked(PyList_Append(list.get(), kind.get()));
+    }
+    const Ref letter = checked(PyUnicode_FromStringAndSize(&type, 1));
+    const Ref recorded = call(recorder().record, function_, list.get(), letter.get());
+    known_.push_back({kinds, tried ? given : std::vector<double>(),
+                      recorded.get() == Py_None ? nullptr : read(recorded.get(), types, type)});
+    if (!known_.back().program && !tried && !given.empty()) return find(kinds, args, count, numbers);
+    return known_.back().program.get();
+}
+
+Ref Elementwise::operator()(PyObject *const *args, size_t count) {
+    if (count > kMaxArguments) return {};
+    PyArrayObject *whole = nullptr, *single = nullptr;  // an array with dimensions, and one without
+    int type = 0;
+    uint64_t kinds = 1;
+    double numbers[kMaxArguments];
+    for (size_t i = 0; i < count; i++) {
+        int kind = 3;
+        if (PyArray_CheckExact(args[i])) {
+            auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
+            const int t = PyArray_TYPE(a);
+            if ((t != NPY_FLOAT && t != NPY_DOUBLE && t != NPY_BOOL) || !PyArray_ISCARRAY_RO(a)) return {};
+            kind = t == NPY_BOOL ? 2 : 1;
+            if (kind == 1 && type && t != type) return {};
+            if (kind == 1) type = t;
+            if (PyArray_NDIM(a) == 0) single = a;
+            else if (!whole) whole = a;
+            else if (!same_shape(whole, a)) return {};
+        } else if (!number(args[i], numbers[i])) {
+            return {};
+        }
+        kinds = kinds << 2 | kind;
+    }
+    if (!type || !usual_rules()) return {};
+    const Program *program = find(kinds << 1 | (type == NPY_DOUBLE), args, count, numbers);
+    if (!program) return {};
+    const size_t shift = is_forward_;
+    if (program->result.from == Program::Argument) return Ref::borrow(args[program->result.index - shift]);
+
+    char *inputs[kMaxArguments + 1];
+    npy_intp strides[kMaxArguments + 1];
+    Cell cells[kMaxArguments];
+    for (size_t i = 0; i < count; i++) {
+        if (PyArray_CheckExact(args[i])) {
+            auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
+            inputs[i + shift] = static_cast<char *>(PyArray_DATA(a));
+            strides[i + shift] = whole && PyArray_NDIM(a) == 0 ? 0 : PyArray_ITEMSIZE(a);
+        } else {
+            cells[i] = Cell(numbers[i], type == NPY_FLOAT ? 'f' : 'd');
+            inputs[i + shift] = cells[i].bytes;
+            strides[i + shift] = 0;
+        }
+    }
+    PyArrayObject *like = whole ? whole : single;
+    const npy_intp n = PyArray_SIZE(like);
+    const int gives = program->result.type == '?' ? NPY_BOOL : type;
+    Ref out;
+    if (gives == PyArray_TYPE(like) && n * PyArray_ITEMSIZE(like) >= kCached)
+        out = call(recorder().empty, shape_of(reinterpret_cast<PyObject *>(like)).get(), reinterpret_cast<PyObject *>(like));
+    else
+        out = checked(PyArray_SimpleNew(PyArray_NDIM(like), PyArray_DIMS(like), gives));
+    program->run_all(inputs, strides, n, static_cast<char *>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(out.get()))));
+    return out;
+}
+
+bool add_in_place(PyObject *x, PyObject *y) {
+    if (!PyArray_CheckExact(x) || !PyArray_CheckExact(y)) return false;
+    auto *a = reinterpret_cast<PyArrayObject *>(x), *b = reinterpret_cast<PyArrayObject *>(y);
+    const int type = PyArray_TYPE(a);
+    if (type != PyArray_TYPE(b) || (type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISCARRAY(a) ||
+        !PyArray_ISCARRAY_RO(b) || !same_shape(a, b))
+        return false;
+    const npy_intp n = PyArray_SIZE(a);
+    if (n >= kShared) return false;  // NumPy lets Python's lock go
+    const auto add = [&](auto *to, const auto *from) {
+        using T = std::remove_const_t<std::remove_pointer_t<decltype(from)>>;
+        kernels().of<T>().binary('+', to, from, to, n);
+        return true;
+    };
+    return type == NPY_FLOAT ? add(static_cast<float *>(PyArray_DATA(a)), static_cast<const float *>(PyArray_DATA(b)))
+                             : add(static_cast<double *>(PyArray_DATA(a)), static_cast<const double *>(PyArray_DATA(b)));
+}
+
+}  // namespace retrograd
