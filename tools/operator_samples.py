@@ -4,7 +4,7 @@
 
 PyTorch keeps a database of its operators with sample inputs for its own tests. For each entry that has float64
 on the CPU, the function of the same name here gets the same inputs; values and gradients must agree (second
-gradients with --deep).
+gradients too with --deep).
 """
 
 import argparse
@@ -258,28 +258,33 @@ def check_second(xs, my_xs, real_grads, my_grads, rng):
 
 
 RANDOM = {
-    "bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal", "uniform", "randn", "rand",
+    "bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal", "uniform",
+    "randn", "rand",
     "randint", "randn_like", "rand_like", "randint_like", "empty", "empty_like", "new_empty", "empty_strided",
-    "new_empty_strided", "empty_permuted", "nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d",
-    "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout", "nn.functional.rrelu", "pca_lowrank", "svd_lowrank",
+    "new_empty_strided", "empty_permuted", "nn.functional.dropout", "nn.functional.dropout2d",
+    "nn.functional.dropout3d",
+    "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout", "nn.functional.rrelu",
+    "pca_lowrank", "svd_lowrank",
     "nn.functional.fractional_max_pool2d", "nn.functional.fractional_max_pool3d",
 }  # fmt: skip
 
 
 EXCLUDED = {
     **dict.fromkeys(
-        ["slice", "max_pool2d_with_indices_backward", "native_dropout_backward"], "no public function of PyTorch"
+        ["slice", "max_pool2d_with_indices_backward", "native_dropout_backward"],
+        "no public function of PyTorch",
     ),
     **dict.fromkeys(["sparse.sampled_addmm", "to_sparse"], "sparse layouts are not among retrograd's"),
     **dict.fromkeys(
         [
-            "jiterator_unary", "jiterator_binary", "jiterator_4inputs_with_extra_args", "jiterator_binary_return_by_ref",
+            "jiterator_unary", "jiterator_binary", "jiterator_4inputs_with_extra_args",
+            "jiterator_binary_return_by_ref",
             "jiterator_2inputs_2outputs",
         ],
         "compiles CUDA code from strings",
     ),
     "chalf": "NumPy has no complex numbers of half precision",
-    "as_strided_scatter": "differs by intent: PyTorch passes on the gradient where src replaces the input, not elsewhere",
+    "as_strided_scatter": "differs by intent: PyTorch's gradient of the input is that of the replaced part",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 Each function takes `mask`, a bool Tensor that broadcasts to `input`: False leaves an element out. What is left
 out counts as the operation's neutral value (0 of a sum, 1 of a product, -inf of a maximum); a reduction over
-nothing gives that value, or NaN where there is none (mean, median, var, std). There is no class MaskedTensor.
+nothing gives that value, or NaN where there is none (mean, median, var, std). MaskedTensor is not provided.
 """
 
 import builtins
@@ -21,7 +21,8 @@ from .ops.shape import expand, reshape
 from .ops.sorting import nanmedian
 
 __all__ = [
-    "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp", "mean", "median",
+    "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp",
+    "mean", "median",
     "norm", "normalize", "prod", "softmax", "softmin", "std", "sum", "var",
 ]  # fmt: skip
 
@@ -131,7 +132,7 @@ def mean(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 
 
 def median(input, dim=-1, *, keepdim=False, dtype=None, mask=None):
-    """The (lower) median along `dim` of the elements that `mask` keeps; of none NaN (whole numbers: error)."""
+    """The (lower) median along `dim` of the elements that `mask` keeps; of none NaN (ints: error)."""
     axis = normal_axis(dim, input.ndim)
     floating = input.dtype.is_floating_point
     x = _filled(input if floating else input.to(arrays.float32), mask, math.nan)

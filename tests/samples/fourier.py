@@ -49,6 +49,7 @@ SAMPLES = [
     Sample("Tensor.stft", arr(20), 8, window=np.ones(8), return_complex=True),
     Sample("istft", z(2, 5, 6), 8, 3, window=const(arr(8, low=0.5))),
     Sample("istft", z(5, 6), 8, 3, 7, const(arr(7, low=0.5)), normalized=True, length=13),
-    Sample("istft", z(8, 6), 8, window=const(arr(8, low=0.5)), center=False, onesided=False, return_complex=True),
+    Sample("istft", z(8, 6), 8, window=const(arr(8, low=0.5)), center=False, onesided=False,
+           return_complex=True),
     Sample("istft", z(4, 6), 7, 2, window=const(arr(7, low=0.5)), onesided=True),
 ]

@@ -149,22 +149,25 @@ def low_rank(function, **how):
 
 SAMPLES = [
     *[Sample(f, const(arr(n, n, dtype=kind)), *rest).but(dtypes=())
-      for n in (1, 2, 5, 9) for kind in KINDS for f, rest in ((ldl, ()), (ldl_solve, (const(arr(n, 2, dtype=kind)),)))],
+      for n in (1, 2, 5, 9) for kind in KINDS
+      for f, rest in ((ldl, ()), (ldl_solve, (const(arr(n, 2, dtype=kind)),)))],
     *[Sample(ldl, const(arr(2, 5, 5, dtype="complex128")), hermitian=True).but(dtypes=()) for _ in range(2)],
-    Sample(ldl_solve, const(arr(5, 5, dtype="complex128")), const(arr(5, 2, dtype="complex128")), hermitian=True)
+    Sample(ldl_solve, const(wide(5, 5, dtype=KINDS[1])), const(wide(5, 2, dtype=KINDS[1])), hermitian=True)
     .but(dtypes=()),
     Sample("linalg.ldl_factor_ex", const(np.array([[0.0, 1.0], [1.0, 0.0]]))),
     Sample("linalg.ldl_factor_ex", const(np.zeros((2, 2)))),
     *[Sample("geqrf", const(arr(*shape, dtype=kind))) for shape in SIDES for kind in KINDS],
-    *[Sample("ormqr", arr(4, 3, dtype=kind), arr(3, dtype=kind), arr(4, 2, dtype=kind), True, t).but(dtypes=())
+    *[Sample("ormqr", arr(4, 3, dtype=kind), arr(3, dtype=kind), arr(4, 2, dtype=kind), True, t)
+      .but(dtypes=())
       for t in (True, False) for kind in KINDS],
     *[Sample("ormqr", arr(2, 4, 3), arr(2, 3), arr(2, 5, 4), left=False, transpose=t) for t in (True, False)],
     Sample("lu", arr(3, 3)),
     Sample("lu", arr(2, 3, 4), get_infos=True),
-    *[Sample(low_rank(f), arr(*m, 2), arr(2, n)).but(dtypes=(), grad="numbers", second=False, forward="numbers",
-                                                     tol=1e-7, why="random directions")
-      for f in ("svd_lowrank",) for m, n in (((5,), 4), ((2, 4), 6))],
-    Sample(low_rank("pca_lowrank", center=True), const(arr(5, 2)), const(arr(2, 4))).but(dtypes=(), tol=1e-7, why="random"),
+    *[Sample(low_rank("svd_lowrank"), arr(*m, 2), arr(2, n))
+      .but(dtypes=(), grad="numbers", second=False, forward="numbers", tol=1e-7, why="random directions")
+      for m, n in (((5,), 4), ((2, 4), 6))],
+    Sample(low_rank("pca_lowrank", center=True), const(arr(5, 2)), const(arr(2, 4)))
+    .but(dtypes=(), tol=1e-7, why="random directions"),
     *_square(),
     *_oblong(),
     Sample("linalg.det", singular()).but(**NUMBERS, why="where PyTorch's derivatives are 0 or inexact"),

@@ -7,7 +7,8 @@ from . import Sample, arr, bools, const, ints, name
 MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
 EMPTY_ROW = np.array([[True, False, True, True], [False, False, False, False], [True, True, False, True]])
 WINDOWS = (
-    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_hamming", "hamming", "hann", "kaiser",
+    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_hamming", "hamming", "hann",
+    "kaiser",
     "nuttall",
 )  # fmt: skip
 
@@ -39,7 +40,8 @@ SAMPLES = [
     Sample("masked.var", arr(3, 4), 1, False, mask=MASK),
     Sample("masked.std", arr(3, 4), 1, correction=0, mask=MASK),
     *[Sample(f"masked.{f}", arr(3, 4), dim, mask=mask)
-      for f in ("cumsum", "cumprod", "softmax", "softmin", "log_softmax") for dim in (0, -1) for mask in (MASK, None)],
+      for f in ("cumsum", "cumprod", "softmax", "softmin", "log_softmax")
+      for dim in (0, -1) for mask in (MASK, None)],
     Sample("masked.normalize", arr(3, 4), 2.0, 1, mask=MASK),
     Sample("masked.normalize", arr(3, 4), 3.0, 0),
     Sample("masked.logaddexp", arr(3, 4), arr(3, 4)),

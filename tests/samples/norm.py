@@ -13,8 +13,10 @@ def _moments():
 SAMPLES = [
     Sample("native_layer_norm", arr(2, 3, 4), [3, 4], arr(3, 4), arr(3, 4), 1e-5),
     Sample("native_group_norm", arr(2, 6, 4), arr(6), arr(6), 2, 6, 4, 3, 1e-5),
-    Sample("native_batch_norm", arr(4, 3, 2), arr(3), arr(3), const(arr(3)), const(arr(3, low=0.5)), True, 0.1, 1e-5),
-    Sample("native_batch_norm", arr(4, 3, 2), arr(3), None, const(arr(3)), const(arr(3, low=0.5)), False, 0.1, 1e-5)
+    Sample("native_batch_norm", arr(4, 3, 2), arr(3), arr(3), const(arr(3)), const(arr(3, low=0.5)),
+           True, 0.1, 1e-5),
+    Sample("native_batch_norm", arr(4, 3, 2), arr(3), None, const(arr(3)), const(arr(3, low=0.5)),
+           False, 0.1, 1e-5)
     .but(outputs=0, second="numbers", why="the others are empty; without a bias PyTorch's has an error"),
     *[Sample("nn.functional.batch_norm", arr(*s), None, None, *wb((4,)), True)
       for s in SHAPES for wb in AFFINE],

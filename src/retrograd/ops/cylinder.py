@@ -1,7 +1,8 @@
 """Bessel functions J, Y and K of order 0 and 1, the spherical j0, and Airy's Ai: no gradients, as in PyTorch.
 
 Chebyshev series, fitted with mpmath in 40 digits by interpolation at Chebyshev points. J and Y beyond 8, and
-Ai below -5, are an amplitude times P cos(phase) - Q sin(phase) (DLMF 10.17 and 9.7), with series for P and x Q.
+Ai below -5, are an amplitude times P cos(phase) - Q sin(phase) (DLMF 10.17 and 9.7), with series for P
+and x Q.
 """
 
 import math
@@ -194,9 +195,10 @@ bessel_y1 = Op(
 
 modified_bessel_k0, modified_bessel_k1, scaled_modified_bessel_k0, scaled_modified_bessel_k1 = [
     Op(
-        f"{'scaled_' if scaled else ''}modified_bessel_k{order}", _modified(order, *numbers, scaled), promote=FLOAT,
-        doc=f"{'exp(x) times the' if scaled else 'The'} modified Bessel function of the second kind of order {order}; "
-        "inf at 0, NaN below.",
+        f"{'scaled_' if scaled else ''}modified_bessel_k{order}", _modified(order, *numbers, scaled),
+        promote=FLOAT,
+        doc=f"{'exp(x) times the' if scaled else 'The'} modified Bessel function of the second kind of order "
+        f"{order}; inf at 0, NaN below.",
     )
     for scaled in (False, True)
     for order, numbers in enumerate(

@@ -28,8 +28,8 @@ def _frame_sizes(name, n_fft, hop_length, win_length, window):
         raise RuntimeError(f"{name}: expected 0 < win_length <= n_fft, but got win_length={length}")
     if window is not None and tuple(window.shape) != (length,):
         raise RuntimeError(
-            f"{name}: expected a 1D window tensor of size equal to win_length={length}, but got window with size "
-            f"{list(window.shape)}"
+            f"{name}: expected a 1D window tensor of size equal to win_length={length}, but got window with "
+            f"size {list(window.shape)}"
         )
     return hop, length
 
@@ -41,8 +41,8 @@ def _centred(window, n_fft):
 
 
 def stft(
-    input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False,
-    onesided=None, return_complex=None, align_to_window=None,
+    input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect",
+    normalized=False, onesided=None, return_complex=None, align_to_window=None,
 ):  # fmt: skip
     """Fourier transforms of the frames of `n_fft` samples that begin every `hop_length` samples of a signal.
 
@@ -56,8 +56,8 @@ def stft(
     hop, length = _frame_sizes("stft", n_fft, hop_length, win_length, window)
     if return_complex is None and not (is_complex(input) or (window is not None and is_complex(window))):
         raise RuntimeError(
-            "stft requires the return_complex parameter be given for real inputs, and will further require that "
-            "return_complex=True in a future PyTorch release."
+            "stft requires the return_complex parameter be given for real inputs, and will further require "
+            "that return_complex=True in a future PyTorch release."
         )
     if center and align_to_window is not None:
         raise RuntimeError("stft align_to_window should only be set when center = false")

@@ -9,7 +9,8 @@ from ..ops.bessel import i0
 from ..ops.creation import finish, kind_of
 
 __all__ = [
-    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine", "general_hamming", "hamming", "hann",
+    "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine", "general_hamming",
+    "hamming", "hann",
     "kaiser", "nuttall",
 ]  # fmt: skip
 
