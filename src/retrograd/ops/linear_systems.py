@@ -281,7 +281,7 @@ def _slogdet_gradient(g_sign, g_logabsdet, a, sign):
 
 
 def _slogdet_tangent(t_a, a, sign):
-    """The trace of inv(a) @ t_a is the logarithm's tangent: the real part the size's, the rest the phase's."""
+    """The trace of inv(a) @ t_a is the logarithm's tangent: real part the size's, the rest phase's."""
     turned = sum_row(on_eye(solve_row(a, t_a)), (a.ndim - 2, a.ndim - 1), False)
     if not is_complex(a):
         return sign * 0, turned
