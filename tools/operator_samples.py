@@ -3,8 +3,8 @@
     python tools/operator_samples.py [--only add,nn.functional.relu] [--samples 6] [--failures] [--json FILE]
 
 PyTorch keeps a database of its operators with sample inputs for its own tests. For each entry that has
-float64 on the CPU, the function of the same name here gets the same inputs; values and gradients must agree (second
-gradients too with --deep).
+float64 on the CPU, the function of the same name here gets the same inputs; values and gradients must agree
+(second gradients too with --deep).
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Reductions and normalisations that leave elements out, as `torch.masked`.
 
 Each function takes `mask`, a bool Tensor that broadcasts to `input`: False leaves an element out. What is
-left out counts as the operation's neutral value (0 of a sum, 1 of a product, -inf of a maximum); a reduction over
-nothing gives that value, or NaN where there is none (mean, median, var, std). MaskedTensor is not provided.
+left out counts as the operation's neutral value (0 of a sum, 1 of a product, -inf of a maximum); a
+reduction over nothing gives that value, or NaN where there is none (mean, median, var, std). MaskedTensor is not provided.
 """
 
 import builtins
