@@ -186,7 +186,7 @@ def finish(library, names, ending):
         elif ending == "twice":
             total.backward(retain_graph=True)
         total.backward()
-    except RuntimeError as error:
+    except REFUSALS as error:
         return error
     return None
 

@@ -110,7 +110,7 @@ OUT_OF_PLACE = {
     "cumsum": along("{a}.cumsum({d})"),
     "softmax": along("{a}.softmax({d})"),
     "var": along("{a}.var({d})", least=2),
-    "flip": along("{a}.flip({d})"),
+    "flip": along("{a}.flip({d}).contiguous()"),
     "roll": along("{a}.roll(1, {d})"),
     "repeat": along("{a}.repeat_interleave(2, {d}).clone()"),
     "split all": along("sum({a}.split(1, {d}))"),

@@ -28,7 +28,8 @@ from coverage_signatures import compare  # noqa: E402
 
 import retrograd  # noqa: E402
 
-METHODS, FUNCTIONS = "torch.Tensor methods", "torch functions"
+METHODS = "torch.Tensor methods"
+FUNCTIONS = ("torch functions", "torch in Python")
 
 
 def names():
@@ -40,7 +41,7 @@ def owner(library, module):
     """What has the module's names as attributes, in PyTorch or in retrograd."""
     if module == METHODS:
         return library.Tensor
-    if module == FUNCTIONS:
+    if module in FUNCTIONS:
         return library
     return importlib.import_module(module.replace("torch", library.__name__, 1))
 
@@ -49,7 +50,7 @@ def path(module, name):
     """`linalg.svd`, `Tensor.add`, `add`: as the tests' samples spell it."""
     if module == METHODS:
         return f"Tensor.{name}"
-    return name if module == FUNCTIONS else f"{module.removeprefix('torch.')}.{name}"
+    return name if module in FUNCTIONS else f"{module.removeprefix('torch.')}.{name}"
 
 
 # --- evidence: who exercises a name ---------------------------------------------------
@@ -110,12 +111,12 @@ def evidence(module, name):
     """One phrase: what exercises the name."""
     where = path(module, name)
     plain = where.removeprefix("Tensor.")
-    same = [where] + ([plain, f"Tensor.{plain}"] if module in (METHODS, FUNCTIONS) else [])
+    same = [where] + ([plain, f"Tensor.{plain}"] if module in (METHODS, *FUNCTIONS) else [])
     if any(p in sampled() for p in same):
         return "compared with PyTorch on samples"
     used = mentioned()
     named = f"torch.{where}" in used.dotted or name in used.bare
-    if named or (module != FUNCTIONS and name in used.attributes):
+    if named or (module not in FUNCTIONS and name in used.attributes):
         return "used in tests"
     return "no test names it"
 

@@ -66,6 +66,12 @@ IGNORED_IN = {
     ),
     "nn.MultiheadAttention": {"merge_masks"},
     "nn.DataParallel": {"gather", "parallel_apply", "replicate", "scatter"},
+    # Attributes of the instances here.
+    "finfo": {"bits", "dtype", "eps", "max", "min", "resolution", "smallest_normal", "tiny"},
+    "iinfo": {"bits", "dtype", "max", "min"},
+    "dtype": {"abbr"},
+    "Generator": {"device", "graphsafe_get_state", "graphsafe_set_state"},
+    "cdist": {"compute_mode"},
     "nn.Module": {"ipu", "mtia", "xpu"},
     "utils.data.DataLoader": {"check_worker_number_rationality"},
     "utils.data.ConcatDataset": {"cummulative_sizes"},
@@ -102,11 +108,22 @@ DIFFERS = {
     **dict.fromkeys(["sqrt", "Tensor.sqrt", "pow", "Tensor.pow"], _INFINITE),
     "cdist": "compute_mode is ignored: always from differences, the accurate way",
     "load": "a file's pickle is never handed to Python's unpickler; weights_only=False runs nothing either",
+    "TypedStorage": "a tensor's memory, to look at; tensors do the rest",
+    "UntypedStorage": "a tensor's memory, to look at; tensors do the rest",
     "save": "the pickle inside is always of protocol 2",
     "compile": "gives the function itself: eager code runs as it is",
     "use_deterministic_algorithms": _NO_EFFECT + "results are always the same from run to run",
     "set_float32_matmul_precision": _NO_EFFECT + "float32 products are always computed in float32",
     "set_num_interop_threads": _NO_EFFECT + "operations don't run beside each other",
+    **dict.fromkeys(
+        [
+            "autocast", "is_autocast_enabled", "is_autocast_cpu_enabled", "is_autocast_cache_enabled", "GradScaler",
+        ],
+        "nothing is cast: everything keeps its dtype",
+    ),
+    "set_flush_denormal": "gives False: NumPy can't set the processor's mode",
+    "set_warn_always": _NO_EFFECT + "Python's filters of warnings decide",
+    "set_deterministic_debug_mode": _NO_EFFECT + "results are always the same from run to run",
     "Tensor.share_memory_": "refuses: threads share tensors as they are",
 }
 
@@ -120,24 +137,21 @@ _PIPES = "DataPipes, which PyTorch stopped developing; `Dataset`, `IterableDatas
 _REMOVED = "PyTorch itself only says that it was removed"
 
 MISSING = {
+    **dict.fromkeys(["cond", "while_loop", "export"], "for compiled graphs; plain Python runs here"),
+    "get_device_module": "each device's module is here by name",
+    "qscheme": "quantized tensors: not for a library of dense floating tensors",
+    "lobpcg": "a solver for large sparse problems; `linalg.eigh` is here",
     **dict.fromkeys(
         ["Tensor.eig", "Tensor.lstsq", "Tensor.solve", "Tensor.symeig", "Tensor.reinforce"], _REMOVED
     ),
     **dict.fromkeys(["Tensor.resize", "Tensor.resize_as"], "deprecated; `resize_`, `reshape` are here"),
-    **dict.fromkeys(
-        ["Tensor.hash_tensor", "hash_tensor"],
-        "new in PyTorch 2.9, of use to its own debugging of determinism",
-    ),
     "Tensor.chalf": "NumPy has no complex numbers of half precision",
     **dict.fromkeys(["Tensor.index", "Tensor.storage_type"], _INTERNAL),
     **dict.fromkeys(["Tensor.ipu", "Tensor.mtia", "Tensor.xpu", "Tensor.record_stream"], "another device"),
     "Tensor.to_padded_tensor": "nested tensors are not here",
     "segment_reduce": "a beta of PyTorch's for recommender models; `scatter_reduce` does this",
-    "is_vulkan_available": "another device",
-    "set_flush_denormal": "NumPy can't set the processor's mode",
     "sym_constrain_range": _JIT,
     "sym_constrain_range_for_size": _JIT,
-    "init_num_threads": "threads are set by `set_num_threads`",
     **dict.fromkeys(["fork", "wait"], "TorchScript's tasks; Python's threads do this"),
     **dict.fromkeys(
         ["nn.functional.ScalingType", "nn.functional.SwizzleType"],
@@ -166,6 +180,7 @@ MISSING_PATTERNS = [
         (r"DataPipe|datapipe|DataChunk|^utils\.data\.(runtime|argument|non_det|guaranteed)", _PIPES),
         (r"ldl_|geqrf|ormqr", "a LAPACK factorisation that NumPy does not give"),
         (r"bessel|airy", "SciPy's function, without a gradient in PyTorch too"),
+        (r"^sym_", "symbolic shapes of PyTorch's compiler"),
         (r"slice_inverse", _INTERNAL),
     ]
 ]

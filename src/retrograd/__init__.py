@@ -47,14 +47,25 @@ _LAZY = {
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(["load", "save"], "serialization"), "set_printoptions": "printing", "vmap": "func", "autocast": "amp",
+    "GradScaler": "amp",
     **dict.fromkeys(["get_num_threads", "set_num_threads"], "kernels"),
     **dict.fromkeys(
         [
             "are_deterministic_algorithms_enabled", "compile", "get_float32_matmul_precision", "get_num_interop_threads",
             "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision", "set_num_interop_threads",
-            "use_deterministic_algorithms",
+            "use_deterministic_algorithms", "set_deterministic_debug_mode", "get_deterministic_debug_mode",
+            "set_warn_always", "is_warn_always_enabled",
         ],
         "settings",
+    ),
+    **dict.fromkeys(
+        [
+            "clear_autocast_cache", "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype", "has_lapack",
+            "has_mkl", "has_openmp", "has_spectral", "init_num_threads", "is_autocast_cache_enabled",
+            "is_autocast_cpu_enabled", "is_autocast_enabled", "is_vulkan_available", "layout", "set_anomaly_enabled",
+            "set_flush_denormal", "unravel_index",
+        ],
+        "compat",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Global switches that PyTorch scripts set: determinism, precision of matrix products, compilation, version facts."""
+"""Global switches that PyTorch scripts set: determinism, precision of matrix products, compilation."""
 
 _matmul_precision = "highest"
 _deterministic = (True, False)
@@ -52,3 +52,39 @@ def set_num_interop_threads(threads):
 def get_num_interop_threads():
     """1: operations don't run beside each other."""
     return 1
+
+
+def set_deterministic_debug_mode(debug_mode):
+    """`use_deterministic_algorithms` by a word or number: "default" or 0, "warn" or 1, "error" or 2."""
+    if not isinstance(debug_mode, (str, int)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+    if isinstance(debug_mode, str):
+        if debug_mode not in ("default", "warn", "error"):
+            raise RuntimeError(
+                "invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got "
+                f"{debug_mode}"
+            )
+        debug_mode = ("default", "warn", "error").index(debug_mode)
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
+    use_deterministic_algorithms(debug_mode > 0, warn_only=debug_mode == 1)
+
+
+def get_deterministic_debug_mode():
+    """0, 1 or 2, as `set_deterministic_debug_mode` takes it; 2 to begin with."""
+    on, warn_only = _deterministic
+    return (1 if warn_only else 2) if on else 0
+
+
+_warn_always = False
+
+
+def set_warn_always(b, /):
+    """Accepted, for PyTorch's warnings of its compiled part: here Python's `warnings` filters decide."""
+    global _warn_always
+    _warn_always = bool(b)
+
+
+def is_warn_always_enabled():
+    """What `set_warn_always` was told last."""
+    return _warn_always
