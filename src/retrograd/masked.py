@@ -2,7 +2,8 @@
 
 Each function takes `mask`, a bool Tensor that broadcasts to `input`: False leaves an element out. What is
 left out counts as the operation's neutral value (0 of a sum, 1 of a product, -inf of a maximum); a
-reduction over nothing gives that value, or NaN where there is none (mean, median, var, std). MaskedTensor is not provided.
+reduction over nothing gives that value, or NaN where there is none (mean, median, var, std). There is no
+MaskedTensor.
 """
 
 import builtins
