@@ -24,7 +24,7 @@ constexpr Py_ssize_t kMaxArguments = 16;
 
 // What the door needs of the package, looked up when the first operation passes.
 struct Core {
-    PyTypeObject *tensor, *version;
+    PyTypeObject *tensor, *version, *view;
     PyObject *modes, *anomaly, *user_location, *interpret, *execute, *record, *save, *mark_views, *untracked, *run, *numpy, *quiet,
         *quiet_variable, *quiet_value, *counter, *root, *no_edge, *nothing;
 
@@ -34,6 +34,7 @@ struct Core {
         };
         tensor = type("retrograd.core.tensor", "Tensor");
         version = type("retrograd.core.graph", "Version");
+        view = type("retrograd.core.graph", "View");
         modes = imported("retrograd.core.modes", "modes").release();
         anomaly = imported("retrograd.core.location", "anomaly").release();
         user_location = imported("retrograd.core.location", "user_location").release();
@@ -227,7 +228,6 @@ std::unique_ptr<Plan> read_plan(PyObject *object) {
     plan->joint = item(object, "joint").get() != Py_None;
     plan->several = flag(object, "several");
     plan->variadic = flag(object, "variadic");
-    for (const auto &entry : plan->entries) plan->variadic |= entry.kind == Plan::Inputs;
     plan->wanted = plan->joint ? item(object, "wanted").release() : nullptr;
     plan->object = Py_NewRef(object);
     return plan;
@@ -235,6 +235,8 @@ std::unique_ptr<Plan> read_plan(PyObject *object) {
 
 std::unique_ptr<Row> read_row(PyObject *op) {
     auto row = std::make_unique<Row>(item(op, "forward").get());
+    each(item(op, "nondiff").get(), [&](PyObject *i, size_t) { row->nondiff.push_back(static_cast<int>(whole(i))); });
+    row->variadic_formula = item(op, "first_variadic").get() != Py_None;
     each(item(op, "inputs").get(), [&](PyObject *i, size_t) { row->inputs.push_back(static_cast<int>(whole(i))); });
     row->parameters = PyObject_Size(item(op, "parameters").get());
     row->variadic = item(op, "variadic").get() != Py_None;
@@ -328,38 +330,52 @@ Ref versions_of(PyObject *tensor) {
     return counter;
 }
 
+// A counter's number; 0 for None
+Ref version_of(PyObject *counter) {
+    return counter == Py_None ? checked(PyLong_FromLong(0)) : checked(PyObject_GenericGetAttr(counter, names.n));
+}
+
 // apply._save(), without hooks on what is saved
-void save(PyObject *node, const Plan &plan, PyObject *const *args, Py_ssize_t count, PyObject *result) {
+void save(PyObject *node, Row &row, const Plan &plan, PyObject *const *args, Py_ssize_t count, PyObject *result) {
     bool holds = false;
     Ref saved = checked(PyList_New(plan.entries.size())), versions;
-    const auto remember = [&](size_t slot, PyObject *counter) {
-        const Ref n = checked(PyObject_GetAttr(counter, names.n));
-        if (!truth(n.get())) return;
+    const auto remember = [&](size_t slot, PyObject *version) {
         if (!versions) versions = checked(PyDict_New());
-        checked(PyDict_SetItem(versions.get(), checked(PyLong_FromSize_t(slot)).get(), n.get()));
+        checked(PyDict_SetItem(versions.get(), checked(PyLong_FromSize_t(slot)).get(), version));
     };
     for (size_t slot = 0; slot < plan.entries.size(); slot++) {
         const auto [kind, i] = plan.entries[slot];
-        PyObject *a = kind == Plan::Output ? result : args[i];
-        const bool tensor = is_tensor(a);
         Ref kept;
         if (kind == Plan::Input) {
-            kept = Ref::borrow(a);
-            if (tensor) {
+            kept = Ref::borrow(args[i]);
+            if (is_tensor(args[i])) {
                 holds = true;
-                const Ref counter = attribute(a, names._version_counter);
-                if (counter.get() == core().untracked) return void(call(core().save, node, plan.object, tuple_of(args, count).get(), result));
-                if (counter.get() != Py_None) remember(slot, counter.get());
+                const Ref counter = attribute(args[i], names._version_counter);
+                if (counter.get() == core().untracked)  // it refuses
+                    return void(call(core().save, node, plan.object, tuple_of(args, count).get(), result));
+                const Ref version = version_of(counter.get());
+                if (truth(version.get())) remember(slot, version.get());
             }
+        } else if (kind == Plan::Inputs) {
+            holds = true;
+            kept = tuple_of(args + i, count - i);
+            const Ref all = checked(PyList_New(count - i));
+            for (Py_ssize_t k = i; k < count; k++) {
+                const Ref counter = is_tensor(args[k]) ? attribute(args[k], names._version_counter) : Ref::borrow(Py_None);
+                PyList_SET_ITEM(all.get(), k - i, version_of(counter.get()).release());
+            }
+            remember(slot, all.get());
         } else if (kind == Plan::Output) {
             holds = true;
-            const Ref counter = versions_of(a), array = attribute(a, names._array);
+            PyObject *output = row.several ? PyTuple_GET_ITEM(result, i) : result;
+            const Ref counter = versions_of(output), array = attribute(output, names._array);
             kept = checked(PyTuple_Pack(2, array.get(), counter.get()));
-            remember(slot, counter.get());
+            const Ref version = version_of(counter.get());
+            if (truth(version.get())) remember(slot, version.get());
         } else {
-            Ref array = tensor ? attribute(a, names._array) : Ref::borrow(a);
+            Ref array = is_tensor(args[i]) ? attribute(args[i], names._array) : Ref::borrow(args[i]);
             if (!PyArray_Check(array.get())) array = checked(PyArray_FROM_O(array.get()));
-            kept = checked(PyObject_GetAttr(array.get(), kind == Plan::Shape ? names.shape : names.dtype));
+            kept = kind == Plan::Shape ? shape_of(array.get()) : checked(PyObject_GetAttr(array.get(), names.dtype));
         }
         PyList_SET_ITEM(saved.get(), slot, kept.release());
     }
@@ -368,33 +384,94 @@ void save(PyObject *node, const Plan &plan, PyObject *const *args, Py_ssize_t co
     if (holds) set_attribute(node, names.holds, Py_True);
 }
 
-// apply.record(), for a row with one output and a fixed number of inputs. Gives the node, or None.
-Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, PyObject *array) {
-    uint64_t needs = 0;
-    for (size_t bit = 0; bit < row.inputs.size(); bit++) {
-        PyObject *a = args[row.inputs[bit]];
-        if (is_tensor(a) && wants_gradient(a)) needs |= uint64_t(1) << bit;
+PyObject *descr_of(PyObject *array) {
+    return reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(array)));
+}
+
+// Op.is_differentiable_output()
+bool differentiable(const Row &row, Py_ssize_t output, PyObject *array) {
+    for (const int i : row.nondiff)
+        if (row.several && i == output) return false;
+    return std::strchr("fcV", PyArray_DESCR(reinterpret_cast<PyArrayObject *>(array))->kind);
+}
+
+// The node's outputs: their forms, and whose they are.
+void set_outputs(const Row &row, PyObject *node, PyObject *result, const std::vector<Ref> &arrays) {
+    const bool many = row.several && arrays.size() != 1;
+    if (!many) {
+        set_attribute(node, names.shape, shape_of(arrays[0].get()).get());
+        set_attribute(node, names.dtype, descr_of(arrays[0].get()));
+        return set_attribute(row.several ? PyTuple_GET_ITEM(result, 0) : result, names._grad_fn, node);
     }
-    if (!needs || !std::strchr("fcV", PyArray_DESCR(reinterpret_cast<PyArrayObject *>(array))->kind))
-        return Ref::borrow(Py_None);
+    const Py_ssize_t count = arrays.size();
+    set_attribute(node, names.outputs, checked(PyLong_FromSsize_t(count)).get());
+    const Ref shapes = checked(PyList_New(count)), dtypes = checked(PyList_New(count));
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyList_SET_ITEM(shapes.get(), i, shape_of(arrays[i].get()).release());
+        PyList_SET_ITEM(dtypes.get(), i, Py_NewRef(descr_of(arrays[i].get())));
+    }
+    set_attribute(node, names.shape, shapes.get());
+    set_attribute(node, names.dtype, dtypes.get());
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!differentiable(row, i, arrays[i].get())) continue;
+        set_attribute(PyTuple_GET_ITEM(result, i), names._grad_fn, node);
+        set_attribute(PyTuple_GET_ITEM(result, i), names._output_nr, checked(PyLong_FromSsize_t(i)).get());
+    }
+}
+
+// apply.record(), without hooks on what is saved. Gives the node, or None. arrays: those of the result.
+Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, const std::vector<Ref> &arrays) {
+    size_t fixed = row.inputs.size(), edge_count = fixed;
+    if (row.variadic_formula) edge_count = --fixed + count - row.parameters;
+    if (edge_count > 60)
+        return call(core().record, row.op, tuple_of(args, count).get(), result);
+    const auto input = [&](size_t bit) { return args[bit < fixed ? row.inputs[bit] : row.parameters + bit - fixed]; };
+    uint64_t needs = 0;
+    for (size_t bit = 0; bit < edge_count; bit++)
+        if (is_tensor(input(bit)) && wants_gradient(input(bit))) needs |= uint64_t(1) << bit;
+    bool any = false;
+    for (size_t i = 0; needs && !any && i < arrays.size(); i++) any = differentiable(row, i, arrays[i].get());
+    if (!any) return Ref::borrow(Py_None);
     const Plan &plan = row.plan(needs);
     if (!row.node_class) row.node_class = checked(PyObject_CallMethodNoArgs(row.op, names.node_class)).release();
     Ref node = new_object(reinterpret_cast<PyTypeObject *>(row.node_class));
     set_attribute(node.get(), names.plan, plan.object);
     set_attribute(node.get(), names.where, location().get());
-    const Ref edges = checked(PyList_New(row.inputs.size()));
-    for (size_t bit = 0; bit < row.inputs.size(); bit++) {
-        Ref edge = needs >> bit & 1 ? edge_of(args[row.inputs[bit]]) : Ref::borrow(core().no_edge);
-        PyList_SET_ITEM(edges.get(), bit, edge.release());
-    }
+    const Ref edges = checked(PyList_New(edge_count));
+    for (size_t bit = 0; bit < edge_count; bit++)
+        PyList_SET_ITEM(edges.get(), bit,
+                        (needs >> bit & 1 ? edge_of(input(bit)) : Ref::borrow(core().no_edge)).release());
     set_attribute(node.get(), names.edges, edges.get());
     set_attribute(node.get(), names.number, checked(PyIter_Next(core().counter)).get());
-    set_attribute(node.get(), names.shape, shape_of(array).get());
-    set_attribute(node.get(), names.dtype,
-                  reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(array))));
-    set_attribute(result, names._grad_fn, node.get());
-    if (!plan.entries.empty()) save(node.get(), plan, args, count, result);
+    set_outputs(row, node.get(), result, arrays);
+    if (!plan.entries.empty()) save(node.get(), row, plan, args, count, result);
     return node;
+}
+
+// apply._mark_views()
+void mark_views(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, PyObject *node, const Modes &modes) {
+    const Core &c = core();
+    PyObject *source = args[0];
+    if (!is_tensor(source)) return;
+    const Ref seen = attribute(source, names._view), counter = versions_of(source);
+    bool usual = !row.several && !row.inputs.empty() && counter.get() != c.untracked && modes.is(names.grad, true);
+    if (usual && seen.get() != Py_None) usual = checked(PyObject_GetAttr(seen.get(), names.dual)).get() == Py_None;
+    if (!usual) return void(call(c.mark_views, row.op, tuple_of(args, count).get(), result, node));
+    Ref base = Ref::borrow(source), kind = Ref::borrow(Py_None), chain;
+    const Ref rest = tuple_of(args + 1, count - 1), step = checked(PyTuple_Pack(2, row.op, rest.get()));
+    chain = checked(PyTuple_Pack(1, step.get()));
+    if (seen.get() != Py_None) {
+        base = checked(PyObject_GetAttr(seen.get(), names.base));
+        kind = checked(PyObject_GetAttr(seen.get(), names.kind));
+        chain = checked(PySequence_Concat(checked(PyObject_GetAttr(seen.get(), names.chain)).get(), chain.get()));
+    }
+    const Ref view = new_object(c.view);
+    const std::pair<PyObject *, PyObject *> fields[] = {
+        {names.base, base.get()}, {names.chain, chain.get()}, {names.kind, kind.get()}, {names.dual, Py_None}};
+    for (const auto &[name, value] : fields) set_attribute(view.get(), name, value);
+    set_attribute(view.get(), names.version, version_of(counter.get()).get());
+    set_attribute(result, names._version_counter, counter.get());
+    set_attribute(result, names._view, view.get());
 }
 
 // --- running -----------------------------------------------------------------------------------------------------
@@ -503,29 +580,24 @@ Ref execute(Row &row, PyObject *const *args, Py_ssize_t count) {
         explain(row, args, count);
         throw;
     }
-    const bool recording = !row.inputs.empty() && modes.is(names.grad, true);
+    Ref result, node = Ref::borrow(Py_None);
+    std::vector<Ref> arrays;
     if (row.several) {
         const Ref outs = checked(PySequence_Fast(out.get(), "a row with several outputs gives a tuple"));
         const Py_ssize_t many = PySequence_Fast_GET_SIZE(outs.get());
-        Ref result = checked(PyTuple_New(many));
+        result = checked(PyTuple_New(many));
         for (Py_ssize_t i = 0; i < many; i++) {
-            const Ref array = as_array(Ref::borrow(PySequence_Fast_GET_ITEM(outs.get(), i)));
-            PyTuple_SET_ITEM(result.get(), i, wrap(array.get()).release());
+            arrays.push_back(as_array(Ref::borrow(PySequence_Fast_GET_ITEM(outs.get(), i))));
+            PyTuple_SET_ITEM(result.get(), i, wrap(arrays[i].get()).release());
         }
-        Ref given = tuple_of(args, count), node = Ref::borrow(Py_None);
-        if (recording) node = call(core().record, row.op, given.get(), result.get());
-        if (row.view) call(core().mark_views, row.op, given.get(), result.get(), node.get());
-        return result;
+    } else {
+        arrays.push_back(as_array(std::move(out)));
+        result = wrap(arrays[0].get());
     }
-    const Ref array = as_array(std::move(out));
-    Ref result = wrap(array.get()), node = Ref::borrow(Py_None);
-    if (recording) {
-        if (row.variadic || modes.is(names.saving, false))
-            node = call(core().record, row.op, tuple_of(args, count).get(), result.get());
-        else
-            node = record(row, args, count, result.get(), array.get());
-    }
-    if (row.view) call(core().mark_views, row.op, tuple_of(args, count).get(), result.get(), node.get());
+    if (!row.inputs.empty() && modes.is(names.grad, true))
+        node = modes.is(names.saving, false) ? call(core().record, row.op, tuple_of(args, count).get(), result.get())
+                                             : record(row, args, count, result.get(), arrays);
+    if (row.view) mark_views(row, args, count, result.get(), node.get(), modes);
     return result;
 }
 

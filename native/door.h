@@ -7,7 +7,7 @@
 //   elementwise.cpp  elementwise forwards and formulas, as recorded by core/elementwise.py
 //
 // What is not here is asked of the Python functions: interpreters (vmap, forward mode), inference mode, saved-tensor
-// hooks, rows with several outputs or a variable number of inputs, create_graph, anomaly mode, all hooks, errors.
+// hooks, create_graph, anomaly mode, all hooks, errors.
 #pragma once
 #include "elementwise.h"
 #include "python.h"
@@ -21,10 +21,10 @@ namespace retrograd {
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
     X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_fn) X(_hooks) X(_output_nr) X(_plans) X(_post_hooks)           \
-    X(_requires) X(_version_counter) X(_view) X(callbacks) X(dtype) X(edges) X(explain) X(forward) X(free) X(grad) X(grad_layout) \
-    X(holds) X(inference) X(interpreters) X(kernels) X(n) X(name) X(node) X(node_class) X(number) X(on) X(op)          \
+    X(_requires) X(_version_counter) X(_view) X(base) X(callbacks) X(chain) X(dtype) X(dual) X(edges) X(explain) X(forward) X(free) X(grad) X(grad_layout) \
+    X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class) X(number) X(on) X(op)          \
     X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained) X(run) X(saved)    \
-    X(saving) X(shape) X(tensor_hooks) X(variable) X(versions) X(where) X(astype) X(zero_gradient)
+    X(saving) X(shape) X(tensor_hooks) X(variable) X(version) X(versions) X(where) X(astype) X(zero_gradient)
 struct Names {
 #define X(name) PyObject *name;
     RETROGRAD_NAMES(X)
@@ -48,7 +48,7 @@ struct Plan {
     PyObject *wanted;
     std::vector<Entry> entries;
     std::vector<std::optional<Step>> steps;  // nothing where no gradient is wanted
-    bool joint, several, variadic;  // variadic: saves a variable number of inputs, or has gradients for them
+    bool joint, several, variadic;
 };
 Plan &plan_of(PyObject *plan);
 
@@ -57,10 +57,11 @@ struct Row {
     enum Promotion { None, Pair, PairFloat, Float };
     PyObject *op, *node_class;  // kept for good
     Elementwise forward;
-    std::vector<int> inputs;
+    std::vector<int> inputs, nondiff;
     Py_ssize_t parameters;
     Promotion promotion;
-    bool view, several, variadic, elementwise;
+    bool view, several, elementwise;
+    bool variadic, variadic_formula;  // takes a variable number of arguments, and has a formula for them
     std::vector<std::pair<uint64_t, const Plan *>> plans;
 
     explicit Row(PyObject *forward) : forward(forward, true) {}

@@ -55,7 +55,7 @@ PyArrayObject *as_array(const Ref &object) { return reinterpret_cast<PyArrayObje
 bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::vector<Ref> &grads) {
     const Ref plan_object = attribute(node, names.plan);
     Plan &plan = plan_of(plan_object.get());
-    if (plan.variadic || (plan.joint && wanted)) return false;
+    if (plan.joint && wanted) return false;
     std::vector<Ref> values;
     values.reserve(plan.entries.size() + 4);
     if (!plan.entries.empty()) {
@@ -76,6 +76,23 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
                 const Ref counter = attribute(s, names._version_counter);
                 if (counter.get() != Py_None && !current(counter.get(), slot)) return false;
                 values.push_back(attribute(s, names._array));
+            } else if (kind == Plan::Inputs) {
+                PyObject *expected = PyDict_GetItemWithError(versions.get(), checked(PyLong_FromSize_t(slot)).get());
+                if (!expected || !PyTuple_CheckExact(s)) return false;
+                Ref arrays = checked(PyTuple_New(PyTuple_GET_SIZE(s)));
+                for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(s); i++) {
+                    PyObject *a = PyTuple_GET_ITEM(s, i);
+                    if (Py_TYPE(a) == engine().packed) return false;
+                    const bool tensor = is_tensor(a);
+                    if (tensor) {
+                        const Ref counter = attribute(a, names._version_counter);
+                        if (counter.get() != Py_None &&
+                            whole(attribute(counter.get(), names.n).get()) != whole(PyList_GET_ITEM(expected, i)))
+                            return false;
+                    }
+                    PyTuple_SET_ITEM(arrays.get(), i, (tensor ? attribute(a, names._array) : Ref::borrow(a)).release());
+                }
+                values.push_back(std::move(arrays));
             } else if (kind == Plan::Output) {
                 if (!current(PyTuple_GET_ITEM(s, 1), slot)) return false;
                 values.push_back(Ref::borrow(PyTuple_GET_ITEM(s, 0)));
@@ -111,14 +128,19 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
     };
     for (const auto &step : plan.steps)
         if (step && step->sources.size() > kMost) return false;
-    if (plan.joint) {
-        const Ref all = checked(PySequence_Fast(apply(*plan.steps[0]).get(), "a joint formula gives a tuple"));
+    const auto collect = [&](const Ref &several) {
+        const Ref all = checked(PySequence_Fast(several.get(), "a formula for several inputs gives a tuple"));
         for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(all.get()); i++)
             grads.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(all.get(), i)));
+    };
+    if (plan.joint) {
+        collect(apply(*plan.steps[0]));
         return true;
     }
-    for (size_t i = 0; i < plan.steps.size(); i++)
+    const size_t single = plan.steps.size() - plan.variadic;
+    for (size_t i = 0; i < single; i++)
         grads.push_back(plan.steps[i] && (!wanted || (*wanted)[i]) ? apply(*plan.steps[i]) : Ref::borrow(Py_None));
+    if (plan.variadic) collect(apply(*plan.steps.back()));
     return true;
 }
 

@@ -1,6 +1,7 @@
 """The one door: run a row, record a Node.
 
-Every operation on Tensors passes through `apply`. Interpreters (forward mode, vmap, tracing) stand here too: while
+Every operation on Tensors passes through `apply`. Interpreters (forward mode, vmap, tracing) stand here too:
+while
 one is on the stack, it is handed the row and its arguments instead.
 """
 
@@ -11,7 +12,7 @@ import numpy as np
 from . import arrays
 from .arrays import quiet
 from .compiled import compiled
-from .graph import Freed, Node, View, modes, next_number, user_location, untracked
+from .graph import Freed, Node, View, modes, next_number, untracked, user_location
 from .saved import Packed, SavedTensor, check_kept, complain, pack, rebuild, unpack_packed
 from .tensor import Tensor, wrap
 
@@ -38,17 +39,20 @@ def interpret(op, args):
 
 
 def by_example(function):
-    """Decorate a function that computes with values outside of rows: inside vmap it runs on one example at a time."""
+    """Decorate a function that computes with values outside of rows: inside vmap it runs on one example at a
+    time."""
     return _by_interpreter(function, "by_example")
 
 
 def drawing(function):
-    """Decorate a function that draws random numbers: inside vmap the user says whether examples share them."""
+    """Decorate a function that draws random numbers: inside vmap the user says whether examples share
+    them."""
     return _by_interpreter(function, "draw")
 
 
 def in_likeness(function):
-    """Decorate a function that makes a new tensor like another: inside vmap the new one is batched as that is."""
+    """Decorate a function that makes a new tensor like another: inside vmap the new one is batched as that
+    is."""
     return _by_interpreter(function, "fill")
 
 
@@ -157,8 +161,10 @@ _NO_EDGE = (None, 0)
 
 
 _INFERENCE = (
-    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation "
-    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use "
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+    "computation "
+    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in "
+    "autograd, or use "
     "`torch.no_grad()` instead of `torch.inference_mode()`."
 )
 
@@ -203,7 +209,8 @@ def _save(node, plan, args, result):
                 many = tuple([pack(a) if isinstance(a, Tensor) else a for a in many])
             else:
                 versions = versions or {}
-                versions[slot] = [a._versions().n if isinstance(a, Tensor) else 0 for a in many]
+                counters = [a._version_counter if isinstance(a, Tensor) else None for a in many]
+                versions[slot] = [0 if c is None else c.n for c in counters]
             saved.append(many)
     node.saved = saved
     node.versions = versions
@@ -231,7 +238,9 @@ class RowNode(Node):
         if plan.joint is not None:
             formula, arguments = plan.joint
             values.append(
-                plan.wanted if wanted is None else tuple([w and p for w, p in zip(wanted, plan.wanted, strict=True)])
+                plan.wanted
+                if wanted is None
+                else tuple([w and p for w, p in zip(wanted, plan.wanted, strict=True)])
             )
             return formula(*arguments(values))
         if plan.variadic:
@@ -322,7 +331,7 @@ class RowNode(Node):
         return tuple([SavedTensor.of(self, i, kept) for i in range(len(kept))])
 
 
-# --- views -----------------------------------------------------------------------------------------------------
+# --- views ----------------------------------------------------------------------------------------
 
 
 def _mark_views(op, args, result, node):
@@ -331,7 +340,8 @@ def _mark_views(op, args, result, node):
     if not isinstance(source, Tensor):
         return
     counter = source._versions()
-    if not op.inputs or counter is untracked:  # no gradient flows (bytes read as another dtype), no history follows
+    # no gradient flows (bytes read as another dtype), no history follows
+    if not op.inputs or counter is untracked:
         for r in (result,) if op.outputs is None else result:
             r._version_counter, r._grad_fn = counter, None
         return
