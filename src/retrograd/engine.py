@@ -1,7 +1,9 @@
 """The backward walk: from the roots' gradients down to the leaves, newest node first.
 
-Nodes are numbered as they are made and a consumer is younger than what it consumes, so a heap on that number is a
-topological order: when a node comes up, everything that will ever add to its gradient already has. No counting pass,
+Nodes are numbered as they are made and a consumer is younger than what it consumes, so a heap on that number
+is a
+topological order: when a node comes up, everything that will ever add to its gradient already has. No
+counting pass,
 no recursion, and sums are formed in the same order in each run.
 """
 
@@ -21,19 +23,28 @@ from .core.op import ELEMENTWISE, TABLE, zeros_like
 from .core.tensor import Tensor, wrap
 
 _accumulating = threading.Lock()  # several threads may add to one leaf
-accumulation_watchers = []  # autograd/watch.py adds itself: called before and after `.grad` of a leaf is added to
+# autograd/watch.py adds itself: called before and after `.grad` of a leaf is added to
+accumulation_watchers = []
 
 
 def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=None, accumulate=True):
     """Run the graph backward from `roots`, edges (node, output number), with their `gradients`, Tensors.
 
     keep: don't free what the nodes saved. graph: record the walk itself, for second derivatives.
-    tensors: let Tensors pass through the formulas, not arrays, as interpreters at the door want. targets: a dict
-    from edges to None, filled with the gradients that arrive there; only nodes on the way to them run. accumulate:
+    tensors: let Tensors pass through the formulas, not arrays, as interpreters at the door want. targets: a
+    dict
+    from edges to None, filled with the gradients that arrive there; only nodes on the way to them run.
+    accumulate:
     add to `.grad` of the leaves (those among the targets, if there are targets).
     """
     if modes.walks and modes.walks % _DEPTH == 0:  # formulas that walk, and so on: Python's stack has an end
-        options = {"keep": keep, "graph": graph, "tensors": tensors, "targets": targets, "accumulate": accumulate}
+        options = {
+            "keep": keep,
+            "graph": graph,
+            "tensors": tensors,
+            "targets": targets,
+            "accumulate": accumulate,
+        }
         return in_thread(walk, roots, gradients, **options)
     needed = _on_the_way(roots, targets, accumulate) if targets is not None else None
     token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node, modes.targeted, modes.saving)
@@ -132,7 +143,8 @@ def queue_callback(callback):
 
 
 def _deliver(node, output, g, pending, owned, heap, graph, source):
-    """Add `g`, from the node `source`, to what waits for `node`, in the shape and dtype of the node's output."""
+    """Add `g`, from the node `source`, to what waits for `node`, in the shape and dtype of the node's
+    output."""
     if node.outputs == 1:
         shape, kind = node.shape, node.dtype
     else:
@@ -155,7 +167,8 @@ def _deliver(node, output, g, pending, owned, heap, graph, source):
 
 
 def _add(a, b, key, owned, graph):
-    """a + b; in place only into a buffer that an earlier sum of this walk made, as other arrays may be someone's."""
+    """a + b; in place only into a buffer that an earlier sum of this walk made, as other arrays may be
+    someone's."""
     if graph:
         return TABLE["add"](a, b)
     if key in owned and type(a) is np.ndarray:
@@ -166,7 +179,8 @@ def _add(a, b, key, owned, graph):
 
 
 def _fit(g, shape, kind, graph, way):
-    """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real part of a real one's."""
+    """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real part of
+    a real one's."""
     if graph:
         if tuple(g.shape) != shape:
             _check_fits(way, tuple(g.shape), shape)
@@ -189,13 +203,15 @@ def _check_fits(way, given, shape):
         name = "given to backward" if source is None else source.name()
         index = 0 if source is None else source.edges.index(tuple(edge))
         raise RuntimeError(
-            f"Function {name} returned an invalid gradient at index {index} - got {list(given)} but expected shape "
+            f"Function {name} returned an invalid gradient at index {index} - got {list(given)} but expected "
+            "shape "
             f"compatible with {list(shape)}"
         )
 
 
 def _zero_where_zero(node, g, grads, graph):
-    """The gradients of an elementwise row with zeros wherever `g` is zero, though the derivative may be infinite."""
+    """The gradients of an elementwise row with zeros wherever `g` is zero, though the derivative may be
+    infinite."""
     op = getattr(node, "op", None)
     if op is None or op.jvp != ELEMENTWISE:
         return grads
@@ -226,7 +242,7 @@ def _on_the_way(roots, targets, accumulate):
     return {node: runs for node, runs in found.items() if runs or node in ends}
 
 
-# --- hooks -----------------------------------------------------------------------------------------------------
+# --- hooks ----------------------------------------------------------------------------------------
 
 
 def _as_tensor(g, graph):
@@ -263,7 +279,8 @@ def _run_hooks_before(node, g, graph):
         if new is not None:
             new = new if isinstance(new, tuple) else (new,)
             grads = [
-                n if n is None or old is None else _checked(n, old, node) for n, old in zip(new, grads, strict=True)
+                n if n is None or old is None else _checked(n, old, node)
+                for n, old in zip(new, grads, strict=True)
             ]
     out = [_as_carrier(x, graph) for x in grads]
     return out if many else out[0]
@@ -277,7 +294,8 @@ def _checked(new, old, node):
         raise TypeError(f"a hook on {node.name()} must return a Tensor or None, not {type(new).__name__}")
     if new._array.shape != old._array.shape:
         raise RuntimeError(
-            f"hook on {node.name()} has changed the size of value: from {list(old._array.shape)} to {list(new._array.shape)}"
+            f"hook on {node.name()} has changed the size of value: from {list(old._array.shape)} to "
+            f"{list(new._array.shape)}"
         )
     if new._array.dtype != old._array.dtype:
         raise RuntimeError(
@@ -312,7 +330,7 @@ def _capture(node, g, targets, graph):
                 targets[node, output] = _as_tensor(x, graph)
 
 
-# --- leaves ----------------------------------------------------------------------------------------------------
+# --- leaves ---------------------------------------------------------------------------------------
 
 
 def _accumulate(node, g, graph):

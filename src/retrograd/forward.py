@@ -1,8 +1,11 @@
 """Forward mode: an interpreter at the door that carries a tangent beside each value.
 
-While a `DualLevel` stands at the door, every row that is given tensors with tangents of that level gives its result
-one too. A row says how (see core/op.py): ELEMENTWISE rows reuse their gradient formulas, LINEAR rows are run again on
-the tangents, some have a written rule, and what has none of these is transposed: the gradient formula is linear in g,
+While a `DualLevel` stands at the door, every row that is given tensors with tangents of that level gives its
+result
+one too. A row says how (see core/op.py): ELEMENTWISE rows reuse their gradient formulas, LINEAR rows are run
+again on
+the tangents, some have a written rule, and what has none of these is transposed: the gradient formula is
+linear in g,
 so differentiating it with respect to g gives the tangent's formula.
 """
 
@@ -55,7 +58,8 @@ class DualLevel:
         x._tangents = {**(x._tangents or {}), self: fit(tangent, x)}
 
     def attach_output(self, x, tangent):
-        """`attach`, for a result: its node is told too, as it may have saved `x` as an array and rebuild it."""
+        """`attach`, for a result: its node is told too, as it may have saved `x` as an array and rebuild
+        it."""
         self.attach(x, tangent)
         node = x._grad_fn
         if node is not None:
@@ -136,7 +140,8 @@ def _names(formula):
 
 
 def _elementwise(op, args, tangents, result):
-    """The sum of the formulas with tangents in the place of g. (f' is conjugated for g in the complex case, hence conj.)"""
+    """The sum of the formulas with tangents in the place of g. (f' is conjugated for g in the complex case,
+    hence conj.)"""
     total = None
     conj = TABLE["conj"]
     for i in op.inputs:
@@ -217,7 +222,8 @@ def _transposed(op, args, tangents):
 
 
 def write_tangents(x, result):
-    """After an in-place write: `x` takes the result's tangents, and the base it is a view of takes them there."""
+    """After an in-place write: `x` takes the result's tangents, and the base it is a view of takes them
+    there."""
     levels = {*(x._tangents or ()), *(result._tangents or ())}
     for level in levels.intersection(modes.interpreters):
         new = (result._tangents or {}).get(level)

@@ -1,4 +1,5 @@
-"""Anomaly mode: which operation fails in backward, the line that made it, its shapes, the first bad element."""
+"""Anomaly mode: which operation fails in backward, the line that made it, its shapes, the first bad
+element."""
 
 import gc
 import io
@@ -69,7 +70,9 @@ def test_the_forward_code_is_shown(torch):
     x = torch.rand(10, requires_grad=True)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        with pytest.raises(RuntimeError, match="Function 'InnerBackward' returned nan values in its 1th output."):
+        with pytest.raises(
+            RuntimeError, match="Function 'InnerBackward' returned nan values in its 1th output."
+        ):
             with torch.autograd.detect_anomaly():
                 out = outer.apply(x, False)
                 (g,) = torch.autograd.grad(out, (x,), create_graph=True)
@@ -119,7 +122,9 @@ def test_nan_may_pass(torch):
     with anomaly(torch, check_nan=False):
         out = Nan.apply(torch.rand(10, 10, requires_grad=True)).sum()
         out.backward(retain_graph=True)
-        with pytest.raises(RuntimeError, match="Function 'NanBackward' returned nan values in its 0th output."):
+        with pytest.raises(
+            RuntimeError, match="Function 'NanBackward' returned nan values in its 0th output."
+        ):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 with anomaly(torch, check_nan=True):
@@ -159,7 +164,7 @@ def test_nothing_is_kept_alive(torch):
         gc.enable()
 
 
-# --- beyond PyTorch ------------------------------------------------------------------------------------------
+# --- beyond PyTorch -------------------------------------------------------------------------------
 
 
 def divide(x):
@@ -176,7 +181,8 @@ def test_the_line_the_shapes_and_the_place():
     text = str(caught.value)
     assert "index (1, 0) of the gradient, of shape [2, 2]" in text and "divide" in text
     assert "the line that makes NaN" in text and "from inputs of shape [2, 2], [2, 2]" in text
-    assert "the line that makes NaN" in str(seen[1].message)  # known even where anomaly mode was off in forward
+    # known even where anomaly mode was off in forward
+    assert "the line that makes NaN" in str(seen[1].message)
 
 
 def test_infinities():

@@ -85,7 +85,10 @@ def test_against_finite_differences(name):
     function = FUNCTIONS[name]
     inputs = values(retrograd), values(retrograd, seed=1), values(retrograd, seed=2, real=True)
     assert retrograd.autograd.gradcheck(
-        lambda z, w, r: function(retrograd, z, w, r), inputs, check_forward_ad=True, check_undefined_grad=False
+        lambda z, w, r: function(retrograd, z, w, r),
+        inputs,
+        check_forward_ad=True,
+        check_undefined_grad=False,
     )
 
 

@@ -166,7 +166,9 @@ def test_old_style_functions_are_refused(torch):
         def backward(self, g):
             return g
 
-    with pytest.raises(RuntimeError, match="Legacy autograd function with non-static forward method is deprecated"):
+    with pytest.raises(
+        RuntimeError, match="Legacy autograd function with non-static forward method is deprecated"
+    ):
         Old()(torch.randn(3, 4))
 
 
@@ -230,7 +232,10 @@ def test_gradients_of_a_wrong_shape_or_number(torch):
 
         return Wrong.apply(torch.ones(5, 5, requires_grad=True)).sum()
 
-    with pytest.raises(RuntimeError, match=r"invalid gradient at index 0 - got \[10\] but expected shape compatible with \[5, 5\]"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"invalid gradient at index 0 - got \[10\] but expected shape compatible with \[5, 5\]",
+    ):
         returning(lambda g: torch.ones(10)).backward()
     with pytest.raises(RuntimeError, match=r"incorrect number of gradients \(expected 1, got 2\)"):
         returning(lambda g: (g, g)).backward()

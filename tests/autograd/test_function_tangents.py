@@ -146,7 +146,9 @@ def test_what_is_written_in_place(torch):
 
     x = torch.rand(4, 4, dtype=torch.float64, requires_grad=True)
     check(torch, lambda x, wrong: Double.apply(x.clone(), wrong), (x, False))
-    with pytest.raises(RuntimeError, match="inplace custom Function is not modifying the forward mode gradients inplace"):
+    with pytest.raises(
+        RuntimeError, match="inplace custom Function is not modifying the forward mode gradients inplace"
+    ):
         check(torch, lambda x, wrong: Double.apply(x.clone(), wrong), (x, True))
     for requires in (True, False):
         y = number(torch, 1.0, requires).clone()
@@ -156,7 +158,9 @@ def test_what_is_written_in_place(torch):
             out = Double.apply(dual, False)
             assert out is dual and fw.unpack_dual(out).tangent is t and t == 2
         with fw.dual_level():
-            with pytest.raises(RuntimeError, match="jvp function must modify the corresponding gradient inplace"):
+            with pytest.raises(
+                RuntimeError, match="jvp function must modify the corresponding gradient inplace"
+            ):
                 Double.apply(fw.make_dual(y, torch.ones_like(y)), True)
 
 

@@ -129,9 +129,13 @@ def test_wrong_complex_gradients(torch):
 def test_outputs_of_changing_form(torch, fast):
     x = leaf(torch, 1)
     with pytest.raises(AssertionError, match="return outputs with the same shape when inputs are perturbed"):
-        torch.autograd.gradcheck(lambda x: torch.cat([x, x]) if torch.all(x >= 1) else x, (x,), fast_mode=fast)
+        torch.autograd.gradcheck(
+            lambda x: torch.cat([x, x]) if torch.all(x >= 1) else x, (x,), fast_mode=fast
+        )
     with pytest.raises(AssertionError, match="return outputs with the same dtype when inputs are perturbed"):
-        torch.autograd.gradcheck(lambda x: x.to(torch.float32) if torch.all(x >= 1) else x, (x,), fast_mode=fast)
+        torch.autograd.gradcheck(
+            lambda x: x.to(torch.float32) if torch.all(x >= 1) else x, (x,), fast_mode=fast
+        )
 
 
 def test_complex_and_real_outputs(torch):
@@ -158,7 +162,11 @@ def test_forward_mode(torch, fast):
         return torch.autograd.gradcheck(function, inputs, check_forward_ad=True, fast_mode=fast)
 
     message = "Jacobian computed with forward mode mismatch for output 0 with respect to input 1"
-    kinds = [(torch.float64, torch.float64), (torch.complex128, torch.float64), (torch.complex128, torch.complex128)]
+    kinds = [
+        (torch.float64, torch.float64),
+        (torch.complex128, torch.float64),
+        (torch.complex128, torch.complex128),
+    ]
     for kind, other in kinds:
         x = torch.rand(2, dtype=kind, requires_grad=True)
         y = torch.rand(2, dtype=other, requires_grad=True)

@@ -16,10 +16,12 @@ def close(torch, a, b):
 
 ELEMENTARY = {
     "x**5": lambda lib, x: x**5, "sin": lambda lib, x: lib.sin(x), "exp": lambda lib, x: lib.exp(-x * x),
-    "log": lambda lib, x: lib.log(x), "tanh": lambda lib, x: lib.tanh(x), "sigmoid": lambda lib, x: lib.sigmoid(x),
+    "log": lambda lib, x: lib.log(x), "tanh": lambda lib, x: lib.tanh(x),
+    "sigmoid": lambda lib, x: lib.sigmoid(x),
     "1/x": lambda lib, x: 1 / x, "sqrt": lambda lib, x: lib.sqrt(x), "x**x": lambda lib, x: x**x,
     "erf": lambda lib, x: lib.erf(x), "atan": lambda lib, x: lib.atan(x), "square": lambda lib, x: x.square(),
-    "gelu": lambda lib, x: lib.nn.functional.gelu(x), "softplus": lambda lib, x: lib.nn.functional.softplus(x),
+    "gelu": lambda lib, x: lib.nn.functional.gelu(x),
+    "softplus": lambda lib, x: lib.nn.functional.softplus(x),
 }  # fmt: skip
 
 

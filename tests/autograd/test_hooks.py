@@ -49,7 +49,9 @@ def test_hooks_after_accumulation_run_in_order(torch):
 
 def test_hooks_after_accumulation_are_refused(torch):
     x = torch.rand(3, requires_grad=True)
-    with pytest.raises(RuntimeError, match="post accumulate grad hooks cannot be registered on non-leaf tensors"):
+    with pytest.raises(
+        RuntimeError, match="post accumulate grad hooks cannot be registered on non-leaf tensors"
+    ):
         (x * 2).register_post_accumulate_grad_hook(lambda p: None)
     x.register_post_accumulate_grad_hook(lambda p: p.grad)
     with pytest.raises(RuntimeError, match="hooks should return None."):

@@ -86,10 +86,13 @@ def test_resizing_counts_where_it_changes_something(torch):
 
 def test_leaves_and_their_views(torch):
     x = torch.zeros(1, requires_grad=True)
-    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation."):
+    with pytest.raises(
+        RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation."
+    ):
         x.add_(1)
     with pytest.raises(
-        RuntimeError, match="a view of a leaf Variable that requires grad is being used in an in-place operation."
+        RuntimeError,
+        match="a view of a leaf Variable that requires grad is being used in an in-place operation.",
     ):
         x.view_as(x).add_(1)
     a = torch.randn(2, 3)
@@ -116,8 +119,13 @@ def test_views_made_with_and_without_recording(torch, recorded, requires):
             if not requires:
                 o.add_(1)
                 continue
-            several = "is a view and is being modified inplace. This view is the output of a function that returns multiple views."
-            message = several if recorded else "A view was created in no_grad mode and is being modified inplace"
+            several = (
+                "is a view and is being modified inplace. "
+                "This view is the output of a function that returns multiple views."
+            )
+            message = (
+                several if recorded else "A view was created in no_grad mode and is being modified inplace"
+            )
             if recorded and len(out) == 1:
                 o.add_(1)
             else:
@@ -149,7 +157,9 @@ def test_views_of_functions_and_of_several_outputs(torch):
             view = identity(torch, as_view)(torch.rand(1, 2))
             with pytest.raises(RuntimeError, match=custom):
                 write(view)
-    with pytest.raises(RuntimeError, match="This view is the output of a function that returns multiple views."):
+    with pytest.raises(
+        RuntimeError, match="This view is the output of a function that returns multiple views."
+    ):
         torch.rand(1, 2).unbind()[0].copy_(b)
     a = torch.rand(1, 2)
     a.select(1, 0).copy_(b)
@@ -159,9 +169,16 @@ def test_views_of_functions_and_of_several_outputs(torch):
 @pytest.mark.parametrize("kind", ["normal", "multi", "custom"])
 @pytest.mark.parametrize("change", ["t_", "squeeze_", "unsqueeze_", "transpose_", "as_strided_"])
 def test_views_reshaped_in_place(torch, kind, change):
-    make = {"normal": lambda x: x.view_as(x), "multi": lambda x: x.unbind()[0], "custom": identity(torch, True)}[kind]
+    make = {
+        "normal": lambda x: x.view_as(x),
+        "multi": lambda x: x.unbind()[0],
+        "custom": identity(torch, True),
+    }[kind]
     arguments = {"transpose_": (0, 0), "squeeze_": (0,), "unsqueeze_": (0,), "as_strided_": ((1, 0), (2, 2))}
-    reasons = {"multi": "function that returns multiple views", "custom": "view was created inside a custom Function"}
+    reasons = {
+        "multi": "function that returns multiple views",
+        "custom": "view was created inside a custom Function",
+    }
     for recorded in (True, False):
         for changed_recorded in (True, False):
             for requires in (True, False):
@@ -206,9 +223,15 @@ def test_views_of_several_outputs_of_any_depth(torch):
 def test_split_and_its_unsafe_kin(torch):
     for f in (lambda t: t.split(1), lambda t: t.split_with_sizes((1, 1, 1)), lambda t: t.chunk(3)):
         s, t, _ = f(leaf(torch, 3, 3) * 2)
-        with pytest.raises(RuntimeError, match="This view is the output of a function that returns multiple views."):
+        with pytest.raises(
+            RuntimeError, match="This view is the output of a function that returns multiple views."
+        ):
             s.mul_(t)
-    for f in (lambda t: t.unsafe_split(1), lambda t: t.unsafe_split_with_sizes((1, 1, 1)), lambda t: t.unsafe_chunk(3)):
+    for f in (
+        lambda t: t.unsafe_split(1),
+        lambda t: t.unsafe_split_with_sizes((1, 1, 1)),
+        lambda t: t.unsafe_chunk(3),
+    ):
         s, t, _ = f(leaf(torch, 3, 3) * 2)
         s.mul_(t)
         s.sum().backward()
@@ -226,7 +249,7 @@ def test_out_takes_no_gradients(torch):
         torch.mul(x, x, out=torch.zeros(2, 2, dtype=torch.float64, requires_grad=True))
 
 
-# --- gradients -------------------------------------------------------------------------------------------------
+# --- gradients ------------------------------------------------------------------------------------
 
 
 def test_through_base_view_and_view_of_view(torch):
@@ -425,7 +448,9 @@ def test_copying_between_dtypes(torch):
 def test_gradients_that_are_expanded(torch):
     value = torch.rand([], dtype=torch.float64)
     a = leaf(torch, 4, 4)
-    assert close(torch, torch.autograd.grad(a.diagonal(), a, value.expand(4))[0], torch.eye(4).double() * value)
+    assert close(
+        torch, torch.autograd.grad(a.diagonal(), a, value.expand(4))[0], torch.eye(4).double() * value
+    )
     b = leaf(torch, 4, 4, 4)
     v = torch.rand(4, dtype=torch.float64).expand(4, 4)
     expected = torch.zeros(4, 4, 4, dtype=torch.float64)
@@ -433,7 +458,7 @@ def test_gradients_that_are_expanded(torch):
     assert close(torch, torch.autograd.grad(b[0], b, v)[0], expected)
 
 
-# --- custom Functions ---------------------------------------------------------------------------------------------
+# --- custom Functions -----------------------------------------------------------------------------
 
 
 def test_functions_that_write(torch):
@@ -479,7 +504,9 @@ def test_functions_that_write(torch):
     c, d = Two.apply(a.clone(), b)
     c += 2
     (c * d).sum().backward()
-    with pytest.raises(RuntimeError, match="your Function modifies inplace an input that is a view of another Tensor"):
+    with pytest.raises(
+        RuntimeError, match="your Function modifies inplace an input that is a view of another Tensor"
+    ):
         Two.apply(a.clone().view_as(a), b)
 
     class Loses(Two):
@@ -488,7 +515,10 @@ def test_functions_that_write(torch):
             ctx.mark_dirty(a)
             return a.add_(b).clone(), a + b
 
-    with pytest.raises(RuntimeError, match="Some elements marked as dirty during the forward method were not returned|not returned as output"):
+    with pytest.raises(
+        RuntimeError,
+        match="Some elements marked as dirty during the forward method.* were not returned as output",
+    ):
         Loses.apply(a.clone(), b)
 
     class NotAnInput(Add):
@@ -537,7 +567,9 @@ def test_functions_that_return_views(torch):
         out = Select.apply(a, 1)
         expected = a.select(0, 1)
     assert out.requires_grad == expected.requires_grad
-    with pytest.raises(RuntimeError, match="A view was created in no_grad mode and is being modified inplace"):
+    with pytest.raises(
+        RuntimeError, match="A view was created in no_grad mode and is being modified inplace"
+    ):
         out.zero_()
 
 

@@ -1,4 +1,5 @@
-"""Whether a graph is recorded: the switches, as contexts and decorators; inference mode; threads and forks."""
+"""Whether a graph is recorded: the switches, as contexts and decorators; inference mode; threads and
+forks."""
 
 import os
 import sys
@@ -181,7 +182,11 @@ def test_what_is_made_in_inference_mode(torch):
             assert torch.is_inference(c * c) and not (c * c).requires_grad
             view = c.view(-1)
             assert torch.is_inference(view) and not view.requires_grad
-            for change in (lambda x: x.add_(2), lambda x: x.transpose_(0, 1), lambda x: x.copy_(torch.ones(2, 1, 3))):
+            for change in (
+                lambda x: x.add_(2),
+                lambda x: x.transpose_(0, 1),
+                lambda x: x.copy_(torch.ones(2, 1, 3)),
+            ):
                 change(c)
                 assert torch.is_inference(c) and c.requires_grad == requires
             with pytest.raises(RuntimeError, match="Inference tensors do not track version counter"):
@@ -266,7 +271,7 @@ def test_writes_in_inference_mode_are_noticed(torch):
         out.backward(torch.ones(3))
 
 
-# --- threads -------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 
 
 def run_threads(function, count=10):

@@ -98,7 +98,12 @@ def test_a_second_backward_names_three_things():
     with pytest.raises(RuntimeError) as caught:
         loss.backward()
     text = str(caught.value)
-    assert "MulBackward0" in text and "# made here" in text and "# freed here" in text and "retain_graph=True" in text
+    assert (
+        "MulBackward0" in text
+        and "# made here" in text
+        and "# freed here" in text
+        and "retain_graph=True" in text
+    )
 
 
 def test_grad_of_a_result_is_explained():
@@ -117,7 +122,7 @@ def test_an_overwritten_value_names_both_lines():
     assert "# saved here" in str(caught.value) and "# overwritten here" in str(caught.value)
 
 
-# --- the watch ---------------------------------------------------------------------------------------------------
+# --- the watch ------------------------------------------------------------------------------------
 
 
 def train(steps, *, zero=True, total=None, before=False, accumulate=1):

@@ -1,4 +1,5 @@
-"""`backward` and `grad`: what may be asked for, edges as roots and targets, batches, errors; what nodes tell."""
+"""`backward` and `grad`: what may be asked for, edges as roots and targets, batches, errors; what nodes
+tell."""
 
 import gc
 import pickle
@@ -61,7 +62,9 @@ def test_edges_and_zeros_for_what_is_not_used(torch):
     ask = {"allow_unused": True, "materialize_grads": True}
     assert close(torch, torch.autograd.grad(out.sum(), (ex, y), **ask)[1], [0, 0])
     assert torch.autograd.grad(out.sum(), (x, ey), allow_unused=True)[1] is None
-    with pytest.raises(RuntimeError, match="materialize_grads cannot be used when the given input is a GradientEdge"):
+    with pytest.raises(
+        RuntimeError, match="materialize_grads cannot be used when the given input is a GradientEdge"
+    ):
         torch.autograd.grad(out.sum(), (x, ey), **ask)
     for inputs in ((ex, y), (x, y), (x, ey), (ex, ey)):
         torch.autograd.backward(out.sum(), inputs=inputs)
@@ -314,7 +317,10 @@ def test_dtype_of_grad(torch):
     assert x.grad_dtype == torch.float32
     x.grad_dtype = torch.float16
     assert x.grad_dtype == torch.float16
-    with pytest.raises(RuntimeError, match="attempting to assign a gradient with dtype.*float.*to a tensor with grad_dtype.*Half"):
+    with pytest.raises(
+        RuntimeError,
+        match="attempting to assign a gradient with dtype.*float.*to a tensor with grad_dtype.*Half",
+    ):
         x.grad = torch.ones(2)
     x.grad_dtype = None
     assert x.grad_dtype is None
@@ -372,7 +378,7 @@ def test_layout_of_grad(torch):
     assert c.grad.stride() == (2, 1)
 
 
-# --- what nodes tell -----------------------------------------------------------------------------------------
+# --- what nodes tell ------------------------------------------------------------------------------
 
 
 def test_a_node_may_be_called(torch):
@@ -484,7 +490,7 @@ def test_notes_on_a_node_live_as_long_as_it(torch):
     assert ref() is None
 
 
-# --- Tensors and their place -------------------------------------------------------------------------------------
+# --- Tensors and their place ----------------------------------------------------------------------
 
 
 def test_reading_grad_of_a_result_warns(torch):
@@ -617,7 +623,10 @@ def test_pickling(torch):
 
 def test_numpy_of_what_requires_grad(torch):
     x = torch.randn(2, requires_grad=True)
-    with pytest.raises(RuntimeError, match=r"Can't call numpy\(\) on Tensor that requires grad. Use tensor.detach\(\).numpy\(\)"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"Can't call numpy\(\) on Tensor that requires grad. Use tensor.detach\(\).numpy\(\)",
+    ):
         x.numpy()
     with torch.no_grad():
         x.numpy()

@@ -29,15 +29,18 @@ class _Watch:
 class detect_anomaly(_Watch):
     """A context in which a failing backward is reported with the forward code that it comes from.
 
-    check_nan: backward raises RuntimeError where a gradient has NaN, and names the operation, the line that made it,
-    the shapes and the first bad element. Beyond PyTorch: check_inf does so for infinities, check_forward also for
+    check_nan: backward raises RuntimeError where a gradient has NaN, and names the operation, the line that
+    made it,
+    the shapes and the first bad element. Beyond PyTorch: check_inf does so for infinities, check_forward also
+    for
     what operations of this thread compute in the forward pass.
     """
 
     def __init__(self, check_nan=True, *, check_inf=False, check_forward=False):
         self.options = check_nan, check_inf, check_forward
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be "
+            "enabled for "
             "debugging.",
             stacklevel=2,
         )
@@ -85,7 +88,8 @@ class ForwardCheck:
             ):
                 index, value = found
                 raise RuntimeError(
-                    f"{op.name}: the first bad value of output {i}, of shape {list(r._array.shape)}, is {value} at index "
+                    f"{op.name}: the first bad value of output {i}, of shape {list(r._array.shape)}, is "
+                    f"{value} at index "
                     f"{index}, and the inputs have none: {', '.join(_describe(a) for a in args)}"
                 )
         return result

@@ -34,7 +34,8 @@ def exit_dual_level(*, level=None):
     """Leave the level of forward mode; tangents made in it are gone."""
     if not _levels or (level is not None and level != len(_levels) - 1):
         raise RuntimeError(
-            f"Trying to exit a forward AD level that was not the last one that was created: {level}; levels open: {len(_levels)}"
+            f"Trying to exit a forward AD level that was not the last one that was created: {level}; levels "
+            f"open: {len(_levels)}"
         )
     _levels.pop().exit()
 
@@ -82,7 +83,8 @@ def __getattr__(name):
 def _level(level):
     if not _levels or (level is not None and level < 0):
         raise RuntimeError(
-            "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
+            "enter_dual_level() first."
         )
     return _levels[-1 if level is None else level]
 
@@ -96,7 +98,8 @@ def make_dual(tensor, tangent, *, level=None):
         raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
     if tuple(tangent.shape) != tuple(tensor.shape):
         raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original Tensor: the tensor is "
+            "Trying to set a forward gradient that has a different size than that of the original Tensor: "
+            "the tensor is "
             f"of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}"
         )
     if tangent.dtype != tensor.dtype:
@@ -105,14 +108,16 @@ def make_dual(tensor, tangent, *, level=None):
         )
     if current.tangent(tangent) is not None:
         raise RuntimeError(
-            "Trying to set a forward gradient that has a forward gradient at the same level; levels of dual_level can't be "
+            "Trying to set a forward gradient that has a forward gradient at the same level; levels of "
+            "dual_level can't be "
             "nested, torch.func.jvp can"
         )
     dual = TABLE["view"](spread(tensor, hidden_by(tangent)), tuple(tensor.shape))
     if dual._view is not None:  # writes to the dual change the tensor's values, and give it no tangent
         dual._view.dual = (None, len(dual._view.chain))
     if not modes.interpreters[-1].batching and not _alike(tensor._array, tangent._array):
-        tangent = TABLE["clone"](tangent)  # what is written to the dual, even beyond its elements, stays out of it
+        # what is written to the dual, even beyond its elements, stays out of it
+        tangent = TABLE["clone"](tangent)
     current.attach(dual, tangent)
     return dual
 

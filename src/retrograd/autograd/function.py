@@ -14,14 +14,17 @@ from ..core.tensor import Tensor, wrap
 from ..forward import DualLevel
 
 __all__ = [
-    "BackwardCFunction", "Function", "FunctionCtx", "InplaceFunction", "NestedIOFunction", "once_differentiable",
+    "BackwardCFunction", "Function", "FunctionCtx", "InplaceFunction", "NestedIOFunction",
+    "once_differentiable",
 ]  # fmt: skip
 
 
 class FunctionCtx:
-    """What `forward` and `backward` of a Function share: `ctx`, for the user's attributes and for what is said here.
+    """What `forward` and `backward` of a Function share: `ctx`, for the user's attributes and for what is
+    said here.
 
-    The node in the graph (`grad_fn`) holds it, and shows its attributes; what else it is asked for, it asks the node.
+    The node in the graph (`grad_fn`) holds it, and shows its attributes; what else it is asked for, it asks
+    the node.
     """
 
     materialize_grads = True
@@ -38,7 +41,8 @@ class FunctionCtx:
         self._node = None if node is None else weakref.ref(node)
 
     def __getattr__(self, name):
-        if name in ("saved_tensors", "saved_variables"):  # an AttributeError of the user's unpack hook led here
+        # an AttributeError of the user's unpack hook led here
+        if name in ("saved_tensors", "saved_variables"):
             return getattr(FunctionCtx, name).fget(self)
         node = self.__dict__.get("_node")
         node = node and node()
@@ -54,7 +58,8 @@ class FunctionCtx:
         node = self._node and self._node()
         if node is None:
             raise RuntimeError(
-                "saved_tensors: the graph of this ctx is gone, and with it what was saved (as when backward goes through "
+                "saved_tensors: the graph of this ctx is gone, and with it what was saved (as when backward "
+                "goes through "
                 "the graph a second time)"
             )
         return node.unpack()
@@ -123,7 +128,8 @@ class FunctionNode(Node):
         if self.function.clear_saved_tensors_on_access:
             if self._accessed:
                 raise RuntimeError(
-                    "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is set on the "
+                    "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is set "
+                    "on the "
                     "autograd.Function. Either access saved_tensors only once, or set "
                     "clear_saved_tensors_on_access=False."
                 )
@@ -182,20 +188,23 @@ class FunctionNode(Node):
         backward = cls.backward is not Function.backward
         if backward and cls.vjp is not Function.vjp:
             raise RuntimeError(
-                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only "
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should "
+                "only "
                 f"implement one of them ({cls.__name__})."
             )
         return cls.backward if backward else cls.vjp
 
     def _checked(self, grads, graph):
-        """The gradients for the tensors among the arguments, from what backward returned for all arguments."""
+        """The gradients for the tensors among the arguments, from what backward returned for all
+        arguments."""
         count = len(self.is_tensor)
         if len(grads) > count and all(x is None for x in grads[count:]):
             del grads[count:]
         if len(grads) != count:
             raise RuntimeError(
                 f"function {self.name()} returned an incorrect number of gradients (expected {count}, got "
-                f"{len(grads)}): backward must return one for each argument of forward, None for those that need none"
+                f"{len(grads)}): backward must return one for each argument of forward, None for those that "
+                "need none"
             )
         kept = []
         for i, (x, is_tensor) in enumerate(zip(grads, self.is_tensor, strict=True)):
@@ -205,12 +214,14 @@ class FunctionNode(Node):
                 continue
             if not is_tensor:
                 raise RuntimeError(
-                    f"function {self.name()} returned a gradient different than None at position {i + 1}, but the "
+                    f"function {self.name()} returned a gradient different than None at position {i + 1}, "
+                    "but the "
                     "corresponding forward input was not a Variable"
                 )
             if not isinstance(x, Tensor):
                 raise RuntimeError(
-                    f"expected Variable or None (got {type(x).__name__}), at position {i + 1} of what the backward of "
+                    f"expected Variable or None (got {type(x).__name__}), at position {i + 1} of what the "
+                    "backward of "
                     f"{self.name()} returned"
                 )
             kept.append(x if graph else x._array)
@@ -232,7 +243,8 @@ class _FunctionMeta(type):
 
 
 _NO_BACKWARD = (
-    "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
+    "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+    "backward "
     "mode AD."
 )
 _INSTANCE = frozenset(
@@ -242,10 +254,13 @@ _INSTANCE = frozenset(
 
 
 class Function(metaclass=_FunctionMeta):
-    """Base class of custom operations: define static `forward(ctx, *args)` and `backward(ctx, *grad_outputs)`.
+    """Base class of custom operations: define static `forward(ctx, *args)` and `backward(ctx,
+    *grad_outputs)`.
 
-    Or, apart: `forward(*args)` and `setup_context(ctx, inputs, output)`. Call it by `MyFunction.apply(*args)`. forward
-    runs without a graph; backward returns a gradient (or None) for each argument of forward. `jvp(ctx, *tangents)` is
+    Or, apart: `forward(*args)` and `setup_context(ctx, inputs, output)`. Call it by
+    `MyFunction.apply(*args)`. forward
+    runs without a graph; backward returns a gradient (or None) for each argument of forward. `jvp(ctx,
+    *tangents)` is
     its rule in forward mode.
     """
 
@@ -254,7 +269,8 @@ class Function(metaclass=_FunctionMeta):
 
     def __init__(self, *args, **kwargs):
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you "
+            "should invoke "
             "them on the class itself: use .apply(...).",
             DeprecationWarning,
             stacklevel=2,
@@ -262,7 +278,8 @@ class Function(metaclass=_FunctionMeta):
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style "
+            "autograd "
             f"function with static forward method, and {type(self).__name__}.apply(...)."
         )
 
@@ -380,12 +397,14 @@ def _check_dirty(node, inputs, results):
     for t in node.ctx.dirty_tensors:
         if not _is_in(t, results):
             raise RuntimeError(
-                f"Some elements marked as dirty during the forward method of {node.name()} were not returned as output. "
+                f"Some elements marked as dirty during the forward method of {node.name()} were not returned "
+                "as output. "
                 "The inputs that are modified inplace must all be outputs of the Function."
             )
         if not _is_in(t, inputs):
             message = (
-                f"ctx.mark_dirty() received a tensor that was not an input. Only inputs that the forward of {node.name()} "
+                "ctx.mark_dirty() received a tensor that was not an input. Only inputs that the forward of "
+                f"{node.name()} "
                 "changed in place should be passed to it."
             )
             if t._view is not None:
@@ -394,7 +413,8 @@ def _check_dirty(node, inputs, results):
 
 
 def _attach(node, inputs, results, record):
-    """Make the results outputs of the node: fresh ones in place, returned inputs as views, dirty ones rebased."""
+    """Make the results outputs of the node: fresh ones in place, returned inputs as views, dirty ones
+    rebased."""
     node.outputs = len(results)
     node.tensor_outputs = tensor_outputs = [i for i, r in enumerate(results) if isinstance(r, Tensor)]
     node.shape = [r._array.shape if isinstance(r, Tensor) else () for r in results]
@@ -402,14 +422,17 @@ def _attach(node, inputs, results, record):
     node.differentiable_outputs = {
         i
         for i in tensor_outputs
-        if record and results[i]._array.dtype.kind in "fcV" and not _is_in(results[i], node.ctx.non_differentiable)
+        if record
+        and results[i]._array.dtype.kind in "fcV"
+        and not _is_in(results[i], node.ctx.non_differentiable)
     }
     if len(results) == 1:
         node.shape, node.dtype = node.shape[0], node.dtype[0]
     several = len({id(results[i]) for i in node.differentiable_outputs}) > 1
     if node.ctx._is_pure_view and (len(tensor_outputs) != 1 or len(inputs) != 1):
         raise RuntimeError(
-            "Pure view custom Function can only have one input Tensor and one output Tensor. Open an issue if you need to "
+            "Pure view custom Function can only have one input Tensor and one output Tensor. Open an issue "
+            "if you need to "
             "support more."
         )
     attached = {}
@@ -471,15 +494,18 @@ def _set_kind(x, kind):
 def _rebase_dirty(x, node, output, many):
     if x._view is None and x._requires and x._grad_fn is None:
         raise RuntimeError(
-            "a leaf Variable that requires grad has been used in an in-place operation: do it under torch.no_grad(), or on "
+            "a leaf Variable that requires grad has been used in an in-place operation: do it under "
+            "torch.no_grad(), or on "
             "a clone()."
         )
     if x._view is not None:
         inplace.check_history(x, node.name())
         if many:
             raise RuntimeError(
-                "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return "
-                "more than one Tensor. Make sure that the input is no view (clone() it), or split the Function in two."
+                "If your Function modifies inplace an input that is a view of another Tensor, your Function "
+                "cannot return "
+                "more than one Tensor. Make sure that the input is no view (clone() it), or split the "
+                "Function in two."
             )
     result = wrap(x._array)
     result._grad_fn, result._output_nr = node, output
@@ -497,7 +523,8 @@ def _keep(node, results):
                 f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}"
             )
         if t is not None:
-            output = next((j for j, r in enumerate(results) if r is t and j in node.differentiable_outputs), None)
+            places = [j for j, r in enumerate(results) if r is t and j in node.differentiable_outputs]
+            output = places[0] if places else None
         outputs.append(output)
         versions.append(0 if t is None else t._versions().n)
         if t is None:
@@ -523,7 +550,7 @@ def call_inside(stack, cls, args, kwargs):
         modes.interpreters = stack
 
 
-# --- forward mode ----------------------------------------------------------------------------------------------
+# --- forward mode ---------------------------------------------------------------------------------
 
 
 def call_with_tangents(level, cls, args, kwargs):
@@ -548,7 +575,8 @@ def call_with_tangents(level, cls, args, kwargs):
     outs = (outputs,) if single else outputs
     if len(results) != len(outs):
         raise RuntimeError(
-            f"{cls.__name__}.jvp returned an incorrect number of forward gradients: expected {len(outs)}, got "
+            f"{cls.__name__}.jvp returned an incorrect number of forward gradients: expected {len(outs)}, "
+            "got "
             f"{len(results)}"
         )
     for i, (out, t) in enumerate(zip(outs, results, strict=True)):
@@ -560,21 +588,29 @@ def call_with_tangents(level, cls, args, kwargs):
 
 def _check_tangent(node, args, tangents, out, t, dirty):
     """Check that the tangent of an output stands to the inputs' tangents as the output does to the inputs."""
-    if not isinstance(out, Tensor) or out._array.dtype.kind not in "fcV" or _is_in(out, node.ctx.non_differentiable):
+    differentiable = isinstance(out, Tensor) and out._array.dtype.kind in "fcV"
+    if not differentiable or _is_in(out, node.ctx.non_differentiable):
         raise RuntimeError(
-            f"{node.function.__name__}.jvp returned a tangent for an output that is not differentiable (or no tensor). "
+            f"{node.function.__name__}.jvp returned a tangent for an output that is not differentiable (or "
+            "no tensor). "
             "You should return None at that position instead."
         )
     if dirty:
         own = next((s for a, s in zip(args, tangents, strict=True) if a is out), t)
         if own is not t:
             raise RuntimeError(
-                "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is "
-                "modifying an input inplace, then the jvp function must modify the corresponding gradient inplace."
+                "An inplace custom Function is not modifying the forward mode gradients inplace. If the "
+                "forward is "
+                "modifying an input inplace, then the jvp function must modify the corresponding gradient "
+                "inplace."
             )
         return
     source = out._view and next(
-        ((a, s) for a, s in zip(args, tangents, strict=True) if isinstance(a, Tensor) and _base(a) is _base(out)),
+        (
+            (a, s)
+            for a, s in zip(args, tangents, strict=True)
+            if isinstance(a, Tensor) and _base(a) is _base(out)
+        ),
         None,
     )
     if not source or source[1] is None:
@@ -582,15 +618,18 @@ def _check_tangent(node, args, tangents, out, t, dirty):
     a, s = source
     if t._view is None:
         raise RuntimeError(
-            "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
+            "A custom Function's forward is returning a view (or an input as-is) but the jvp is not "
+            "returning a view."
         )
     if _base(a) is a and t._view.base is not _base(s):
         raise RuntimeError(
-            "A custom Function is returning a view but the jvp is not returning a view of the given grad input."
+            "A custom Function is returning a view but the jvp is not returning a view of the given grad "
+            "input."
         )
     if t._view.base is not _base(s):
         raise RuntimeError(
-            "A custom Function is returning a view but the jvp is not returning a view of the same base as the given grad "
+            "A custom Function is returning a view but the jvp is not returning a view of the same base as "
+            "the given grad "
             "input."
         )
 
@@ -603,11 +642,12 @@ def _base(x):
     return x if base is None else base
 
 
-# --- no second derivative ---------------------------------------------------------------------------------------
+# --- no second derivative -------------------------------------------------------------------------
 
 
 def once_differentiable(backward):
-    """Decorate a `backward` that can't be differentiated again: asking for second derivatives is then an error."""
+    """Decorate a `backward` that can't be differentiated again: asking for second derivatives is then an
+    error."""
 
     @functools.wraps(backward)
     def wrapper(ctx, *grads):

@@ -165,8 +165,10 @@ def _check_projected(at, by_forward, by_reverse, atol, rtol, nondet_tol):
             return
         _check_entries(at, by_forward, by_reverse, atol, rtol, nondet_tol)
         raise GradcheckError(
-            f"{_MISMATCH[mode]} for output {j} with respect to input {at.chosen[n]}, along random directions: "
-            f"numerical {expected:.10g}, analytical {value:.10g}, difference {abs(expected - value):.3g}; yet "
+            f"{_MISMATCH[mode]} for output {j} with respect to input {at.chosen[n]}, along random "
+            "directions: "
+            f"numerical {expected:.10g}, analytical {value:.10g}, difference {abs(expected - value):.3g}; "
+            "yet "
             "entry by entry (fast_mode=False) it passes"
         )
 
@@ -206,7 +208,8 @@ def _compare(at, numerical, analytical, j, n, out, mode, atol, rtol):
     more = len(places) - len(worst)
     raise GradcheckError(
         f"{_part(wrong, out._array)}{_MISMATCH[mode]} for output {j} with respect to input {at.chosen[n]}: "
-        f"{len(places)} of {wrong.size} entries differ by more than atol={atol:g} + rtol={rtol:g} * |numerical|\n"
+        f"{len(places)} of {wrong.size} entries differ by more than atol={atol:g} + rtol={rtol:g} * "
+        "|numerical|\n"
         + _table(lines)
         + (f"\n  ... and {more} more" if more else "")
         + _hint(numerical, analytical)
@@ -358,14 +361,16 @@ def _check_batched_tangents(at, atol, rtol):
 
 
 def get_numerical_jacobian(fn, inputs, target=None, eps=1e-3, grad_out=1.0):
-    """The Jacobians of the first output of `fn(inputs)` with respect to each input, or to `target`; deprecated."""
+    """The Jacobians of the first output of `fn(inputs)` with respect to each input, or to `target`;
+    deprecated."""
     _warn_private("get_numerical_jacobian", grad_out)
     at = Differentiated(lambda *args: fn(args), inputs, eps)
     return tuple([wrap(at.numerical(x)[0]) for x in at.inputs if target is None or x is target])
 
 
 def get_analytical_jacobian(inputs, output, nondet_tol=0.0, grad_out=1.0):
-    """(Jacobians, whether two backward passes agree, whether sizes and dtypes are right) of an output; deprecated."""
+    """(Jacobians, whether two backward passes agree, whether sizes and dtypes are right) of an output;
+    deprecated."""
     _warn_private("get_analytical_jacobian", grad_out)
     at = Differentiated(lambda *args: output, inputs, 0.0)
     try:
@@ -377,7 +382,8 @@ def get_analytical_jacobian(inputs, output, nondet_tol=0.0, grad_out=1.0):
 
 def _warn_private(name, grad_out):
     warnings.warn(
-        f"`{name}` was part of PyTorch's private API and not meant to be exposed; it is here for old code. Use gradcheck.",
+        f"`{name}` was part of PyTorch's private API and not meant to be exposed; it is here for old code. "
+        "Use gradcheck.",
         FutureWarning,
         stacklevel=3,
     )

@@ -111,7 +111,8 @@ class disable_saved_tensors_hooks:
 
 
 class _Handle:
-    """Stands in a node for a tensor that it saved; keeps the counter of writes, so that its id stays taken."""
+    """Stands in a node for a tensor that it saved; keeps the counter of writes, so that its id stays
+    taken."""
 
     __slots__ = ("counter", "__weakref__")
 
@@ -123,7 +124,8 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
     """A context in which tensors that were saved for backward may be changed in place: backward sees the old
     values.
 
-    A saved tensor is copied when it, or something that shares its memory, is first written to. Gives an object whose
+    A saved tensor is copied when it, or something that shares its memory, is first written to. Gives an
+    object whose
     `clear()` lets what was saved go. Backward must run within the context. It can't be nested.
     """
 
@@ -133,7 +135,8 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
         self.original = weakref.WeakKeyDictionary()  # handle -> the saved tensor's values
         self.cloned = weakref.WeakKeyDictionary()  # handle -> a copy of them, where the memory was written to
         self.tid_to_weakhandle = weakref.WeakValueDictionary()  # which memory at which version -> handle
-        self._by_counter = {}  # id of a counter of writes -> the entries of tid_to_weakhandle that it counts for
+        # id of a counter of writes -> the entries of tid_to_weakhandle that it counts for
+        self._by_counter = {}
 
     def __enter__(self):
         if modes.before_write is not None:
@@ -175,7 +178,8 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
         kept = self.cloned.get(handle, self.original.get(handle))
         if kept is None:
             raise AssertionError(
-                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the "
+                "graph was "
                 "originally recorded."
             )
         return kept

@@ -148,8 +148,10 @@ class Differentiated:
             if a.shape != b.shape or a.dtype != b.dtype:
                 what = "shape" if a.shape != b.shape else "dtype"
                 raise AssertionError(
-                    f"Expected `func` to return outputs with the same {what} when inputs are perturbed within +-"
-                    f"{self.eps:g}, but output {j} is of shape {list(a.shape)}, {a.dtype} and of shape {list(b.shape)}, "
+                    f"Expected `func` to return outputs with the same {what} when inputs are perturbed "
+                    "within +-"
+                    f"{self.eps:g}, but output {j} is of shape {list(a.shape)}, {a.dtype} and of shape "
+                    f"{list(b.shape)}, "
                     f"{b.dtype} at almost the same place"
                 )
         return [(to_reals(a) - to_reals(b)) / (2 * self.eps) for a, b in zip(above, below, strict=True)]

@@ -17,8 +17,10 @@ def backward(
 ):
     """Add the gradients of `tensors` to `.grad` of the leaves they depend on.
 
-    tensors: a Tensor, a GradientEdge or several. grad_tensors: for each, the gradient to start from (its shape); None
-    means 1, for one-element tensors only. retain_graph: keep what the graph saved, for another backward (default:
+    tensors: a Tensor, a GradientEdge or several. grad_tensors: for each, the gradient to start from (its
+    shape); None
+    means 1, for one-element tensors only. retain_graph: keep what the graph saved, for another backward
+    (default:
     create_graph). create_graph: record the walk, for derivatives of it. inputs: accumulate into these only.
     """
     if grad_variables is not None:
@@ -31,16 +33,20 @@ def backward(
     gradients = _several(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
     if levels():
         raise RuntimeError(
-            "backward() called inside vmap. This is not supported: what it would add to .grad differs from example to "
+            "backward() called inside vmap. This is not supported: what it would add to .grad differs from "
+            "example to "
             "example. Use torch.func.grad or torch.func.vjp there, or call backward() outside"
         )
     roots, gradients = _roots(tensors, gradients)
     keep = create_graph if retain_graph is None else retain_graph
     if create_graph:
         warnings.warn(
-            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
-            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If "
-            "you have to use this function, make sure to reset the .grad fields of your parameters to None after use to "
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and "
+            "its gradient "
+            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to "
+            "avoid this. If "
+            "you have to use this function, make sure to reset the .grad fields of your parameters to None "
+            "after use to "
             "break the cycle and avoid the leak.",
             UserWarning,
             stacklevel=3,
@@ -57,13 +63,15 @@ def backward(
 
 
 def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
-    is_grads_batched=False, materialize_grads=False,
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True,
+    allow_unused=None, is_grads_batched=False, materialize_grads=False,
 ):  # fmt: skip
     """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` is left alone.
 
-    The arguments are those of `backward`. allow_unused: give None for an input that the outputs don't depend on,
-    instead of an error. materialize_grads: give zeros for it. is_grads_batched: `grad_outputs` have a leading batch
+    The arguments are those of `backward`. allow_unused: give None for an input that the outputs don't depend
+    on,
+    instead of an error. materialize_grads: give zeros for it. is_grads_batched: `grad_outputs` have a leading
+    batch
     dimension, and so have the results.
 
     What hooks on an input's tensor make of its gradient is what is returned (in PyTorch only where no other
@@ -75,7 +83,8 @@ def grad(
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     if not only_inputs:
         warnings.warn(
-            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate "
+            "gradient for other "
             "parts of the graph, please use torch.autograd.backward.", FutureWarning, stacklevel=2,
         )  # fmt: skip
     if not inputs:
@@ -90,12 +99,15 @@ def grad(
             continue
         if not allow_unused:
             raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
-                f"is the desired behavior. (input {i}, of shape {list(x.shape) if isinstance(x, Tensor) else '?'})"
+                "One of the differentiated Tensors appears to not have been used in the graph. Set "
+                "allow_unused=True if this "
+                f"is the desired behavior. (input {i}, of shape "
+                f"{list(x.shape) if isinstance(x, Tensor) else '?'})"
             )
         if materialize_grads and isinstance(x, GradientEdge):
             raise RuntimeError(
-                "materialize_grads cannot be used when the given input is a GradientEdge: no tensor says of which shape "
+                "materialize_grads cannot be used when the given input is a GradientEdge: no tensor says of "
+                "which shape "
                 "and dtype the zeros are"
             )
         if materialize_grads:
@@ -128,10 +140,14 @@ def _batched(outputs, inputs, gradients, retain_graph, create_graph):
         shape = _root(t, i)[1]
         if tuple(g.shape[1:]) != tuple(shape):
             raise RuntimeError(
-                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
-                "The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a "
-                f"mismatch was detected: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of "
-                f"{Size(shape)}. If you only want some tensors in `grad_output` to be considered batched, use vmap."
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the "
+                "batch dimension. "
+                "The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                "output, but a "
+                f"mismatch was detected: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a "
+                "shape of "
+                f"{Size(shape)}. If you only want some tensors in `grad_output` to be considered batched, "
+                "use vmap."
             )
     with BatchLevel(sizes.pop()) as level:
         gradients = [level.wrap(g) for g in gradients]
@@ -161,11 +177,13 @@ def _roots(tensors, gradients):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g._array.shape != shape:
             raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {Size(shape)}."
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape "
+                f"of {Size(shape)}."
             )
         elif (g._array.dtype.kind == "c") != (kind.kind == "c"):
             raise RuntimeError(
-                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+                "For complex Tensors, both grad_output and output are required to have the same dtype. "
+                "Mismatch in dtype: "
                 f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {kind.name}."
             )
         roots.append(edge)
@@ -183,8 +201,10 @@ def _root(t, i):
         raise TypeError(f"backward and grad take Tensors, got {type(t).__name__} at position {i}")
     if not t.requires_grad:
         raise RuntimeError(
-            f"element {i} of tensors does not require grad and does not have a grad_fn: none of what it was computed "
-            "from has requires_grad=True, or it was computed under no_grad, or passed through detach() or an integer "
+            f"element {i} of tensors does not require grad and does not have a grad_fn: none of what it was "
+            "computed "
+            "from has requires_grad=True, or it was computed under no_grad, or passed through detach() or an "
+            "integer "
             "dtype"
         )
     return t._edge(), t._array.shape, t._array.dtype
@@ -193,12 +213,14 @@ def _root(t, i):
 def _check_scalar(shape, kind):
     if np.prod(shape, dtype=np.int64) != 1:
         raise RuntimeError(
-            f"grad can be implicitly created only for scalar outputs, and this one has shape {list(shape)}; call "
+            f"grad can be implicitly created only for scalar outputs, and this one has shape {list(shape)}; "
+            "call "
             ".sum() or .mean() first, or pass gradient= (a vector for the vector-Jacobian product)"
         )
     if kind.kind == "c":
         raise RuntimeError(
-            "grad can be implicitly created only for real scalar outputs but got a complex one; pass gradient="
+            "grad can be implicitly created only for real scalar outputs but got a complex one; pass "
+            "gradient="
         )
 
 

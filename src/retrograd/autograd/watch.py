@@ -1,4 +1,5 @@
-"""A watch for two slips of training loops: sums of losses that hold graphs, and gradients that nobody reset."""
+"""A watch for two slips of training loops: sums of losses that hold graphs, and gradients that nobody
+reset."""
 
 import warnings
 import weakref
@@ -18,9 +19,11 @@ _DEPTH = 32  # how many nodes of a graph are looked at in search of one that bac
 class watch:
     """A context that warns, with the line of the user's code, of what makes training slow, big or wrong.
 
-    - `total += loss` where the loss is a tensor of a graph that backward has been through: the sum keeps every step's
+    - `total += loss` where the loss is a tensor of a graph that backward has been through: the sum keeps
+    every step's
       graph and its tensors alive. Add `loss.item()` or `loss.detach()`.
-    - a backward that adds to gradients which a step of the optimizer has already used: `zero_grad()` was forgotten.
+    - a backward that adds to gradients which a step of the optimizer has already used: `zero_grad()` was
+    forgotten.
 
     Each line is named once. It watches this thread, at the cost of some microseconds per operation.
     """
@@ -29,7 +32,8 @@ class watch:
 
     def __init__(self):
         self.named = set()
-        self.seen = {}  # id of a leaf -> (weak reference to it, its state when its gradient was last added to)
+        # id of a leaf -> (weak reference to it, its state when its gradient was last added to)
+        self.seen = {}
 
     def __enter__(self):
         modes.interpreters = (self, *modes.interpreters)
@@ -55,8 +59,10 @@ class watch:
             node = _freed_behind(a) if isinstance(a, Tensor) and a._array.size == 1 else None
             if node is not None:
                 self._warn(
-                    "a value of an earlier step goes into a new graph, which keeps all tensors of that step alive: backward "
-                    f"has already been through the graph of {node.name()}, made at {describe_location(node.where)}. "
+                    "a value of an earlier step goes into a new graph, which keeps all tensors of that step "
+                    "alive: backward "
+                    f"has already been through the graph of {node.name()}, made at "
+                    f"{describe_location(node.where)}. "
                     "Add a number instead, loss.item(), or loss.detach()."
                 )
 
@@ -71,8 +77,10 @@ class watch:
             return
         if before[0] != now[0] and before[1:] == now[1:]:
             self._warn(
-                f"a gradient is added to what an earlier step left in .grad: this leaf of shape {list(leaf.shape)} was "
-                "updated since, and its .grad was not reset. Call optimizer.zero_grad() in each step, before backward()."
+                "a gradient is added to what an earlier step left in .grad: this leaf of shape "
+                f"{list(leaf.shape)} was "
+                "updated since, and its .grad was not reset. Call optimizer.zero_grad() in each step, before "
+                "backward()."
             )
 
     def _warn(self, text):

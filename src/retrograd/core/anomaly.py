@@ -1,4 +1,5 @@
-"""What the backward walk does with a node in anomaly mode: look at its gradients, say where a failing one was made."""
+"""What the backward walk does with a node in anomaly mode: look at its gradients, say where a failing one was
+made."""
 
 import sys
 import traceback
@@ -11,7 +12,8 @@ from .modes import modes
 
 
 def run_watched(node, g, graph, wanted):
-    """`node.run(g, graph, wanted)`; an error, or a gradient with NaN, is reported with the forward code that led to it."""
+    """`node.run(g, graph, wanted)`; an error, or a gradient with NaN, is reported with the forward code that
+    led to it."""
     outside, modes.node = modes.node, node
     try:
         grads = node.run(g, graph, wanted)
@@ -72,22 +74,27 @@ def _report(node):
     where = node.where
     if not isinstance(where, Trace):
         _warn(
-            f"Error detected in {node.name()}. No forward pass information but its line: {describe_location(where)}. "
+            f"Error detected in {node.name()}. No forward pass information but its line: "
+            f"{describe_location(where)}. "
             "Enable detect anomaly during forward pass for more information."
         )
         return
-    _warn(f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{_stack(where)}")
+    _warn(
+        f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{_stack(where)}"
+    )
     parent = where.parent
     while parent is not None:
         where = parent.where
         if not isinstance(where, Trace):
             _warn(
-                f"Previous calculation was induced by {parent.name()}. No forward pass information but its line: "
+                f"Previous calculation was induced by {parent.name()}. No forward pass information but its "
+                "line: "
                 f"{describe_location(where)}. Enable detect anomaly during forward pass for more information."
             )
             return
         _warn(
-            f"Previous calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
+            f"Previous calculation was induced by {parent.name()}. Traceback of forward call that induced "
+            "the previous "
             f"calculation:\n{_stack(where)}"
         )
         parent = where.parent

@@ -1,7 +1,8 @@
 """Arrays by NumPy: dtypes under PyTorch's names, PyTorch's promotion rules, quiet arithmetic.
 
 NumPy and PyTorch differ in three things that are settled here once: which dtype a mixed operation has
-(`promote`), what the default floating dtype is (float32), and whether division by zero warns (never, `quiet`).
+(`promote`), what the default floating dtype is (float32), and whether division by zero warns (never,
+`quiet`).
 """
 
 import sys
@@ -115,7 +116,8 @@ def get_default_dtype():
 
 
 def set_default_dtype(d):
-    """Set the floating dtype of new tensors made from Python floats (float16, bfloat16, float32 or float64)."""
+    """Set the floating dtype of new tensors made from Python floats (float16, bfloat16, float32 or
+    float64)."""
     global _default_dtype
     if not isinstance(d, dtype) or d.category != FLOAT:
         raise TypeError(f"set_default_dtype expects a floating-point dtype such as float64, got {d!r}")
@@ -149,7 +151,7 @@ def as_dtype(d):
         raise TypeError(f"expected a dtype such as float32, got {d!r}") from None
 
 
-# --- promotion -------------------------------------------------------------------------------------------------
+# --- promotion ------------------------------------------------------------------------------------
 
 _promotions = {}
 
@@ -177,7 +179,8 @@ def _promote_types(a, b):
         if wide.is_signed == narrow.is_signed or (wide.is_signed and wide.itemsize > narrow.itemsize):
             return wide
         raise RuntimeError(
-            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a.name} and {b.name}"
+            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a.name} and "
+            f"{b.name}"
         )
     return _FROM_NUMPY[np.promote_types(a.numpy, b.numpy)]
 
@@ -209,7 +212,8 @@ def _combine(higher, lower):
 def result_dtype(values):
     """The dtype of an operation on arrays and Python numbers.
 
-    Arrays with dimensions outrank 0-d arrays, which outrank Python numbers; a lower group only counts when its
+    Arrays with dimensions outrank 0-d arrays, which outrank Python numbers; a lower group only counts when
+    its
     category (bool < int < float < complex) is higher.
     """
     groups = [None, None, None]
@@ -226,7 +230,8 @@ def result_dtype(values):
 def promote(values, to_float=False):
     """`values` (arrays and Python numbers) with the arrays cast to their common dtype.
 
-    `to_float` sends whole numbers and bools to the default floating dtype first, as `sin` and `/` want. Python
+    `to_float` sends whole numbers and bools to the default floating dtype first, as `sin` and `/` want.
+    Python
     numbers stay numbers (NumPy keeps them weak) unless no array is there or they don't fit.
     """
     d = result_dtype(values)
@@ -248,7 +253,7 @@ def promote(values, to_float=False):
     return out
 
 
-# --- array modules and quiet arithmetic ------------------------------------------------------------------------
+# --- array modules and quiet arithmetic -----------------------------------------------------------
 
 
 def namespace(*arrays):
@@ -262,7 +267,8 @@ def namespace(*arrays):
 class _Quiet:
     """Arithmetic without NumPy's warnings: 1/0 is inf, as in PyTorch.
 
-    `np.errstate` does the same at 0.9 us per use; setting its context variable takes 0.1 us. Reentrant: each use
+    `np.errstate` does the same at 0.9 us per use; setting its context variable takes 0.1 us. Reentrant: each
+    use
     gives back a token to `reset`.
     """
 
@@ -295,7 +301,8 @@ _BLOCK = 256
 def add_up(array, axes, keepdims=False, dtype=None):
     """The sum over the tuple `axes`, of float32 with an error that grows slowly with the number of elements.
 
-    NumPy adds by pairs along the innermost axis only, along others one by one, which is off by 2e-4 after 30,000
+    NumPy adds by pairs along the innermost axis only, along others one by one, which is off by 2e-4 after
+    30,000
     equal elements: long sums there are made of sums of blocks.
     """
     shape = array.shape

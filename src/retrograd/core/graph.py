@@ -20,7 +20,7 @@ from .modes import no_grad as no_grad
 from .modes import set_grad_enabled as set_grad_enabled
 from .size import Size
 
-# --- memory shared by views ------------------------------------------------------------------------------------
+# --- memory shared by views -----------------------------------------------------------------------
 
 
 class Version:
@@ -38,7 +38,8 @@ class Version:
 
 
 class _Untracked(Version):
-    """The counter of all tensors made in inference mode: counts nothing, and is never at a version that was saved."""
+    """The counter of all tensors made in inference mode: counts nothing, and is never at a version that was
+    saved."""
 
     __slots__ = ()
 
@@ -56,9 +57,11 @@ _VIEW_MODES = {
 
 
 class View:
-    """How a tensor came to be a view: its base, the view rows that lead there, and the version its grad_fn is for.
+    """How a tensor came to be a view: its base, the view rows that lead there, and the version its grad_fn is
+    for.
 
-    `kind` says why an in-place write with history would be wrong, if it would: "multi" for one of several outputs,
+    `kind` says why an in-place write with history would be wrong, if it would: "multi" for one of several
+    outputs,
     "no_grad" or "inference" for a view made in that mode, "custom" for what a custom Function returned.
     """
 
@@ -72,9 +75,11 @@ class View:
         self.dual = dual
 
     def for_tangents(self):
-        """(base, chain) for the tangents of forward mode: they end at the dual tensor that this is a view of, if any.
+        """(base, chain) for the tangents of forward mode: they end at the dual tensor that this is a view of,
+        if any.
 
-        `dual` is (that tensor, how much of the chain leads to it); for the dual tensor itself (None, all of it).
+        `dual` is (that tensor, how much of the chain leads to it); for the dual tensor itself (None, all of
+        it).
         """
         if self.dual is None:
             return self.base, self.chain
@@ -82,44 +87,54 @@ class View:
         return tensor, self.chain[steps:]
 
     def refusal(self, x, by=None):
-        """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its base was."""
+        """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its base
+        was."""
         node = x._grad_fn
-        made = "It is" if node is None else f"Output {x._output_nr} of {re.sub('Backward[0-9]*$', '', node.name())} is"
+        made = (
+            "It is"
+            if node is None
+            else f"Output {x._output_nr} of {re.sub('Backward[0-9]*$', '', node.name())} is"
+        )
         happened = "is being" if by else "its base or another view of its base has been"
         if self.kind in _VIEW_MODES:
             mode, here, block = _VIEW_MODES[self.kind]
             made = "A view was" if node is None else made + " a view of a view which was"
             text = f"{made} created in {mode} mode and {happened} modified inplace {here}."
             reason = (
-                "Given that this use case is ambiguous and error-prone, it is forbidden. Move both the view and the "
+                "Given that this use case is ambiguous and error-prone, it is forbidden. Move both the view "
+                "and the "
                 f"inplace either both inside the {block} block (if you don't want the inplace to be tracked) "
                 "or both outside (if you do)."
             )
         elif self.kind == "multi":
             text = f"{made} a view and {happened} modified inplace."
             reason = (
-                "This view is the output of a function that returns multiple views. Such functions do not allow the "
+                "This view is the output of a function that returns multiple views. Such functions do not "
+                "allow the "
                 "output views to be modified inplace: use the out-of-place operation instead."
             )
         else:
             text = f"{made} a view and {happened} modified inplace."
             reason = (
-                "This view was created inside a custom Function (or because an input was returned as-is): a write to it "
+                "This view was created inside a custom Function (or because an input was returned as-is): a "
+                "write to it "
                 "would override the Function's backward. clone() the output of the custom Function."
             )
         return f"{text} {reason}" + (f" (in {by})" if by else "")
 
     def check_leads_to(self, x, array):
-        """Check that the chain, applied to the base, still gives `x`'s array; the base may have been reshaped in place."""
+        """Check that the chain, applied to the base, still gives `x`'s array; the base may have been reshaped
+        in place."""
         a, b = x._array.__array_interface__, array.__array_interface__
         if a["shape"] != b["shape"] or (a["data"] != b["data"] and x._array.size):
             raise RuntimeError(
-                f"a view of shape {list(x._array.shape)} is used after its base was reshaped in place (by unsqueeze_, "
+                f"a view of shape {list(x._array.shape)} is used after its base was reshaped in place (by "
+                "unsqueeze_, "
                 "transpose_ and the like): make the view after that, or use the out-of-place form"
             )
 
 
-# --- nodes -----------------------------------------------------------------------------------------------------
+# --- nodes ----------------------------------------------------------------------------------------
 
 next_number = count(1).__next__
 
@@ -136,9 +151,11 @@ class Freed:
 class Node:
     """One step of the backward walk: takes the gradient of an output, gives the gradients of the inputs.
 
-    `edges` has an entry per differentiable input: (node, output number), or (None, 0) where no gradient is wanted.
+    `edges` has an entry per differentiable input: (node, output number), or (None, 0) where no gradient is
+    wanted.
     `shape` and `dtype` are those of the output (lists of them where `outputs` > 1): gradients that arrive are
-    brought to that form. `number` counts up as nodes are made: a consumer is always younger than what it consumes.
+    brought to that form. `number` counts up as nodes are made: a consumer is always younger than what it
+    consumes.
     """
 
     edges = ()
@@ -156,7 +173,8 @@ class Node:
     def run(self, g, graph, wanted=None):
         """The gradients of the inputs, one per edge (None where there is none).
 
-        `g` is the gradient of the output (a list where there are several): arrays when `graph` is false, Tensors
+        `g` is the gradient of the output (a list where there are several): arrays when `graph` is false,
+        Tensors
         when it is true. wanted: a bool per edge, False where the gradient would not be used (None: all are).
         """
         raise NotImplementedError
@@ -195,11 +213,13 @@ class Node:
         return self.number
 
     def _set_sequence_nr(self, number):
-        """Set the number by which the walk takes nodes, highest first; a consumer's must stay above its inputs'."""
+        """Set the number by which the walk takes nodes, highest first; a consumer's must stay above its
+        inputs'."""
         self.number = number
 
     def __call__(self, *grads):
-        """Run this node alone: the gradients of its inputs, from Tensors that are the gradients of its outputs."""
+        """Run this node alone: the gradients of its inputs, from Tensors that are the gradients of its
+        outputs."""
         if len(grads) != self.outputs:
             raise TypeError(f"expected {self.outputs} arguments, got {len(grads)} instead")
         results = tuple(self.run(list(grads) if self.outputs > 1 else grads[0], True))

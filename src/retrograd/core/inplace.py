@@ -31,11 +31,28 @@ def written(base, values, chain):
     return out
 
 
-# How a base depends on what it was and on what was written through a view of it.
+def _laid_out(xp, x, order):
+    """`x`, copied if need be so that in memory its dimensions come in this order, the last one densest."""
+    moved = x.transpose(order)
+    return x if moved.flags.c_contiguous else xp.ascontiguousarray(moved).transpose(np.argsort(order))
+
+
+def _memory_order(array):
+    """The dimensions of `array`, that of the largest stride first."""
+    return tuple(sorted(range(array.ndim), key=lambda i: -abs(array.strides[i])))
+
+
+laid_out = Op("laid_out", _laid_out, x=lambda g: g, jvp="linear")
+
+# How a base depends on what it was and on what was written through a view of it. `order` is that of the base's
+# memory: some views, such as view() and as_strided(), lead elsewhere in a gradient or a tangent that lies otherwise.
 copy_slices = Op(
-    "copy_slices", lambda xp, base, values, chain: written(base, values, chain),
-    base=lambda g, values_shape, chain: copy_slices(g, np.zeros(values_shape, bool), chain),
-    values=lambda g, chain: look(g, chain),
+    "copy_slices",
+    lambda xp, base, values, chain, order=None: written(
+        base if order is None else _laid_out(xp, base, order), values, chain
+    ),
+    base=lambda g, values_shape, chain, order: copy_slices(g, np.zeros(values_shape, bool), chain, order),
+    values=lambda g, chain, order: look(g if order is None else laid_out(g, order), chain),
     node="CopySlices", jvp="linear",
 )  # fmt: skip
 
@@ -82,8 +99,14 @@ def prepare(x, name):
         return x
     old = x._alias()
     view, node = x._view, old._grad_fn
-    if view is not None and node is not None and view.chain and (node.tensor_hooks or node.retained or node.is_view):
-        return look(view.base, view.chain)  # hooks stay with the view as the user had it: it has no use any more
+    if (
+        view is not None
+        and node is not None
+        and view.chain
+        and (node.tensor_hooks or node.retained or node.is_view)
+    ):
+        # hooks stay with the view as the user had it: it has no use any more
+        return look(view.base, view.chain)
     return old
 
 
@@ -119,7 +142,8 @@ def check_history(x, name):
         elif x._requires and x._grad_fn is None:
             raise RuntimeError(
                 "a leaf Variable that requires grad is being used in an in-place operation. "
-                f"({name}: its history would be lost; update it under torch.no_grad(), or compute a new tensor.)"
+                f"({name}: its history would be lost; update it under torch.no_grad(), or compute a new "
+                "tensor.)"
             )
     if x._version_counter is untracked and not modes.inference:
         raise RuntimeError(
@@ -192,7 +216,9 @@ def restructure(function, name):
             self._grad_fn, self._output_nr = result._grad_fn, result._output_nr
             self._requires = self._requires and result._grad_fn is None
         if view is not None:
-            self._view = View(view.base, (*view.chain, *seen.chain), self._version_counter.n, view.kind, view.dual)
+            self._view = View(
+                view.base, (*view.chain, *seen.chain), self._version_counter.n, view.kind, view.dual
+            )
         return self
 
     method.__name__ = method.__qualname__ = name
@@ -221,7 +247,7 @@ def rebase(x, result):
     view.check_leads_to(x, look(base._array, view.chain))
     old = base._alias()
     shared = wrap(base._array)
-    made = record(copy_slices, (old, result, view.chain), shared)
+    made = record(copy_slices, (old, result, view.chain, _memory_order(base._array)), shared)
     move_retained(base, made, 0)
     base._grad_fn, base._output_nr, base._requires = made, 0, False
     x.grad_fn  # noqa: B018  follows the base now

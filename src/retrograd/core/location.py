@@ -1,4 +1,5 @@
-"""Where in the user's code something happened: kept cheaply with each node and write, described in messages."""
+"""Where in the user's code something happened: kept cheaply with each node and write, described in
+messages."""
 
 import linecache
 import os
@@ -36,7 +37,8 @@ anomaly = _Anomaly()
 
 
 class Trace(tuple):
-    """What `user_location` gives, with the stack below and the node of a backward walk that ran at the time."""
+    """What `user_location` gives, with the stack below and the node of a backward walk that ran at the
+    time."""
 
     def __new__(cls, frame):
         self = super().__new__(cls, (frame.f_code, frame.f_lasti))

@@ -1,4 +1,5 @@
-"""The modes of a thread: whether the graph is recorded, and what else stands at the door; the switches of them."""
+"""The modes of a thread: whether the graph is recorded, and what else stands at the door; the switches of
+them."""
 
 import functools
 import inspect
@@ -44,8 +45,10 @@ class Mode:
     def __call__(self, function):
         if inspect.isclass(function):
             warnings.warn(
-                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
-                "functions or methods. To preserve the current behavior of class decoration, you can directly decorate "
+                "Decorating classes is deprecated and will be disabled in future versions. You should only "
+                "decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can "
+                "directly decorate "
                 "the `__init__` method and nothing else.",
                 FutureWarning,
                 stacklevel=2,
@@ -89,7 +92,8 @@ class Mode:
 
 
 class no_grad(Mode):
-    """Record no graph: results don't require gradients. A context manager and a decorator (`@no_grad`, `@no_grad()`)."""
+    """Record no graph: results don't require gradients. A context manager and a decorator (`@no_grad`,
+    `@no_grad()`)."""
 
     value = False
 
@@ -105,7 +109,8 @@ class enable_grad(no_grad):
 
 
 class set_grad_enabled(Mode):
-    """Record the graph or not, by the bool `mode`; holds at once when called, and until the end as a context."""
+    """Record the graph or not, by the bool `mode`; holds at once when called, and until the end as a
+    context."""
 
     def __init__(self, mode):
         self.outside = modes.grad
@@ -130,7 +135,8 @@ class set_grad_enabled(Mode):
 
 
 class inference_mode(Mode):
-    """Record no graph, count no writes: tensors made here may not enter a graph later. A context and a decorator."""
+    """Record no graph, count no writes: tensors made here may not enter a graph later. A context and a
+    decorator."""
 
     def __new__(cls, mode=True):
         self = super().__new__(cls)
@@ -153,7 +159,8 @@ class inference_mode(Mode):
 
 
 class _Switch(Mode):
-    """A mode that holds at once when called, and until the end as a context; `field` is its name in `modes`."""
+    """A mode that holds at once when called, and until the end as a context; `field` is its name in
+    `modes`."""
 
     def __init__(self, mode):
         self.outside = getattr(modes, self.field)
@@ -175,7 +182,8 @@ class _Switch(Mode):
 
 
 class set_multithreading_enabled(_Switch):
-    """Say whether backward may use threads of its own, by the bool `mode`. It uses none on the CPU, either way."""
+    """Say whether backward may use threads of its own, by the bool `mode`. It uses none on the CPU, either
+    way."""
 
     field = "multithreading"
 
@@ -183,7 +191,8 @@ class set_multithreading_enabled(_Switch):
 class zero_gradient_rule(_Switch):
     """Say where a gradient of zero stays zero though the derivative is infinite, as that of `sqrt` at 0 is.
 
-    mode: "powers" (the default): in sqrt, pow, std and norms; "never", as in PyTorch: 0 * inf is NaN; "always": in
+    mode: "powers" (the default): in sqrt, pow, std and norms; "never", as in PyTorch: 0 * inf is NaN;
+    "always": in
     every elementwise operation, so that the branch that `where` did not select never makes NaN.
     """
 

@@ -6,7 +6,8 @@
 
 A keyword is an input's name. What a formula may name, and what of it is saved until backward:
 
-- `g`: the gradient of the output. Where `outputs="q r"` names several, `g` is a list of them (None where nothing
+- `g`: the gradient of the output. Where `outputs="q r"` names several, `g` is a list of them (None where
+nothing
   arrived) and `g_q`, `g_r` are its members;
 - an input's name: its value; `x_shape`, `x_dtype`: only that; a parameter's name; `out`, or an output's name;
 - `needs`: a tuple of bools, in a joint formula: which inputs want a gradient.
@@ -41,16 +42,34 @@ KERNELS = {}  # (name, device) -> [(when, function)]
 class Plan:
     """What one set of wanted gradients saves and computes: made once per row and set, then looked up.
 
-    `entries` says what is saved, under which `names`. A step is (formula, getter of its arguments) or None; the
-    getter picks, by the indices in `sources`, from the saved values, followed by g, by the outputs' gradients where there are several, and by
+    `entries` says what is saved, under which `names`. A step is (formula, getter of its arguments) or None;
+    the
+    getter picks, by the indices in `sources`, from the saved values, followed by g, by the outputs' gradients
+    where there are several, and by
     `wanted` for a joint formula.
     """
 
-    __slots__ = ("entries", "names", "sources", "steps", "joint", "several", "variadic", "wanted", "aliases", "elementwise")
+    __slots__ = (
+        "entries",
+        "names",
+        "sources",
+        "steps",
+        "joint",
+        "several",
+        "variadic",
+        "wanted",
+        "aliases",
+        "elementwise",
+    )
 
     def slot_of(self, name):
-        """Where what PyTorch calls `name` in its nodes is saved: `self` and `other` are the first two inputs."""
-        for ours in (name, self.aliases.get(name), self.aliases.get(name.removesuffix("_sym_sizes"), "") + "_shape"):
+        """Where what PyTorch calls `name` in its nodes is saved: `self` and `other` are the first two
+        inputs."""
+        for ours in (
+            name,
+            self.aliases.get(name),
+            self.aliases.get(name.removesuffix("_sym_sizes"), "") + "_shape",
+        ):
             if ours in self.names:
                 return self.names.index(ours)
         return None
@@ -60,7 +79,18 @@ class Op:
     """A row of the table; call it on Tensors (through the door) or on raw arrays (straight through)."""
 
     def __init__(
-        self, name, forward, *, jvp=None, joint=None, outputs=None, nondiff=(), promote=None, view=False, node=None, doc=None,
+        self,
+        name,
+        forward,
+        *,
+        jvp=None,
+        joint=None,
+        outputs=None,
+        nondiff=(),
+        promote=None,
+        view=False,
+        node=None,
+        doc=None,
         **formulas,
     ):
         self.name = self.__name__ = name
@@ -71,7 +101,9 @@ class Op:
         self.parameters = code.co_varnames[1:count]
         self.variadic = code.co_varnames[count] if code.co_flags & 4 else None  # *xs: comes last
         defaults = plain.__defaults__ or ()
-        self.defaults = dict(zip(self.parameters[len(self.parameters) - len(defaults):], defaults, strict=True))
+        self.defaults = dict(
+            zip(self.parameters[len(self.parameters) - len(defaults) :], defaults, strict=True)
+        )
         self.jvp = jvp
         self.outputs = tuple(outputs.split()) if outputs else None
         self.nondiff = nondiff
@@ -122,26 +154,31 @@ class Op:
         return self.forward(namespace(*values), *values)
 
     def _bind(self, args, named):
-        """Positional arguments from keywords and defaults; `input`, `other`, `self` name the first and second."""
+        """Positional arguments from keywords and defaults; `input`, `other`, `self` name the first and
+        second."""
         for alias, i in (("input", 0), ("self", 0), ("other", 1)):
             if alias in named and alias not in self.parameters and i < len(self.parameters):
                 named[self.parameters[i]] = named.pop(alias)
         if len(args) > len(self.parameters) and self.variadic is None:
             raise TypeError(
-                f"{self.name}() takes {len(self.parameters)} arguments ({', '.join(self.parameters)}) but {len(args)} were given"
+                f"{self.name}() takes {len(self.parameters)} arguments ({', '.join(self.parameters)}) but "
+                f"{len(args)} were given"
             )
         full = list(args)
-        for p in self.parameters[len(args):]:
+        for p in self.parameters[len(args) :]:
             if p in named:
                 full.append(named.pop(p))
             elif p in self.defaults:
                 full.append(self.defaults[p])
             else:
-                raise TypeError(f"{self.name}() missing required argument '{p}'; it takes ({', '.join(self.parameters)})")
+                raise TypeError(
+                    f"{self.name}() missing required argument '{p}'; it takes ({', '.join(self.parameters)})"
+                )
         if named:
             wrong = next(iter(named))
             raise TypeError(
-                f"{self.name}() got an unexpected keyword argument '{wrong}'; it takes ({', '.join(self.parameters)})"
+                f"{self.name}() got an unexpected keyword argument '{wrong}'; it takes "
+                f"({', '.join(self.parameters)})"
             )
         return tuple(full)
 
@@ -152,7 +189,8 @@ class Op:
     def promote_arguments(self, values):
         """Bring `values` to the dtype that PyTorch computes in, in place; nothing to do for equal dtypes.
 
-        16-bit floats meet a number that they can't hold in float32; then the result is the dtype to cast back to.
+        16-bit floats meet a number that they can't hold in float32; then the result is the dtype to cast back
+        to.
         """
         kind = self.promote
         x = values[0]
@@ -178,12 +216,16 @@ class Op:
     def explain(self, error, args):
         """`error` with what was given: the operation and the shapes and dtypes of its inputs."""
         given = ", ".join(
-            f"{n}: {list(a._array.shape)} {a.dtype.name}" for n, a in zip(self._names(len(args)), args, strict=True) if isinstance(a, Tensor)
+            f"{n}: {list(a._array.shape)} {a.dtype.name}"
+            for n, a in zip(self._names(len(args)), args, strict=True)
+            if isinstance(a, Tensor)
         )
         if isinstance(error, (ValueError, TypeError)) and "could not be broadcast" in str(error):
             return RuntimeError(
-                f"{self.name}: the shapes can't be broadcast together ({given}). The size of each dimension, counted from "
-                "the last, must match or be 1 (PyTorch: 'The size of tensor a must match the size of tensor b')."
+                f"{self.name}: the shapes can't be broadcast together ({given}). The size of each dimension, "
+                "counted from "
+                "the last, must match or be 1 (PyTorch: 'The size of tensor a must match the size of tensor "
+                "b')."
             )
         if isinstance(error, MemoryError):
             return MemoryError(f"{self.name}: not enough memory for the result ({given})")
@@ -208,7 +250,8 @@ class Op:
         return i not in self.nondiff and tensor._array.dtype.kind in "fcV"
 
     def node_class(self):
-        """The class of this row's nodes, named as PyTorch names it (`MulBackward0`); made when first needed."""
+        """The class of this row's nodes, named as PyTorch names it (`MulBackward0`); made when first
+        needed."""
         if self._node_class is None:
             self._node_class = type(self.node_name, (RowNode,), {"__module__": "retrograd", "op": self})
         return self._node_class
@@ -231,8 +274,11 @@ class Op:
             plan.wanted = tuple(bool(needs >> i & 1) for i in range(len(self.inputs)))
         else:
             wanted = [
-                self.formulas[self.variadic] if i == self.first_variadic
-                else self.formulas[self.parameters[i]] if needs >> bit & 1 else None
+                self.formulas[self.variadic]
+                if i == self.first_variadic
+                else self.formulas[self.parameters[i]]
+                if needs >> bit & 1
+                else None
                 for bit, i in enumerate(self.inputs)
             ]
         plan.names = []
@@ -243,13 +289,16 @@ class Op:
         plan.entries = [self._entry(name) for name in plan.names]
         plan.sources = [None if f is None else [self._source(n, plan) for n in _arguments(f)] for f in wanted]
         plan.steps = [
-            None if f is None else (f, _getter(sources)) for f, sources in zip(wanted, plan.sources, strict=True)
+            None if f is None else (f, _getter(sources))
+            for f, sources in zip(wanted, plan.sources, strict=True)
         ]
         plan.joint = plan.steps[0] if self.joint else None
         return plan
 
     def _is_gradient(self, name):
-        return name in ("g", "needs") or (name.startswith("g_") and self.outputs is not None and name[2:] in self.outputs)
+        return name in ("g", "needs") or (
+            name.startswith("g_") and self.outputs is not None and name[2:] in self.outputs
+        )
 
     def _source(self, name, plan):
         """Where among a node's values (see Plan) a formula's argument is."""
@@ -280,7 +329,9 @@ class Op:
     def _check(self, formulas):
         for name, formula in formulas.items():
             if name not in self.parameters and name != self.variadic:
-                raise TypeError(f"row {self.name}: a formula for '{name}', which is no input; they are {self.parameters}")
+                raise TypeError(
+                    f"row {self.name}: a formula for '{name}', which is no input; they are {self.parameters}"
+                )
             for n in _arguments(formula):
                 if not self._is_gradient(n):
                     self._entry(n)
@@ -313,22 +364,27 @@ def _getter(indices):
 
 
 def write_out(result, out):
-    """Put `result` into the Tensor(s) that the caller gave as `out=`, resized if need be; gives `out` back."""
+    """Put `result` into the Tensor(s) that the caller gave as `out=`, resized if need be; gives `out`
+    back."""
     if isinstance(result, (tuple, list)):
         for r, o in zip(result, out, strict=True):
             write_out(r, o)
         return out
     if out.requires_grad or (isinstance(result, Tensor) and result.requires_grad):
         raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+            "functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
         )
     if out._tangents or (isinstance(result, Tensor) and result._tangents):
         raise RuntimeError(
-            "Trying to use forward AD with an out= function, which does not support it: leave out= away, or write with "
+            "Trying to use forward AD with an out= function, which does not support it: leave out= away, or "
+            "write with "
             "copy_()"
         )
     if out._inference and not modes.inference:
-        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. clone() it first.")
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. clone() it first."
+        )
     array = result._array if isinstance(result, Tensor) else np.asarray(result)
     kind = arrays._FROM_NUMPY[array.dtype]
     if kind.category > out.dtype.category:
@@ -351,7 +407,8 @@ def is_complex(x):
 
 
 def through_float32(forward):
-    """A forward of several steps, with float16 and bfloat16 computed in float32 and rounded once, as PyTorch does."""
+    """A forward of several steps, with float16 and bfloat16 computed in float32 and rounded once, as PyTorch
+    does."""
 
     @wraps(forward)
     def widened(xp, x, *rest):
@@ -368,14 +425,16 @@ def through_float32(forward):
 
 
 def zeros_like(x):
-    """Zeros of the shape and dtype of `x`, carried as `x` is: an array for an array, a Tensor for a Tensor."""
+    """Zeros of the shape and dtype of `x`, carried as `x` is: an array for an array, a Tensor for a
+    Tensor."""
     return wrap(np.zeros_like(x._array)) if isinstance(x, Tensor) else np.zeros_like(x)
 
 
 def kernel(name, device="cpu", when=None, least=0):
     """Register a faster forward for the row `name`, used where `when(*values)` holds. Decorates the function.
 
-    It takes the forward's arguments without `xp`, raw, and gives what the forward gives. The row's own forward stays
+    It takes the forward's arguments without `xp`, raw, and gives what the forward gives. The row's own
+    forward stays
     the reference and the fall-back. least: `when` is not even asked where the first value has fewer elements.
     """
 
@@ -402,7 +461,8 @@ def raw(function):
 
 
 def as_tensor(value, like=None):
-    """`value` as a Tensor: itself, or a number as a 0-d array of `like`'s dtype where its category allows that."""
+    """`value` as a Tensor: itself, or a number as a 0-d array of `like`'s dtype where its category allows
+    that."""
     if isinstance(value, Tensor):
         return value
     if like is not None:

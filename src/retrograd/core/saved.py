@@ -1,7 +1,9 @@
 """What nodes keep of tensors until backward: packed by the user's hooks or not, and how one may look at it.
 
-A slot of `node.saved` holds a Tensor; or (array, version counter) where the tensor is the node's own output, since
-keeping the Tensor, which refers to the node, would make a reference cycle; or a `Packed`; or what is no tensor.
+A slot of `node.saved` holds a Tensor; or (array, version counter) where the tensor is the node's own output,
+since
+keeping the Tensor, which refers to the node, would make a reference cycle; or a `Packed`; or what is no
+tensor.
 """
 
 from .graph import Freed, describe_location, modes
@@ -78,9 +80,12 @@ def check_kept(node, saved):
     """Raise, naming both lines, if `node` no longer has its saved values."""
     if type(saved) is Freed:
         raise RuntimeError(
-            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-            "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-            "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+            "Trying to backward through the graph a second time (or directly access saved tensors after they "
+            "have "
+            "already been freed). Saved intermediate values of the graph are freed when you call .backward() "
+            "or "
+            "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second "
+            "time or "
             "if you need to access saved tensors after calling backward.\n"
             f"  the values of {node.name()}, made at {describe_location(node.where)}\n"
             f"  were freed by the backward at {describe_location(saved.where)}"
@@ -91,7 +96,8 @@ def complain(node, shape, dtype, counter, expected):
     """Raise, naming both lines: a saved value's memory was written to."""
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{dtype} {list(shape)}], saved by {node.name()}, is at version {counter.n}; expected version {expected} instead.\n"
+        f"[{dtype} {list(shape)}], saved by {node.name()}, is at version {counter.n}; expected version "
+        f"{expected} instead.\n"
         f"  it was saved at {describe_location(node.where)}\n"
         f"  and overwritten at {describe_location(counter.where)}\n"
         "  Remedy: write the change out of place (y = y + 1 for y += 1), or change a clone()."
@@ -132,17 +138,20 @@ class SavedTensor:
         """Pack the tensor now by `hooks[0]`; it is unpacked by `hooks[1]` when backward needs it."""
         if len(hooks) != 2 or not all(callable(h) for h in hooks):
             raise TypeError(
-                "register_hooks(): incompatible function arguments: it takes two callables, pack_hook and unpack_hook"
+                "register_hooks(): incompatible function arguments: it takes two callables, pack_hook and "
+                "unpack_hook"
             )
         if type(self._node.saved) is Freed:
             raise RuntimeError(
-                "Calling register_hooks on a saved tensor after it has been freed: backward() and autograd.grad() free "
+                "Calling register_hooks on a saved tensor after it has been freed: backward() and "
+                "autograd.grad() free "
                 "them unless retain_graph=True"
             )
         value = self._kept[self._slot]
         if type(value) is Packed:
             raise RuntimeError(
-                "Calling register_hooks on a saved tensor whose hooks have already been set: there is one pair at a time"
+                "Calling register_hooks on a saved tensor whose hooks have already been set: there is one "
+                "pair at a time"
             )
         if type(value) is tuple:  # an output
             array, counter = value

@@ -3,8 +3,6 @@
 import weakref
 from collections import OrderedDict
 
-import numpy as np
-
 from . import arrays
 from .device import cpu
 from .graph import Handle, Version, accumulator, modes, untracked
@@ -64,7 +62,8 @@ class Tensor:
 
     @property
     def _whole(self):
-        """Itself; inside vmap, where `_array` has the shape of one example and no values, the tensor of all."""
+        """Itself; inside vmap, where `_array` has the shape of one example and no values, the tensor of
+        all."""
         return self
 
     @property
@@ -88,13 +87,16 @@ class Tensor:
         if self.grad_fn is not None:
             if not value:
                 raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
-                    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                    "you can only change requires_grad flags of leaf variables. If you want to use a "
+                    "computed "
+                    "variable in a subgraph that doesn't require differentiation use var_no_grad = "
+                    "var.detach()."
                 )
             return
         if value and self._array.dtype.kind not in "fcV":
             raise RuntimeError(
-                f"only Tensors of floating point and complex dtype can require gradients, this one is {self.dtype}; "
+                "only Tensors of floating point and complex dtype can require gradients, this one is "
+                f"{self.dtype}; "
                 "convert it first, for instance with .float()"
             )
         if value and self._inference and not modes.inference:
@@ -173,9 +175,12 @@ class Tensor:
             import warnings
 
             warnings.warn(
-                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
-                "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated "
-                "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor "
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
+                "attribute "
+                "won't be populated during autograd.backward(). If you indeed want the .grad field to be "
+                "populated "
+                "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the "
+                "non-leaf Tensor "
                 "by mistake, make sure you access the leaf Tensor instead.",
                 UserWarning,
                 stacklevel=2,
@@ -211,7 +216,8 @@ class Tensor:
 
     @property
     def grad_dtype(self):
-        """The dtype that gradients are brought to as they are added to `.grad` of this leaf; None keeps theirs."""
+        """The dtype that gradients are brought to as they are added to `.grad` of this leaf; None keeps
+        theirs."""
         if not self.is_leaf:
             raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
         if self._grad_dtype is None:
@@ -224,7 +230,8 @@ class Tensor:
             raise RuntimeError("grad_dtype can only be set on leaf tensors.")
         if self._grad is not None and value is not None and value != self._grad.dtype:
             raise RuntimeError(
-                f"Cannot set grad_dtype to '{value}' because there is already a gradient of dtype '{self._grad.dtype}'; "
+                f"Cannot set grad_dtype to '{value}' because there is already a gradient of dtype "
+                f"'{self._grad.dtype}'; "
                 "set grad to None first"
             )
         self._grad_dtype = None if value is None else value.numpy
@@ -286,7 +293,8 @@ class Tensor:
         object.__delattr__(self, name)
 
     def register_post_accumulate_grad_hook(self, hook):
-        """Call `hook(leaf)` after backward has added to this leaf's `.grad`. Returns a handle with `remove()`."""
+        """Call `hook(leaf)` after backward has added to this leaf's `.grad`. Returns a handle with
+        `remove()`."""
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if not self.is_leaf:
@@ -296,7 +304,8 @@ class Tensor:
         return Handle(self._post_hooks, hook)
 
     def _edge(self):
-        """(node, output number) that this tensor's gradient goes to; its own AccumulateGrad if it is a leaf."""
+        """(node, output number) that this tensor's gradient goes to; its own AccumulateGrad if it is a
+        leaf."""
         node = self._grad_fn if self._view is None else self.grad_fn
         return (accumulator(self), 0) if node is None else (node, self._output_nr)
 
@@ -309,7 +318,8 @@ class Tensor:
         return out
 
     def _outside(self):
-        """A Tensor of the same array outside the graph, which knows this one where the memory may be laid out anew."""
+        """A Tensor of the same array outside the graph, which knows this one where the memory may be laid out
+        anew."""
         out = wrap(self._array)
         if not self._array.flags.c_contiguous:
             out._twin = weakref.ref(self)
@@ -317,7 +327,8 @@ class Tensor:
 
     @property
     def data(self):
-        """The same memory outside the graph; writes through it are not noticed by backward. Prefer `detach()`."""
+        """The same memory outside the graph; writes through it are not noticed by backward. Prefer
+        `detach()`."""
         return self._outside()
 
     @data.setter
@@ -332,7 +343,8 @@ class Tensor:
         self._accumulator = None  # its shape or dtype may be another now
 
     def _alias(self):
-        """Another Tensor for the same place in the graph: what an in-place operation takes as its old input."""
+        """Another Tensor for the same place in the graph: what an in-place operation takes as its old
+        input."""
         out = wrap(self._array)
         self.grad_fn  # noqa: B018  a stale view follows its base first
         out._grad_fn, out._output_nr, out._requires = self._grad_fn, self._output_nr, self._requires
@@ -352,7 +364,9 @@ def wrap(array, _new=object.__new__):
 
 def _type_name(kind):
     """`HalfTensor` for float16: PyTorch's older names of tensors by dtype."""
-    name = {"float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double"}.get(kind.name, kind.name)
+    name = {"float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double"}.get(
+        kind.name, kind.name
+    )
     return name + "Tensor"
 
 

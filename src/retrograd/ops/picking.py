@@ -202,12 +202,15 @@ def _prod_back(g, x, src, out, axis, index, include_self, outside):
 
 def _refuse():
     raise RuntimeError(
-        "Double backward is unsupported for a 'prod' that is scattered or reduced by index when more than one zero in src "
+        "Double backward is unsupported for a 'prod' that is scattered or reduced by index when more than "
+        "one zero in src "
         "goes to the same position"
     )
 
 
-_once_row = Op("once_differentiable", lambda xp, x: xp.array(x), x=lambda g: _refuse(), jvp=LINEAR, node="Error")
+_once_row = Op(
+    "once_differentiable", lambda xp, x: xp.array(x), x=lambda g: _refuse(), jvp=LINEAR, node="Error"
+)
 
 
 def _full_like(g, value):
@@ -462,7 +465,5 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     wide = lambda t: expand(t, (*shape[:axis], t.shape[axis], *shape[axis + 1 :]))
     index = wide(indices)
     n = input.shape[axis]
-    index = (
-        where_row(index + n, index, index < 0) if (index._whole._array < 0).any() else index
-    )
+    index = where_row(index + n, index, index < 0) if (index._whole._array < 0).any() else index
     return deliver(gather(wide(input), axis, index), out)

@@ -191,9 +191,7 @@ def _var(xp, x, axes, correction, keepdim):
     n = count_along(x.shape, axes)
     centred = x - arrays.add_up(x, axes, True) / x.dtype.type(n)
     squares = centred.real**2 + centred.imag**2 if x.dtype.kind == "c" else xp.multiply(centred, centred)
-    return arrays.add_up(squares, axes, keepdim) / squares.dtype.type(
-        builtins.max(n - correction, 0)
-    )
+    return arrays.add_up(squares, axes, keepdim) / squares.dtype.type(builtins.max(n - correction, 0))
 
 
 @through_float32
@@ -244,7 +242,8 @@ def _with_mean_formula(spread, g_mean, x_shape, axes, keepdim):
 _var_mean_row = Op(
     "var_mean", lambda xp, x, axes, correction, keepdim: _with_mean(xp, _var, x, axes, correction, keepdim),
     x=lambda g_var, g_mean, x, axes, correction, keepdim: _with_mean_formula(
-        None if g_var is None else _var_formula(g_var, x, axes, correction, keepdim), g_mean, x.shape, axes, keepdim
+        None if g_var is None else _var_formula(g_var, x, axes, correction, keepdim),
+        g_mean, x.shape, axes, keepdim,
     ),
     outputs="var mean",
     jvp=lambda t_x, x, axes, correction, keepdim: (
