@@ -7,7 +7,7 @@ runs the lines on pairs of a value and its tangent, without a graph.
 
 Left out is where PyTorch crashes or forgets: `detach_` (a hook on a view crashes after it), views made under
 no_grad, metadata changed in place under no_grad, with views alive or a retained gradient, hooks on views,
-`requires_grad_` of what has views, and writes that make PyTorch refuse every later look at another view (the
+`requires_grad_` of views and their bases, and writes that make PyTorch refuse every later look at another view (the
 outputs of `split` and `unbind`).
 """
 
@@ -141,7 +141,9 @@ def _line(name, i, j, k, m, quiet, names, number):
     viewed = any(t._base is first for t in here.values())
     if quiet and kind in ("view", "restructure") or name == "hook" and first._is_view():
         return None
-    if kind == "restructure" and (viewed or first.retains_grad) or name == "requires_grad_" and viewed:
+    if kind == "restructure" and (viewed or first.retains_grad):
+        return None
+    if name == "requires_grad_" and (viewed or first._is_view()):
         return None
     if kind in ("view", "new") and 2 * first.numel() > LARGEST:
         return None

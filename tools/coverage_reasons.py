@@ -117,7 +117,11 @@ DIFFERS = {
     "set_num_interop_threads": _NO_EFFECT + "operations don't run beside each other",
     **dict.fromkeys(
         [
-            "autocast", "is_autocast_enabled", "is_autocast_cpu_enabled", "is_autocast_cache_enabled", "GradScaler",
+            "autocast",
+            "is_autocast_enabled",
+            "is_autocast_cpu_enabled",
+            "is_autocast_cache_enabled",
+            "GradScaler",
         ],
         "nothing is cast: everything keeps its dtype",
     ),

@@ -44,8 +44,10 @@ def _memory_order(array):
 
 laid_out = Op("laid_out", _laid_out, x=lambda g: g, jvp="linear")
 
-# How a base depends on what it was and on what was written through a view of it. `order` is that of the base's
-# memory: some views, such as view() and as_strided(), lead elsewhere in a gradient or a tangent that lies otherwise.
+# How a base depends on what it was and on what was written through a view of it. `order` is that of the
+# base's
+# memory: some views, such as view() and as_strided(), lead elsewhere in a gradient or a tangent that lies
+# otherwise.
 copy_slices = Op(
     "copy_slices",
     lambda xp, base, values, chain, order=None: written(
