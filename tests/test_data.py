@@ -1,4 +1,6 @@
-"""utils.data against PyTorch's: the same order from the same seed, the same batches, workers that fail cleanly."""
+"""utils.data against PyTorch's: the same order from the same seed, the same batches, workers that fail
+cleanly.
+"""
 
 import collections
 import os
@@ -8,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 import torch.utils.data as theirs
-from oracle import assert_same
 
 import retrograd
 import retrograd.utils.data as ours
+from oracle import assert_same
 
 
 def both(make):
@@ -29,9 +31,15 @@ def tensors(library, n=10):
 
 
 OPTIONS = [
-    {}, {"batch_size": 4}, {"batch_size": 4, "drop_last": True}, {"batch_size": 3, "shuffle": True}, {"batch_size": None},
-    {"batch_size": 4, "shuffle": True, "num_workers": 2}, {"batch_size": 3, "num_workers": 1}, {"batch_size": None, "num_workers": 2},
-]  # fmt: skip
+    {},
+    {"batch_size": 4},
+    {"batch_size": 4, "drop_last": True},
+    {"batch_size": 3, "shuffle": True},
+    {"batch_size": None},
+    {"batch_size": 4, "shuffle": True, "num_workers": 2},
+    {"batch_size": 3, "num_workers": 1},
+    {"batch_size": None, "num_workers": 2},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -76,11 +84,19 @@ Point = collections.namedtuple("Point", "x y")
 @pytest.mark.parametrize(
     "batch",
     [
-        [1, 2, 3], [1.5, 2.5], [True, False], ["a", "b"], [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}], [(1, 2.0), (3, 4.0)],
-        [Point(1, 2), Point(3, 4)], [np.float32(1), np.float32(2)], [np.ones(2), np.zeros(2)], [[1, 2], [3, 4]],
+        [1, 2, 3],
+        [1.5, 2.5],
+        [True, False],
+        ["a", "b"],
+        [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}],
+        [(1, 2.0), (3, 4.0)],
+        [Point(1, 2), Point(3, 4)],
+        [np.float32(1), np.float32(2)],
+        [np.ones(2), np.zeros(2)],
+        [[1, 2], [3, 4]],
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_collate(batch):
     assert_same(ours.default_collate(batch), theirs.default_collate(batch))
 

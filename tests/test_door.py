@@ -1,4 +1,6 @@
-"""The door and the walk: what they run, record and save; the compiled ones against the Python ones, bit by bit."""
+"""The door and the walk: what they run, record and save; the compiled ones against the Python ones, bit by
+bit.
+"""
 
 import gc
 import inspect
@@ -21,7 +23,9 @@ from retrograd.core.op import TABLE, Op
 from retrograd.core.saved import Packed
 from retrograd.core.tensor import Tensor
 
-needs_compiled = pytest.mark.skipif(kernels.native is None, reason=f"there is no compiled door ({kernels.describe()})")
+needs_compiled = pytest.mark.skipif(
+    kernels.native is None, reason=f"there is no compiled door ({kernels.describe()})"
+)
 
 
 @pytest.fixture
@@ -47,7 +51,8 @@ def door(compiled):
         kernels.native.use_door(before)
 
 
-# --- what can be seen of a graph, for comparison ----------------------------------------------------------------
+# --- what can be seen of a graph, for comparison
+# ----------------------------------------------------------------
 
 
 def seen(value):
@@ -79,9 +84,17 @@ def graph(node, numbers):
     saved = node.saved if isinstance(node.saved, list) else type(node.saved).__name__
     edges = [(graph(target, numbers), output) for target, output in node.edges]
     return (
-        node.name(), node.outputs, seen(node.shape), seen(node.dtype), describe_location(node.where), seen(saved),
-        {k: v for k, v in (node.versions or {}).items() if v}, node.holds, edges, [type(e) for e in node.edges],
-    )  # fmt: skip
+        node.name(),
+        node.outputs,
+        seen(node.shape),
+        seen(node.dtype),
+        describe_location(node.where),
+        seen(saved),
+        {k: v for k, v in (node.versions or {}).items() if v},
+        node.holds,
+        edges,
+        [type(e) for e in node.edges],
+    )
 
 
 def ranks(numbers):
@@ -111,7 +124,9 @@ def agree(program):
                 total = [r if r.dtype.is_floating_point or r.dtype.is_complex else None for r in wanted]
                 starts = [retrograd.ones_like(r) for r in total]
                 inputs = [x for x in leaves if x.requires_grad]
-                some = retrograd.autograd.grad(wanted, inputs[:1], starts, retain_graph=True, allow_unused=True)
+                some = retrograd.autograd.grad(
+                    wanted, inputs[:1], starts, retain_graph=True, allow_unused=True
+                )
                 found.append(seen(list(some)))
                 retrograd.autograd.backward(wanted, starts)
                 found.append([seen(x.grad) for x in leaves])
@@ -134,32 +149,83 @@ def leaf(shape, dtype="float32", requires_grad=True, seed=0):
     return retrograd.tensor(values).to(getattr(retrograd, dtype)).requires_grad_(requires_grad)
 
 
-# --- the same through both doors --------------------------------------------------------------------------------
+# --- the same through both doors
+# --------------------------------------------------------------------------------
 
 PAIRS = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv, "pow": operator.pow,
-    "lt": operator.lt, "eq": operator.eq, "matmul": operator.matmul, "maximum": retrograd.maximum,
-    "atan2": retrograd.atan2, "floordiv": operator.floordiv, "where": lambda x, y: retrograd.where(x > 0, x, y),
-    "cat": lambda x, y: retrograd.cat([x, y]), "copy": lambda x, y: (x * 1).copy_(y),
-    "iadd": lambda x, y: (x * 2).add_(y), "imul": lambda x, y: operator.imul(x.exp(), y),
-}  # fmt: skip
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "truediv": operator.truediv,
+    "pow": operator.pow,
+    "lt": operator.lt,
+    "eq": operator.eq,
+    "matmul": operator.matmul,
+    "maximum": retrograd.maximum,
+    "atan2": retrograd.atan2,
+    "floordiv": operator.floordiv,
+    "where": lambda x, y: retrograd.where(x > 0, x, y),
+    "cat": lambda x, y: retrograd.cat([x, y]),
+    "copy": lambda x, y: (x * 1).copy_(y),
+    "iadd": lambda x, y: (x * 2).add_(y),
+    "imul": lambda x, y: operator.imul(x.exp(), y),
+}
 SINGLE = {
     name: operator.methodcaller(name)
     for name in (
-        "neg", "exp", "tanh", "sigmoid", "relu", "sqrt", "abs", "sum", "mean", "t", "flatten", "clone", "detach", "sign",
-        "floor", "isnan", "conj", "double", "half", "sin_", "zero_", "max", "cumsum", "contiguous", "square",
-    )  # fmt: skip
+        "neg",
+        "exp",
+        "tanh",
+        "sigmoid",
+        "relu",
+        "sqrt",
+        "abs",
+        "sum",
+        "mean",
+        "t",
+        "flatten",
+        "clone",
+        "detach",
+        "sign",
+        "floor",
+        "isnan",
+        "conj",
+        "double",
+        "half",
+        "sin_",
+        "zero_",
+        "max",
+        "cumsum",
+        "contiguous",
+        "square",
+    )
 }
 SINGLE |= {
-    "unsqueeze": lambda x: x.unsqueeze(0).squeeze(0), "expand": lambda x: x.expand(2, *x.shape), "get": lambda x: x[..., :1],
-    "softmax": lambda x: x.softmax(-1), "split": lambda x: x.split(1)[0] * 2, "unbind": lambda x: sum(x.unbind()),
-    "two": lambda x: x.max(0).values, "view_of_view": lambda x: x.reshape(-1)[1:].view(-1, 1), "twice": lambda x: x * x + x,
-    "number": lambda x: 3 - x * 0.1 + 1 / x, "large": lambda x: x * 1e300 + 2**70, "numpy": lambda x: x * np.float32(3),
-    "array": lambda x: x + np.ones(3, np.float32), "complex": lambda x: x * 1j, "bool": lambda x: x * True,
-    "layer_norm": lambda x: retrograd.nn.functional.layer_norm(x, x.shape[-1:]), "view_as_real": lambda x: x.T.T + 1,
-    "gelu": retrograd.nn.functional.gelu, "in_place_of_saved": lambda x: (x.exp(), x.exp().mul_(2))[1], "named": lambda x: TABLE["add"](x, y=x),
-    "wrong": lambda x: x.reshape(5, 5, 5), "text": lambda x: x + "1", "none": lambda x: x * None, "object": lambda x: x - object(),
-}  # fmt: skip
+    "unsqueeze": lambda x: x.unsqueeze(0).squeeze(0),
+    "expand": lambda x: x.expand(2, *x.shape),
+    "get": lambda x: x[..., :1],
+    "softmax": lambda x: x.softmax(-1),
+    "split": lambda x: x.split(1)[0] * 2,
+    "unbind": lambda x: sum(x.unbind()),
+    "two": lambda x: x.max(0).values,
+    "view_of_view": lambda x: x.reshape(-1)[1:].view(-1, 1),
+    "twice": lambda x: x * x + x,
+    "number": lambda x: 3 - x * 0.1 + 1 / x,
+    "large": lambda x: x * 1e300 + 2**70,
+    "numpy": lambda x: x * np.float32(3),
+    "array": lambda x: x + np.ones(3, np.float32),
+    "complex": lambda x: x * 1j,
+    "bool": lambda x: x * True,
+    "layer_norm": lambda x: retrograd.nn.functional.layer_norm(x, x.shape[-1:]),
+    "view_as_real": lambda x: x.T.T + 1,
+    "gelu": retrograd.nn.functional.gelu,
+    "in_place_of_saved": lambda x: (x.exp(), x.exp().mul_(2))[1],
+    "named": lambda x: TABLE["add"](x, y=x),
+    "wrong": lambda x: x.reshape(5, 5, 5),
+    "text": lambda x: x + "1",
+    "none": lambda x: x * None,
+    "object": lambda x: x - object(),
+}
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int64", "bool", "complex64"]
 
 
@@ -217,7 +283,8 @@ def test_random_graphs(leaves, steps):
     agree(program)
 
 
-# --- ways that are not the common one ---------------------------------------------------------------------------
+# --- ways that are not the common one
+# ---------------------------------------------------------------------------
 
 
 def _hooks():
@@ -304,9 +371,19 @@ def _inference_saved():
 
 
 PROGRAMS = [
-    _hooks, _saved_tensors_hooks, _anomaly, _second_derivatives, _inference, _forward_mode, _batched, _twice, _overwritten,
-    _failing_formula, _failing_hook, _inference_saved,
-]  # fmt: skip
+    _hooks,
+    _saved_tensors_hooks,
+    _anomaly,
+    _second_derivatives,
+    _inference,
+    _forward_mode,
+    _batched,
+    _twice,
+    _overwritten,
+    _failing_formula,
+    _failing_hook,
+    _inference_saved,
+]
 
 
 @needs_compiled
@@ -370,7 +447,11 @@ def test_nothing_is_leaked():
             z = retrograd.cat([y.unsqueeze(0), y.exp()[None] - w]).max(0).values.relu()
             z.sum().backward()
             retrograd.autograd.grad((x * w).sum(), [w])
-            for wrong in (lambda: x @ retrograd.ones(5), lambda: x + retrograd.ones(3), lambda: y.sum().backward()):
+            for wrong in (
+                lambda: x @ retrograd.ones(5),
+                lambda: x + retrograd.ones(3),
+                lambda: y.sum().backward(),
+            ):
                 with pytest.raises(RuntimeError):
                     wrong()
 
@@ -417,7 +498,8 @@ def test_a_long_graph_needs_no_stack():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-# --- what either door does --------------------------------------------------------------------------------------
+# --- what either door does
+# --------------------------------------------------------------------------------------
 
 
 def test_grad_runs_only_the_formulas_whose_gradients_are_wanted(make_row):

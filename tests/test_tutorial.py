@@ -1,4 +1,6 @@
-"""The tutorial's training step, against real PyTorch and torchvision, from one checkpoint that PyTorch writes."""
+"""The tutorial's training step, against real PyTorch and torchvision, from one checkpoint that PyTorch
+writes.
+"""
 
 import hashlib
 import math
@@ -9,10 +11,10 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from _http_server import Server, whole
-from oracle import as_array, torchvision
 
 import retrograd
+from _http_server import Server, whole
+from oracle import as_array, torchvision
 from retrograd.vision.models import ResNet18_Weights, resnet18
 
 LR, MOMENTUM, STEPS = 1e-2, 0.9, 3
@@ -104,7 +106,8 @@ def test_float64_equals_pytorch_to_1e_10(checkpoint):
     assert distance(mine[0][0], real[0][0]) <= 1e-10
     assert farthest(mine[0][1], real[0][1]) <= 1e-10
 
-    # With batch norm over four pixels of one image, and a loss without a lower bound, each step multiplies a rounding
+    # With batch norm over four pixels of one image, and a loss without a lower bound, each step multiplies a
+    # rounding
     # by about 100. PyTorch with its tensors in another memory format measures what three steps make of it.
     again = Pair(checkpoint, "float64")
     again.theirs.to(memory_format=torch.channels_last)
@@ -116,7 +119,9 @@ def test_float64_equals_pytorch_to_1e_10(checkpoint):
 
 
 def test_float32_first_step_equals_pytorch_to_1e_4(checkpoint):
-    """The median over five batches: where a ReLU's input is within a rounding of 0, one batch's gradients may jump."""
+    """The median over five batches: where a ReLU's input is within a rounding of 0, one batch's gradients may
+    jump.
+    """
     found = []
     for seed in range(5):
         pair = Pair(checkpoint, "float32", seed, batch=4)
@@ -128,7 +133,9 @@ def test_float32_first_step_equals_pytorch_to_1e_4(checkpoint):
 
 
 def test_float32_three_steps_equal_pytorch_to_1e_4(checkpoint):
-    """With the running statistics (eval), where the problem is well conditioned, at a rate where it stays finite."""
+    """With the running statistics (eval), where the problem is well conditioned, at a rate where it stays
+    finite.
+    """
     pair = Pair(checkpoint, "float32")
     pair.ours.eval()
     pair.theirs.eval()

@@ -6,7 +6,8 @@ import warnings
 
 
 class autocast(contextlib.ContextDecorator):
-    """A context in which PyTorch would compute in 16 bits where that is safe; here everything keeps its dtype.
+    """A context in which PyTorch would compute in 16 bits where that is safe; here everything keeps its
+    dtype.
 
     That is what `enabled=False` means in PyTorch. Entering it with `enabled=True` warns once.
     """
@@ -27,14 +28,22 @@ class autocast(contextlib.ContextDecorator):
 
 @functools.cache
 def _warn_once():
-    warnings.warn("autocast: retrograd computes in the dtype of its inputs; nothing is cast", UserWarning, stacklevel=3)
+    warnings.warn(
+        "autocast: retrograd computes in the dtype of its inputs; nothing is cast", UserWarning, stacklevel=3
+    )
 
 
 class GradScaler:
     """A scaler of losses that scales by 1, as PyTorch's does where it is not enabled."""
 
     def __init__(
-        self, device="cuda", init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True
+        self,
+        device="cuda",
+        init_scale=65536.0,
+        growth_factor=2.0,
+        backoff_factor=0.5,
+        growth_interval=2000,
+        enabled=True,
     ):
         self._enabled = False
 

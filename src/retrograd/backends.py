@@ -1,4 +1,6 @@
-"""`torch.backends` for scripts that set its switches: which backends there are (none but the CPU's) and their flags."""
+"""`torch.backends` for scripts that set its switches: which backends there are (none but the CPU's) and their
+flags.
+"""
 
 
 class _Backend:

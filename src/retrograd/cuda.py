@@ -1,4 +1,6 @@
-"""`torch.cuda` for scripts that ask: there is no GPU here, and the functions say so or do nothing, honestly."""
+"""`torch.cuda` for scripts that ask: there is no GPU here, and the functions say so or do nothing,
+honestly.
+"""
 
 from .core.device import device as _device
 
@@ -49,7 +51,8 @@ def reset_peak_memory_stats(device=None):
 
 def _refuse():
     raise RuntimeError(
-        "retrograd computes on the CPU only in this installation; torch.cuda.is_available() is False, choose device='cpu'"
+        "retrograd computes on the CPU only in this installation; torch.cuda.is_available() is False, choose "
+        "device='cpu'"
     )
 
 
@@ -70,7 +73,9 @@ def set_device(device):
 
 
 class device:
-    """A context that would choose a GPU; entering it is an error, except for the negative numbers that mean none."""
+    """A context that would choose a GPU; entering it is an error, except for the negative numbers that mean
+    none.
+    """
 
     def __init__(self, device):
         self.index = device if isinstance(device, int) else _device(device).index

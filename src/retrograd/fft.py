@@ -1,6 +1,7 @@
 """Discrete Fourier transforms, as `torch.fft`.
 
-`n` or `s`: so many entries are transformed, cut or zero-padded. norm: which direction is divided by the number of
+`n` or `s`: so many entries are transformed, cut or zero-padded. norm: which direction is divided by the
+number of
 entries: "backward" (the inverse, default), "forward", or "ortho" (both by its root).
 """
 
@@ -12,9 +13,30 @@ from .ops.fourier import to_half, to_real, transform
 from .ops.sequences import arange
 
 __all__ = [
-    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft",
-    "ihfft2", "ihfftn", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn", "Tensor",
-]  # fmt: skip
+    "fft",
+    "fft2",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "hfft",
+    "hfft2",
+    "hfftn",
+    "ifft",
+    "ifft2",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "ihfft2",
+    "ihfftn",
+    "irfft",
+    "irfft2",
+    "irfftn",
+    "rfft",
+    "rfft2",
+    "rfftfreq",
+    "rfftn",
+    "Tensor",
+]
 
 
 def _one(n):
@@ -157,5 +179,3 @@ def rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=Fa
 def _delivered(x, requires_grad, out):
     result = deliver(x, out)
     return result.requires_grad_() if requires_grad else result
-
-

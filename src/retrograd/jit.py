@@ -1,4 +1,6 @@
-"""`torch.jit` for scripts that use its decorators: functions and modules are returned as they are and run eagerly."""
+"""`torch.jit` for scripts that use its decorators: functions and modules are returned as they are and run
+eagerly.
+"""
 
 
 def script(obj=None, **options):
@@ -39,5 +41,6 @@ def annotate(the_type, the_value):
 def load(f, map_location=None, **kwargs):
     """TorchScript archives hold code and are not read."""
     raise NotImplementedError(
-        "torch.jit.load: a TorchScript archive holds code, which retrograd does not run; save a state_dict instead"
+        "torch.jit.load: a TorchScript archive holds code, which retrograd does not run; save a state_dict "
+        "instead"
     )

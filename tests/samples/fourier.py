@@ -12,7 +12,11 @@ def z(*shape, seed=0):
 
 SAMPLES = [
     *[Sample(f"fft.{name}", x) for name in ("fft", "ifft", "fftn", "ifftn") for x in (arr(5), z(4, 3))],
-    *[Sample(f"fft.{name}", z(3, 4), norm=norm) for name in ("fft", "ifft") for norm in ("ortho", "forward", "backward")],
+    *[
+        Sample(f"fft.{name}", z(3, 4), norm=norm)
+        for name in ("fft", "ifft")
+        for norm in ("ortho", "forward", "backward")
+    ],
     Sample("fft.fft", z(3, 4), 6, 0),
     Sample("fft.fft", z(3, 4), 2, -2, "ortho"),
     Sample("fft.fft2", z(2, 3, 4)),
@@ -41,15 +45,18 @@ SAMPLES = [
     Sample("fft.rfftfreq", 5),
     Sample("fft.rfftfreq", 4, 2.0),
     Sample("fft.fft", np.arange(4)),
-    *[Sample("stft", arr(2, 20), 8, 3, 6, arr(6), center=center, normalized=not center, return_complex=True)
-      for center in (True, False)],
+    *[
+        Sample("stft", arr(2, 20), 8, 3, 6, arr(6), center=center, normalized=not center, return_complex=True)
+        for center in (True, False)
+    ],
     Sample("stft", arr(20), 8, window=arr(8), onesided=False, return_complex=False),
     Sample("stft", z(20), 7, 2, window=arr(7), pad_mode="constant", return_complex=True),
     Sample("stft", arr(20), 8, 3, 6, arr(6), center=False, return_complex=True, align_to_window=True),
     Sample("Tensor.stft", arr(20), 8, window=np.ones(8), return_complex=True),
     Sample("istft", z(2, 5, 6), 8, 3, window=const(arr(8, low=0.5))),
     Sample("istft", z(5, 6), 8, 3, 7, const(arr(7, low=0.5)), normalized=True, length=13),
-    Sample("istft", z(8, 6), 8, window=const(arr(8, low=0.5)), center=False, onesided=False,
-           return_complex=True),
+    Sample(
+        "istft", z(8, 6), 8, window=const(arr(8, low=0.5)), center=False, onesided=False, return_complex=True
+    ),
     Sample("istft", z(4, 6), 7, 2, window=const(arr(7, low=0.5)), onesided=True),
 ]

@@ -6,8 +6,8 @@ import pickle
 import warnings
 
 import pytest
-from oracle import torchvision
 
+from oracle import torchvision
 from retrograd.vision import models
 from retrograd.vision.models import _api, _weights
 from retrograd.vision.transforms import _presets
@@ -75,6 +75,7 @@ def test_get_state_dict_downloads_from_the_url(monkeypatch):
     import retrograd.hub
 
     calls = []
+
     def load(*args, **kwargs):
         calls.append((args, kwargs))
         return {"w": 1}

@@ -1,6 +1,7 @@
 """The compiled module, where there is one, and what of the door and the walk it stands in for.
 
-`RETROGRAD_KERNELS=numpy` does without it. The Python functions stay the reference: the compiled ones do their common
+`RETROGRAD_KERNELS=numpy` does without it. The Python functions stay the reference: the compiled ones do their
+common
 path and call them for the rest (native/door.h says which is which).
 """
 
@@ -38,6 +39,7 @@ def compiled(function):
 def compiled_method(row, function, operands=False, reflected=False):
     """The method `function` of Tensor, which calls `row` on its arguments: compiled, if it can be.
 
-    operands: the second argument may only be a Tensor or a Python number. reflected: the arguments change places.
+    operands: the second argument may only be a Tensor or a Python number. reflected: the arguments change
+    places.
     """
     return function if native is None else native.method(row, function, operands, reflected)

@@ -1,8 +1,10 @@
 """Elementwise functions as lists of NumPy's ufuncs, found by running them once on symbols.
 
-The compiled door runs such a list with NumPy's own loops (native/elementwise.cpp): the same bits as the function gives,
+The compiled door runs such a list with NumPy's own loops (native/elementwise.cpp): the same bits as the
+function gives,
 without Python and without NumPy's machinery for each step. Asked only of rows that say they are elementwise
-(`jvp=ELEMENTWISE`), for arrays of one floating dtype, masks and numbers. What is anything but a list of ufuncs (a look at
+(`jvp=ELEMENTWISE`), for arrays of one floating dtype, masks and numbers. What is anything but a list of
+ufuncs (a look at
 shapes or values, another library) can't be recorded, and is called as it is.
 """
 
@@ -80,9 +82,11 @@ class Array(_Symbol, NDArrayOperatorsMixin):
         return out
 
     def _result_dtype(self, function, inputs):
-        """The dtype that a ufunc gives for these; its operands must be of one dtype, numbers count as the arrays'."""
+        """The dtype that a ufunc gives for these; its operands must be of one dtype, numbers count as the
+        arrays'.
+        """
         if function is np.where:
-            if getattr(inputs[0], "dtype", None) != bool:
+            if getattr(inputs[0], "dtype", None) != np.bool_:
                 raise Unrecordable
             inputs = inputs[1:]
         kinds = [x.dtype for x in inputs if isinstance(x, Array)]
@@ -122,8 +126,10 @@ class _Steps(list):
 def record(function, arguments, char):
     """The steps of `function(*arguments)` and the place of its result; None if it can't be recorded.
 
-    arguments: "a" for an array of the dtype with the letter `char`, "m" for a mask, "n" for a number; or what is to be
-    passed as it is. A step is (ufunc or np.where, operands); an operand is a place (an int: first come the arguments,
+    arguments: "a" for an array of the dtype with the letter `char`, "m" for a mask, "n" for a number; or what
+    is to be
+    passed as it is. A step is (ufunc or np.where, operands); an operand is a place (an int: first come the
+    arguments,
     then the steps' results) or a constant (a float).
     """
     steps = _Steps(len(arguments), np.dtype(char))

@@ -72,7 +72,8 @@ _FAMILIES = """
     extremes softmaxes scan sorting counting norms differences statistics underscored shape product
     contraction linear_systems decompositions matrix_functions linalg matrices factors conv pool normalization
     loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc
-    positional copies creation from_data sequences diagonals index join mask padding recurrent picking sampling
+    positional copies creation from_data sequences diagonals index join mask padding recurrent
+    picking sampling
     view windows spectral native_norms
 """.split()
 

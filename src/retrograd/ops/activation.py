@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from ..core.apply import drawing
 from ..core import inplace as core
 from ..core import random
+from ..core.apply import drawing
 from ..core.op import ELEMENTWISE, Op, through_float32
 from ..core.tensor import wrap
 from .arguments import normal_axis

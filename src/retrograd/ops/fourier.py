@@ -1,11 +1,10 @@
-"""Discrete Fourier transforms: three rows (complex to complex, real to complex, complex to real), each the others' gradient.
+"""Discrete Fourier transforms: three rows (complex to complex, real to complex, complex to real), each the
+others' gradient.
 
 The rows take the scaling as a number: 0 for none, 1 for 1/sqrt(n), 2 for 1/n.
 """
 
 import math
-
-
 
 from ..core import arrays
 from ..core.op import LINEAR, Op, is_complex
@@ -45,21 +44,30 @@ def _real(xp, x, axes, scale, size):
 
 # Complex to complex over `axes`.
 complex_row = Op(
-    "fft_c2c", _whole,
-    x=lambda g, axes, scale, forward: complex_row(g, axes, scale, not forward), jvp=LINEAR, node="FftC2CBackward0",
-)  # fmt: skip
+    "fft_c2c",
+    _whole,
+    x=lambda g, axes, scale, forward: complex_row(g, axes, scale, not forward),
+    jvp=LINEAR,
+    node="FftC2CBackward0",
+)
 
 # Real to complex; of the last of `axes` only the first half, as the other is its mirror image.
 half_row = Op(
-    "fft_r2c", _half,
-    x=lambda g, x_shape, axes, scale: _half_gradient(g, x_shape[axes[-1]], axes, scale), jvp=LINEAR, node="FftR2CBackward0",
-)  # fmt: skip
+    "fft_r2c",
+    _half,
+    x=lambda g, x_shape, axes, scale: _half_gradient(g, x_shape[axes[-1]], axes, scale),
+    jvp=LINEAR,
+    node="FftR2CBackward0",
+)
 
 # Half of a complex spectrum to real; the last of `axes` gets `size` entries.
 real_row = Op(
-    "fft_c2r", _real,
-    x=lambda g, x_shape, axes, scale: _real_gradient(g, x_shape, axes, scale), jvp=LINEAR, node="FftC2RBackward0",
-)  # fmt: skip
+    "fft_c2r",
+    _real,
+    x=lambda g, x_shape, axes, scale: _real_gradient(g, x_shape, axes, scale),
+    jvp=LINEAR,
+    node="FftC2RBackward0",
+)
 
 
 def _half_gradient(g, size, axes, scale):
@@ -100,18 +108,27 @@ def _doubled(xp, x, axis, size):
 doubled_row = Op("fft_double", _doubled, x=lambda g, axis, size: doubled_row(g, axis, size), jvp=LINEAR)
 
 
-# --- public ----------------------------------------------------------------------------------------------------
+# --- public
+# ----------------------------------------------------------------------------------------------------
 
 
 def _scale_of(norm, forward, name):
-    scales = {None: 0, "backward": 0, "ortho": 1, "forward": 2} if forward else {None: 2, "backward": 2, "ortho": 1, "forward": 0}
+    scales = (
+        {None: 0, "backward": 0, "ortho": 1, "forward": 2}
+        if forward
+        else {None: 2, "backward": 2, "ortho": 1, "forward": 0}
+    )
     if norm not in scales:
-        raise RuntimeError(f"{name}: invalid normalization mode: {norm!r}; expected 'backward', 'ortho' or 'forward'")
+        raise RuntimeError(
+            f"{name}: invalid normalization mode: {norm!r}; expected 'backward', 'ortho' or 'forward'"
+        )
     return scales[norm]
 
 
 def _promoted(input, complex_):
-    """`input` in a dtype that can be transformed: whole numbers in the default float, 16-bit floats in float32."""
+    """`input` in a dtype that can be transformed: whole numbers in the default float, 16-bit floats in
+    float32.
+    """
     kind = input.dtype
     if kind.category < arrays.FLOAT:
         kind = arrays.get_default_dtype()
@@ -161,7 +178,9 @@ def _dims(input, s, dims, name):
     if dims is None:
         dims = range(input.ndim - len(s), input.ndim) if s is not None else range(input.ndim)
         if s is not None and len(s) > input.ndim:
-            raise RuntimeError(f"{name}: got shape with {len(s)} values but input tensor only has {input.ndim} dimensions.")
+            raise RuntimeError(
+                f"{name}: got shape with {len(s)} values but input tensor only has {input.ndim} dimensions."
+            )
     dims = (dims,) if isinstance(dims, int) else dims
     axes = tuple(normal_axis(d, input.ndim) for d in dims)
     if len(set(axes)) != len(axes):
@@ -209,5 +228,3 @@ def shifted(input, dim, inverse):
     dims = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
     dims = [normal_axis(d, input.ndim) for d in dims]
     return roll(input, [(input.shape[d] + inverse) // 2 for d in dims], dims)
-
-

@@ -73,10 +73,13 @@ mul = Op(
 neg = Op("neg", lambda xp, x: xp.negative(x), x=lambda g: -g, jvp=ELEMENTWISE, doc="-input.")
 
 div_row = Op(
-    "div", lambda xp, x, y: xp.divide(x, y),
+    "div",
+    lambda xp, x, y: xp.divide(x, y),
     x=lambda g, y: g / conj(y),
-    y=lambda g, x, y: -g * conj(x / y / y), jvp=ELEMENTWISE, promote=PAIR_FLOAT,  # not `out`: it may be written to
-)  # fmt: skip
+    y=lambda g, x, y: -g * conj(x / y / y),
+    jvp=ELEMENTWISE,
+    promote=PAIR_FLOAT,  # not `out`: it may be written to
+)
 
 
 def _need_divisors(x, y):
@@ -146,12 +149,16 @@ fmod = Op(
 safe_mul = Op(
     "safe_mul",
     lambda xp, x, y: (
-        x * y if modes.zero_gradient == "never" else xp.where((x == 0) & ~xp.isfinite(y), xp.zeros_like(x), x * y)
+        x * y
+        if modes.zero_gradient == "never"
+        else xp.where((x == 0) & ~xp.isfinite(y), xp.zeros_like(x), x * y)
     ),
     x=lambda g, y: safe_mul(g, conj(y)),
-    y=lambda g, x: safe_mul(conj(x), g), jvp=ELEMENTWISE, promote=PAIR,
+    y=lambda g, x: safe_mul(conj(x), g),
+    jvp=ELEMENTWISE,
+    promote=PAIR,
     doc="x * y, and 0 where x is 0 whatever y is.",
-)  # fmt: skip
+)
 
 safe_div = Op(
     "safe_div",

@@ -185,7 +185,8 @@ def _may_view(array, shape):
 def _in_order(tensor):
     """Bring a compiled kernel's channels-last result into C order, in which PyTorch would have it.
 
-    False where it isn't such a result, or where a Tensor that we don't know of may share the memory: that one would
+    False where it isn't such a result, or where a Tensor that we don't know of may share the memory: that one
+    would
     no longer see what is written.
     """
     base = tensor if tensor._view is None else tensor._view.base
@@ -196,7 +197,8 @@ def _in_order(tensor):
     twin = base._twin and base._twin()
     if twin is not None and twin._array is array and twin._view is None:
         holders.append(twin)
-    # Of a leaf every holder must be known: besides those, this function's and the call's references. (What nodes saved
+    # Of a leaf every holder must be known: besides those, this function's and the call's references. (What
+    # nodes saved
     # of a result may keep the old memory.)
     if all(t._grad_fn is None for t in holders) and sys.getrefcount(array) > 2 + len(holders):
         return False

@@ -449,7 +449,7 @@ def _unsafe(function):
 
     unsafe.__name__ = unsafe.__qualname__ = "unsafe_" + function.__name__
     unsafe.__doc__ = (
-        f"`{function.__name__}` into parts that may be written to one by one: only while nobody uses the whole."
+        f"`{function.__name__}` into parts that may be written to one by one, while nobody uses the whole."
     )
     return unsafe
 

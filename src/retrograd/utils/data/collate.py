@@ -39,7 +39,9 @@ def _rebuild(data, function):
 
 
 def default_collate(batch):
-    """Examples of one structure as a batch of that structure: tensors stacked, numbers as a tensor, texts as a list."""
+    """Examples of one structure as a batch of that structure: tensors stacked, numbers as a tensor, texts as
+    a list.
+    """
     first = batch[0]
     if isinstance(first, Tensor):
         shapes = {tuple(x.shape) for x in batch}
@@ -73,6 +75,7 @@ def default_collate(batch):
             raise RuntimeError("each element in list of batch should be of equal size")
         return [default_collate(column) for column in zip(*batch, strict=True)]
     raise TypeError(
-        f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}. Give the "
+        "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found "
+        f"{type(first)}. Give the "
         "DataLoader a collate_fn."
     )

@@ -156,10 +156,9 @@ def random_split(dataset, lengths, generator=default_generator):
                 )
     if sum(lengths) != len(dataset):
         raise ValueError(
-            f"Sum of input lengths does not equal the length of the input dataset: {sum(lengths)}, {len(dataset)}"
+            f"Sum of input lengths does not equal the length of the input dataset: {sum(lengths)}, "
+            f"{len(dataset)}"
         )
     order = randperm(sum(lengths), generator=generator).tolist()
     ends = itertools.accumulate(lengths)
     return [Subset(dataset, order[end - n : end]) for end, n in zip(ends, lengths, strict=True)]
-
-

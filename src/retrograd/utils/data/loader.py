@@ -31,24 +31,46 @@ class _BatchOfAnything(list):
 class DataLoader:
     """Iterates over a dataset in batches.
 
-    shuffle: a new random order each time. sampler, batch_sampler: orders of your own. num_workers: processes that fetch
-    ahead, prefetch_factor batches each (0: fetch in this one). collate_fn: list of examples -> batch. drop_last: without a
-    shorter last batch. timeout: seconds to wait for a worker (0: for ever). worker_init_fn(id) runs in each worker first.
+    shuffle: a new random order each time. sampler, batch_sampler: orders of your own. num_workers: processes
+    that fetch
+    ahead, prefetch_factor batches each (0: fetch in this one). collate_fn: list of examples -> batch.
+    drop_last: without a
+    shorter last batch. timeout: seconds to wait for a worker (0: for ever). worker_init_fn(id) runs in each
+    worker first.
     persistent_workers: keep them between iterations. pin_memory is accepted: there is no GPU to copy to.
     """
 
     def __init__(
-        self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
-        pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None, generator=None, *,
-        prefetch_factor=None, persistent_workers=False, pin_memory_device="", in_order=True,
-    ):  # fmt: skip
+        self,
+        dataset,
+        batch_size=1,
+        shuffle=None,
+        sampler=None,
+        batch_sampler=None,
+        num_workers=0,
+        collate_fn=None,
+        pin_memory=False,
+        drop_last=False,
+        timeout=0,
+        worker_init_fn=None,
+        multiprocessing_context=None,
+        generator=None,
+        *,
+        prefetch_factor=None,
+        persistent_workers=False,
+        pin_memory_device="",
+        in_order=True,
+    ):
         if num_workers < 0:
-            raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
+            raise ValueError(
+                "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
+            )
         if timeout < 0:
             raise ValueError("timeout option should be non-negative")
         if num_workers == 0 and prefetch_factor is not None:
             raise ValueError(
-                "prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to enable "
+                "prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to "
+                "enable "
                 "multiprocessing, otherwise set prefetch_factor to None."
             )
         if prefetch_factor is not None and prefetch_factor < 0:
@@ -77,15 +99,23 @@ class DataLoader:
         if self._iterable:
             for name, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
                 if value:
-                    raise ValueError(f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}")
+                    raise ValueError(
+                        f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                        f"{name}={value}"
+                    )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
+                raise ValueError(
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and "
+                    "drop_last"
+                )
             batch_size, drop_last = None, False
         elif batch_size is None and drop_last:
-            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+            raise ValueError(
+                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
+            )
         if sampler is None:
             if self._iterable:
                 sampler = _Endless()
@@ -123,7 +153,11 @@ class DataLoader:
         """The indices of each batch (or example), in order."""
         order = self.batch_sampler if self.batch_sampler is not None else self.sampler
         for indices in order:
-            yield _BatchOfAnything(indices, self.drop_last) if self._iterable and isinstance(indices, list) else indices
+            yield (
+                _BatchOfAnything(indices, self.drop_last)
+                if self._iterable and isinstance(indices, list)
+                else indices
+            )
 
 
 class _HereIterator:
@@ -150,7 +184,9 @@ class _WorkersIterator:
     """One pass (or several, if persistent), fetched by worker processes that this object starts and stops."""
 
     def __init__(self, loader):
-        self.loader = copy.copy(loader)  # a copy: the loader keeps this object, and a cycle would keep the processes
+        self.loader = copy.copy(
+            loader
+        )  # a copy: the loader keeps this object, and a cycle would keep the processes
         context = loader.multiprocessing_context
         if context is None or isinstance(context, str):
             context = multiprocessing.get_context(context)
@@ -260,8 +296,10 @@ class _WorkersIterator:
                 worker, process = dead[0]
                 self._stop()
                 raise RuntimeError(
-                    f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code {process.exitcode}; "
-                    "it may have been killed, for instance for using too much memory. num_workers=0 shows errors where they happen."
+                    f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code "
+                    f"{process.exitcode}; "
+                    "it may have been killed, for instance for using too much memory. num_workers=0 shows "
+                    "errors where they happen."
                 )
             if self.loader.timeout and waited >= self.loader.timeout:
                 self._stop()
@@ -278,10 +316,10 @@ def _shut_down(processes, queues, results, done):
     for process in processes:
         process.join(timeout=5)
         if process.is_alive():
-            warnings.warn(f"DataLoader worker (pid {process.pid}) did not end by itself and was stopped", stacklevel=1)
+            warnings.warn(
+                f"DataLoader worker (pid {process.pid}) did not end by itself and was stopped", stacklevel=1
+            )
             process.terminate()
             process.join()
     results.cancel_join_thread()
     results.close()
-
-

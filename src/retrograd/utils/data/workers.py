@@ -23,7 +23,8 @@ class WorkerInfo:
         self.dataset = dataset
 
     def __repr__(self):
-        return f"WorkerInfo(id={self.id}, num_workers={self.num_workers}, seed={self.seed}, dataset={self.dataset!r})"
+        count = self.num_workers
+        return f"WorkerInfo(id={self.id}, num_workers={count}, seed={self.seed}, dataset={self.dataset!r})"
 
 
 _info = None

@@ -1,6 +1,7 @@
 """Residual networks (He et al. 2015), in torchvision's form: names, state_dict keys and initial values.
 
-The stride of a bottleneck is in its 3x3 convolution, not in the first 1x1 ("ResNet v1.5"). ResNeXt (Xie et al. 2016)
+The stride of a bottleneck is in its 3x3 convolution, not in the first 1x1 ("ResNet v1.5"). ResNeXt (Xie et
+al. 2016)
 and wide ResNet (Zagoruyko & Komodakis 2016) are the same network with other widths.
 """
 
@@ -121,7 +122,8 @@ class ResNet(nn.Module):
         dilate = replace_stride_with_dilation or [False, False, False]
         if len(dilate) != 3:
             raise ValueError(
-                f"replace_stride_with_dilation should be None or a 3-element tuple, got {replace_stride_with_dilation}"
+                "replace_stride_with_dilation should be None or a 3-element tuple, got "
+                f"{replace_stride_with_dilation}"
             )
         self.groups = groups
         self.base_width = width_per_group
@@ -176,7 +178,8 @@ def _resnet(block, layers, weights, progress, **kwargs):
         classes = len(weights.meta["categories"])
         if kwargs.setdefault("num_classes", classes) != classes:
             raise ValueError(
-                f"The parameter 'num_classes' expected value {classes} but got {kwargs['num_classes']} instead: these weights "
+                f"The parameter 'num_classes' expected value {classes} but got {kwargs['num_classes']} "
+                "instead: these weights "
                 "classify so many. Load them, then replace model.fc."
             )
     model = ResNet(block, layers, **kwargs)
@@ -188,33 +191,43 @@ def _resnet(block, layers, weights, progress, **kwargs):
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet18_Weights.IMAGENET1K_V1))
 def resnet18(*, weights: ResNet18_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-18. weights: a ResNet18_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
+    """ResNet-18. weights: a ResNet18_Weights, its name, or None for random initial values; kwargs: those of
+    ResNet.
+    """
     return _resnet(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet34_Weights.IMAGENET1K_V1))
 def resnet34(*, weights: ResNet34_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-34. weights: a ResNet34_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
+    """ResNet-34. weights: a ResNet34_Weights, its name, or None for random initial values; kwargs: those of
+    ResNet.
+    """
     return _resnet(BasicBlock, [3, 4, 6, 3], ResNet34_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet50_Weights.IMAGENET1K_V1))
 def resnet50(*, weights: ResNet50_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-50. weights: a ResNet50_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
+    """ResNet-50. weights: a ResNet50_Weights, its name, or None for random initial values; kwargs: those of
+    ResNet.
+    """
     return _resnet(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet101_Weights.IMAGENET1K_V1))
 def resnet101(*, weights: ResNet101_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-101. weights: a ResNet101_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
+    """ResNet-101. weights: a ResNet101_Weights, its name, or None for random initial values; kwargs: those of
+    ResNet.
+    """
     return _resnet(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.verify(weights), progress, **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet152_Weights.IMAGENET1K_V1))
 def resnet152(*, weights: ResNet152_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-152. weights: a ResNet152_Weights, its name, or None for random initial values; kwargs: those of ResNet."""
+    """ResNet-152. weights: a ResNet152_Weights, its name, or None for random initial values; kwargs: those of
+    ResNet.
+    """
     return _resnet(Bottleneck, [3, 8, 36, 3], ResNet152_Weights.verify(weights), progress, **kwargs)
