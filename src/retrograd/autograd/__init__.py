@@ -8,8 +8,14 @@ from . import batched_function, function, grad_mode  # noqa: F401
 from .anomaly_mode import detect_anomaly, is_anomaly_check_nan_enabled, is_anomaly_enabled, set_detect_anomaly
 from .function import Function, NestedIOFunction
 from .grad_mode import (
-    enable_grad, enforce_grad_layout_policy, inference_mode, is_multithreading_enabled, no_grad, set_grad_enabled,
-    set_multithreading_enabled, zero_gradient_rule,
+    enable_grad,
+    enforce_grad_layout_policy,
+    inference_mode,
+    is_multithreading_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
+    zero_gradient_rule,
 )  # fmt: skip
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .variables import Variable, variable
@@ -17,10 +23,12 @@ from .walks import backward, grad
 from .watch import watch
 
 __all__ = [
-    "Function", "GradcheckError", "NestedIOFunction", "SavedTensor", "Variable", "backward", "detect_anomaly",
-    "enable_grad", "enforce_grad_layout_policy", "function", "grad", "grad_mode", "gradcheck", "gradgradcheck",
-    "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled", "no_grad",
-    "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "variable", "watch", "zero_gradient_rule",
+    "Function", "GradcheckError", "NestedIOFunction", "SavedTensor", "Variable", "backward",
+    "detect_anomaly", "enable_grad", "enforce_grad_layout_policy", "function", "grad", "grad_mode",
+    "gradcheck", "gradgradcheck", "inference_mode", "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled",
+    "no_grad", "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "variable",
+    "watch", "zero_gradient_rule",
 ]  # fmt: skip
 
 _LAZY = ("anomaly_mode", "forward_ad", "functional", "graph")

@@ -21,7 +21,7 @@ class _Modes(threading.local):
     before_write = None  # called with a tensor whose memory is written to next
     node = None  # in anomaly mode: the node that runs now
     zero_gradient = "powers"  # where a gradient of zero wins over an infinite derivative
-    plain_functions = False  # custom Functions need no vmap rule: see autograd/function.py
+    plain_functions = False  # custom Functions need no vmap rule: see autograd/function_call.py
     multithreading = True
     grad_layout = True  # `.grad` is laid out in memory as its leaf is
 
