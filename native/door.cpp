@@ -21,12 +21,13 @@ namespace {
 bool enabled = true;
 
 constexpr Py_ssize_t kMaxArguments = 16;
+constexpr size_t kMaxEdges = 16;
 
 // What the door needs of the package, looked up when the first operation passes.
 struct Core {
-    PyTypeObject *tensor, *version, *view;
+    PyTypeObject *tensor, *version, *view, *accumulate_grad;
     PyObject *modes, *anomaly, *user_location, *interpret, *execute, *record, *save, *mark_views, *untracked, *run, *numpy, *quiet,
-        *quiet_variable, *quiet_value, *counter, *root, *no_edge, *nothing;
+        *quiet_variable, *quiet_value, *counter, *root, *no_edge, *nothing, *zero;
 
     Core() {
         const auto type = [](const char *module, const char *name) {
@@ -35,6 +36,7 @@ struct Core {
         tensor = type("retrograd.core.tensor", "Tensor");
         version = type("retrograd.core.graph", "Version");
         view = type("retrograd.core.graph", "View");
+        accumulate_grad = type("retrograd.core.graph", "AccumulateGrad");
         modes = imported("retrograd.core.modes", "modes").release();
         anomaly = imported("retrograd.core.location", "anomaly").release();
         user_location = imported("retrograd.core.location", "user_location").release();
@@ -55,6 +57,7 @@ struct Core {
         const Ref next = imported("retrograd.core.graph", "next_number");
         counter = checked(PyObject_GetAttrString(next.get(), "__self__")).release();
         nothing = checked(PyTuple_New(0)).release();
+        zero = checked(PyLong_FromLong(0)).release();
     }
 };
 
@@ -134,6 +137,22 @@ bool in_anomaly_mode() {
     return truth(checked(PyObject_GetAttr(core().anomaly, names.on)).get());
 }
 
+namespace {
+
+// (code, instruction), the same tuple as last time where it is still known: programs pass the same places in loops.
+Ref place_in(PyObject *code, int instruction) {
+    static PyObject *known[256];
+    PyObject *&slot = known[(reinterpret_cast<uintptr_t>(code) / 64 * 31 + instruction / 2) % 256];
+    if (slot && PyTuple_GET_ITEM(slot, 0) == code && PyLong_AsLong(PyTuple_GET_ITEM(slot, 1)) == instruction)
+        return Ref::borrow(slot);
+    const Ref number = checked(PyLong_FromLong(instruction));
+    Ref place = checked(PyTuple_Pack(2, code, number.get()));
+    Py_XDECREF(std::exchange(slot, Py_NewRef(place.get())));
+    return place;
+}
+
+}  // namespace
+
 Ref location() {
     if (in_anomaly_mode()) return call(core().user_location);
     const char *root = static_cast<const char *>(PyUnicode_DATA(core().root));
@@ -148,20 +167,27 @@ Ref location() {
             narrow && PyUnicode_KIND(file) == PyUnicode_1BYTE_KIND
                 ? PyUnicode_GET_LENGTH(file) >= length && !std::memcmp(PyUnicode_DATA(file), root, length)
                 : PyUnicode_Tailmatch(file, core().root, 0, PY_SSIZE_T_MAX, -1) == 1;
-        if (!inside) {
-            const Ref instruction = checked(PyLong_FromLong(PyFrame_GetLasti(f)));
-            return checked(PyTuple_Pack(2, code.get(), instruction.get()));
-        }
+        if (!inside) return place_in(code.get(), PyFrame_GetLasti(f));
         frame = Ref::steal(reinterpret_cast<PyObject *>(PyFrame_GetBack(f)));
     }
     return Ref::borrow(Py_None);
 }
 
+// The array's shape, the same tuple as last time where it is still known.
 Ref shape_of(PyObject *array) {
+    static PyObject *known[64];
     auto *a = reinterpret_cast<PyArrayObject *>(array);
-    Ref shape = checked(PyTuple_New(PyArray_NDIM(a)));
-    for (int i = 0; i < PyArray_NDIM(a); i++)
-        PyTuple_SET_ITEM(shape.get(), i, checked(PyLong_FromSsize_t(PyArray_DIM(a, i))).release());
+    const int n = PyArray_NDIM(a);
+    const npy_intp *dims = PyArray_DIMS(a);
+    size_t hash = n;
+    for (int i = 0; i < n; i++) hash = hash * 31 + static_cast<size_t>(dims[i]);
+    PyObject *&slot = known[(hash ^ hash >> 6) % 64];
+    bool same = slot && PyTuple_GET_SIZE(slot) == n;
+    for (int i = 0; same && i < n; i++) same = PyLong_AsSsize_t(PyTuple_GET_ITEM(slot, i)) == dims[i];
+    if (same) return Ref::borrow(slot);
+    Ref shape = checked(PyTuple_New(n));
+    for (int i = 0; i < n; i++) PyTuple_SET_ITEM(shape.get(), i, checked(PyLong_FromSsize_t(dims[i])).release());
+    Py_XDECREF(std::exchange(slot, Py_NewRef(shape.get())));
     return shape;
 }
 
@@ -286,36 +312,46 @@ const Plan &Row::plan(uint64_t needs) {
 
 namespace {
 
+PyObject *descr_of(PyObject *array) {
+    return reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(array)));
+}
+
 Ref tuple_of(PyObject *const *args, Py_ssize_t count) {
     Ref tuple = checked(PyTuple_New(count));
     for (Py_ssize_t i = 0; i < count; i++) PyTuple_SET_ITEM(tuple.get(), i, Py_NewRef(args[i]));
     return tuple;
 }
 
-// Tensor.requires_grad, as apply.needed() asks it.
-bool wants_gradient(PyObject *tensor) {
-    if (attribute(tensor, names._grad_fn).get() != Py_None || truth(attribute(tensor, names._requires).get())) return true;
+// Tensor.requires_grad, as apply.needed() asks it. node: the tensor's.
+bool wants_gradient(PyObject *tensor, PyObject *node) {
+    if (node != Py_None || truth(attribute(tensor, names._requires).get())) return true;
     return attribute(tensor, names._view).get() != Py_None && truth(attribute(tensor, names.requires_grad).get());
 }
 
-// Tensor._edge()
-Ref edge_of(PyObject *tensor) {
-    if (attribute(tensor, names._view).get() == Py_None) {
-        Ref node = attribute(tensor, names._grad_fn);
-        if (node.get() != Py_None) {
-            const Ref output = attribute(tensor, names._output_nr);
-            return checked(PyTuple_Pack(2, node.get(), output.get()));
-        }
-        const Ref known = attribute(tensor, names._accumulator);  // a weak reference to the node, or None
-        if (known.get() != Py_None) {
-            node = call(known.get());
-            if (node.get() != Py_None) {
-                const Ref zero = checked(PyLong_FromLong(0));
-                return checked(PyTuple_Pack(2, node.get(), zero.get()));
-            }
-        }
+// graph.accumulator()
+Ref accumulator(PyObject *leaf) {
+    const Core &c = core();
+    const Ref known = attribute(leaf, names._accumulator);  // a weak reference, or None
+    if (known.get() != Py_None) {
+        Ref node = call(known.get());
+        if (node.get() != Py_None) return node;
     }
-    return checked(PyObject_CallMethodNoArgs(tensor, names._edge));
+    const Ref array = attribute(leaf, names._array), dtype = attribute(leaf, names._grad_dtype);
+    Ref node = new_object(c.accumulate_grad);
+    set_attribute(node.get(), names.variable, leaf);
+    set_attribute(node.get(), names.number, checked(PyIter_Next(c.counter)).get());
+    set_attribute(node.get(), names.shape, shape_of(array.get()).get());
+    set_attribute(node.get(), names.dtype, dtype.get() == Py_False ? descr_of(array.get()) : dtype.get());
+    const Ref weak = checked(PyWeakref_NewRef(node.get(), nullptr));
+    set_attribute(leaf, names._accumulator, weak.get());
+    return node;
+}
+
+// Tensor._edge()
+Ref edge_of(PyObject *tensor, PyObject *node) {
+    if (attribute(tensor, names._view).get() != Py_None) return checked(PyObject_CallMethodNoArgs(tensor, names._edge));
+    if (node == Py_None) return checked(PyTuple_Pack(2, accumulator(tensor).get(), core().zero));
+    return checked(PyTuple_Pack(2, node, attribute(tensor, names._output_nr).get()));
 }
 
 // Tensor._versions()
@@ -323,8 +359,8 @@ Ref versions_of(PyObject *tensor) {
     Ref counter = attribute(tensor, names._version_counter);
     if (counter.get() == Py_None) {
         counter = new_object(core().version);
-        checked(PyObject_SetAttr(counter.get(), names.n, checked(PyLong_FromLong(0)).get()));
-        checked(PyObject_SetAttr(counter.get(), names.where, Py_None));
+        set_attribute(counter.get(), names.n, core().zero);
+        set_attribute(counter.get(), names.where, Py_None);
         set_attribute(tensor, names._version_counter, counter.get());
     }
     return counter;
@@ -332,7 +368,7 @@ Ref versions_of(PyObject *tensor) {
 
 // A counter's number; 0 for None
 Ref version_of(PyObject *counter) {
-    return counter == Py_None ? checked(PyLong_FromLong(0)) : checked(PyObject_GenericGetAttr(counter, names.n));
+    return counter == Py_None ? Ref::borrow(core().zero) : checked(PyObject_GenericGetAttr(counter, names.n));
 }
 
 // apply._save(), without hooks on what is saved
@@ -384,10 +420,6 @@ void save(PyObject *node, Row &row, const Plan &plan, PyObject *const *args, Py_
     if (holds) set_attribute(node, names.holds, Py_True);
 }
 
-PyObject *descr_of(PyObject *array) {
-    return reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(array)));
-}
-
 // Op.is_differentiable_output()
 bool differentiable(const Row &row, Py_ssize_t output, PyObject *array) {
     for (const int i : row.nondiff)
@@ -423,12 +455,17 @@ void set_outputs(const Row &row, PyObject *node, PyObject *result, const std::ve
 Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, const std::vector<Ref> &arrays) {
     size_t fixed = row.inputs.size(), edge_count = fixed;
     if (row.variadic_formula) edge_count = --fixed + count - row.parameters;
-    if (edge_count > 60)
+    if (edge_count > kMaxEdges)
         return call(core().record, row.op, tuple_of(args, count).get(), result);
     const auto input = [&](size_t bit) { return args[bit < fixed ? row.inputs[bit] : row.parameters + bit - fixed]; };
     uint64_t needs = 0;
-    for (size_t bit = 0; bit < edge_count; bit++)
-        if (is_tensor(input(bit)) && wants_gradient(input(bit))) needs |= uint64_t(1) << bit;
+    Ref nodes[kMaxEdges];
+    for (size_t bit = 0; bit < edge_count; bit++) {
+        PyObject *a = input(bit);
+        if (!is_tensor(a)) continue;
+        nodes[bit] = attribute(a, names._grad_fn);
+        if (wants_gradient(a, nodes[bit].get())) needs |= uint64_t(1) << bit;
+    }
     bool any = false;
     for (size_t i = 0; needs && !any && i < arrays.size(); i++) any = differentiable(row, i, arrays[i].get());
     if (!any) return Ref::borrow(Py_None);
@@ -440,7 +477,7 @@ Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, 
     const Ref edges = checked(PyList_New(edge_count));
     for (size_t bit = 0; bit < edge_count; bit++)
         PyList_SET_ITEM(edges.get(), bit,
-                        (needs >> bit & 1 ? edge_of(input(bit)) : Ref::borrow(core().no_edge)).release());
+                        (needs >> bit & 1 ? edge_of(input(bit), nodes[bit].get()) : Ref::borrow(core().no_edge)).release());
     set_attribute(node.get(), names.edges, edges.get());
     set_attribute(node.get(), names.number, checked(PyIter_Next(core().counter)).get());
     set_outputs(row, node.get(), result, arrays);

@@ -20,7 +20,7 @@ namespace retrograd {
 
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_fn) X(_hooks) X(_output_nr) X(_plans) X(_post_hooks)           \
+    X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_plans) X(_post_hooks)           \
     X(_requires) X(_version_counter) X(_view) X(base) X(callbacks) X(chain) X(dtype) X(dual) X(edges) X(explain) X(forward) X(free) X(grad) X(grad_layout) \
     X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class) X(number) X(on) X(op)          \
     X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained) X(run) X(saved)    \
