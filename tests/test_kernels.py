@@ -700,8 +700,13 @@ def test_a_convolution_can_be_viewed_as_in_pytorch():
         assert z.view(-1)[:7].all() and not z.view(-1)[7:].any(), "the view shares the tensor's memory"
     shared = convolve(x, w).detach()
     kept = shared.detach()
+    kept.view(-1)[0] = 2.0
+    assert shared.flatten()[0].item() == 2.0, "detach() and what it was called on stay together"
+    shared = convolve(x, w).detach()
+    kept, third = shared.detach(), shared.detach()
     with pytest.raises(RuntimeError, match="reshape"):
         kept.view(-1)
+    assert third.shape == shared.shape
 
 
 def test_convolution_layers_store_weights_for_the_kernels():
