@@ -7,8 +7,8 @@ runs the lines on pairs of a value and its tangent, without a graph.
 
 Left out is where PyTorch crashes or forgets: `detach_` (a hook on a view crashes after it), views made under
 no_grad, metadata changed in place under no_grad, with views alive or a retained gradient, hooks on views,
-`requires_grad_` of views and their bases, and writes that make PyTorch refuse every later look at another view
-(the outputs of `split` and `unbind`).
+`requires_grad_` of views and their bases, and writes after which PyTorch refuses to look at another view (the
+outputs of `split` and `unbind`).
 """
 
 import functools

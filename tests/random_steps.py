@@ -107,7 +107,7 @@ OUT_OF_PLACE = {
     "sum of dim": along("{a}.sum({d})"),
     "mean": along("{a}.mean({d}, keepdim=True)"),
     "prod": along("{a}.prod({d})"),
-    "cumsum": along("{a}.cumsum({d})"),
+    "cumsum": along("{a}.cumsum({d}).contiguous()"),
     "softmax": along("{a}.softmax({d})"),
     "var": along("{a}.var({d})", least=2),
     "flip": along("{a}.flip({d}).contiguous()"),
@@ -162,7 +162,6 @@ IN_PLACE = {
 RESTRUCTURE = {
     "unsqueeze_": plain("{a}.unsqueeze_(0)"),
     "squeeze_": along("{a}.squeeze_({d})"),
-    "transpose_": along("{a}.transpose_({d}, {e})"),
 }
 OTHER = {
     "retain_grad": plain("{a}.retain_grad()"),
