@@ -96,8 +96,8 @@ class Tour:
             self.say()
             raise
         elapsed = time.perf_counter() - started
-        spent = f" {elapsed * 1e3:.0f} ms" if elapsed >= 1e-3 else ""  # with a space: a long line may leave no room
-        self.say(spent.rjust(WIDTH - len(shown)), DIM)
+        spent = f" {elapsed * 1e3:.0f} ms".rjust(WIDTH - len(shown))  # a space first: a long line may leave no room
+        self.say(spent if elapsed >= 1e-3 else "", DIM)
 
     def __getitem__(self, expression):
         """The value of an expression of the names that the code so far defined."""
