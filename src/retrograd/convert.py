@@ -283,6 +283,8 @@ def detach_(self):
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead: a view follows what its base becomes."
         )
+    if self._grad_fn is not None:
+        self._detached = True
     self._grad_fn, self._output_nr, self._requires, self._retains = None, 0, False, False
     self._tangents = None
     return self

@@ -1,10 +1,8 @@
 """The backward walk: from the roots' gradients down to the leaves, newest node first.
 
-Nodes are numbered as they are made and a consumer is younger than what it consumes, so a heap on that number
-is a
-topological order: when a node comes up, everything that will ever add to its gradient already has. No
-counting pass,
-no recursion, and sums are formed in the same order in each run.
+Nodes are numbered as they are made and a consumer is younger than what it consumes, so a heap on that
+number is a topological order: when a node comes up, everything that will ever add to its gradient
+already has. No counting pass, no recursion, and sums are formed in the same order in each run.
 """
 
 import sys
@@ -31,11 +29,10 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
     """Run the graph backward from `roots`, edges (node, output number), with their `gradients`, Tensors.
 
     keep: don't free what the nodes saved. graph: record the walk itself, for second derivatives.
-    tensors: let Tensors pass through the formulas, not arrays, as interpreters at the door want. targets: a
-    dict
-    from edges to None, filled with the gradients that arrive there; only nodes on the way to them run.
-    accumulate:
-    add to `.grad` of the leaves (those among the targets, if there are targets).
+    tensors: let Tensors pass through the formulas, not arrays, as interpreters at the door want.
+    targets: a dict from edges to None, filled with the gradients that arrive there; only nodes on the
+    way to them run. accumulate: add to `.grad` of the leaves (those among the targets, if there are
+    targets).
     """
     if modes.walks and modes.walks % _DEPTH == 0:  # formulas that walk, and so on: Python's stack has an end
         options = {
@@ -179,8 +176,8 @@ def _add(a, b, key, owned, graph):
 
 
 def _fit(g, shape, kind, graph, way):
-    """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real part of
-    a real one's."""
+    """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real
+    part of a real one's."""
     if graph:
         if tuple(g.shape) != shape:
             _check_fits(way, tuple(g.shape), shape)
@@ -376,7 +373,8 @@ def _laid_out(g, like):
 def _is_ours(g):
     """Whether nobody else holds this array, so that `.grad` may keep it without a copy.
 
-    Its holders then are: the caller's two variables on the way here, this one, and the call of getrefcount.
+    Its holders then are: the caller's two variables on the way here, this one, and the call of
+    getrefcount.
     """
     return (
         type(g) is np.ndarray

@@ -567,6 +567,18 @@ def test_detaching_an_output_that_is_saved(torch):
     b.backward()
 
 
+def test_second_derivatives_by_a_value_that_was_detached(torch):
+    x = torch.tensor(1.0, requires_grad=True)
+    a = x * 2
+    b = a.sin()
+    a.detach_()
+    with pytest.raises(RuntimeError, match="Trying to use a saved tensor that has been detached"):
+        torch.autograd.grad(b, x, create_graph=True)
+    c = a * 3  # detached before it was saved
+    (c * x).backward()
+    assert x.grad == 6
+
+
 def test_detach_keeps_nothing_alive(torch):
     x = torch.rand(2)
     ref = weakref.ref(x)

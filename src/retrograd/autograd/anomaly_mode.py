@@ -29,11 +29,9 @@ class _Watch:
 class detect_anomaly(_Watch):
     """A context in which a failing backward is reported with the forward code that it comes from.
 
-    check_nan: backward raises RuntimeError where a gradient has NaN, and names the operation, the line that
-    made it,
-    the shapes and the first bad element. Beyond PyTorch: check_inf does so for infinities, check_forward also
-    for
-    what operations of this thread compute in the forward pass.
+    check_nan: backward raises RuntimeError where a gradient has NaN, and names the operation, the line
+    that made it, the shapes and the first bad element. Beyond PyTorch: check_inf does so for infinities,
+    check_forward also for what operations of this thread compute in the forward pass.
     """
 
     def __init__(self, check_nan=True, *, check_inf=False, check_forward=False):

@@ -44,10 +44,9 @@ class Function(metaclass=_FunctionMeta):
     *grad_outputs)`.
 
     Or, apart: `forward(*args)` and `setup_context(ctx, inputs, output)`. Call it by
-    `MyFunction.apply(*args)`. forward
-    runs without a graph; backward returns a gradient (or None) for each argument of forward. `jvp(ctx,
-    *tangents)` is
-    its rule in forward mode.
+    `MyFunction.apply(*args)`. forward runs without a graph; backward returns a gradient (or None) for
+    each argument of forward. Where that is None, nothing behind runs (PyTorch runs it, with zeros).
+    `jvp(ctx, *tangents)` is the rule in forward mode.
     """
 
     generate_vmap_rule = False

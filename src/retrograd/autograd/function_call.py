@@ -1,5 +1,5 @@
-"""What `Function.apply` does: run the user's forward, make its results outputs of a node, save what it asked
-for; and in forward mode run the user's `jvp`."""
+"""What `Function.apply` does: run the user's forward, make its results outputs of a node, save what it
+asked for; and in forward mode run the user's `jvp`."""
 
 import warnings
 
@@ -200,7 +200,8 @@ def _keep(node, results):
 
 
 def call_inside(stack, cls, args, kwargs):
-    """`Function.apply` under vmap without a rule for it: what forward and jvp compute is batched row by row.
+    """`Function.apply` under vmap without a rule for it: what forward and jvp compute is batched row by
+    row.
 
     For gradcheck alone: no gradient flows through the node.
     """

@@ -11,11 +11,11 @@ from ..core.tensor import Tensor, wrap
 
 
 class FunctionCtx:
-    """What `forward` and `backward` of a Function share: `ctx`, for the user's attributes and for what is
-    said here.
+    """What `forward` and `backward` of a Function share: `ctx`, for the user's attributes and for what
+    is said here.
 
-    The node in the graph (`grad_fn`) holds it, and shows its attributes; what else it is asked for, it asks
-    the node.
+    The node in the graph (`grad_fn`) holds it, and shows its attributes; what else it is asked for, it
+    asks the node.
     """
 
     materialize_grads = True

@@ -30,17 +30,18 @@ def gradcheck(
     check_batched_forward_grad=False, check_forward_ad=False, check_backward_ad=True, fast_mode=False,
     masked=None,
 ):  # fmt: skip
-    """Compare the derivatives of `func` with central differences; True, or a GradcheckError that shows the
-    difference.
+    """Compare the derivatives of `func` with central differences; True, or a GradcheckError that shows
+    the difference.
 
-    func takes `inputs` (a Tensor or several values) and returns a Tensor or a tuple of them. The inputs that
-    require gradients are checked: they should be float64 or complex128, and are moved by `eps` in place while
-    func is called. With raise_exception=False the answer to a difference is False.
+    func takes `inputs` (a Tensor or several values) and returns a Tensor or a tuple of them. The inputs
+    that require gradients are checked: they should be float64 or complex128, and are moved by `eps` in
+    place while func is called. With raise_exception=False the answer to a difference is False.
 
-    Of every entry of the Jacobian it is asked that |numerical - analytical| <= atol + rtol * |numerical|; in
-    fast_mode, of a random projection of it (for complex functions too, unlike PyTorch), and of the entries if
-    that fails. check_undefined_grad: outputs that get no gradient count as zeros. nondet_tol: how far apart
-    two backward passes may be. masked is for sparse tensors, of which there are none here.
+    Of every entry of the Jacobian it is asked that |numerical - analytical| <= atol + rtol *
+    |numerical|; in fast_mode, of a random projection of it (for complex functions too, unlike PyTorch),
+    and of the entries if that fails. check_undefined_grad: outputs that get no gradient count as zeros.
+    nondet_tol: how far apart two backward passes may be. masked is for sparse tensors, of which there
+    are none here.
     """
     if not (check_forward_ad or check_backward_ad):
         raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
@@ -81,11 +82,13 @@ def gradgradcheck(
     check_batched_grad=False, check_fwd_over_rev=False, check_rev_over_rev=True, fast_mode=False,
     masked=False,
 ):  # fmt: skip
-    """`gradcheck` of the gradients of `func`, as functions of its inputs and of the gradients of its outputs.
+    """`gradcheck` of the gradients of `func`, as functions of its inputs and of the gradients of its
+    outputs.
 
-    grad_outputs: the latter, for the outputs that require gradients; random (from a fixed seed) by default,
-    and not contiguous with gen_non_contig_grad_outputs. check_fwd_over_rev, check_rev_over_rev: differentiate
-    the gradients in forward and in reverse mode. The other arguments are those of `gradcheck`.
+    grad_outputs: the latter, for the outputs that require gradients; random (from a fixed seed) by
+    default, and not contiguous with gen_non_contig_grad_outputs. check_fwd_over_rev, check_rev_over_rev:
+    differentiate the gradients in forward and in reverse mode. The other arguments are those of
+    `gradcheck`.
     """
     inputs = as_tuple(inputs)
     if grad_outputs is None:

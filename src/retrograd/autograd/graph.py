@@ -62,7 +62,8 @@ class saved_tensors_hooks:
     wants them.
 
     pack_hook(tensor) gives anything, unpack_hook(that) a tensor of the same values. Of several contexts
-    around each other the innermost one's hooks are called. A tensor that a node made is handed over detached.
+    around each other the innermost one's hooks are called. A tensor that a node made is handed over
+    detached.
     """
 
     def __init__(self, pack_hook, unpack_hook):
@@ -87,7 +88,8 @@ class save_on_cpu(saved_tensors_hooks):
     """A context in which tensors are kept in main memory until backward, and then brought back to their
     device.
 
-    pin_memory and device_type are accepted: where all tensors are in main memory there is nothing to pin.
+    pin_memory and device_type are accepted: where all tensors are in main memory there is nothing to
+    pin.
     """
 
     def __init__(self, pin_memory=False, device_type="cuda"):
@@ -121,12 +123,12 @@ class _Handle:
 
 
 class allow_mutation_on_saved_tensors(saved_tensors_hooks):
-    """A context in which tensors that were saved for backward may be changed in place: backward sees the old
-    values.
+    """A context in which tensors that were saved for backward may be changed in place: backward sees the
+    old values.
 
     A saved tensor is copied when it, or something that shares its memory, is first written to. Gives an
-    object whose
-    `clear()` lets what was saved go. Backward must run within the context. It can't be nested.
+    object whose `clear()` lets what was saved go. Backward must run within the context. It can't be
+    nested.
     """
 
     def __init__(self):
@@ -214,8 +216,8 @@ class _MultiHandle:
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
     """Call `fn` in each backward that reaches `tensors`; returns a handle with `remove()`.
 
-    mode: "all" calls fn(gradients) once all that this backward computes are known, with None for those it
-    doesn't reach; that is with the last of them where it reaches all, else at the end of the backward
+    mode: "all" calls fn(gradients) once all that this backward computes are known, with None for those
+    it doesn't reach; that is with the last of them where it reaches all, else at the end of the backward
     (PyTorch: with the last one that it reaches). "any" calls fn(gradient) with the first one.
     """
     if mode not in ("all", "any"):
@@ -276,7 +278,8 @@ class _Group:
 
 
 def region_activation_memory_budget(budget):
-    """In PyTorch, how much a compiled region may keep for backward; an error outside of one, so always here.
+    """In PyTorch, how much a compiled region may keep for backward; an error outside of one, so always
+    here.
 
     For a budget without a compiler see `utils.checkpoint`.
     """

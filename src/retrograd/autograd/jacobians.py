@@ -1,9 +1,9 @@
 """Jacobians three ways, for `gradcheck`: by finite differences, by reverse mode and by forward mode.
 
-All is done on real numbers: a complex tensor counts as twice as many of them. In PyTorch's convention the
-gradient of a real L is dL/d(re) + i dL/d(im), so that with 1 and 1j as the gradients of a complex output, the
-real and imaginary parts that come back are rows of the Jacobian of the real numbers; with 1 and 1j as
-tangents, columns.
+All is done on real numbers: a complex tensor counts as twice as many of them. In PyTorch's convention
+the gradient of a real L is dL/d(re) + i dL/d(im), so that with 1 and 1j as the gradients of a complex
+output, the real and imaginary parts that come back are rows of the Jacobian of the real numbers; with 1
+and 1j as tangents, columns.
 """
 
 import warnings
@@ -111,8 +111,8 @@ def check_inputs(inputs):
 
 
 class Differentiated:
-    """`func` at `inputs`, and its Jacobians: matrices with a row per real of an input, a column per real of
-    an output.
+    """`func` at `inputs`, and its Jacobians: matrices with a row per real of an input, a column per real
+    of an output.
 
     args: all inputs. chosen: the positions of those that are differentiated.
     """

@@ -18,10 +18,9 @@ def backward(
     """Add the gradients of `tensors` to `.grad` of the leaves they depend on.
 
     tensors: a Tensor, a GradientEdge or several. grad_tensors: for each, the gradient to start from (its
-    shape); None
-    means 1, for one-element tensors only. retain_graph: keep what the graph saved, for another backward
-    (default:
-    create_graph). create_graph: record the walk, for derivatives of it. inputs: accumulate into these only.
+    shape); None means 1, for one-element tensors only. retain_graph: keep what the graph saved, for
+    another backward (default: create_graph). create_graph: record the walk, for derivatives of it.
+    inputs: accumulate into these only.
     """
     if grad_variables is not None:
         grad_tensors = grad_variables if grad_tensors is None else grad_tensors
@@ -68,14 +67,12 @@ def grad(
 ):  # fmt: skip
     """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` is left alone.
 
-    The arguments are those of `backward`. allow_unused: give None for an input that the outputs don't depend
-    on,
-    instead of an error. materialize_grads: give zeros for it. is_grads_batched: `grad_outputs` have a leading
-    batch
-    dimension, and so have the results.
+    The arguments are those of `backward`. allow_unused: give None for an input that the outputs don't
+    depend on, instead of an error. materialize_grads: give zeros for it. is_grads_batched:
+    `grad_outputs` have a leading batch dimension, and so have the results.
 
-    What hooks on an input's tensor make of its gradient is what is returned (in PyTorch only where no other
-    input lies behind it).
+    What hooks on an input's tensor make of its gradient is what is returned (in PyTorch only where no
+    other input lies behind it).
     """
     outputs, inputs = _several(outputs), _several(inputs)
     if materialize_grads and allow_unused is False:

@@ -1,5 +1,5 @@
-"""What the backward walk does with a node in anomaly mode: look at its gradients, say where a failing one was
-made."""
+"""What the backward walk does with a node in anomaly mode: look at its gradients, say where a failing
+one was made."""
 
 import sys
 import traceback
@@ -12,8 +12,8 @@ from .modes import modes
 
 
 def run_watched(node, g, graph, wanted):
-    """`node.run(g, graph, wanted)`; an error, or a gradient with NaN, is reported with the forward code that
-    led to it."""
+    """`node.run(g, graph, wanted)`; an error, or a gradient with NaN, is reported with the forward code
+    that led to it."""
     outside, modes.node = modes.node, node
     try:
         grads = node.run(g, graph, wanted)

@@ -1,8 +1,7 @@
 """The one door: run a row, record a Node.
 
-Every operation on Tensors passes through `apply`. Interpreters (forward mode, vmap, tracing) stand here too:
-while
-one is on the stack, it is handed the row and its arguments instead.
+Every operation on Tensors passes through `apply`. Interpreters (forward mode, vmap, tracing) stand here
+too: while one is on the stack, it is handed the row and its arguments instead.
 """
 
 import functools
@@ -12,7 +11,9 @@ import numpy as np
 from . import arrays
 from .arrays import quiet
 from .compiled import compiled
-from .graph import Freed, Node, View, modes, next_number, untracked, user_location
+from .graph import Freed, Node, View, next_number, untracked
+from .location import describe_location, user_location
+from .modes import modes
 from .saved import Packed, SavedTensor, check_kept, complain, pack, rebuild, unpack_packed
 from .tensor import Tensor, wrap
 
@@ -39,8 +40,8 @@ def interpret(op, args):
 
 
 def by_example(function):
-    """Decorate a function that computes with values outside of rows: inside vmap it runs on one example at a
-    time."""
+    """Decorate a function that computes with values outside of rows: inside vmap it runs on one example
+    at a time."""
     return _by_interpreter(function, "by_example")
 
 
@@ -51,8 +52,8 @@ def drawing(function):
 
 
 def in_likeness(function):
-    """Decorate a function that makes a new tensor like another: inside vmap the new one is batched as that
-    is."""
+    """Decorate a function that makes a new tensor like another: inside vmap the new one is batched as
+    that is."""
     return _by_interpreter(function, "fill")
 
 
@@ -265,7 +266,7 @@ class RowNode(Node):
             check_kept(self, saved)
         versions = self.versions
         values = []
-        for slot, (kind, _) in enumerate(self.plan.entries):
+        for slot, (kind, position) in enumerate(self.plan.entries):
             s = saved[slot]
             if kind == INPUT:
                 if isinstance(s, Tensor):
@@ -274,6 +275,8 @@ class RowNode(Node):
                         expected = 0 if versions is None else versions.get(slot, 0)
                         if counter.n != expected:
                             complain(self, s._array.shape, s.dtype, counter, expected)
+                    if graph and s._detached:
+                        self._check_attached(s, position)
                     values.append(s if graph else s._array)
                 else:
                     values.append(self._unpack_packed(s, graph) if type(s) is Packed else s)
@@ -300,6 +303,17 @@ class RowNode(Node):
             else:
                 values.append(s)
         return values
+
+    def _check_attached(self, saved, position):
+        """Check that an input that `detach_` took out of its graph had none when it was saved."""
+        inputs = self.op.inputs
+        had_history = position in inputs and self.edges[inputs.index(position)][0] is not None
+        if had_history and not saved.requires_grad:
+            raise RuntimeError(
+                "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(): its "
+                "derivative would be lost. Use the out-of-place .detach() instead "
+                f"(saved by {self.name()}, made at {describe_location(self.where)})"
+            )
 
     def differentiates(self, output, tensor):
         """Whether `tensor`, this node's output number `output`, has a gradient."""

@@ -38,8 +38,8 @@ class Version:
 
 
 class _Untracked(Version):
-    """The counter of all tensors made in inference mode: counts nothing, and is never at a version that was
-    saved."""
+    """The counter of all tensors made in inference mode: counts nothing, and is never at a version that
+    was saved."""
 
     __slots__ = ()
 
@@ -57,12 +57,12 @@ _VIEW_MODES = {
 
 
 class View:
-    """How a tensor came to be a view: its base, the view rows that lead there, and the version its grad_fn is
-    for.
+    """How a tensor came to be a view: its base, the view rows that lead there, and the version its
+    grad_fn is for.
 
-    `kind` says why an in-place write with history would be wrong, if it would: "multi" for one of several
-    outputs,
-    "no_grad" or "inference" for a view made in that mode, "custom" for what a custom Function returned.
+    `kind` says why an in-place write with history would be wrong, if it would: "multi" for one of
+    several outputs, "no_grad" or "inference" for a view made in that mode, "custom" for what a custom
+    Function returned.
     """
 
     __slots__ = ("base", "chain", "version", "kind", "dual")
@@ -75,11 +75,11 @@ class View:
         self.dual = dual
 
     def for_tangents(self):
-        """(base, chain) for the tangents of forward mode: they end at the dual tensor that this is a view of,
-        if any.
+        """(base, chain) for the tangents of forward mode: they end at the dual tensor that this is a
+        view of, if any.
 
-        `dual` is (that tensor, how much of the chain leads to it); for the dual tensor itself (None, all of
-        it).
+        `dual` is (that tensor, how much of the chain leads to it); for the dual tensor itself (None, all
+        of it).
         """
         if self.dual is None:
             return self.base, self.chain
@@ -87,8 +87,8 @@ class View:
         return tensor, self.chain[steps:]
 
     def refusal(self, x, by=None):
-        """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its base
-        was."""
+        """Why `x`, this view, may not be written to by `by`; without `by`: may not be used after its
+        base was."""
         node = x._grad_fn
         made = (
             "It is"
@@ -123,8 +123,8 @@ class View:
         return f"{text} {reason}" + (f" (in {by})" if by else "")
 
     def check_leads_to(self, x, array):
-        """Check that the chain, applied to the base, still gives `x`'s array; the base may have been reshaped
-        in place."""
+        """Check that the chain, applied to the base, still gives `x`'s array; the base may have been
+        reshaped in place."""
         a, b = x._array.__array_interface__, array.__array_interface__
         if a["shape"] != b["shape"] or (a["data"] != b["data"] and x._array.size):
             raise RuntimeError(
@@ -151,11 +151,10 @@ class Freed:
 class Node:
     """One step of the backward walk: takes the gradient of an output, gives the gradients of the inputs.
 
-    `edges` has an entry per differentiable input: (node, output number), or (None, 0) where no gradient is
-    wanted.
-    `shape` and `dtype` are those of the output (lists of them where `outputs` > 1): gradients that arrive are
-    brought to that form. `number` counts up as nodes are made: a consumer is always younger than what it
-    consumes.
+    `edges` has an entry per differentiable input: (node, output number), or (None, 0) where no gradient
+    is wanted. `shape` and `dtype` are those of the output (lists of them where `outputs` > 1): gradients
+    that arrive are brought to that form. `number` counts up as nodes are made: a consumer is always
+    younger than what it consumes.
     """
 
     edges = ()
@@ -174,8 +173,8 @@ class Node:
         """The gradients of the inputs, one per edge (None where there is none).
 
         `g` is the gradient of the output (a list where there are several): arrays when `graph` is false,
-        Tensors
-        when it is true. wanted: a bool per edge, False where the gradient would not be used (None: all are).
+        Tensors when it is true. wanted: a bool per edge, False where the gradient would not be used
+        (None: all are).
         """
         raise NotImplementedError
 

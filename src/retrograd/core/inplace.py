@@ -1,8 +1,9 @@
 """In-place operations and writes through views, made from the out-of-place rows.
 
-`x.mul_(y)` computes `mul(old x, y)`, copies the values into x's memory and gives x the result's place in the
-graph. Where x is a view, its base changed too: the base's new history is the row `copy_slices(old base, new
-values)`, and every view of that base derives its own history anew when next asked (`Tensor.grad_fn`).
+`x.mul_(y)` computes `mul(old x, y)`, copies the values into x's memory and gives x the result's place in
+the graph. Where x is a view, its base changed too: the base's new history is the row `copy_slices(old
+base, new values)`, and every view of that base derives its own history anew when next asked
+(`Tensor.grad_fn`).
 """
 
 import numpy as np
@@ -201,8 +202,8 @@ def _write(x, result, name):
 
 
 def restructure(function, name):
-    """The in-place form of a view function, such as `unsqueeze_`: changes how `x` sees its memory, and writes
-    nothing."""
+    """The in-place form of a view function, such as `unsqueeze_`: changes how `x` sees its memory, and
+    writes nothing."""
 
     def method(self, *args, **kwargs):
         check_history(self, name)

@@ -12,7 +12,8 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def user_location():
-    """Where in the user's code we are, cheaply: (code, instruction) of the nearest frame outside retrograd.
+    """Where in the user's code we are, cheaply: (code, instruction) of the nearest frame outside
+    retrograd.
 
     In anomaly mode a `Trace`: that, and the whole stack.
     """

@@ -1,5 +1,5 @@
-"""The modes of a thread: whether the graph is recorded, and what else stands at the door; the switches of
-them."""
+"""The modes of a thread: whether the graph is recorded, and what else stands at the door; the switches
+of them."""
 
 import functools
 import inspect
@@ -182,18 +182,19 @@ class _Switch(Mode):
 
 
 class set_multithreading_enabled(_Switch):
-    """Say whether backward may use threads of its own, by the bool `mode`. It uses none on the CPU, either
-    way."""
+    """Say whether backward may use threads of its own, by the bool `mode`. It uses none on the CPU,
+    either way."""
 
     field = "multithreading"
 
 
 class zero_gradient_rule(_Switch):
-    """Say where a gradient of zero stays zero though the derivative is infinite, as that of `sqrt` at 0 is.
+    """Say where a gradient of zero stays zero though the derivative is infinite, as that of `sqrt` at 0
+    is.
 
     mode: "powers" (the default): in sqrt, pow, std and norms; "never", as in PyTorch: 0 * inf is NaN;
-    "always": in
-    every elementwise operation, so that the branch that `where` did not select never makes NaN.
+    "always": in every elementwise operation, so that the branch that `where` did not select never makes
+    NaN.
     """
 
     field = "zero_gradient"

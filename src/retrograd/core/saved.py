@@ -1,9 +1,9 @@
-"""What nodes keep of tensors until backward: packed by the user's hooks or not, and how one may look at it.
+"""What nodes keep of tensors until backward: packed by the user's hooks or not, and how one may look at
+it.
 
-A slot of `node.saved` holds a Tensor; or (array, version counter) where the tensor is the node's own output,
-since
-keeping the Tensor, which refers to the node, would make a reference cycle; or a `Packed`; or what is no
-tensor.
+A slot of `node.saved` holds a Tensor; or (array, version counter) where the tensor is the node's own
+output, since keeping the Tensor, which refers to the node, would make a reference cycle; or a `Packed`;
+or what is no tensor.
 """
 
 from .graph import Freed, describe_location, modes
@@ -11,7 +11,8 @@ from .tensor import Tensor, wrap
 
 
 class Packed:
-    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own output.
+    """A saved tensor that the user's hooks packed; `output` is its number where it is the node's own
+    output.
 
     `edge` and `tangents` are the history of another one: hooks need to keep its values only.
     """

@@ -27,6 +27,7 @@ class Tensor:
     _post_hooks = None
     _accumulator = None
     _retains = False
+    _detached = False  # by detach_, from a graph
     _grad_dtype = False  # that of `.grad`: False for the tensor's own, None for any
     _tangents = None  # {level of forward mode: Tensor}
     _twin = None  # of a detach() or .data: the Tensor it shares its array with, see ops/shape.py's view
