@@ -126,3 +126,10 @@ def test_gradients_of_another_layout(view):
     for line in (lines[0], lines[2]):
         line.kind = "view"
     assert programs.check(Program(lines)) == "PyTorch and differences"
+
+
+def test_second_derivatives_of_a_write_to_a_view_that_retains_its_gradient():
+    """The old value, which the division needs, is a view itself there, and has a copy of its memory."""
+    lines = program("t0 = y[0]", "t0.retain_grad()", "t0.div_(w * w + 1)", ending="second").lines
+    lines[1].kind = "other"
+    assert programs.check(Program(lines, "second")) == "PyTorch"

@@ -89,7 +89,7 @@ def _keep_old(old, node, start):
         if node is None or node.number < start:
             continue
         if type(node.saved) is list and any(s is old for s in node.saved):
-            old._array, old._version_counter = np.array(old._array), None
+            old._array, old._version_counter, old._view = np.array(old._array), None, None
             return
         stack.extend([target for target, _ in node.edges])
 
