@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 import retrograd
 from retrograd import kernels
+from retrograd.core.elementwise import record
 from retrograd.core.graph import AccumulateGrad, Version
 from retrograd.core.location import describe_location
-from retrograd.core.op import TABLE, Op
+from retrograd.core.op import ELEMENTWISE, TABLE, Op
 from retrograd.core.saved import Packed
 from retrograd.core.tensor import Tensor
 
@@ -51,8 +52,7 @@ def door(compiled):
         kernels.native.use_door(before)
 
 
-# --- what can be seen of a graph, for comparison
-# ----------------------------------------------------------------
+# --- what can be seen of a graph, for comparison ------------------------------------------------------------
 
 
 def seen(value):
@@ -64,7 +64,9 @@ def seen(value):
             value._version_counter and value._version_counter.n,
         )  # fmt: skip
     if isinstance(value, (np.ndarray, np.generic)):
-        return type(value), value.dtype, value.shape, value.strides, value.tobytes()
+        bits = np.where(value == value, value, np.zeros((), value.dtype))  # NaN has a sign that means nothing
+        nan = (value != value).tobytes()
+        return type(value), value.dtype, value.shape, value.strides, bits.tobytes(), nan
     if isinstance(value, (tuple, list)):
         return type(value), [seen(v) for v in value]
     if isinstance(value, Version):
@@ -149,8 +151,7 @@ def leaf(shape, dtype="float32", requires_grad=True, seed=0):
     return retrograd.tensor(values).to(getattr(retrograd, dtype)).requires_grad_(requires_grad)
 
 
-# --- the same through both doors
-# --------------------------------------------------------------------------------
+# --- the same through both doors ----------------------------------------------------------------------------
 
 PAIRS = {
     "add": operator.add,
@@ -269,7 +270,7 @@ STEPS = st.tuples(st.sampled_from(sorted(PAIRS | SINGLE)), st.integers(0, 9), st
 
 
 @needs_compiled
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(LEAVES, min_size=1, max_size=3), st.lists(STEPS, min_size=1, max_size=8))
 def test_random_graphs(leaves, steps):
     def program():
@@ -283,8 +284,63 @@ def test_random_graphs(leaves, steps):
     agree(program)
 
 
-# --- ways that are not the common one
-# ---------------------------------------------------------------------------
+SPECIAL = [0, -0.0, 1, -1, 0.5, 2, 3, np.inf, -np.inf, np.nan, 1e-40, 1e30, -1e30, 20, -20, 1e-8]
+ELEMENTWISE_ROWS = [name for name, row in TABLE.items() if row.jvp == ELEMENTWISE or name == "masked"]
+
+
+def _arguments(row, size, dtype):
+    """Lists of arguments for a row: arrays, numbers, masks, 0-d arrays."""
+    draw = np.random.default_rng(size)
+    noise = [draw.choice([0, 1e-3], size) * draw.normal(size=size) for _ in row.parameters]
+    arrays = [(draw.choice(SPECIAL, size) + n).astype(dtype) for n in noise]
+    yield arrays
+    yield [arrays[0], *([0.5, 2, 3][: len(arrays) - 1])]
+    yield [*arrays[:-1], arrays[-1] > 0]
+    if size:
+        yield [arrays[0], *[a[0].reshape(()) for a in arrays[1:]]]
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ELEMENTWISE_ROWS)
+def test_elementwise_rows(name, dtype):
+    row = TABLE[name]
+    for size in (0, 1, 2, 17, 1000, 1025, 40_000):
+        for values in _arguments(row, size, dtype):
+
+            def program(values=values):
+                leaves = [
+                    retrograd.tensor(a).requires_grad_(a.dtype == dtype) if hasattr(a, "dtype") else a
+                    for a in values
+                ]
+                raw = retrograd.tensor(np.asarray(row(*values)))
+                return [x for x in leaves if isinstance(x, Tensor)], [row(*leaves), raw]
+
+            agree(program)
+
+
+@needs_compiled
+def test_what_is_recorded_and_what_is_not():
+    def steps(function, *arguments):
+        found = record(function, arguments, "f")
+        return found and [f.__name__ for f, _ in found[0]]
+
+    assert steps(lambda x: x * 2 + np.exp(x), "a") == ["multiply", "exp", "add"]
+    assert steps(lambda x, n: np.where(x > n, x, 0), "a", "n") == ["greater", "where"]
+    assert steps(TABLE["sigmoid"].forward, np, "a") == ["negative", "exp", "add", "reciprocal"]
+    assert record(lambda x: x, "a", "f") == ([], 0)
+    for function in (
+        lambda x: x.sum(), lambda x: x.reshape(-1), lambda x: x**0.3, lambda x: np.concatenate([x, x]),
+        lambda x: x if x.all() else -x, lambda x: x * np.ones(3, np.float32), lambda x: x * np.float64(2),
+        lambda x: (x > 0) * 2, lambda x: (x > 0) * x, lambda x: np.multiply(x, x, out=x), lambda x: 2,
+        lambda x: x * 2**40, lambda x: np.frexp(x), lambda x: float(x), lambda x: x.astype(np.float64),
+        lambda x: np.add.reduce(x), lambda x: x * 1j, lambda x: [x], lambda x: x * None,
+    ):  # fmt: skip
+        assert steps(function, "a") is None
+    assert steps(lambda x, n: x if n == 1 else x * n, "a", "n") is None
+
+
+# --- ways that are not the common one -----------------------------------------------------------------------
 
 
 def _hooks():
@@ -498,8 +554,7 @@ def test_a_long_graph_needs_no_stack():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-# --- what either door does
-# --------------------------------------------------------------------------------------
+# --- what either door does ----------------------------------------------------------------------------------
 
 
 def test_grad_runs_only_the_formulas_whose_gradients_are_wanted(make_row):

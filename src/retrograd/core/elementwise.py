@@ -37,7 +37,6 @@ class _Symbol:
 class Number(_Symbol):
     """A Python number that is not known yet."""
 
-    __array_ufunc__ = None
     __eq__ = __ne__ = _Symbol.__array__
 
 
