@@ -16,7 +16,7 @@ def along(text, least=1):
 
     def line(a, b, shape, other, k, m):
         d = _dim(shape, k)
-        if d is None or shape[d] < least:
+        if d is None or shape[d] < least or 0 in shape:  # PyTorch checks no index of what is empty
             return None
         n = shape[d]
         return text.format(a=a, b=b, d=d, i=m % n, n=n, half=(n + 1) // 2, e=(d + 1) % len(shape))
