@@ -1,4 +1,6 @@
-"""Each test that takes `torch` runs twice: with retrograd and with PyTorch, which must behave as the test says."""
+"""Each test that takes `torch` runs twice: with retrograd and with PyTorch, which must behave as the test
+says.
+"""
 
 import importlib
 
