@@ -243,7 +243,7 @@ def check(program):
 
 
 def acceptable(line, refusal):
-    """Whether a line that PyTorch refuses may run here: reads and writes that overlap are no trouble here, and
+    """Whether a line that PyTorch refuses may run here: reads and writes that overlap are no trouble, and
     results that were laid out otherwise are put in order for view()."""
     if line.kind == "view":
         return "view size is not compatible" in str(refusal)
@@ -273,7 +273,7 @@ def layouts_differ(program, names):
 def same_gradients(program, names):
     """Fail unless `.grad` is PyTorch's, of leaves and of those that retain it.
 
-    The walk of second derivatives gives the latter, and hooks, what the first ones' formulas were written with.
+    The walk of second derivatives gives the latter, and hooks, what the first formulas were written with.
     """
     if program.ending == "second" and any("hook" in line.text for line in program.lines):
         return

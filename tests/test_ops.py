@@ -511,6 +511,8 @@ def recorded():
 def test_row_is_sampled(recorded, row):
     if not TABLE[row].inputs:
         pytest.skip("no gradient formula")
+    if TABLE[row].node_name == "Error":
+        pytest.skip("its gradient is an error by design: a second derivative that is refused")
     if row not in recorded:
         pytest.fail(f"no sample leads to the row {row}")
 

@@ -96,7 +96,8 @@ class Tour:
             self.say()
             raise
         elapsed = time.perf_counter() - started
-        spent = f" {elapsed * 1e3:.0f} ms".rjust(WIDTH - len(shown))  # a space first: a long line may leave no room
+        # A space first: a long line may leave no room.
+        spent = f" {elapsed * 1e3:.0f} ms".rjust(WIDTH - len(shown))
         self.say(spent if elapsed >= 1e-3 else "", DIM)
 
     def __getitem__(self, expression):
