@@ -1,13 +1,17 @@
-// The compiled door and walk: the common path of core/apply.py and engine.py, which stay the reference and the fall-back.
+// The compiled door and walk: the common path of core/apply.py and engine.py, which stay the reference and fall-back.
 //
 // What is compiled here is written in Python too, and only there explained: a change there wants one here.
 //
-//   door.cpp         Op.__call__, apply, execute, record, _save: rows on Tensors of arrays, one node for one output
+//   door.cpp         Op.__call__, apply, execute, Op.run: from Tensors to arrays, through a row, and back
+//   record.cpp       record, _save, _mark_views: nodes, their edges, what they keep
 //   walk.cpp         engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
-//   elementwise.cpp  elementwise forwards and formulas, as recorded by core/elementwise.py
+//   elementwise.cpp  elementwise forwards and formulas, as core/elementwise.py recorded them
+//   package.cpp      what of the package they know: its classes, the thread's modes, rows and plans as numbers
+//   stand_in.cpp     what takes the place of Python functions (core/compiled.py), and calls them for the rest
 //
-// What is not here is asked of the Python functions: interpreters (vmap, forward mode), inference mode, saved-tensor
-// hooks, create_graph, anomaly mode, all hooks, errors.
+// The rest, which is left to the Python functions: interpreters (vmap, forward mode), inference mode, hooks on saved
+// tensors, views of views with tangents, create_graph, the rule that zero gradients stay zero, anomaly mode, hooks of
+// nodes, gradients that don't have their input's shape, errors.
 #pragma once
 #include "elementwise.h"
 #include "python.h"
@@ -18,13 +22,15 @@
 
 namespace retrograd {
 
+// --- the package -------------------------------------------------------------------------------------------------
+
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_plans) X(_post_hooks)           \
-    X(_requires) X(_version_counter) X(_view) X(base) X(callbacks) X(chain) X(dtype) X(dual) X(edges) X(explain) X(forward) X(free) X(grad) X(grad_layout) \
-    X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class) X(number) X(on) X(op)          \
-    X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained) X(run) X(saved)    \
-    X(saving) X(shape) X(tensor_hooks) X(variable) X(version) X(versions) X(where) X(astype) X(zero_gradient)
+    X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
+    X(_requires) X(_version_counter) X(_view) X(astype) X(base) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
+    X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(node_class) X(number)   \
+    X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained) X(run)       \
+    X(saved) X(saving) X(shape) X(tensor_hooks) X(variable) X(version) X(versions) X(where) X(zero_gradient)
 struct Names {
 #define X(name) PyObject *name;
     RETROGRAD_NAMES(X)
@@ -32,7 +38,17 @@ struct Names {
 };
 extern Names names;
 
-// A plan of core/op.py: what a node saves and the formulas that it runs, as numbers.
+// Its classes, functions and constants, looked up when the first operation passes the door.
+struct Core {
+    PyTypeObject *tensor, *version, *view, *accumulate_grad;
+    PyObject *modes, *anomaly, *user_location, *root, *interpret, *execute, *record, *save, *mark_views, *run,
+        *untracked, *no_edge, *counter, *quiet, *quiet_variable, *quiet_value, *numpy, *nothing, *zero;
+
+    Core();
+};
+const Core &core();
+
+// A plan of core/op.py: what a node saves and the formulas that it runs.
 struct Plan {
     enum Kind { Input, Inputs, Output, Shape, Dtype };  // as in core/apply.py
     struct Entry {
@@ -41,18 +57,17 @@ struct Plan {
     };
     struct Step {
         Elementwise formula;
-        bool recorded;             // the row is elementwise: the formula may be run as a program
+        bool elementwise;          // the row says so: the formula may be run as a program
         std::vector<int> sources;  // where among the node's values its arguments are; -1: the last
     };
-    PyObject *object;  // core/op.py's Plan, kept for good, as the table of rows is
-    PyObject *wanted;
+    PyObject *object, *wanted;  // core/op.py's Plan and what it says is wanted; kept for good, as the table of rows is
     std::vector<Entry> entries;
     std::vector<std::optional<Step>> steps;  // nothing where no gradient is wanted
     bool joint, several, variadic;
 };
 Plan &plan_of(PyObject *plan);
 
-// A row of the table, as numbers.
+// A row of the table.
 struct Row {
     enum Promotion { None, Pair, PairFloat, Float };
     PyObject *op, *node_class;  // kept for good
@@ -74,18 +89,11 @@ class Modes {
   public:
     Modes();
     bool is(PyObject *name, bool otherwise) const;  // whether a mode is set to something true
-    PyObject *dict() const { return dict_; }
+    PyObject *find(PyObject *name) const;           // borrowed; nullptr if it was never set
 
   private:
     PyObject *dict_;  // lives as long as the thread
 };
-
-bool is_tensor(PyObject *object);
-Ref wrap(PyObject *array);
-Ref location();     // core/location.py's user_location()
-bool in_anomaly_mode();
-Ref shape_of(PyObject *array);
-bool ours(PyObject *array);  // whether an array has no holder but the caller, and its own memory: it may be overwritten
 
 // Quiet arithmetic while it lives: NumPy doesn't warn (core/arrays.py).
 class Quiet {
@@ -97,6 +105,21 @@ class Quiet {
     PyObject *token_ = nullptr;
 };
 
+inline bool is_tensor(PyObject *object) { return PyObject_TypeCheck(object, core().tensor); }
+inline Ref new_object(PyTypeObject *type) { return checked(PyBaseObject_Type.tp_new(type, core().nothing, nullptr)); }
+Ref wrap(PyObject *array);
+Ref location();  // core/location.py's user_location()
+bool in_anomaly_mode();
+Ref tuple_of(PyObject *const *items, Py_ssize_t count);
+int64_t whole(PyObject *object);  // an int's value
+
+// Of arrays.
+Ref shape_of(PyObject *array);
+PyObject *descr_of(PyObject *array);  // borrowed
+bool ours(PyObject *array);           // it has no holder but the caller, and memory of its own: it may be overwritten
+
+// --- door and walk -----------------------------------------------------------------------------------------------
+
 // A callable that takes the place of a Python function, and calls it for what it leaves to it.
 struct Compiled;
 using Body = Ref (*)(Compiled &self, PyObject *const *args, Py_ssize_t count);  // empty: leaves it to the function
@@ -105,12 +128,22 @@ struct Compiled {
     vectorcallfunc vectorcall;
     PyObject *function;  // the Python function
     Body body;
-    PyObject *op;  // whose method it is, or nullptr
-    Row *row;      // the same, from the first call on
-    bool operands, reflected;
+    PyObject *op;              // whose method it is, or nullptr
+    Row *row;                  // the same, from the first call on
+    bool operands, reflected;  // see core/compiled.py
 };
-Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);
+Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // apply.apply()
+Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
+Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
+Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
 
+constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
+
+// apply.record() and apply._mark_views(). arrays: the result's. record gives the node, or None.
+Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, const std::vector<Ref> &arrays);
+void mark_views(const Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, PyObject *node);
+
+void name_everything();  // fills `names`, imports NumPy's interface
 void add_door(PyObject *module);
 
 }  // namespace retrograd

@@ -16,7 +16,7 @@
 namespace retrograd {
 namespace {
 
-constexpr size_t kMaxArguments = 12, kMaxOperands = 3;
+constexpr size_t kMostArguments = 12, kMaxOperands = 3;
 constexpr npy_intp kBlock = 1024;        // elements that a program takes through all its steps at a time
 constexpr npy_intp kTask = 16 * kBlock;  // elements of one task of the thread pool
 constexpr npy_intp kShared = 2 * kTask;  // from here on the threads share the work, and Python's lock is let go
@@ -52,6 +52,13 @@ bool number(PyObject *object, double &value) {
 bool same_shape(PyArrayObject *x, PyArrayObject *y) {
     const int n = PyArray_NDIM(x);
     return n == PyArray_NDIM(y) && PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), n);
+}
+
+// One number, expanded to a shape, as the gradient of a sum is.
+bool is_expanded(PyArrayObject *x) {
+    for (int i = 0; i < PyArray_NDIM(x); i++)
+        if (PyArray_STRIDE(x, i) != 0 && PyArray_DIM(x, i) != 1) return false;
+    return PyArray_ISALIGNED(x) && PyArray_ISNOTSWAPPED(x) && PyArray_SIZE(x) > 0;
 }
 
 // out = condition ? x : y
@@ -177,7 +184,8 @@ std::unique_ptr<Program> read(PyObject *recorded, const std::vector<char> &argum
     const auto operands_of = [&](size_t i) { return PyTuple_GET_ITEM(PyList_GET_ITEM(steps, i), 1); };
     for (size_t i = 0; i < count; i++)
         for (Py_ssize_t k = 0; k < PyList_GET_SIZE(operands_of(i)); k++)
-            if (PyObject *o = PyList_GET_ITEM(operands_of(i), k); PyLong_Check(o)) values[PyLong_AsSize_t(o)].needed = i;
+            if (PyObject *o = PyList_GET_ITEM(operands_of(i), k); PyLong_Check(o))
+                values[PyLong_AsSize_t(o)].needed = i;
 
     std::vector<int> spare;  // buffers that nobody needs any more
     for (size_t i = 0; i < count; i++) {
@@ -225,14 +233,14 @@ std::unique_ptr<Program> read(PyObject *recorded, const std::vector<char> &argum
 
 // The rule for zero gradients at poles is part of what was recorded: only the default one is.
 bool usual_rules() {
-    PyObject *rule = PyDict_GetItemWithError(Modes().dict(), names.zero_gradient);
-    if (!rule && PyErr_Occurred()) throw Raised{};
+    PyObject *rule = Modes().find(names.zero_gradient);
     return !rule || PyUnicode_CompareWithASCIIString(rule, "powers") == 0;
 }
 
 }  // namespace
 
-Elementwise::Elementwise(PyObject *function, bool is_forward) : function_(Py_NewRef(function)), is_forward_(is_forward) {}
+Elementwise::Elementwise(PyObject *function, bool is_forward)
+    : function_(Py_NewRef(function)), is_forward_(is_forward) {}
 Elementwise::Elementwise(Elementwise &&) noexcept = default;
 Elementwise::~Elementwise() = default;
 
@@ -263,7 +271,8 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
         const bool array = PyArray_CheckExact(args[i]);
         const bool mask = array && PyArray_TYPE(reinterpret_cast<PyArrayObject *>(args[i])) == NPY_BOOL;
         types.push_back(mask ? '?' : array ? type : 'n');
-        const Ref kind = array || !tried ? checked(PyUnicode_FromString(mask ? "m" : array ? "a" : "n")) : Ref::borrow(args[i]);
+        const Ref kind = !array && tried ? Ref::borrow(args[i])
+                                         : checked(PyUnicode_FromString(mask ? "m" : array ? "a" : "n"));
         checked(PyList_Append(list.get(), kind.get()));
     }
     const Ref letter = checked(PyUnicode_FromStringAndSize(&type, 1));
@@ -275,17 +284,18 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
 }
 
 Ref Elementwise::operator()(PyObject *const *args, size_t count) {
-    if (count > kMaxArguments) return {};
+    if (count > kMostArguments) return {};
     PyArrayObject *whole = nullptr, *single = nullptr;  // an array with dimensions, and one without
     int type = 0;
     uint64_t kinds = 1;
-    double numbers[kMaxArguments];
+    double numbers[kMostArguments];
     for (size_t i = 0; i < count; i++) {
         int kind = 3;
         if (PyArray_CheckExact(args[i])) {
             auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
             const int t = PyArray_TYPE(a);
-            if ((t != NPY_FLOAT && t != NPY_DOUBLE && t != NPY_BOOL) || !PyArray_ISCARRAY_RO(a)) return {};
+            if ((t != NPY_FLOAT && t != NPY_DOUBLE && t != NPY_BOOL) || !(PyArray_ISCARRAY_RO(a) || is_expanded(a)))
+                return {};
             kind = t == NPY_BOOL ? 2 : 1;
             if (kind == 1 && type && t != type) return {};
             if (kind == 1) type = t;
@@ -303,14 +313,15 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
     const size_t shift = is_forward_;
     if (program->result.from == Program::Argument) return Ref::borrow(args[program->result.index - shift]);
 
-    char *inputs[kMaxArguments + 1];
-    npy_intp strides[kMaxArguments + 1];
-    Cell cells[kMaxArguments];
+    char *inputs[kMostArguments + 1];
+    npy_intp strides[kMostArguments + 1];
+    Cell cells[kMostArguments];
     for (size_t i = 0; i < count; i++) {
         if (PyArray_CheckExact(args[i])) {
             auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
             inputs[i + shift] = static_cast<char *>(PyArray_DATA(a));
-            strides[i + shift] = whole && PyArray_NDIM(a) == 0 ? 0 : PyArray_ITEMSIZE(a);
+            const bool one = PyArray_NDIM(a) == 0 ? whole != nullptr : !PyArray_ISCARRAY_RO(a);
+            strides[i + shift] = one ? 0 : PyArray_ITEMSIZE(a);
         } else {
             cells[i] = Cell(numbers[i], type == NPY_FLOAT ? 'f' : 'd');
             inputs[i + shift] = cells[i].bytes;
@@ -320,12 +331,12 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
     PyArrayObject *like = whole ? whole : single;
     const npy_intp n = PyArray_SIZE(like);
     const int gives = program->result.type == '?' ? NPY_BOOL : type;
-    Ref out;
-    if (gives == PyArray_TYPE(like) && n * PyArray_ITEMSIZE(like) >= kCached)
-        out = call(recorder().empty, shape_of(reinterpret_cast<PyObject *>(like)).get(), reinterpret_cast<PyObject *>(like));
-    else
-        out = checked(PyArray_SimpleNew(PyArray_NDIM(like), PyArray_DIMS(like), gives));
-    program->run_all(inputs, strides, n, static_cast<char *>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(out.get()))));
+    PyObject *model = reinterpret_cast<PyObject *>(like);
+    Ref out = gives == PyArray_TYPE(like) && n * PyArray_ITEMSIZE(like) >= kCached
+                  ? call(recorder().empty, shape_of(model).get(), model)
+                  : checked(PyArray_SimpleNew(PyArray_NDIM(like), PyArray_DIMS(like), gives));
+    auto *result = reinterpret_cast<PyArrayObject *>(out.get());
+    program->run_all(inputs, strides, n, static_cast<char *>(PyArray_DATA(result)));
     return out;
 }
 
@@ -338,13 +349,12 @@ bool add_in_place(PyObject *x, PyObject *y) {
         return false;
     const npy_intp n = PyArray_SIZE(a);
     if (n >= kShared) return false;  // NumPy lets Python's lock go
-    const auto add = [&](auto *to, const auto *from) {
-        using T = std::remove_const_t<std::remove_pointer_t<decltype(from)>>;
-        kernels().of<T>().binary('+', to, from, to, n);
-        return true;
-    };
-    return type == NPY_FLOAT ? add(static_cast<float *>(PyArray_DATA(a)), static_cast<const float *>(PyArray_DATA(b)))
-                             : add(static_cast<double *>(PyArray_DATA(a)), static_cast<const double *>(PyArray_DATA(b)));
+    void *to = PyArray_DATA(a), *from = PyArray_DATA(b);
+    if (type == NPY_FLOAT)
+        kernels().f32.binary('+', static_cast<float *>(to), static_cast<float *>(from), static_cast<float *>(to), n);
+    else
+        kernels().f64.binary('+', static_cast<double *>(to), static_cast<double *>(from), static_cast<double *>(to), n);
+    return true;
 }
 
 }  // namespace retrograd

@@ -1,5 +1,5 @@
-// Elementwise functions of rows, as core/elementwise.py records them, run with NumPy's own loops: the same bits, without
-// Python and without NumPy's machinery for each step; large arrays block by block, by all threads.
+// Elementwise functions of rows, as core/elementwise.py records them, run with NumPy's own loops: the same bits,
+// without Python and without NumPy's machinery for each step; large arrays block by block, by all threads.
 #pragma once
 #include "python.h"
 

@@ -42,12 +42,6 @@ const Engine &engine() {
     return *loaded;
 }
 
-int64_t whole(PyObject *object) {
-    const long long value = PyLong_AsLongLong(object);
-    if (value == -1 && PyErr_Occurred()) throw Raised{};
-    return value;
-}
-
 PyArrayObject *as_array(const Ref &object) { return reinterpret_cast<PyArrayObject *>(object.get()); }
 
 // RowNode.run(g, False, wanted) and unpack(), with arrays; what is out of the ordinary is left to them, complaints too.
@@ -60,7 +54,8 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
     values.reserve(plan.entries.size() + 4);
     if (!plan.entries.empty()) {
         const Ref saved = attribute(node, names.saved), versions = attribute(node, names.versions);
-        if (!PyList_CheckExact(saved.get()) || PyList_GET_SIZE(saved.get()) != Py_ssize_t(plan.entries.size())) return false;
+        const Py_ssize_t count = plan.entries.size();
+        if (!PyList_CheckExact(saved.get()) || PyList_GET_SIZE(saved.get()) != count) return false;
         const auto current = [&](PyObject *counter, size_t slot) {
             const int64_t n = whole(checked(PyObject_GetAttr(counter, names.n)).get());
             if (versions.get() == Py_None) return n == 0;
@@ -119,7 +114,7 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
             const int source = step.sources[i];
             given[i + 1] = (source < 0 ? values.back() : values[source]).get();
         }
-        if (step.recorded) {
+        if (step.elementwise) {
             Ref out = step.formula(given + 1, step.sources.size());
             if (out) return out;
         }
@@ -202,7 +197,7 @@ class Walk {
             waiting.g = add(std::move(waiting.g), std::move(g));
         } else {
             Ref before = Ref::borrow(PyList_GET_ITEM(waiting.g.get(), place));
-            checked(PyList_SetItem(waiting.g.get(), place, Py_NewRef(Py_None)));  // its only holder may be `before` then
+            checked(PyList_SetItem(waiting.g.get(), place, Py_NewRef(Py_None)));  // `before` may be its only holder
             if (before.get() != Py_None) g = add(std::move(before), std::move(g));
             checked(PyList_SetItem(waiting.g.get(), place, g.release()));
         }
@@ -349,9 +344,9 @@ class Walk {
     // engine._accumulate(), for the first gradient of a leaf without hooks, laid out as the leaf is
     static void accumulate(PyObject *node, Ref g) {
         const Ref leaf = attribute(node, names.variable), array = attribute(leaf.get(), names._array);
-        if (PyList_GET_SIZE(engine().watchers) == 0 && PyArray_Check(g.get()) && PyArray_Check(array.get()) && attribute(leaf.get(), names._grad).get() == Py_None &&
-            !truth(attribute(leaf.get(), names._post_hooks).get()) && !truth(attribute(node, names.post_hooks).get()) &&
-            same_strides(as_array(g), as_array(array))) {
+        if (PyList_GET_SIZE(engine().watchers) == 0 && PyArray_Check(g.get()) && PyArray_Check(array.get()) &&
+            attribute(leaf.get(), names._grad).get() == Py_None && same_strides(as_array(g), as_array(array)) &&
+            !truth(attribute(leaf.get(), names._post_hooks).get()) && !truth(attribute(node, names.post_hooks).get())) {
             if (!ours(g.get())) g = checked(PyArray_NewCopy(as_array(g), NPY_KEEPORDER));
             const Ref made = wrap(g.get());
             if (attribute(leaf.get(), names._grad).get() == Py_None)  // no other thread came first
@@ -370,7 +365,7 @@ class Walk {
 
 Ref walk(Compiled &, PyObject *const *args, Py_ssize_t count) {
     if (count != 7 || truth(args[4])) return {};  // Tensors through the formulas: create_graph, vmap
-    PyObject *rule = PyDict_GetItemWithError(Modes().dict(), names.zero_gradient);
+    PyObject *rule = Modes().find(names.zero_gradient);
     if (rule && PyUnicode_CompareWithASCIIString(rule, "always") == 0) return {};
     PyObject *roots = args[0], *gradients = args[1];
     Walk walk(args[2], args[3], args[5], truth(args[6]));

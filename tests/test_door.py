@@ -298,6 +298,7 @@ def _arguments(row, size, dtype):
     yield [*arrays[:-1], arrays[-1] > 0]
     if size:
         yield [arrays[0], *[a[0].reshape(()) for a in arrays[1:]]]
+        yield [np.broadcast_to(arrays[0][:1], size), *arrays[1:]]
 
 
 @needs_compiled
