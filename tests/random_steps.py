@@ -58,6 +58,13 @@ def square(text):
     return lambda a, b, shape, other, k, m: text.format(a=a, k=k % 3 - 1) if len(shape) >= 2 else None
 
 
+def product(a, b, shape, other, k, m):
+    """Of batches, PyTorch saves a copy in some cases."""
+    if len(shape) < 2:
+        return None
+    return f"{a} @ {a}.mT" if len(shape) == 2 else f"{a}.clone() @ {a}.clone().mT"
+
+
 VIEWS = {
     "index": along("{a}[{i}]"),
     "select": along("{a}.select({d}, {i})"),
@@ -107,10 +114,10 @@ OUT_OF_PLACE = {
     "sum of dim": along("{a}.sum({d})"),
     "mean": along("{a}.mean({d}, keepdim=True)"),
     "prod": along("{a}.prod({d})"),
-    "cumsum": along("{a}.cumsum({d}).contiguous()"),
+    "cumsum": along("{a}.cumsum({d})"),
     "softmax": along("{a}.softmax({d})"),
     "var": along("{a}.var({d})", least=2),
-    "flip": along("{a}.flip({d}).contiguous()"),
+    "flip": along("{a}.flip({d})"),
     "roll": along("{a}.roll(1, {d})"),
     "repeat": along("{a}.repeat_interleave(2, {d}).clone()"),
     "split all": along("sum({a}.split(1, {d}))"),
@@ -121,7 +128,7 @@ OUT_OF_PLACE = {
     "gather": along("{a}.gather({d}, torch.zeros_like({a}, dtype=torch.int64))"),
     "masked_fill": plain("{a}.masked_fill({a} > 0.1, 0.5)"),
     "dot": plain("{a}.reshape(-1) @ {a}.reshape(-1)"),
-    "matmul": square("{a} @ {a}.mT"),
+    "matmul": product,
     "tril": square("{a}.tril({k})"),
     "trace": square("{a}.diagonal({k}).sum(-1)"),
     "outer": plain("torch.outer({a}.reshape(-1)[:3], {b}.reshape(-1)[:3])"),
