@@ -19,7 +19,10 @@ class Unrecordable(TypeError):
 
 
 class _Symbol:
-    """Stands for an argument or an intermediate value. `place`: its number among the arguments and steps."""
+    """Stands for an argument or an intermediate value.
+
+    place: its number among the arguments and steps; a float if it is a constant; None if it has no value yet.
+    """
 
     __hash__ = None
 
@@ -43,7 +46,15 @@ class Number(_Symbol):
 class Array(_Symbol, NDArrayOperatorsMixin):
     """An array of which only the dtype is known."""
 
-    size = 0  # what depends on the size does so for speed only, and the simple way is the small arrays' one
+    # What asks for these does so for speed only: the simple way is that of small arrays, the general one that of
+    # arrays in which some elements are this and some that.
+    size = 0
+
+    def any(self):
+        return True
+
+    def all(self):
+        return False
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         if method != "__call__" or options or ufunc.nout != 1:
@@ -53,10 +64,10 @@ class Array(_Symbol, NDArrayOperatorsMixin):
     def __array_function__(self, function, types, args, options):
         if function is np.where and len(args) == 3 and not options:
             return self._record(np.where, args, None)
-        if function is np.empty_like and len(args) == 1 and not options:
-            return Array(self.steps, None, self.dtype)
-        if function is np.zeros_like and len(args) == 1 and not options:
-            return np.zeros((), self.dtype)
+        if function is np.clip and len(args) == 3 and not options:
+            return self.clip(*args[1:])
+        if function in _NEW and not options:
+            return Array(self.steps, _NEW[function](*args[1:]), self.dtype)
         raise Unrecordable
 
     def __pow__(self, other):
@@ -68,7 +79,7 @@ class Array(_Symbol, NDArrayOperatorsMixin):
         return self._record(np._core.umath.clip, (self, low, high), None)
 
     def _record(self, function, inputs, out):
-        if out is not None and out.place is not None and out.place < self.steps.arguments:
+        if type(getattr(out, "place", None)) is int and out.place < self.steps.arguments:
             raise Unrecordable  # it writes into an argument
         kind = self._result_dtype(function, inputs)
         self.steps.append((function, [self._operand(x) for x in inputs]))
@@ -113,6 +124,9 @@ class Array(_Symbol, NDArrayOperatorsMixin):
         raise Unrecordable
 
 
+_NEW = {np.empty_like: lambda: None, np.zeros_like: lambda: 0.0, np.ones_like: lambda: 1.0, np.full_like: float}
+
+
 class _Steps(list):
     """(ufunc or np.where, operands) each."""
 
@@ -141,6 +155,6 @@ def record(function, arguments, char):
         result = function(*given)
     except Exception:  # whatever it wanted of a symbol that an array has
         return None
-    if not isinstance(result, Array) or result.place is None:
+    if not isinstance(result, Array) or type(result.place) is not int:
         return None
     return list(steps), result.place

@@ -92,6 +92,8 @@ def _erfc_block(x):
 
 
 def by_blocks(function, x):
+    if not isinstance(x, np.ndarray):  # it is being recorded: see core/elementwise.py
+        return function(x)
     flat = np.ascontiguousarray(x).reshape(-1)
     out = np.empty_like(flat)
     for i in range(0, flat.size, _BLOCK):
