@@ -21,6 +21,7 @@
 #include "door.h"
 #include "isa.h"
 #include "kernels.h"
+#include "losses.h"
 #include "memory.h"
 #include "norm.h"
 #include "optim.h"
@@ -217,6 +218,47 @@ void bind_pointwise(nb::module_ &m) {
     }, "x"_a, "mask"_a, "out"_a);
 }
 
+void bind_losses(nb::module_ &m) {
+    m.def("nll_loss", [](nb::handle x, nb::handle target, nb::handle weight, int64_t ignored, nb::handle out, bool mean) {
+        View x_(x, "x"), target_(target, "target"), out_(out, "out");
+        Maybe weight_(weight, "weight");
+        if (x_.ndim != 2) refuse("x must have two dimensions");
+        return nll_loss(x_, target_, weight_.get(), ignored, out_, mean);
+    }, "x"_a, "target"_a, "weight"_a.none(), "ignored"_a, "out"_a, "mean"_a);
+    m.def("nll_loss_gradient", [](nb::handle g, nb::handle target, nb::handle weight, int64_t ignored, nb::handle gx,
+                                  bool mean) {
+        View g_(g, "g"), target_(target, "target"), gx_(gx, "gx");
+        Maybe weight_(weight, "weight");
+        if (gx_.ndim != 2) refuse("gx must have two dimensions");
+        return nll_loss_gradient(g_, target_, weight_.get(), ignored, gx_, mean);
+    }, "g"_a, "target"_a, "weight"_a.none(), "ignored"_a, "gx"_a, "mean"_a);
+}
+
+// A view of x expanded to a shape; None where x doesn't fit it.
+nb::object expand(nb::handle x, nb::tuple shape) {
+    if (!PyArray_Check(x.ptr())) throw nb::type_error("x must be a NumPy array");
+    auto *array = reinterpret_cast<PyArrayObject *>(x.ptr());
+    const int ndim = static_cast<int>(nb::len(shape)), extra = ndim - PyArray_NDIM(array);
+    if (ndim > kMaxDims || extra < 0) return nb::none();
+    npy_intp dims[kMaxDims], strides[kMaxDims];
+    for (int i = 0; i < ndim; i++) {
+        dims[i] = nb::cast<npy_intp>(shape[i]);
+        const npy_intp n = i < extra ? 1 : PyArray_DIM(array, i - extra);
+        if (dims[i] < 0 || (n != 1 && n != dims[i])) return nb::none();
+        strides[i] = n == dims[i] && i >= extra ? PyArray_STRIDE(array, i - extra) : 0;
+    }
+    PyArray_Descr *descr = PyArray_DESCR(array);
+    Py_INCREF(descr);  // the new array takes it
+    const int flags = PyArray_FLAGS(array) & NPY_ARRAY_WRITEABLE;
+    PyObject *out = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, dims, strides, PyArray_DATA(array), flags, nullptr);
+    if (!out) throw nb::python_error();
+    if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(out), x.inc_ref().ptr()) < 0) {
+        Py_DECREF(out);
+        throw nb::python_error();
+    }
+    return nb::steal(out);
+}
+
 void bind_optimizers(nb::module_ &m) {
     m.def("sgd_step", [](nb::handle params, nb::handle grads, nb::handle momenta, double lr, double momentum,
                          double dampening, double weight_decay, bool nesterov, bool maximize, bool first) {
@@ -323,6 +365,8 @@ NB_MODULE(_native, m) {
     bind_pooling(m);
     bind_pointwise(m);
     bind_optimizers(m);
+    bind_losses(m);
+    m.def("expand", &expand, "x"_a, "shape"_a, "A view of x expanded to a shape; None where x doesn't fit it.");
     try {
         add_door(m.ptr());
     } catch (Raised) {

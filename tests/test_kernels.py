@@ -614,6 +614,12 @@ def cases():
         for to in ((1, 1), (4, 3)):
             yield "adaptive_avg_pool2d", x, Tuple(to)
             yield "adaptive_avg_pool_input", (*x[:-2], *to), Tuple(x[-2:])
+    for target, weight, ignored in ((Indices((6,), 4), None, -100), (Indices((6,), 4), (4,), 2)):
+        for shape, reduction in (((6,), "none"), ((), "sum"), ((), "mean")):
+            yield "nll_loss", (6, 4), target, weight, ignored, reduction
+            yield "nll_loss_backward", shape, target, weight, Tuple((6, 4)), ignored, reduction
+    for x, to in (((), (2, 3)), ((3,), (2, 3)), ((2, 1, 3), (4, 2, 5, 3))):
+        yield "broadcast_to", x, Tuple(to)
     big = (3, 40, 9, 9)
     yield "relu", big
     yield "masked", big, Mask(big)

@@ -1,5 +1,6 @@
 """`backward` and `grad`: check what the caller asks for, then let the engine walk."""
 
+import math
 import warnings
 
 import numpy as np
@@ -208,7 +209,7 @@ def _root(t, i):
 
 
 def _check_scalar(shape, kind):
-    if np.prod(shape, dtype=np.int64) != 1:
+    if math.prod(shape) != 1:
         raise RuntimeError(
             f"grad can be implicitly created only for scalar outputs, and this one has shape {list(shape)}; "
             "call "

@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from ..core.op import kernel
+from ..core.op import TABLE, kernel
 from . import describe, native
 
 if native is None:
@@ -390,3 +390,41 @@ def masked(x, mask):
     out = empty_like(x)
     native.masked(x, mask, out)
     return out
+
+
+# --- losses --------------------------------------------------------------------------------------
+
+
+def _classes_ready(x, target, weight):
+    return ready(x, weight) and type(target) is np.ndarray and target.ndim == 1 and target.dtype == np.int64
+
+
+@kernel(
+    "nll_loss", when=lambda x, target, weight, *rest: x.ndim == 2 and _classes_ready(x, target, weight)
+)
+def nll_loss(x, target, weight, ignore_index, reduction):
+    out = np.empty(x.shape[:1] if reduction == "none" else (), x.dtype)
+    if native.nll_loss(x, target, weight, ignore_index, out, reduction == "mean"):
+        return out
+    # A target is no class: the row says which.
+    return TABLE["nll_loss"].forward(np, x, target, weight, ignore_index, reduction)
+
+
+@kernel(
+    "nll_loss_backward",
+    when=lambda y, target, weight, shape, *rest: len(shape) == 2 and _classes_ready(y, target, weight),
+)
+def nll_loss_backward(y, target, weight, shape, ignore_index, reduction):
+    out = np.empty(shape, y.dtype)
+    if native.nll_loss_gradient(y, target, weight, ignore_index, out, reduction == "mean"):
+        return out
+    return TABLE["nll_loss_backward"].forward(np, y, target, weight, shape, ignore_index, reduction)
+
+
+# --- views ---------------------------------------------------------------------------------------
+
+
+@kernel("broadcast_to", when=lambda x, shape: type(x) is np.ndarray and x.ndim <= len(shape) <= 8)
+def broadcast_to(x, shape):
+    out = native.expand(x, shape)
+    return TABLE["broadcast_to"].forward(np, x, shape) if out is None else out
