@@ -3,6 +3,9 @@
 Nodes are numbered as they are made and a consumer is younger than what it consumes, so a heap on that
 number is a topological order: when a node comes up, everything that will ever add to its gradient
 already has. No counting pass, no recursion, and sums are formed in the same order in each run.
+
+The common path of `_walk` and what it calls is there a second time in C++ (native/walk.cpp): a change to one
+wants the same change to the other, and tests/test_door.py holds them against each other.
 """
 
 import sys

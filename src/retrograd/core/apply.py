@@ -2,6 +2,9 @@
 
 Every operation on Tensors passes through `apply`. Interpreters (forward mode, vmap, tracing) stand here
 too: while one is on the stack, it is handed the row and its arguments instead.
+
+The common path of what is here, and of `Op.__call__`, is there a second time in C++ (native/door.h): a
+change to one wants the same change to the other, and tests/test_door.py holds them against each other.
 """
 
 import functools
