@@ -46,8 +46,8 @@ class Number(_Symbol):
 class Array(_Symbol, NDArrayOperatorsMixin):
     """An array of which only the dtype is known."""
 
-    # What asks for these does so for speed only: the simple way is that of small arrays, the general one that of
-    # arrays in which some elements are this and some that.
+    # What asks for these does so for speed only: the simple way is that of small arrays, the general one that
+    # of arrays in which some elements are this and some that.
     size = 0
 
     def any(self):
@@ -124,7 +124,12 @@ class Array(_Symbol, NDArrayOperatorsMixin):
         raise Unrecordable
 
 
-_NEW = {np.empty_like: lambda: None, np.zeros_like: lambda: 0.0, np.ones_like: lambda: 1.0, np.full_like: float}
+_NEW = {
+    np.empty_like: lambda: None,
+    np.zeros_like: lambda: 0.0,
+    np.ones_like: lambda: 1.0,
+    np.full_like: float,
+}
 
 
 class _Steps(list):
