@@ -306,15 +306,16 @@ def _arguments(row, size, dtype):
 @pytest.mark.parametrize("name", ELEMENTWISE_ROWS)
 def test_elementwise_rows(name, dtype):
     row = TABLE[name]
-    for size in (0, 1, 2, 17, 1000, 1025, 40_000):
-        for values in _arguments(row, size, dtype):
+    for size in (0, 1, 17, 1025, 40_000):
+        for values in list(_arguments(row, size, dtype))[: None if size < 40_000 else 1]:
 
             def program(values=values):
                 leaves = [
                     retrograd.tensor(a).requires_grad_(a.dtype == dtype) if hasattr(a, "dtype") else a
                     for a in values
                 ]
-                raw = retrograd.tensor(np.asarray(row(*values)))
+                with np.errstate(all="ignore"):
+                    raw = retrograd.tensor(np.asarray(row(*values)))
                 return [x for x in leaves if isinstance(x, Tensor)], [row(*leaves), raw]
 
             agree(program)
