@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include "loops.h"
+#include "matmul_tiles.h"
 #include "tiles.h"
 #include "winograd_tiles.h"
 
@@ -20,6 +21,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.dot_columns = kDotColumns;
     k.outer = outer<T>;
     k.dot = dot<T>;
+    k.product = product<T>;
+    k.pack_runs = pack_runs<T>;
     k.combined_rows = kCombinedRows;
     k.add_rows = add_rows<T>;
     k.winograd_input = winograd_input<T>;

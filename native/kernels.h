@@ -28,6 +28,17 @@ template <class T> struct DotTile {
     int rows, columns;  // at most dot_rows, dot_columns
 };
 
+// c[r][l] = start + sum over k < depth of a[k tile_rows + r] b[k tile_lanes + l], for rows <= tile_rows and
+// lanes <= tile_lanes. `start` is bias[l], or zero, and what c
+// holds if `accumulate`. b is padded to tile_lanes.
+template <class T> struct ProductTile {
+    const T *a, *b, *bias;
+    T *c;
+    int64_t c_stride, depth;
+    int rows, lanes;
+    bool accumulate;
+};
+
 struct SgdStep {
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize, first;  // first: the momentum buffer is new, and becomes the gradient
@@ -44,6 +55,8 @@ template <class T> struct TypedKernels {
     int dot_rows, dot_columns;  // the largest DotTile
     void (*outer)(const OuterTile<T> &);
     void (*dot)(const DotTile<T> &);
+    void (*product)(const ProductTile<T> &);
+    void (*pack_runs)(const T *from, int64_t stride, int count, int64_t depth, int step, T *to);
     // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.
     int combined_rows;
     void (*add_rows)(const T *rows, int64_t stride, const T *scale, int count, T *sum, int64_t n);

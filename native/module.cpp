@@ -22,6 +22,7 @@
 #include "isa.h"
 #include "kernels.h"
 #include "losses.h"
+#include "matmul.h"
 #include "memory.h"
 #include "norm.h"
 #include "optim.h"
@@ -218,6 +219,15 @@ void bind_pointwise(nb::module_ &m) {
     }, "x"_a, "mask"_a, "out"_a);
 }
 
+void bind_products(nb::module_ &m) {
+    m.def("matmul", [](nb::handle x, nb::handle y, nb::handle bias, nb::handle out) {
+        View x_(x, "x"), y_(y, "y"), out_(out, "out");
+        Maybe bias_(bias, "bias");
+        nb::gil_scoped_release release;
+        matmul(x_, y_, bias_.get(), out_);
+    }, "x"_a, "y"_a, "bias"_a.none(), "out"_a);
+}
+
 void bind_losses(nb::module_ &m) {
     m.def("nll_loss", [](nb::handle x, nb::handle target, nb::handle weight, int64_t ignored, nb::handle out, bool mean) {
         View x_(x, "x"), target_(target, "target"), out_(out, "out");
@@ -366,6 +376,7 @@ NB_MODULE(_native, m) {
     bind_pointwise(m);
     bind_optimizers(m);
     bind_losses(m);
+    bind_products(m);
     m.def("expand", &expand, "x"_a, "shape"_a, "A view of x expanded to a shape; None where x doesn't fit it.");
     try {
         add_door(m.ptr());

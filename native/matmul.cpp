@@ -1,0 +1,195 @@
+#include "matmul.h"
+
+#include <algorithm>
+
+#include "isa.h"
+#include "kernels.h"
+#include "layout.h"
+#include "memory.h"
+#include "pool.h"
+
+namespace retrograd {
+namespace {
+
+constexpr int64_t kDepth = 256;   // of one pass: a panel of b then fits the first cache
+constexpr int64_t kHeight = 96;   // rows of a that are packed together, for the second cache
+constexpr int64_t kWidest = 4 << 20;  // bytes of b that are packed at a time
+
+int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+// to[k step + i] = element (i, k) of `from`, for count <= step values of i; the rest of each run of `step` is anything
+// but NaN or infinite.
+template <class T>
+void pack(const TypedKernels<T> &kernel, Matrix<T> from, int64_t count, int64_t depth, int64_t step, T *to) {
+    if (from.rows == 1 || count == 1)
+        return kernel.pack_runs(from.data, from.columns, static_cast<int>(count), depth, static_cast<int>(step), to);
+    if (count < step)
+        for (int64_t k = 0; k < depth; k++) std::fill(to + k * step + count, to + (k + 1) * step, T(0));
+    if (from.columns == 1) return kernel.transpose(from.data, from.rows, count, depth, to, step);
+    for (int64_t k = 0; k < depth; k++)
+        for (int64_t i = 0; i < count; i++) to[k * step + i] = from.data[i * from.rows + k * from.columns];
+}
+
+// A product whose right operand is packed: panels of tile_lanes columns, one pass of the depth after the other.
+template <class T> class Product {
+  public:
+    Product(int64_t height, int64_t width, int64_t depth) : height_(height), width_(width), depth_(depth) {}
+
+    int64_t panels() const { return (width_ + kernel_.tile_lanes - 1) / kernel_.tile_lanes; }
+    int64_t packed_size() const { return panels() * kernel_.tile_lanes * depth_; }
+    static int64_t block_size(int64_t depth) {
+        return round_up(kHeight, kernels().of<T>().tile_rows) * std::min(depth, kDepth);
+    }
+
+    void pack_panel(Matrix<T> b, int64_t panel, T *packed) const {
+        const int64_t lanes = kernel_.tile_lanes, first = panel * lanes;
+        for (int64_t k = 0; k < depth_; k += kDepth) {
+            const Matrix<T> from{b.data + k * b.rows + first * b.columns, b.columns, b.rows};
+            pack(kernel_, from, std::min(lanes, width_ - first), std::min(kDepth, depth_ - k), lanes,
+                 packed + k * panels() * lanes + panel * lanes * std::min(kDepth, depth_ - k));
+        }
+    }
+
+    // Rows [first, last) of c. block: block_size() elements for the rows of a.
+    void rows(int64_t first, int64_t last, Matrix<T> a, const T *packed, const T *bias, T *c, int64_t c_stride,
+              bool accumulate, T *block) const {
+        const int64_t lanes = kernel_.tile_lanes, step = kernel_.tile_rows;
+        if (depth_ == 0 && !accumulate)
+            for (int64_t r = first; r < last; r++)
+                for (int64_t j = 0; j < width_; j++) c[r * c_stride + j] = bias ? bias[j] : T(0);
+        for (; first < last; first += kHeight) {
+            const int64_t end = std::min(last, first + kHeight);
+            for (int64_t k = 0; k < depth_; k += kDepth) {
+                const int64_t depth = std::min(kDepth, depth_ - k);
+                // Where a is stored by columns, a few of them at a time: few pages of memory are open at once.
+                const int64_t some = a.rows == 1 ? 16 : depth;
+                for (int64_t s = 0; s < depth; s += some)
+                    for (int64_t r = first; r < end; r += step)
+                        pack(kernel_, {a.data + r * a.rows + (k + s) * a.columns, a.rows, a.columns},
+                             std::min(step, end - r), std::min(some, depth - s), step,
+                             block + (r - first) * depth + s * step);
+                const T *b = packed + k * panels() * lanes;
+                for (int64_t j = 0; j < width_; j += lanes, b += lanes * depth)
+                    for (int64_t r = first; r < end; r += step)
+                        kernel_.product({block + (r - first) * depth, b, bias ? bias + j : nullptr,
+                                         c + r * c_stride + j, c_stride, depth,
+                                         static_cast<int>(std::min(step, end - r)),
+                                         static_cast<int>(std::min(lanes, width_ - j)), accumulate || k > 0});
+            }
+        }
+    }
+
+  private:
+    const TypedKernels<T> &kernel_ = kernels().of<T>();
+    int64_t height_, width_, depth_;
+};
+
+// Calls body(offset in x, offset in y) for the products of a batch, in order.
+struct Batch {
+    int64_t count = 1;
+    const Array &x, &y;
+
+    Batch(const Array &x, const Array &y, const Array &out) : x(x), y(y) {
+        for (int i = 0; i < out.ndim - 2; i++) count *= out.shape[i];
+    }
+    void offsets(int64_t index, const Array &out, int64_t &in_x, int64_t &in_y) const {
+        in_x = in_y = 0;
+        for (int i = out.ndim - 3; i >= 0; i--) {
+            const int64_t at = index % out.shape[i];
+            index /= out.shape[i];
+            in_x += at * x.stride[i];
+            in_y += at * y.stride[i];
+        }
+    }
+};
+
+template <class T> Matrix<T> last_two(const Array &x, int64_t offset) {
+    return {x.as<T>() + offset, x.stride[x.ndim - 2], x.stride[x.ndim - 1]};
+}
+
+template <class T> void matmul_of(const Array &x, const Array &y, const Array *bias, const Array &out) {
+    const int64_t M = out.shape[out.ndim - 2], N = out.shape[out.ndim - 1], K = x.shape[x.ndim - 1];
+    const Batch batch(x, y, out);
+    const T *shift = bias ? bias->as<T>() : nullptr;
+    const int slots = num_threads();
+    const int64_t block = Product<T>::block_size(K);
+    if (batch.count > 1 && M * N * K <= (1 << 22)) {  // small ones: each a task's own
+        const Product<T> product(M, N, K);
+        const int64_t each = product.packed_size() + block;
+        Scratch<T> scratch(slots * each);
+        const int64_t together = std::max<int64_t>(1, (1 << 19) / std::max<int64_t>(1, M * N * K));
+        parallel((batch.count + together - 1) / together, slots, [&](int64_t task, int slot) {
+            T *packed = scratch.get() + slot * each;
+            for (int64_t i = task * together; i < std::min(batch.count, (task + 1) * together); i++) {
+                int64_t in_x, in_y;
+                batch.offsets(i, out, in_x, in_y);
+                for (int64_t p = 0; p < product.panels(); p++) product.pack_panel(last_two<T>(y, in_y), p, packed);
+                product.rows(0, M, last_two<T>(x, in_x), packed, shift, out.as<T>() + i * M * N, N, false,
+                             packed + product.packed_size());
+            }
+        });
+        return;
+    }
+    const int64_t lanes = kernels().of<T>().tile_lanes;
+    const int64_t widest = round_up(std::max<int64_t>(lanes, kWidest / sizeof(T) / std::max<int64_t>(1, K)), lanes);
+    Scratch<T> blocks(slots * block), scratch(Product<T>(M, std::min(N, widest), K).packed_size());
+    for (int64_t i = 0; i < batch.count; i++)
+        for (int64_t j = 0; j < N; j += widest) {
+            int64_t in_x, in_y;
+            batch.offsets(i, out, in_x, in_y);
+            const Product<T> product(M, std::min(widest, N - j), K);
+            const Matrix<T> a = last_two<T>(x, in_x), b = last_two<T>(y, in_y + j * y.stride[y.ndim - 1]);
+            parallel(product.panels(), [&](int64_t panel) { product.pack_panel(b, panel, scratch.get()); });
+            parallel((M + kHeight - 1) / kHeight, slots, [&](int64_t task, int slot) {
+                product.rows(task * kHeight, std::min(M, (task + 1) * kHeight), a, scratch.get(),
+                             shift ? shift + j : nullptr, out.as<T>() + i * M * N + j, N, false,
+                             blocks.get() + slot * block);
+            });
+        }
+}
+
+}  // namespace
+
+template <class T> int64_t scratch_of_product(int64_t depth, int64_t width) {
+    return Product<T>(0, width, depth).packed_size() + Product<T>::block_size(depth);
+}
+
+template <class T>
+void multiply(int64_t height, int64_t width, int64_t depth, Matrix<T> a, Matrix<T> b, T *c, int64_t c_stride,
+              bool accumulate, T *scratch) {
+    const Product<T> product(height, width, depth);
+    for (int64_t p = 0; p < product.panels(); p++) product.pack_panel(b, p, scratch);
+    product.rows(0, height, a, scratch, nullptr, c, c_stride, accumulate, scratch + product.packed_size());
+}
+
+template int64_t scratch_of_product<float>(int64_t, int64_t);
+template int64_t scratch_of_product<double>(int64_t, int64_t);
+template void multiply(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float *, int64_t, bool, float *);
+template void multiply(int64_t, int64_t, int64_t, Matrix<double>, Matrix<double>, double *, int64_t, bool, double *);
+
+void matmul(const Array &x, const Array &y, const Array *bias, const Array &out) {
+    if (x.ndim < 2 || x.ndim != y.ndim || x.ndim != out.ndim) refuse("x, y and out must have as many dimensions, at least two");
+    expect_same_type(y, x);
+    expect_same_type(out, x);
+    if (x.type != 'f' && x.type != 'd') refuse("this kernel takes float32 and float64");
+    const int n = x.ndim;
+    bool fits = x.shape[n - 1] == y.shape[n - 2] && out.shape[n - 2] == x.shape[n - 2] && out.shape[n - 1] == y.shape[n - 1];
+    int64_t run = 1;
+    bool dense = out.writable;
+    for (int i = n - 1; i >= 0; i--) {
+        if (i < n - 2) fits = fits && x.shape[i] == out.shape[i] && y.shape[i] == out.shape[i];
+        dense = dense && (out.shape[i] == 1 || out.stride[i] == run);
+        run *= out.shape[i];
+    }
+    if (!fits) refuse("x " + x.shape_text() + " @ y " + y.shape_text() + " does not give out " + out.shape_text());
+    if (out.size() == 0) return;
+    if (!dense) refuse("out must be contiguous and writable");
+    if (bias) {
+        expect_same_type(*bias, x);
+        expect_shape(*bias, {out.shape[n - 1]});
+        if (bias->shape[0] > 1 && bias->stride[0] != 1) refuse("bias must be contiguous");
+    }
+    x.type == 'f' ? matmul_of<float>(x, y, bias, out) : matmul_of<double>(x, y, bias, out);
+}
+
+}  // namespace retrograd

@@ -1,0 +1,69 @@
+// The register tile of matrix products of any shape: both operands packed, so that it reads memory in one direction.
+#pragma once
+#include "kernels.h"
+#include "tiles.h"
+#include "vec.h"
+
+namespace retrograd::RETROGRAD_ISA {
+
+// See ProductTile, for Rows rows and more than Vectors - 1 vectors of lanes.
+template <class T, int Rows, int Vectors> void product_tile(const ProductTile<T> &t) {
+    constexpr int L = kLanes<T>, Width = kTileVectors * L;
+    const int rest = t.lanes % L;
+    auto whole = [&](int v) INLINE_LAMBDA { return v < Vectors - 1 || rest == 0; };
+    UNROLL
+    for (int r = 0; r < Rows; r++)  // c is wanted when the sums are there: fetched meanwhile
+        for (int v = 0; v < Vectors; v++) __builtin_prefetch(t.c + r * t.c_stride + v * L, 1);
+    Vec<T> acc[Rows][Vectors];
+    UNROLL
+    for (int r = 0; r < Rows; r++)
+        UNROLL
+        for (int v = 0; v < Vectors; v++)
+            acc[r][v] = !t.bias ? Vec<T>{} : whole(v) ? load(t.bias + v * L) : load_part(t.bias + v * L, rest);
+    const T *a = t.a, *b = t.b;
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < t.depth; k++) {
+        Vec<T> row[Vectors];
+        UNROLL
+        for (int v = 0; v < Vectors; v++) row[v] = load(b + v * L);
+        UNROLL
+        for (int r = 0; r < Rows; r++) {
+            const Vec<T> x = broadcast(a[r]);
+            UNROLL
+            for (int v = 0; v < Vectors; v++) acc[r][v] += x * row[v];
+        }
+        a += kTileRows;
+        b += Width;
+    }
+    UNROLL
+    for (int r = 0; r < Rows; r++)
+        UNROLL
+        for (int v = 0; v < Vectors; v++) {
+            T *to = t.c + r * t.c_stride + v * L;
+            if (t.accumulate) acc[r][v] += whole(v) ? load(to) : load_part(to, rest);
+            if (whole(v)) store(to, acc[r][v]);
+            else store_part(to, acc[r][v], rest);
+        }
+}
+
+// to[k step + i] = from[i + k stride], for i < count <= step and k < depth; the rest of each run of `step` is zero.
+template <class T> void pack_runs(const T *from, int64_t stride, int count, int64_t depth, int step, T *to) {
+    constexpr int L = kLanes<T>;
+    for (int64_t k = 0; k < depth; k++, from += stride, to += step)
+        for (int i = 0; i < step; i += L) {
+            const int have = count - i, room = step - i;
+            const Vec<T> v = have >= L ? load(from + i) : have > 0 ? load_part(from + i, have) : Vec<T>{};
+            if (room >= L) store(to + i, v);
+            else store_part(to + i, v, room);
+        }
+}
+
+template <class T, int Rows = kTileRows> void product(const ProductTile<T> &t) {
+    if constexpr (Rows > 0) {
+        if (t.rows != Rows) return product<T, Rows - 1>(t);
+        if (t.lanes > kLanes<T>) return product_tile<T, Rows, 2>(t);
+        return product_tile<T, Rows, 1>(t);
+    }
+}
+
+}  // namespace retrograd::RETROGRAD_ISA
