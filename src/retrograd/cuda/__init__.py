@@ -2,7 +2,8 @@
 honestly.
 """
 
-from .core.device import device as _device
+from ..core.device import device as _device
+from . import amp  # noqa: F401
 
 
 def is_available():

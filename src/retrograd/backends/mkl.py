@@ -1,0 +1,3 @@
+"""`torch.backends.mkl`: not used."""
+
+from ._absent import is_available  # noqa: F401
