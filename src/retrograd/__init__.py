@@ -92,6 +92,7 @@ _LAZY = {
     "serialization",
     "signal",
     "special",
+    "testing",
     "utils",
     "vision",
 }
