@@ -1,4 +1,4 @@
-"""The command line: `python -m retrograd run | tour | inspect | env`.
+"""The command line: `python -m retrograd run | tour | finetune | predict | inspect | env`.
 
 Commands live in modules of their own and are imported when asked for.
 """
@@ -54,6 +54,15 @@ def parser():
     )
     tour.add_argument("--seed", type=int, default=0, help="seed of whatever is random (default: 0)")
 
+    text = "fine-tune a vision model on a folder of images"
+    finetune = commands.add_parser("finetune", help=text, description=text.capitalize() + ".")
+    text = "tell what a fine-tuned model sees in images"
+    predict = commands.add_parser("predict", help=text, description=text.capitalize() + ".")
+    from .finetune.options import add_finetune_arguments, add_predict_arguments
+
+    add_finetune_arguments(finetune)
+    add_predict_arguments(predict)
+
     text = "show what a checkpoint holds, without loading it"
     inspect = commands.add_parser("inspect", help=text, description=text.capitalize() + ".")
     inspect.add_argument("file", help="a .pth, .pt or .safetensors file")
@@ -73,6 +82,18 @@ def _tour(options):
     from .tour import tour
 
     return tour(image=options.image, weights=options.weights, seed=options.seed)
+
+
+def _finetune(options):
+    from .finetune.train import finetune
+
+    return finetune(options)
+
+
+def _predict(options):
+    from .finetune.predict import predict
+
+    return predict(options)
 
 
 def _inspect(options):
@@ -111,4 +132,4 @@ def _env(options):
     return 0
 
 
-_COMMANDS = {"tour": _tour, "inspect": _inspect, "env": _env}
+_COMMANDS = {"tour": _tour, "finetune": _finetune, "predict": _predict, "inspect": _inspect, "env": _env}
