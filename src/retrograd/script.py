@@ -1,4 +1,5 @@
-"""Runs an unmodified PyTorch script: `torch` and `torchvision`, with their submodules, mean retrograd."""
+"""Runs an unmodified PyTorch script: `torch`, `torchvision` and `functorch`, with their submodules,
+mean retrograd."""
 
 import contextlib
 import importlib
@@ -10,7 +11,7 @@ import runpy
 import sys
 import traceback
 
-_BOUND = {"torch": "retrograd", "torchvision": "retrograd.vision"}
+_BOUND = {"torch": "retrograd", "torchvision": "retrograd.vision", "functorch": "retrograd.functorch"}
 
 
 class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -25,7 +25,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     @functools.wraps(func)
     def mapped(*args, **kwargs):
-        leaves, dims, form, size = _take_apart(func, in_dims, args)
+        leaves, dims, form, size = take_apart(func, in_dims, args)
         if chunk_size is None or chunk_size >= size:
             return _run(func, leaves, dims, form, size, out_dims, randomness, kwargs)
         parts = []
@@ -42,7 +42,7 @@ def name_of(func):
     return getattr(func, "__name__", repr(func))
 
 
-def _take_apart(func, in_dims, args):
+def take_apart(func, in_dims, args):
     """The leaves of the arguments, the batch dimension of each (None where it has none), their form, and
     the size."""
     call = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>)"
