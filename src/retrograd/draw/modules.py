@@ -1,0 +1,165 @@
+"""Which module each operation belongs to: recorded while it ran, or told from the parameters' names.
+
+Told from names: an operation belongs to the module whose parameters it uses, one without parameters to what
+the operations before and after it have in common. What follows a block's last parameter (the sum and the ReLU
+of a residual block) goes into the block where all blocks of its kind are followed by the same operations.
+"""
+
+import os
+from bisect import bisect_right
+
+from ..core.graph import next_number
+from ..nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+_calls = []  # (first number, past the last number, path, class) of the calls last recorded, in order of start
+
+
+class recording:
+    """Record which module makes which operation, while it is open: exact where names can only be told from.
+
+    with draw.recording(): loss = model(x).sum()
+
+    Pictures of graphs made inside it use the record, until another is begun. Nothing is recorded outside.
+    """
+
+    def __enter__(self):
+        _calls.clear()
+        self._open, self._paths = [], {}
+        self._handles = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+        ]
+        return self
+
+    def __exit__(self, *error):
+        for handle in self._handles:
+            handle.remove()
+
+    def _enter(self, module, args):
+        path = ""
+        if self._open:
+            parent, prefix = self._open[-1][0], self._open[-1][1]
+            name = _name_below(parent, module)
+            path = f"{prefix}.{name}".lstrip(".") if name else prefix
+        call = [next_number(), None, path, type(module).__name__]
+        _calls.append(call)
+        self._open.append((module, path, call))
+
+    def _leave(self, module, args, result):
+        while self._open:
+            opened, _, call = self._open.pop()
+            call[1] = next_number()
+            if opened is module:
+                break
+
+
+def _name_below(parent, module):
+    return next((path for path, m in parent.named_modules() if m is module), "")
+
+
+def own(items, links, types):
+    """Set `module` of every operation and parameter, and add the classes that a record knows to `types`."""
+    operations = [i for i in items if i.kind == "operation"]
+    if _recorded(operations, types):
+        return
+    used = {}
+    for link in links:
+        leaf = items[link.source]
+        if leaf.kind in ("parameter", "frozen") and leaf.count == 1 and "." in leaf.title:
+            used.setdefault(link.target, []).append(leaf.title.rpartition(".")[0])
+    anchors = [i for i in operations if i.index in used]
+    if not anchors:
+        return
+    for item in anchors:
+        item.module = common(used[item.index])
+    positions = {item.index: n for n, item in enumerate(operations)}
+    before = after = None
+    previous = []
+    for item in operations:
+        before = item.module if item.index in used else before
+        previous.append(before)
+    for item, earlier in zip(reversed(operations), reversed(previous), strict=True):
+        if item.index in used:
+            after = item.module
+        elif earlier is not None and after is not None:
+            item.module = common([earlier, after])
+    _into_blocks(operations, links, used, positions)
+
+
+def common(paths):
+    """The module that all of these lie in: `layer1` of `layer1.0.conv1` and `layer1.1`."""
+    parts = os.path.commonprefix([p.split(".") for p in paths])
+    return ".".join(parts)
+
+
+def inside(path, module):
+    """Whether `path` is `module` or below it."""
+    return not module or path == module or path.startswith(module + ".")
+
+
+def _recorded(operations, types):
+    """Give each operation the innermost recorded call that made it; whether there was any."""
+    starts = [c[0] for c in _calls]
+    found = False
+    for item in operations:
+        at = bisect_right(starts, item.number) - 1
+        while at >= 0 and not (_calls[at][1] is not None and item.number < _calls[at][1]):
+            at -= 1
+        if at >= 0:
+            found = True
+            item.module = _calls[at][2]
+    if found:
+        types.update({path: kind for _, _, path, kind in _calls})
+    return found
+
+
+def _into_blocks(operations, links, used, positions):
+    """Move what always follows blocks of one kind into them."""
+    modules = {}
+    for item in operations:
+        if item.index in used:
+            parts = item.module.split(".")
+            for depth in range(1, len(parts)):
+                modules.setdefault(".".join(parts[:depth]), []).append(item)
+    kinds = {}
+    for path, members in modules.items():
+        if len(members) > 1:
+            kind = tuple((m.title, m.module[len(path) :]) for m in members)
+            kinds.setdefault(kind, []).append(path)
+    sources, targets = {}, {}
+    for link in links:
+        sources.setdefault(link.target, []).append(link.source)
+        targets.setdefault(link.source, []).append(link.target)
+    moves = {}
+    for paths in kinds.values():
+        if len(paths) < 2:
+            continue
+        tails = [_tail(operations, positions[modules[p][-1].index] + 1, used) for p in paths]
+        length = len(os.path.commonprefix([[i.title for i in tail] for tail in tails]))
+        for path, tail in zip(paths, tails, strict=True):
+            if length and _complete(path, tail[0], operations, sources, targets, positions):
+                for item in tail[:length]:
+                    if item.index not in moves or len(path) > len(moves[item.index]):
+                        moves[item.index] = path
+    for item in operations:
+        if item.index in moves:
+            item.module = moves[item.index]
+
+
+def _tail(operations, start, used):
+    end = start
+    while end < len(operations) and operations[end].index not in used:
+        end += 1
+    return operations[start:end]
+
+
+def _complete(path, item, operations, sources, targets, positions):
+    """Whether all that `item` is computed from is in the module, or goes into it too."""
+    for source in sources.get(item.index, ()):
+        users = [source, *targets[source]]
+        if not any(u in positions and inside(operations[positions[u]].module, path) for u in users):
+            return False
+    return True

@@ -1,0 +1,188 @@
+"""`graph`: the picture of a graph, which shows itself in a notebook and can be saved."""
+
+from html import escape
+from pathlib import Path
+
+from . import cards, style
+from .dot import dot
+from .folding import fold, opened_by_default, walk
+from .page import page
+from .png import png
+from .scene import arrange, curve, plans
+from .survey import FROZEN, LEAF, PARAMETER, survey
+from .tree import tree
+
+_KINDS = ("svg", "png", "html", "dot", "txt")
+
+
+def graph(tensor, params=None, *, direction="forward", depth=None, saved=True, theme="auto"):
+    """The graph that made `tensor`, as a picture: in a notebook it shows itself, `print` gives a tree.
+
+    params: what names the leaves: `model.named_parameters()`, or the model itself, which tells the modules'
+    classes too. With names, the operations of a module stand in a box with its name. direction: arrows as
+    values flow, "forward", or as gradients do, "backward". depth: how many levels of boxes to unfold, -1 for
+    all; None unfolds levels while about 25 operations are to be seen. saved: whether operations list what they
+    keep until backward. theme: "light", "dark", or "auto": as the reader's system.
+
+    The picture keeps nothing of the graph alive. Modules are told from the names of the parameters; where
+    that is not enough, run the model inside `draw.recording()`.
+    """
+    if direction not in ("forward", "backward"):
+        raise ValueError(f'direction is "forward" or "backward", not {direction!r}')
+    if depth is not None and not isinstance(depth, int):
+        raise TypeError(f"depth is a number of levels or None, not a {type(depth).__name__}")
+    if params is not None and not hasattr(params, "named_parameters"):
+        params = list(params.items() if isinstance(params, dict) else params)
+    return Picture(tensor, params, direction, depth, saved, theme)
+
+
+class Picture:
+    """What `graph` returns. `save("x.svg")` (or .png, .html, .dot, .txt) writes it; `.svg()`, `.html()`,
+    `.dot()` and `.tree()` give its text. `items` and `links` are what it shows, as plain data."""
+
+    def __init__(self, tensor, params, direction, depth, saved, theme):
+        style.css(theme)
+        self._survey = survey(tensor, params)
+        self._forward, self._saved, self._theme = direction == "forward", saved, theme
+        self._tree = tree(tensor, _pairs(params))
+        self._top = fold(self._survey)
+        self._opened = opened_by_default(self._top, depth)
+        self._made = {}
+        self.items, self.links = self._survey.items, self._survey.links
+
+    # --- forms ---
+
+    def svg(self, theme=None):
+        """The picture as SVG text. theme: as for `graph`."""
+        theme = theme or self._theme
+        wanted = [g for g in walk(self._top) if g.number in self._opened]
+        placed, body = self._draw(self._plans(wanted))
+        key, key_width = _key(self)
+        width, height = max(placed.width, key_width + 32), placed.height + 34
+        shift = (width - placed.width) / 2
+        label = escape(f"Graph of {len(self.items)} items", quote=True)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="rg" viewBox="0 0 {cards._n(width)} '
+            f'{cards._n(height)}" width="{cards._n(width)}" height="{cards._n(height)}" role="img" '
+            f'aria-label="{label}" style="max-width:100%;height:auto"><style>{style.css(theme)}</style>{DEFS}'
+            f'<rect class="rg-page" width="100%" height="100%"/>'
+            f'<g transform="translate({cards._n(shift)} 0)">{body}</g>'
+            f'<g transform="translate(16 {cards._n(height - 18)})">{key}</g></svg>'
+        )
+
+    def html(self):
+        """The picture as one HTML page that needs nothing else; a click on a box unfolds or folds it."""
+        return page(self._survey, self._top, self._plans(walk(self._top)), self._opened, self._forward,
+                    self._theme, _key(self))  # fmt: skip
+
+    def png(self, scale=2.0, theme=None):
+        """The picture as PNG bytes; needs the extra `retrograd[png]`. theme: "light" (also for "auto"), "dark"."""
+        theme = theme or self._theme
+        return png(self.svg("light" if theme == "auto" else theme), scale)
+
+    def dot(self):
+        """The graph in Graphviz' language, with modules as clusters."""
+        return dot(self._survey, self._forward)
+
+    def tree(self):
+        """The graph as a tree of text."""
+        return self._tree
+
+    def save(self, path):
+        """Write the picture to `path`, in the form that its ending says: .svg, .png, .html, .dot or .txt."""
+        path = Path(path)
+        kind = path.suffix.lower().lstrip(".")
+        if kind not in _KINDS:
+            raise ValueError(f"save: the ending of {path.name!r} says no form; use one of .{', .'.join(_KINDS)}")
+        if kind == "png":
+            path.write_bytes(self.png())
+        else:
+            text = {"svg": self.svg, "html": self.html, "dot": self.dot, "txt": self.tree}[kind]()
+            path.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
+        return path
+
+    def _repr_svg_(self):
+        return self.svg()
+
+    def _repr_html_(self):
+        return self.svg()
+
+    __str__ = tree
+
+    def __repr__(self):
+        operations = self._top.operations
+        return f"<graph of {operations} operations; print it, show it in a notebook or .save('graph.svg')>"
+
+    # --- drawing ---
+
+    def _plans(self, groups):
+        missing = [g for g in groups if g.number not in self._made]
+        self._made.update(plans(self._survey, self._top, missing, self._forward, self._saved))
+        return self._made
+
+    def _draw(self, made):
+        placed = arrange(made, self._top.number, self._opened)
+        out = []
+        _draw_group(made, self._top.number, placed, 0.0, 0.0, out)
+        return placed, "".join(out)
+
+
+DEFS = (
+    '<defs><marker id="rg-a" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="7" markerHeight="7" '
+    'orient="auto-start-reverse"><path class="rg-arrow" d="M0 .6 8 4 0 7.4 1.8 4z"/></marker></defs>'
+)
+
+
+def _draw_group(made, number, placed, x, y, out):
+    plan = made[number]
+    out.append(f'<g transform="translate({cards._n(x)} {cards._n(y)})">')
+    for wire, points in zip(plan.wires, placed.paths, strict=True):
+        out.append(f'<path {wire_look(plan, wire)} d="{curve(points)}"/>')
+    for k, part in enumerate(plan.group.parts):
+        axis, top = placed.parts[k]
+        if k in placed.inner:
+            inner = placed.inner[k]
+            left = axis - inner.axis
+            out.append(
+                f'<g class="rg-frame" transform="translate({cards._n(left)} {cards._n(top)})"><rect '
+                f'width="{cards._n(inner.width)}" height="{cards._n(inner.height)}" rx="10"/>'
+                f"{cards.header(part.group)}</g>"
+            )
+            _draw_group(made, part.group.number, inner, left, top, out)
+        elif plan.cards[k].svg:
+            out.append(f'<g transform="translate({cards._n(axis)} {cards._n(top)})">{plan.cards[k].svg}</g>')
+    for wire, at in zip(plan.wires, placed.texts, strict=True):
+        if at:
+            out.append(f'<text class="rg-l" x="{cards._n(at[0])}" y="{cards._n(at[1])}">{wire.text}</text>')
+    out.append("</g>")
+
+
+def wire_look(plan, wire):
+    """The attributes of a wire: an arrow, except where it goes on outside of the group."""
+    kind = "rg-e" if wire.gradient else "rg-e rg-z"
+    arrow = "" if plan.group.parts[wire.stop].port else ' marker-end="url(#rg-a)"'
+    return f'class="{kind}"{arrow}'
+
+
+def _key(picture):
+    """(SVG, width) of the line that says what the colours mean: of those that occur."""
+    kinds = {i.kind for i in picture.items}
+    entries = [("rg-op", "operation")]
+    entries += [("rg-param", "parameter")] if PARAMETER in kinds else []
+    entries += [("rg-leaf", "leaf")] if LEAF in kinds else []
+    entries += [("rg-frozen", "no gradient")] if FROZEN in kinds else []
+    if len(walk(picture._top)) > 1:
+        entries.append(("rg-box", "module"))
+    arrows = "arrows: as values flow" if picture._forward else "arrows: as gradients flow"
+    out, x = [], 0.0
+    for kind, text in entries:
+        radius = 6 if kind in ("rg-param", "rg-leaf", "rg-frozen") else 3
+        out.append(f'<g class="{kind}" transform="translate({cards._n(x)} -9)"><rect width="18" height="12" '
+                   f'rx="{radius}"/></g><text class="rg-key" x="{cards._n(x + 24)}" y="1">{text}</text>')  # fmt: skip
+        x += 24 + cards.text_width(text, 10.5) + 18
+    out.append(f'<text class="rg-key" x="{cards._n(x)}" y="1">{arrows}, texts: shapes of gradients</text>')
+    return "".join(out), x + cards.text_width(arrows + ", texts: shapes of gradients", 10.5)
+
+
+def _pairs(params):
+    return params.named_parameters() if hasattr(params, "named_parameters") else params
