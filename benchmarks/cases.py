@@ -41,13 +41,20 @@ class Library:
             import retrograd
             import retrograd.nn
             import retrograd.optim
-            import retrograd.vision.models
 
-            self.torch, self.models = retrograd, retrograd.vision.models
+            self.torch = retrograd
         else:
             import torch
 
-            self.torch, self.models = torch, torchvision_models()
+            self.torch = torch
+
+    @property
+    def models(self):
+        if self.name == "torch":
+            return torchvision_models()
+        import retrograd.vision.models
+
+        return retrograd.vision.models
 
     def array(self, values):
         """A Tensor of a NumPy array."""

@@ -125,6 +125,7 @@ class Server:
         """Bytes by which the process grew at its largest while it built the case and ran `steps` of it."""
         from .memory import peak, resident
 
+        self.cases.Library(self.name).models  # imports count for none
         before = resident()
         answer = self.open(case, variant)
         if "missing" in answer:

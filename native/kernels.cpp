@@ -44,6 +44,9 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.layer_norm_gradient = layer_norm_gradient<T>;
     k.softmax = softmax<T>;
     k.softmax_gradient = softmax_gradient<T>;
+    k.attention_weights = attention_weights<T>;
+    k.attention_slopes = attention_slopes<T>;
+    k.add_all_rows = add_all_rows<T>;
     k.max_pixel = max_pixel<T>;
     k.sgd = sgd<T>;
     k.adam = adam<T>;

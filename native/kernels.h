@@ -89,6 +89,9 @@ template <class T> struct TypedKernels {
                                 T *gbias);
     void (*softmax)(const T *x, int64_t n, T *out, bool log);
     void (*softmax_gradient)(const T *g, const T *out, int64_t n, T *gx, bool log);
+    void (*attention_weights)(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step);
+    void (*attention_slopes)(const T *weights, int64_t n, T scale, T *g);
+    void (*add_all_rows)(const T *x, int64_t stride, int64_t count, T *sum, int64_t n);
     void (*max_pixel)(const T *x, int64_t taps, const int64_t *offset, const int64_t *place, int64_t channels, T *out,
                       int64_t *index);
     void (*sgd)(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n);

@@ -271,6 +271,49 @@ template <class T> void softmax_gradient(const T *g, const T *out, int64_t n, T 
     for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(gx + i, get(out + i) * (get(g + i) - sum)); });
 }
 
+// --- attention: a row of scores, over n contiguous elements ---
+
+// Scores become softmax(row scale + mask) of the first `seen`, and zero after them; all zeros where nothing is seen.
+template <class T>
+void attention_weights(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
+    if (!mask) {
+        for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(row + i, get(row + i) * scale); });
+    } else if (mask_step == 1) {
+        for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            put(row + i, get(row + i) * scale + get(mask + i));
+        });
+    } else {
+        for (int64_t i = 0; i < seen; i++) row[i] = row[i] * scale + mask[i * mask_step];
+    }
+    bool any = seen > 0;
+    if (mask && any) {
+        any = false;
+        for (int64_t i = 0; i < seen && !any; i++) any = row[i] != -static_cast<T>(__builtin_inf());
+    }
+    if (any) softmax(row, seen, row, false);
+    for (int64_t i = any ? seen : 0; i < n; i++) row[i] = 0;
+}
+
+// The gradient of the scores before `scale`, from that of the weights, in place.
+template <class T> void attention_slopes(const T *weights, int64_t n, T scale, T *g) {
+    const T sum = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(g + i) * get(weights + i); });
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        put(g + i, get(weights + i) * (get(g + i) - sum) * scale);
+    });
+}
+
+// sum[i] += x[i] + x[stride + i] + ..., over `count` rows; four at a time, so that memory is read in order.
+template <class T> void add_all_rows(const T *x, int64_t stride, int64_t count, T *sum, int64_t n) {
+    int64_t r = 0;
+    for (; r + 4 <= count; r += 4, x += 4 * stride)
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            const Vec<T> low = get(x + i) + get(x + stride + i), high = get(x + 2 * stride + i) + get(x + 3 * stride + i);
+            put(sum + i, get(sum + i) + (low + high));
+        });
+    for (; r < count; r++, x += stride)
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(sum + i, get(sum + i) + get(x + i)); });
+}
+
 // --- one pixel of a pooling window, over contiguous channels ---
 
 // The largest of the taps and where it was (the last NaN, if there is one, as PyTorch has it).

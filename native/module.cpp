@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "array.h"
+#include "attention.h"
 #include "conv.h"
 #include "door.h"
 #include "isa.h"
@@ -226,6 +227,27 @@ void bind_products(nb::module_ &m) {
         nb::gil_scoped_release release;
         matmul(x_, y_, bias_.get(), out_);
     }, "x"_a, "y"_a, "bias"_a.none(), "out"_a);
+    m.def("attention", [](nb::handle query, nb::handle key, nb::handle value, nb::handle mask, bool causal, double scale,
+                          nb::handle out) {
+        View query_(query, "query"), key_(key, "key"), value_(value, "value"), out_(out, "out");
+        Maybe mask_(mask, "mask");
+        nb::gil_scoped_release release;
+        attention({&query_, &key_, &value_, mask_.get(), causal, scale}, out_);
+    }, "query"_a, "key"_a, "value"_a, "mask"_a.none(), "causal"_a, "scale"_a, "out"_a);
+    m.def("attention_gradient", [](nb::handle query, nb::handle key, nb::handle value, nb::handle mask, bool causal,
+                                   double scale, nb::handle g, nb::handle g_query, nb::handle g_key,
+                                   nb::handle g_value) {
+        View query_(query, "query"), key_(key, "key"), value_(value, "value"), g_(g, "g"), g_query_(g_query, "g_query"),
+            g_key_(g_key, "g_key"), g_value_(g_value, "g_value");
+        Maybe mask_(mask, "mask");
+        nb::gil_scoped_release release;
+        attention_gradient({&query_, &key_, &value_, mask_.get(), causal, scale}, g_, g_query_, g_key_, g_value_);
+    }, "query"_a, "key"_a, "value"_a, "mask"_a.none(), "causal"_a, "scale"_a, "g"_a, "g_query"_a, "g_key"_a, "g_value"_a);
+    m.def("sum_rows", [](nb::handle x, nb::handle out) {
+        View x_(x, "x"), out_(out, "out");
+        nb::gil_scoped_release release;
+        sum_rows(x_, out_);
+    }, "x"_a, "out"_a);
 }
 
 void bind_losses(nb::module_ &m) {

@@ -118,7 +118,38 @@ void softmax_gradient_of(const Array &g, const Array &out, const Rows &rows, con
     });
 }
 
+// In blocks of rows, whose sums are joined in double precision; how depends on the shape alone.
+template <class T> void sum_rows_of(const Array &x, const Array &out) {
+    const int64_t R = x.shape[0], D = x.shape[1], block = 64;
+    const int64_t parts = std::clamp<int64_t>(R * D / 65536, 1, 32);
+    Scratch<double> totals(parts * D);
+    Scratch<T> sums(parts * D);
+    parallel(parts, [&](int64_t part) {
+        double *total = totals.get() + part * D;
+        T *sum = sums.get() + part * D;
+        std::fill_n(total, D, 0.0);
+        for (int64_t r = R * part / parts, end = R * (part + 1) / parts; r < end; r += block) {
+            std::fill_n(sum, D, T(0));
+            kernels().of<T>().add_all_rows(x.as<T>() + r * x.stride[0], x.stride[0], std::min(block, end - r), sum, D);
+            for (int64_t d = 0; d < D; d++) total[d] += sum[d];
+        }
+    });
+    for (int64_t d = 0; d < D; d++) {
+        double sum = 0;
+        for (int64_t part = 0; part < parts; part++) sum += totals.get()[part * D + d];
+        out.as<T>()[d] = static_cast<T>(sum);
+    }
+}
+
 }  // namespace
+
+void sum_rows(const Array &x, const Array &out) {
+    if (x.ndim != 2) refuse("x must have two dimensions");
+    if (x.type != 'f' && x.type != 'd') refuse("this kernel takes float32 and float64");
+    if (x.shape[1] > 1 && x.stride[1] != 1) refuse("the rows of x must be contiguous");
+    expect_run(&out, x, x.shape[1], true);
+    x.type == 'f' ? sum_rows_of<float>(x, out) : sum_rows_of<double>(x, out);
+}
 
 void layer_norm(const Array &x, const Array *weight, const Array *bias, double eps, const Array &out, const Array &mean,
                 const Array &variance) {

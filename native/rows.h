@@ -14,4 +14,7 @@ void layer_norm_gradient(const Array &g, const Array &x, const Array &mean, cons
 void softmax(const Array &x, const Array &out, bool log);
 void softmax_gradient(const Array &g, const Array &out, const Array &gx, bool log);
 
+// out (D,) = the sum of the rows of x (R, D), whose rows are contiguous.
+void sum_rows(const Array &x, const Array &out);
+
 }  // namespace retrograd

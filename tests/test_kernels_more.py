@@ -125,3 +125,88 @@ def test_products_let_nan_and_infinity_through():
 def test_products_refuse_what_does_not_fit(x, y, out, message):
     with pytest.raises(ValueError, match=message):
         native.matmul(random(1, *x), random(2, *y), None, random(3, *out))
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+@st.composite
+def attentions(draw):
+    lead = draw(st.sampled_from([(1,), (3,), (2, 2), (1, 3)]))
+    length, source = draw(st.sampled_from([1, 2, 17, 70])), draw(st.sampled_from([1, 3, 16, 90]))
+    return lead, length, source, draw(st.sampled_from([1, 4, 33])), draw(st.sampled_from([1, 5, 32]))
+
+
+@quick
+@given(
+    attentions(),
+    float_types,
+    layouts,
+    st.booleans(),
+    st.sampled_from([None, "all", "keys", "some see nothing"]),
+)
+def test_attention(case, dtype, layout, causal, masked):
+    lead, length, source, depth, width = case
+    sizes = (length, depth), (source, depth), (source, width), (length, width)
+    q, k, v, g = [laid_out(random(i, *lead, *s, dtype=dtype), layout) for i, s in enumerate(sizes)]
+    mask = None
+    if masked:
+        mask = random(5, *lead, 1 if masked == "keys" else length, source, dtype=dtype)
+        mask[..., mask.shape[-2] // 2, :] = -np.inf if masked == "some see nothing" else 0
+        mask = np.broadcast_to(mask, (*lead, length, source))
+    how = mask, causal, 0.7
+    close(products.attention(q, k, v, *how), by_row("scaled_dot_product_attention", q, k, v, *how), 10)
+    needs = (True, True, True)
+    got = products.attention_backward(g, needs, q, k, v, *how)
+    expected = by_row("scaled_dot_product_attention_backward", g, needs, q, k, v, *how)
+    for a, b in zip(got, expected, strict=True):
+        close(a, b, 100)
+
+
+def test_attention_of_many_queries_and_keys(threads):
+    """Longer than the blocks that are in work at a time."""
+    q, k, v, g = [random(i, 1, 2, n, 8) for i, n in enumerate((300, 700, 700, 300))]
+    results = []
+    for n in (1, 3):
+        threads(n)
+        grads = products.attention_backward(g, (True,) * 3, q, k, v, None, False, 0.3)
+        results.append((products.attention(q, k, v, None, False, 0.3), *grads))
+    expected = by_row("scaled_dot_product_attention", q, k, v, None, False, 0.3)
+    close(results[0][0], expected, 10)
+    expected = by_row("scaled_dot_product_attention_backward", g, (True,) * 3, q, k, v, None, False, 0.3)
+    for a, b in zip(results[0][1:], expected, strict=True):
+        close(a, b, 100)
+    for a, b in zip(*results, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_attention_lets_nan_through():
+    q, k, v = [random(i, 1, 1, 20, 8) for i in range(3)]
+    q[0, 0, 3, 2] = np.nan
+    out = products.attention(q, k, v, None, True, 1.0)
+    assert np.isnan(out[0, 0, 3]).all() and not np.isnan(out[0, 0, [2, 4]]).any()
+
+
+# --- sums ----------------------------------------------------------------------------------------
+
+
+@quick
+@given(
+    st.sampled_from([((5, 3), 1), ((700, 33), 1), ((4, 50, 40), 2), ((2, 3, 4, 5), 3), ((3, 0, 4), 2)]),
+    float_types,
+    st.booleans(),
+)
+def test_sum_of_leading_axes(case, dtype, keepdim):
+    shape, count = case
+    x = random(1, *shape, dtype=dtype)
+    axes = tuple(range(count))
+    close(products.sum_leading(x, axes, keepdim), by_row("sum", x, axes, keepdim), 30)
+
+
+def test_sums_do_not_depend_on_the_number_of_threads(threads):
+    x = random(1, 3001, 517)
+    results = []
+    for n in (1, 2, 5):
+        threads(n)
+        results.append(products.sum_leading(x, (0,), False))
+    assert all(np.array_equal(results[0], other) for other in results[1:])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.op import kernel
 from . import native
-from .cpu import ready
+from .cpu import SMALL, ready
 
 # --- matrix products -----------------------------------------------------------------------------
 
@@ -60,3 +60,58 @@ def _linear_ready(x, weight, bias=None):
 @kernel("linear", when=_linear_ready)
 def linear(x, weight, bias=None):
     return multiply(x, weight.T, bias)
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def _by_heads(x):
+    """(B, H, L, E), for three dimensions too."""
+    return x[:, None] if x.ndim == 3 else x
+
+
+def _like_rows(x, features):
+    """A new array (B, H, L, features) in the memory order (B, L, H, features), in which layers want it."""
+    batch, heads, length, _ = x.shape
+    return native.empty((batch, length, heads, features), x).transpose(0, 2, 1, 3)
+
+
+def _attention_ready(query, key, value, mask, *rest):
+    return ready(query, key, value, mask) and query.ndim in (3, 4)
+
+
+@kernel("scaled_dot_product_attention", when=_attention_ready)
+def attention(query, key, value, mask, causal, scale):
+    q, k, v = map(_by_heads, (query, key, value))
+    out = _like_rows(q, v.shape[3])
+    native.attention(q, k, v, None if mask is None else _by_heads(mask), causal, scale, out)
+    return out.reshape(*query.shape[:-1], v.shape[3])
+
+
+@kernel(
+    "scaled_dot_product_attention_backward",
+    when=lambda g, needs, query, *rest: ready(g, query) and _attention_ready(query, *rest),
+)
+def attention_backward(g, needs, query, key, value, mask, causal, scale):
+    q, k, v = map(_by_heads, (query, key, value))
+    grads = [_like_rows(x, x.shape[3]) for x in (q, k, v)]
+    masks = None if mask is None else _by_heads(mask)
+    native.attention_gradient(q, k, v, masks, causal, scale, _by_heads(g), *grads)
+    return tuple(a.reshape(x.shape) for a, x in zip(grads, (query, key, value), strict=True))
+
+
+# --- sums ----------------------------------------------------------------------------------------
+
+
+def _sums_rows(x, axes, keepdim):
+    """Whether these are the leading axes of a C-ordered array, and its last ones stay."""
+    count = len(axes)
+    return ready(x) and 0 < count < x.ndim and axes == tuple(range(count)) and x.flags.c_contiguous
+
+
+@kernel("sum", when=_sums_rows, least=SMALL)
+def sum_leading(x, axes, keepdim):
+    kept = x.shape[len(axes) :]
+    out = np.empty(prod(kept), x.dtype)
+    native.sum_rows(x.reshape(prod(x.shape[: len(axes)]), out.size), out)
+    return out.reshape((*[1] * len(axes), *kept) if keepdim else kept)

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.op import Op, write_out
 from ..core.tensor import Tensor
 from .pointwise import conj, mul
+from .reduce import sum_row
 from .shape import permute_row, reshape_row
 
 __all__ = [
@@ -333,7 +334,7 @@ linear = Op(
     "linear", _linear,
     x=lambda g, x_shape, weight: left_gradient(g, x_shape, weight if weight.ndim == 1 else swapped(weight)),
     weight=lambda g, x, weight_shape: _weight_gradient(g, x, weight_shape),
-    bias=lambda g: g,
+    bias=lambda g, bias_shape: sum_row(flat_rows(g), (0,), False) if len(bias_shape) == 1 and g.ndim else g,
     jvp=lambda t_x, t_weight, t_bias, x, weight: linear(t_x, weight, t_bias) + linear(x, t_weight, None),
     node="AddmmBackward0",
 )  # fmt: skip

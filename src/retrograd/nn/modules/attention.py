@@ -1,7 +1,7 @@
 """MultiheadAttention."""
 
 from ...ops import creation
-from .. import functional as F
+from ...ops.attention import attend_by_heads
 from .. import init
 from ..parameter import Parameter
 from .linear import NonDynamicallyQuantizableLinear
@@ -76,20 +76,13 @@ class MultiheadAttention(Module):
         average_attn_weights=True, is_causal=False,
     ):  # fmt: skip
         """is_causal: a hint that attn_mask, which must be given, is the causal one."""
-        swap = self.batch_first and query.ndim == 3
-        if swap:
-            query, key, value = [t.transpose(0, 1) for t in (query, key, value)]
-        out, weights = F.multi_head_attention_forward(
-            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias,
-            self.bias_k,
-            self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias,
-            training=self.training, key_padding_mask=key_padding_mask, need_weights=need_weights,
-            attn_mask=attn_mask, use_separate_proj_weight=not self._qkv_same_embed_dim,
-            q_proj_weight=self.q_proj_weight, k_proj_weight=self.k_proj_weight,
-            v_proj_weight=self.v_proj_weight,
-            average_attn_weights=average_attn_weights, is_causal=is_causal,
+        return attend_by_heads(
+            self.batch_first and query.ndim == 3, query, key, value, self.embed_dim, self.num_heads,
+            self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v, self.add_zero_attn,
+            self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask,
+            need_weights, attn_mask, not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight,
+            self.v_proj_weight, None, None, average_attn_weights, is_causal,
         )  # fmt: skip
-        return (out.transpose(0, 1) if swap else out), weights
 
     def __setstate__(self, state):
         super().__setstate__({"_qkv_same_embed_dim": True, **state})  # files of before kdim and vdim
