@@ -64,12 +64,19 @@ def split_name(name):
     return (name[:at], name[at:]) if at > 0 else (name, "")
 
 
-def operation(item, beside, forward, saved=True, uses=1):
-    """The card of an operation, with the leaves that it alone uses at its right."""
+def _within(name, path):
+    """A name as it is called inside the module `path`."""
+    return name[len(path) + 1 :] if path and name.startswith(path + ".") else "" if name == path else name
+
+
+def operation(item, beside, forward, saved=True, uses=1, path=""):
+    """The card of an operation, with the leaves that it alone uses at its right; `path`: the module it is
+    drawn in."""
     stem, rest = split_name(item.title)
     lines = []  # (class, text)
-    if item.module:
-        lines.append(("rg-m", shortened(f"module {item.module}" if item.module.isdigit() else item.module)))
+    module = _within(item.module, path)
+    if module:
+        lines.append(("rg-m", shortened(f"module {module}" if module.isdigit() else module)))
     if item.freed:
         lines.append(("rg-s", "saved values freed"))
     elif saved:
@@ -83,12 +90,12 @@ def operation(item, beside, forward, saved=True, uses=1):
     wide = max(wide, sum(text_width(b, 9.5, bold=True) + 18 for b in badges) + 12, 96)
     height = 30 + 14 * len(lines) + (20 if badges else 0) - (2 if not lines and not badges else 0)
     half = wide / 2
-    pills = [leaf(i) for i in beside]
+    pills = [leaf(i, path=path) for i in beside]
     stack = sum(p.height for p in pills) + 6 * (len(pills) - 1) if pills else 0
     total = max(height, stack)
     top = (total - height) / 2
     tip = escape("\n".join(t for t in (item.title, shape_text(item.shape), item.where, *_full(item)) if t))
-    svg = [f'<g class="rg-op{" rg-inp" if "in place" in item.marks else ""}" transform="translate(0 {_n(top)})">']
+    svg = [f'<g class="rg-op" transform="translate(0 {_n(top)})">']
     svg.append(f"<title>{tip}</title>")
     svg.append(f'<rect x="{_n(-half)}" y="0" width="{_n(wide)}" height="{_n(height)}" rx="6"/>')
     svg.append(f'<text class="rg-t" x="{_n(12 - half)}" y="19">{escape(shortened(stem, 30))}')
@@ -121,9 +128,9 @@ def operation(item, beside, forward, saved=True, uses=1):
     return Card(half, right, total, "".join(svg), half - 8, top)
 
 
-def leaf(item, uses=1):
+def leaf(item, uses=1, path=""):
     """The card of a leaf, a parameter, frozen parameters or the output."""
-    name, shape = shortened(item.title), shape_text(item.shape)
+    name, shape = shortened(_within(item.title, path)), shape_text(item.shape)
     if item.kind == FROZEN:
         shape = shape if item.count == 1 else f"{item.count} tensors, {size_text(item.elements)} elements"
         shape += "" if item.count > 1 else "  frozen"

@@ -73,16 +73,17 @@ def layered(boxes, lines, gap=26.0, labels=True, label_height=16.0):
             spans.append((3.0, line.label + 10.0 if i == 0 and line.label else 3.0))
         pieces_of.append(list(zip(ids, inner, strict=True)))
         path = [line.source, *ids, line.target]
-        weight = 2.0 if a.spine and b.spine else 0.3
+        weight = 2.0 if a.spine and b.spine and b.rank - a.rank <= step else 0.3
         for i in range(len(path) - 1):
             inside = 0 < i < len(path) - 2
             start = line.start if i == 0 else 0.0
             stop = line.stop if i == len(path) - 2 else 0.0
-            edges.append((path[i], path[i + 1], weight * FAR if inside else weight, start or 0.0, stop or 0.0))
+            edges.append((path[i], path[i + 1], 2.0 * FAR if inside else weight, start or 0.0, stop or 0.0))
     _first_order(boxes, pieces_of, lines, order)
     up, down = _neighbours(len(spans), edges)
     order, crossings = _untangle(order, up, down, len(spans))
     x = _coordinates(order, spans, up, down, gap)
+    _straighten(order, x, spans, up, down, gap)
     for i, box in enumerate(boxes):
         box.x = x[i]
     for line, pieces in zip(lines, pieces_of, strict=True):
@@ -298,3 +299,43 @@ def _settle(rank, x, spans, nears, gap):
         for _ in range(members):
             x[rank[k]] = wish + offsets[k]
             k += 1
+
+
+def _straighten(order, x, spans, up, down, gap):
+    """Put chains, boxes and pieces each of which has one strong line to the next, on one axis where there is
+    room."""
+    beside = {}
+    for rank in order:
+        for k, i in enumerate(rank):
+            beside[i] = (rank[k - 1] if k else None, rank[k + 1] if k + 1 < len(rank) else None)
+    strong_up = [[e[0] for e in edges if e[1] >= 2.0] for edges in up]
+    strong_down = [[e[0] for e in edges if e[1] >= 2.0] for edges in down]
+    follows = {}
+    for i, below in enumerate(strong_down):
+        if len(below) == 1 and len(strong_up[below[0]]) == 1:
+            follows[i] = below[0]
+    starts = sorted(set(follows) - set(follows.values()))
+    chains = []
+    for i in starts:
+        chain = [i]
+        while chain[-1] in follows:
+            chain.append(follows[chain[-1]])
+        chains.append(chain)
+    for chain in sorted(chains, key=lambda c: (-len(c), c[0])):
+        at = 0
+        while at < len(chain):  # as long a part as has a common axis, then the next
+            low, high, end = -1e18, 1e18, at
+            while end < len(chain):
+                i = chain[end]
+                left, right = beside[i]
+                a = low if left is None else max(low, x[left] + spans[left][1] + gap + spans[i][0])
+                b = high if right is None else min(high, x[right] - spans[right][0] - gap - spans[i][1])
+                if a > b:
+                    break
+                low, high, end = a, b, end + 1
+            members = chain[at:end]
+            if len(members) > 1:
+                middle = sorted([x[i] for i in members])[len(members) // 2]
+                for i in members:
+                    x[i] = min(max(middle, low), high)
+            at = max(end, at + 1)

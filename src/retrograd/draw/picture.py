@@ -43,10 +43,10 @@ class Picture:
     def __init__(self, tensor, params, direction, depth, saved, theme):
         style.css(theme)
         self._survey = survey(tensor, params)
-        self._forward, self._saved, self._theme = direction == "forward", saved, theme
+        self._forward, self._saved, self.theme = direction == "forward", saved, theme
         self._tree = tree(tensor, _pairs(params))
-        self._top = fold(self._survey)
-        self._opened = opened_by_default(self._top, depth)
+        self.top = fold(self._survey)
+        self._opened = opened_by_default(self.top, depth)
         self._made = {}
         self.items, self.links = self._survey.items, self._survey.links
 
@@ -54,8 +54,8 @@ class Picture:
 
     def svg(self, theme=None):
         """The picture as SVG text. theme: as for `graph`."""
-        theme = theme or self._theme
-        wanted = [g for g in walk(self._top) if g.number in self._opened]
+        theme = theme or self.theme
+        wanted = [g for g in walk(self.top) if g.number in self._opened]
         placed, body = self._draw(self._plans(wanted))
         key, key_width = _key(self)
         width, height = max(placed.width, key_width + 32), placed.height + 34
@@ -72,12 +72,11 @@ class Picture:
 
     def html(self):
         """The picture as one HTML page that needs nothing else; a click on a box unfolds or folds it."""
-        return page(self._survey, self._top, self._plans(walk(self._top)), self._opened, self._forward,
-                    self._theme, _key(self))  # fmt: skip
+        return page(self, self._plans(walk(self.top)), self._opened, DEFS, _key(self))
 
     def png(self, scale=2.0, theme=None):
         """The picture as PNG bytes; needs the extra `retrograd[png]`. theme: "light" (also for "auto"), "dark"."""
-        theme = theme or self._theme
+        theme = theme or self.theme
         return png(self.svg("light" if theme == "auto" else theme), scale)
 
     def dot(self):
@@ -110,20 +109,20 @@ class Picture:
     __str__ = tree
 
     def __repr__(self):
-        operations = self._top.operations
+        operations = self.top.operations
         return f"<graph of {operations} operations; print it, show it in a notebook or .save('graph.svg')>"
 
     # --- drawing ---
 
     def _plans(self, groups):
         missing = [g for g in groups if g.number not in self._made]
-        self._made.update(plans(self._survey, self._top, missing, self._forward, self._saved))
+        self._made.update(plans(self._survey, self.top, missing, self._forward, self._saved))
         return self._made
 
     def _draw(self, made):
-        placed = arrange(made, self._top.number, self._opened)
+        placed = arrange(made, self.top.number, self._opened)
         out = []
-        _draw_group(made, self._top.number, placed, 0.0, 0.0, out)
+        _draw_group(made, self.top.number, placed, 0.0, 0.0, out)
         return placed, "".join(out)
 
 
@@ -171,7 +170,7 @@ def _key(picture):
     entries += [("rg-param", "parameter")] if PARAMETER in kinds else []
     entries += [("rg-leaf", "leaf")] if LEAF in kinds else []
     entries += [("rg-frozen", "no gradient")] if FROZEN in kinds else []
-    if len(walk(picture._top)) > 1:
+    if len(walk(picture.top)) > 1:
         entries.append(("rg-box", "module"))
     arrows = "arrows: as values flow" if picture._forward else "arrows: as gradients flow"
     out, x = [], 0.0

@@ -130,8 +130,8 @@ def _card(survey, group, part, forward, saved, uses):
     item = survey.items[part.item]
     if item.kind == OPERATION:
         beside = [survey.items[i] for i in part.beside]
-        return cards.operation(item, beside, forward, saved, uses[item.index])
-    return cards.leaf(item, uses[item.index])
+        return cards.operation(item, beside, forward, saved, uses[item.index], group.path)
+    return cards.leaf(item, uses[item.index], group.path)
 
 
 # --- for a choice of unfolded groups --------------------------------------------------------------

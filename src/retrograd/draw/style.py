@@ -33,7 +33,6 @@ _RULES = f"""
 {{s}} .rg-m{{{{font:10.5px {MONO};fill:{{dim}}}}}}
 {{s}} .rg-s{{{{font:10.5px {MONO};fill:{{faint}}}}}}
 {{s}} .rg-op>rect{{{{fill:{{op}};stroke:{{op-line}}}}}}
-{{s}} .rg-inp>rect{{{{stroke:{{write-text}}}}}}
 {{s}} .rg-n{{{{font-size:11.5px;font-weight:600;text-anchor:middle}}}}
 {{s}} .rg-h{{{{font:10.5px {MONO};text-anchor:middle}}}}
 {{s}} .rg-leaf rect{{{{fill:{{leaf}};stroke:{{leaf-line}}}}}}
