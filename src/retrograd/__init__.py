@@ -145,6 +145,14 @@ _LAZY_NAMES = {
 }
 
 
+def _graph(self, params=None, **options):
+    """The graph that made this tensor, as a picture: see `retrograd.draw.graph`."""
+    return __getattr__("draw").graph(self, params, **options)
+
+
+Tensor.graph = _graph
+
+
 def __getattr__(name):
     """Sub-packages, and names that live in one, are imported when first asked for."""
     if name in _LAZY:
