@@ -1,23 +1,108 @@
 """Residual networks (He et al. 2015), in torchvision's form: names, state_dict keys and initial values.
 
 The stride of a bottleneck is in its 3x3 convolution, not in the first 1x1 ("ResNet v1.5"). ResNeXt (Xie et
-al. 2016)
-and wide ResNet (Zagoruyko & Komodakis 2016) are the same network with other widths.
+al. 2016) and wide ResNet (Zagoruyko & Komodakis 2016) are the same network with other widths.
 """
 
 from functools import partial
+from typing import Any
 
 from ... import nn
-from ._api import handle_legacy_interface, register_model
-from ._weights import (
-    ResNet18_Weights,
-    ResNet34_Weights,
-    ResNet50_Weights,
-    ResNet101_Weights,
-    ResNet152_Weights,
-)
+from ._api import WeightsEnum, handle_legacy_interface, register_model
+from ._utils import build
+from ._weights import LONG_RECIPE, PORTED, SHORT_RECIPE, imagenet
 
-__all__ = ["ResNet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+__all__ = [
+    "ResNet", "ResNet18_Weights", "ResNet34_Weights", "ResNet50_Weights", "ResNet101_Weights",
+    "ResNet152_Weights", "ResNeXt50_32X4D_Weights", "ResNeXt101_32X8D_Weights",
+    "ResNeXt101_64X4D_Weights", "Wide_ResNet50_2_Weights", "Wide_ResNet101_2_Weights", "resnet18",
+    "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d",
+    "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2",
+]  # fmt: skip
+
+_short = partial(imagenet, recipe="tree/main/references/classification#resnet", docs=SHORT_RECIPE)
+_long = partial(imagenet, recipe="issues/3995#new-recipe", docs=LONG_RECIPE, resize_size=232)
+
+
+class ResNet18_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short("resnet18-f37072fd", 11689512, 69.758, 89.078, 1.814, 44.661)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ResNet34_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short("resnet34-b627a593", 21797672, 73.314, 91.420, 3.664, 83.275)
+    DEFAULT = IMAGENET1K_V1
+
+
+class ResNet50_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short("resnet50-0676ba61", 25557032, 76.130, 92.862, 4.089, 97.781)
+    IMAGENET1K_V2 = _long(
+        "resnet50-11ad3fa6", 25557032, 80.858, 95.434, 4.089, 97.790,
+        recipe="issues/3995#issuecomment-1013906621",
+    )  # fmt: skip
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNet101_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short("resnet101-63fe2227", 44549160, 77.374, 93.546, 7.801, 170.511)
+    IMAGENET1K_V2 = _long("resnet101-cd907fc2", 44549160, 81.886, 95.780, 7.801, 170.530)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNet152_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short("resnet152-394f9c45", 60192808, 78.312, 94.046, 11.514, 230.434)
+    IMAGENET1K_V2 = _long("resnet152-f82ba261", 60192808, 82.284, 96.002, 11.514, 230.474)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNeXt50_32X4D_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short(
+        "resnext50_32x4d-7cdf4587", 25028904, 77.618, 93.698, 4.230, 95.789,
+        recipe="tree/main/references/classification#resnext",
+    )  # fmt: skip
+    IMAGENET1K_V2 = _long("resnext50_32x4d-1a0047aa", 25028904, 81.198, 95.340, 4.230, 95.833)
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNeXt101_32X8D_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short(
+        "resnext101_32x8d-8ba56ff5", 88791336, 79.312, 94.526, 16.414, 339.586,
+        recipe="tree/main/references/classification#resnext",
+    )  # fmt: skip
+    IMAGENET1K_V2 = _long(
+        "resnext101_32x8d-110c445d", 88791336, 82.834, 96.228, 16.414, 339.673,
+        recipe="issues/3995#new-recipe-with-fixres",
+    )  # fmt: skip
+    DEFAULT = IMAGENET1K_V2
+
+
+class ResNeXt101_64X4D_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _long(
+        "resnext101_64x4d-173b62eb", 83455272, 83.246, 96.454, 15.460, 319.318,
+        recipe="pull/5935",
+    )  # fmt: skip
+    DEFAULT = IMAGENET1K_V1
+
+
+class Wide_ResNet50_2_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short(
+        "wide_resnet50_2-95faca4d", 68883240, 78.468, 94.086, 11.398, 131.820,
+        recipe="pull/912#issue-445437439", docs=PORTED,
+    )  # fmt: skip
+    IMAGENET1K_V2 = _long(
+        "wide_resnet50_2-9ba9bcbe", 68883240, 81.602, 95.758, 11.398, 263.124,
+        recipe="issues/3995#new-recipe-with-fixres",
+    )  # fmt: skip
+    DEFAULT = IMAGENET1K_V2
+
+
+class Wide_ResNet101_2_Weights(WeightsEnum):
+    IMAGENET1K_V1 = _short(
+        "wide_resnet101_2-32ee1156", 126886696, 78.848, 94.284, 22.753, 242.896,
+        recipe="pull/912#issue-445437439", docs=PORTED,
+    )  # fmt: skip
+    IMAGENET1K_V2 = _long("wide_resnet101_2-d733dc28", 126886696, 82.510, 96.020, 22.753, 484.747)
+    DEFAULT = IMAGENET1K_V2
 
 
 def conv3x3(in_planes, out_planes, stride=1, groups=1, dilation=1):
@@ -173,61 +258,111 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def _resnet(block, layers, weights, progress, **kwargs):
-    if weights is not None:
-        classes = len(weights.meta["categories"])
-        if kwargs.setdefault("num_classes", classes) != classes:
-            raise ValueError(
-                f"The parameter 'num_classes' expected value {classes} but got {kwargs['num_classes']} "
-                "instead: these weights "
-                "classify so many. Load them, then replace model.fc."
-            )
-    model = ResNet(block, layers, **kwargs)
-    if weights is not None:
-        model.load_state_dict(weights.get_state_dict(progress=progress, check_hash=True))
-    return model
-
-
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet18_Weights.IMAGENET1K_V1))
-def resnet18(*, weights: ResNet18_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-18. weights: a ResNet18_Weights, its name, or None for random initial values; kwargs: those of
-    ResNet.
-    """
-    return _resnet(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.verify(weights), progress, **kwargs)
+def resnet18(*, weights: ResNet18_Weights | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-18. weights: a ResNet18_Weights, its name, or None for random weights; kwargs: ResNet's."""
+    return build(ResNet, ResNet18_Weights.verify(weights), progress, BasicBlock, [2, 2, 2, 2], **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet34_Weights.IMAGENET1K_V1))
-def resnet34(*, weights: ResNet34_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-34. weights: a ResNet34_Weights, its name, or None for random initial values; kwargs: those of
-    ResNet.
-    """
-    return _resnet(BasicBlock, [3, 4, 6, 3], ResNet34_Weights.verify(weights), progress, **kwargs)
+def resnet34(*, weights: ResNet34_Weights | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-34. weights: a ResNet34_Weights, its name, or None for random weights; kwargs: ResNet's."""
+    return build(ResNet, ResNet34_Weights.verify(weights), progress, BasicBlock, [3, 4, 6, 3], **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet50_Weights.IMAGENET1K_V1))
-def resnet50(*, weights: ResNet50_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-50. weights: a ResNet50_Weights, its name, or None for random initial values; kwargs: those of
-    ResNet.
-    """
-    return _resnet(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.verify(weights), progress, **kwargs)
+def resnet50(*, weights: ResNet50_Weights | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-50. weights: a ResNet50_Weights, its name, or None for random weights; kwargs: ResNet's."""
+    return build(ResNet, ResNet50_Weights.verify(weights), progress, Bottleneck, [3, 4, 6, 3], **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet101_Weights.IMAGENET1K_V1))
-def resnet101(*, weights: ResNet101_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-101. weights: a ResNet101_Weights, its name, or None for random initial values; kwargs: those of
-    ResNet.
-    """
-    return _resnet(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.verify(weights), progress, **kwargs)
+def resnet101(*, weights: ResNet101_Weights | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-101. weights: a ResNet101_Weights, its name, or None for random weights; kwargs: ResNet's."""
+    return build(ResNet, ResNet101_Weights.verify(weights), progress, Bottleneck, [3, 4, 23, 3], **kwargs)
 
 
 @register_model()
 @handle_legacy_interface(weights=("pretrained", ResNet152_Weights.IMAGENET1K_V1))
-def resnet152(*, weights: ResNet152_Weights | None = None, progress: bool = True, **kwargs) -> ResNet:
-    """ResNet-152. weights: a ResNet152_Weights, its name, or None for random initial values; kwargs: those of
-    ResNet.
+def resnet152(*, weights: ResNet152_Weights | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-152. weights: a ResNet152_Weights, its name, or None for random weights; kwargs: ResNet's."""
+    return build(ResNet, ResNet152_Weights.verify(weights), progress, Bottleneck, [3, 8, 36, 3], **kwargs)
+
+
+@register_model()
+@handle_legacy_interface(weights=("pretrained", ResNeXt50_32X4D_Weights.IMAGENET1K_V1))
+def resnext50_32x4d(
+    *, weights: ResNeXt50_32X4D_Weights | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """ResNeXt-50 of 32 groups, 4 wide.
+
+    weights: a ResNeXt50_32X4D_Weights, its name, or None for random weights; kwargs: ResNet's.
     """
-    return _resnet(Bottleneck, [3, 8, 36, 3], ResNet152_Weights.verify(weights), progress, **kwargs)
+    return build(
+        ResNet, ResNeXt50_32X4D_Weights.verify(weights), progress, Bottleneck, [3, 4, 6, 3], groups=32,
+        width_per_group=4, **kwargs,
+    )  # fmt: skip
+
+
+@register_model()
+@handle_legacy_interface(weights=("pretrained", ResNeXt101_32X8D_Weights.IMAGENET1K_V1))
+def resnext101_32x8d(
+    *, weights: ResNeXt101_32X8D_Weights | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """ResNeXt-101 of 32 groups, 8 wide.
+
+    weights: a ResNeXt101_32X8D_Weights, its name, or None for random weights; kwargs: ResNet's.
+    """
+    return build(
+        ResNet, ResNeXt101_32X8D_Weights.verify(weights), progress, Bottleneck, [3, 4, 23, 3], groups=32,
+        width_per_group=8, **kwargs,
+    )  # fmt: skip
+
+
+@register_model()
+@handle_legacy_interface(weights=("pretrained", ResNeXt101_64X4D_Weights.IMAGENET1K_V1))
+def resnext101_64x4d(
+    *, weights: ResNeXt101_64X4D_Weights | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """ResNeXt-101 of 64 groups, 4 wide.
+
+    weights: a ResNeXt101_64X4D_Weights, its name, or None for random weights; kwargs: ResNet's.
+    """
+    return build(
+        ResNet, ResNeXt101_64X4D_Weights.verify(weights), progress, Bottleneck, [3, 4, 23, 3], groups=64,
+        width_per_group=4, **kwargs,
+    )  # fmt: skip
+
+
+@register_model()
+@handle_legacy_interface(weights=("pretrained", Wide_ResNet50_2_Weights.IMAGENET1K_V1))
+def wide_resnet50_2(
+    *, weights: Wide_ResNet50_2_Weights | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """Wide ResNet-50-2.
+
+    weights: a Wide_ResNet50_2_Weights, its name, or None for random weights; kwargs: ResNet's.
+    """
+    return build(
+        ResNet, Wide_ResNet50_2_Weights.verify(weights), progress, Bottleneck, [3, 4, 6, 3],
+        width_per_group=128, **kwargs,
+    )  # fmt: skip
+
+
+@register_model()
+@handle_legacy_interface(weights=("pretrained", Wide_ResNet101_2_Weights.IMAGENET1K_V1))
+def wide_resnet101_2(
+    *, weights: Wide_ResNet101_2_Weights | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """Wide ResNet-101-2.
+
+    weights: a Wide_ResNet101_2_Weights, its name, or None for random weights; kwargs: ResNet's.
+    """
+    return build(
+        ResNet, Wide_ResNet101_2_Weights.verify(weights), progress, Bottleneck, [3, 4, 23, 3],
+        width_per_group=128, **kwargs,
+    )  # fmt: skip
