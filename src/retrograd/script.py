@@ -40,8 +40,15 @@ class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec.loader_state
 
     def exec_module(self, module):
-        """Nothing to execute; the module keeps its own spec, which the import system has just replaced."""
+        """Nothing to execute; the module keeps its own spec, which the import system has just replaced.
+
+        What was loaded with it gets PyTorch's names now: importing `torch.autograd.gradcheck` later would put
+        the module in the place of the function of that name, as the import system does once per module.
+        """
         module.__spec__ = self.specs.pop(id(module))
+        for theirs, ours in _BOUND.items():
+            for name in [n for n in sys.modules if n.startswith(ours + ".")]:
+                sys.modules.setdefault(theirs + name[len(ours) :], sys.modules[name])
 
 
 @contextlib.contextmanager
