@@ -3,13 +3,22 @@
 import importlib as _importlib
 
 from . import lr_scheduler
-from .adam import Adam, AdamW
-from .adam_variants import ASGD, Adamax, NAdam, RAdam, SparseAdam
-from .adaptive import Adadelta, Adagrad, RMSprop, Rprop
+from ._muon import Muon
+from .adadelta import Adadelta
+from .adafactor import Adafactor
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
+from .asgd import ASGD
 from .lbfgs import LBFGS
-from .matrix import Adafactor, Muon
+from .nadam import NAdam
 from .optimizer import Optimizer
+from .radam import RAdam
+from .rmsprop import RMSprop
+from .rprop import Rprop
 from .sgd import SGD
+from .sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam",

@@ -1,7 +1,9 @@
 """Datasets, samplers and the DataLoader that batches them, in this process or in workers."""
 
-from .collate import default_collate, default_convert
-from .datasets import (
+from ._utils.collate import default_collate, default_convert
+from ._utils.worker import get_worker_info
+from .dataloader import DataLoader
+from .dataset import (
     ChainDataset,
     ConcatDataset,
     Dataset,
@@ -11,17 +13,15 @@ from .datasets import (
     TensorDataset,
     random_split,
 )
-from .loader import DataLoader
-from .samplers import (
+from .distributed import DistributedSampler
+from .sampler import (
     BatchSampler,
-    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-from .workers import get_worker_info
 
 __all__ = [
     "BatchSampler",

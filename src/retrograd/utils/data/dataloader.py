@@ -6,10 +6,10 @@ import queue
 import warnings
 import weakref
 
-from .collate import default_collate, default_convert
-from .datasets import IterableDataset
-from .samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler, fresh_seed
-from .workers import POLL, EndOfStream, Failure, Resume, fetch, work
+from ._utils.collate import default_collate, default_convert
+from ._utils.worker import POLL, EndOfStream, Failure, Resume, fetch, work
+from .dataset import IterableDataset
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, fresh_seed
 
 
 class _Endless(Sampler):

@@ -7,8 +7,8 @@ import traceback
 
 import numpy as np
 
-from ...core.random import default_generator
-from ...kernels import set_num_threads
+from ....core.random import default_generator
+from ....kernels import set_num_threads
 
 POLL = 1.0  # seconds between looks at whether the other side is alive
 

@@ -5,10 +5,10 @@ import copy
 
 import numpy as np
 
-from ...core.arrays import float64
-from ...core.tensor import Tensor
-from ...ops.from_data import as_tensor, tensor
-from ...ops.join import stack
+from ....core.arrays import float64
+from ....core.tensor import Tensor
+from ....ops.from_data import as_tensor, tensor
+from ....ops.join import stack
 
 
 def default_convert(data):
