@@ -16,9 +16,7 @@ def text_width(text, size, bold=False, mono=False):
     """The width of a text in pixels, estimated on the safe side as nobody knows the reader's fonts."""
     if mono:
         return len(text) * size * 0.61
-    width = sum(
-        0.34 if c in _NARROW else 0.92 if c in _WIDE else 0.72 if c.isupper() else 0.58 for c in text
-    )
+    width = sum(0.34 if c in _NARROW else 0.92 if c in _WIDE else 0.72 if c.isupper() else 0.58 for c in text)
     return width * size * (1.07 if bold else 1.0)
 
 

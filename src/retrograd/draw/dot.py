@@ -20,7 +20,11 @@ def dot(survey, forward=True):
         for name in module.split(".") if module else ():
             at = at.setdefault(name, {})
         at.setdefault(None, []).append(item)
-    lines = ["digraph {", "  node [fontname=Helvetica, fontsize=11]", "  edge [fontname=Helvetica, fontsize=9]"]
+    lines = [
+        "digraph {",
+        "  node [fontname=Helvetica, fontsize=11]",
+        "  edge [fontname=Helvetica, fontsize=9]",
+    ]
     _cluster(tree[""], "", "  ", lines)
     for link in survey.links:
         a, b = (link.source, link.target) if forward else (link.target, link.source)

@@ -1,4 +1,4 @@
-"""The items of a picture in nested groups, one per module that has several operations, and lines between them."""
+"""The items of a picture in nested groups, one per module of several operations, and lines between them."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ NEAR_RANKS = 4
 
 @dataclass
 class Part:
-    """What has a place in a group: an item with its own parameters beside it, a group, a port or a mention."""
+    """What has a place in a group: an item with its own parameters beside it, a group, a port, a mention."""
 
     item: int | None = None
     group: "Group | None" = None
@@ -302,16 +302,24 @@ def opened_by_default(top, depth=None, few=FEW):
 
 
 def mention_far(group, ranks):
-    """Replace lines over very many ranks by a mention of their source beside what uses it. ranks: of the parts."""
-    uses = {}
+    """Replace lines over very many `ranks` (of the parts) by a mention of their source beside what uses it.
+
+    Where there are many long lines, only as many of the shorter ones are drawn as a reader could follow.
+    """
+    uses, spans = {}, []
     for wire in group.wires:
         uses[wire.start] = uses.get(wire.start, 0) + 1
+        spans.append(abs(ranks[wire.stop] - ranks[wire.start]))
+    far, total = FAR_RANKS, 0
+    for span in sorted(spans):
+        total += span
+        if total > 3 * len(group.parts) + 300:
+            far = min(far, max(span, NEAR_RANKS))
+            break
     made = {}
-    for wire in group.wires:
-        span = abs(ranks[wire.stop] - ranks[wire.start])
-        near = NEAR_RANKS if uses[wire.start] > MANY_USES else FAR_RANKS
-        if span > near and not group.parts[wire.start].mention:
-            key = (wire.start, wire.stop)
+    for wire, span in zip(group.wires, spans, strict=True):
+        if span > (NEAR_RANKS if uses[wire.start] > MANY_USES else far):
+            key = (wire.source, wire.stop)
             if key not in made:
                 made[key] = len(group.parts)
                 group.parts.append(Part(mention=True, source=wire.source))

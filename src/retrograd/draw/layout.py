@@ -1,9 +1,9 @@
 """A layered layout (Sugiyama, Tagawa and Toda, 1981): ranks, few crossings, straight lines, no overlaps.
 
-Four steps: a rank for each node (longest path, then nearer to what uses it); long lines cut into one piece per
-rank; the order within ranks by sweeps of barycentres, the best of several by counted crossings; x by least
-squares under the order and the distances, rank by rank (exact, by pooling adjacent violators). The same graph
-gives the same picture; nothing here is random or recursive.
+Four steps: a rank for each node (longest path, then nearer to what uses it); long lines cut into one piece
+per rank; the order within ranks by sweeps of barycentres, the best of several by counted crossings; x by
+least squares under the order and the distances, rank by rank (exact, by pooling adjacent violators). The same
+graph gives the same picture; nothing here is random or recursive.
 """
 
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ class Box:
 class Line:
     """From box `source` to box `target`, at `start` and `stop` beside their axes (None: wherever is nearest).
 
-    `label` is the width of its text. After the layout `pieces` are (rank, x) of the inner bends; the text stands
-    at the right of the first one.
+    `label` is the width of its text. After the layout `pieces` are (rank, x) of the inner bends; the text
+    stands at the right of the first one.
     """
 
     source: int
@@ -226,7 +226,7 @@ def _exchange(order, up, down, place):
 
 
 def _crossings(order, down, place):
-    """How many pairs of lines cross, counted with a tree of partial sums (Barth, Juenger and Mutzel, 2002)."""
+    """How many pairs of lines cross, counted with a tree of sums (Barth, Juenger and Mutzel, 2002)."""
     total = 0
     for k in range(len(order) - 1):
         ends = [p for i in order[k] for p in sorted([place[j[0]] for j in down[i]])]
@@ -271,7 +271,8 @@ def _coordinates(order, spans, up, down, gap):
 def _settle(rank, x, spans, nears, gap):
     """Move a rank's members nearest to where their neighbours want them, keeping order and distances.
 
-    Minimises the weighted squares of the way from there; less the least distances it is an isotonic regression.
+    Minimises the weighted squares of the way from there, which is an isotonic regression once the least
+    distances are taken off.
     """
     blocks = []  # [sum of weight * wish, weight, wish, members]
     at = 0.0

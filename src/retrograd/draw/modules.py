@@ -69,24 +69,42 @@ def own(items, links, types):
     for link in links:
         leaf = items[link.source]
         if leaf.kind in ("parameter", "frozen") and leaf.count == 1 and "." in leaf.title:
-            used.setdefault(link.target, []).append(leaf.title.rpartition(".")[0])
+            used.setdefault(link.target, []).append(leaf.title)
     anchors = [i for i in operations if i.index in used]
     if not anchors:
         return
     for item in anchors:
-        item.module = common(used[item.index])
+        item.module = common([name.rpartition(".")[0] for name in used[item.index]])
     positions = {item.index: n for n, item in enumerate(operations)}
-    before = after = None
-    previous = []
+    begins = _beginnings(anchors, used)
+    earlier, waiting = None, []
     for item in operations:
-        before = item.module if item.index in used else before
-        previous.append(before)
-    for item, earlier in zip(reversed(operations), reversed(previous), strict=True):
-        if item.index in used:
-            after = item.module
-        elif earlier is not None and after is not None:
-            item.module = common([earlier, after])
+        if item.index not in used:
+            waiting.append(item)
+            continue
+        if earlier is not None:
+            module = common([earlier.module, item.module])
+            while module and begins.get(module) == (used[item.index], True):
+                module = module.rpartition(".")[0]  # it is called again: what is between is outside of it
+            for between in waiting:
+                between.module = module
+        earlier, waiting = item, []
     _into_blocks(operations, links, used, positions)
+
+
+def _beginnings(anchors, used):
+    """{module: (the parameters of the first operation in it, whether that is there again)}."""
+    begins = {}
+    for item in anchors:
+        path = item.module
+        while path:
+            first, _ = begins.get(path, (None, False))
+            if first is None:
+                begins[path] = used[item.index], False
+            elif first == used[item.index]:
+                begins[path] = first, True
+            path = path.rpartition(".")[0]
+    return begins
 
 
 def common(paths):

@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 
 from . import cards, style
-from .scene import FOOT, GAP, HEADER, HEADER_LINE, LABEL_HEIGHT, PADDING
+from .scene import FOOT, HEADER, HEADER_LINE, LABEL_HEIGHT, PADDING
 
 
 def asset(name):
@@ -34,17 +34,24 @@ def page(picture, plans, opened, defs, key):
         "top": picture.top.number,
         "opened": sorted(opened),
         "groups": groups,
-        "gap": {"label": LABEL_HEIGHT, "padding": PADDING, "header": HEADER, "line": HEADER_LINE, "foot": FOOT},
+        "gap": {
+            "label": LABEL_HEIGHT,
+            "padding": PADDING,
+            "header": HEADER,
+            "line": HEADER_LINE,
+            "foot": FOOT,
+        },
         "defs": defs,
     }
     theme = picture.theme
     head = f"<style>{style.variables(theme)}\n{style.css(theme)}\n{asset('graph.css')}</style>"
     title = f"Graph of {picture.top.operations} operations"
-    legend = f'<svg class="rg" width="{cards._n(key[1] + 8)}" height="22" role="img"><g transform="translate(2 15)">{key[0]}</g></svg>'
-    foldable = len(groups) > 1
-    buttons = (
-        '<button id="unfold">Unfold all</button><button id="fold">Fold all</button>' if foldable else ""
+    legend = (
+        f'<svg class="rg" width="{cards._n(key[1] + 8)}" height="22" role="img">'
+        f'<g transform="translate(2 15)">{key[0]}</g></svg>'
     )
+    foldable = len(groups) > 1
+    buttons = '<button id="unfold">Unfold all</button><button id="fold">Fold all</button>' if foldable else ""
     body = (
         f'<header><h1>{title}</h1><div class="tools">{buttons}'
         '<button id="smaller" aria-label="Smaller">−</button><button id="fit">Fit</button>'
@@ -59,8 +66,10 @@ def _group(plan):
     parts = []
     for k, part in enumerate(plan.group.parts):
         card = plan.cards[k]
-        entry = {"l": _r(card.left), "r": _r(card.right), "h": _r(card.height), "x": _r(plan.xs[k]),
-                 "k": plan.ranks[k], "hold": _r(card.hold), "inset": _r(card.inset), "svg": card.svg}  # fmt: skip
+        entry = {
+            "l": _r(card.left), "r": _r(card.right), "h": _r(card.height), "x": _r(plan.xs[k]),
+            "k": plan.ranks[k], "hold": _r(card.hold), "inset": _r(card.inset), "svg": card.svg,
+        }  # fmt: skip
         if part.group is not None:
             entry["group"] = part.group.number
         if part.port:
@@ -70,10 +79,12 @@ def _group(plan):
     for w in plan.wires:
         pieces = [[rank, _r(x)] for rank, x in w.pieces]
         arrow = not plan.group.parts[w.stop].port
-        wires.append([w.start, w.stop, pieces, w.text, int(w.gradient), int(arrow), w.start_port, w.stop_port])
+        wires.append(
+            [w.start, w.stop, pieces, w.text, int(w.gradient), int(arrow), w.start_port, w.stop_port]
+        )
     return {
-        "parts": parts, "wires": wires, "heights": plan.heights, "left": _r(plan.left), "right": _r(plan.right),
-        "gap": plan.gap or GAP, "head": _r(plan.header), "main": plan.main,
+        "parts": parts, "wires": wires, "heights": plan.heights, "left": _r(plan.left),
+        "right": _r(plan.right), "gap": plan.gap, "head": _r(plan.header), "main": plan.main,
         "name": cards.header(plan.group), "path": plan.group.path,
     }  # fmt: skip
 

@@ -21,8 +21,8 @@ def graph(tensor, params=None, *, direction="forward", depth=None, saved=True, t
     params: what names the leaves: `model.named_parameters()`, or the model itself, which tells the modules'
     classes too. With names, the operations of a module stand in a box with its name. direction: arrows as
     values flow, "forward", or as gradients do, "backward". depth: how many levels of boxes to unfold, -1 for
-    all; None unfolds levels while about 25 operations are to be seen. saved: whether operations list what they
-    keep until backward. theme: "light", "dark", or "auto": as the reader's system.
+    all; None unfolds levels while about 20 operations are to be seen. saved: whether operations list what
+    they keep until backward. theme: "light", "dark", or "auto": as the reader's system.
 
     The picture keeps nothing of the graph alive. Modules are told from the names of the parameters; where
     that is not enough, run the model inside `draw.recording()`.
@@ -75,7 +75,7 @@ class Picture:
         return page(self, self._plans(walk(self.top)), self._opened, DEFS, _key(self))
 
     def png(self, scale=2.0, theme=None):
-        """The picture as PNG bytes; needs the extra `retrograd[png]`. theme: "light" (also for "auto"), "dark"."""
+        """The picture as PNG bytes, light unless the theme is "dark"; needs the extra `retrograd[png]`."""
         theme = theme or self.theme
         return png(self.svg("light" if theme == "auto" else theme), scale)
 
@@ -92,7 +92,9 @@ class Picture:
         path = Path(path)
         kind = path.suffix.lower().lstrip(".")
         if kind not in _KINDS:
-            raise ValueError(f"save: the ending of {path.name!r} says no form; use one of .{', .'.join(_KINDS)}")
+            raise ValueError(
+                f"save: the ending of {path.name!r} says no form; use one of .{', .'.join(_KINDS)}"
+            )
         if kind == "png":
             path.write_bytes(self.png())
         else:
@@ -176,8 +178,10 @@ def _key(picture):
     out, x = [], 0.0
     for kind, text in entries:
         radius = 6 if kind in ("rg-param", "rg-leaf", "rg-frozen") else 3
-        out.append(f'<g class="{kind}" transform="translate({cards._n(x)} -9)"><rect width="18" height="12" '
-                   f'rx="{radius}"/></g><text class="rg-key" x="{cards._n(x + 24)}" y="1">{text}</text>')  # fmt: skip
+        out.append(
+            f'<g class="{kind}" transform="translate({cards._n(x)} -9)"><rect width="18" height="12" '
+            f'rx="{radius}"/></g><text class="rg-key" x="{cards._n(x + 24)}" y="1">{text}</text>'
+        )
         x += 24 + cards.text_width(text, 10.5) + 18
     out.append(f'<text class="rg-key" x="{cards._n(x)}" y="1">{arrows}, texts: shapes of gradients</text>')
     return "".join(out), x + cards.text_width(arrows + ", texts: shapes of gradients", 10.5)

@@ -1,14 +1,15 @@
 """Where everything of a picture is, for any choice of unfolded groups.
 
-Each group is laid out once, with the groups in it folded. Unfolding one makes room for it: ranks below move down,
-what is left and right of its axis moves aside. So nothing overlaps or changes its order, and the page (graph.js)
-can do the same without a layout of its own: `arrange` here and there must stay alike (a test compares them).
+Each group is laid out once, with the groups in it folded. Unfolding one makes room for it: ranks below move
+down, what is left and right of its axis moves aside. So nothing overlaps or changes its order, and the page
+(graph.js) can do the same without a layout of its own: `arrange` here and there must stay alike (a test
+compares them).
 """
 
 from dataclasses import dataclass, field
 
 from . import cards
-from .folding import mention_far
+from .folding import NEAR_RANKS, mention_far
 from .layout import Box, Line, assign_ranks, layered
 from .survey import OPERATION
 
@@ -60,13 +61,12 @@ def plans(survey, top, groups, forward=True, saved=True):
 
 
 def _plan(survey, group, is_top, forward, saved, uses):
-    boxes, lines = _boxes(survey, group, forward, saved, uses)
-    if any(abs(w.stop - w.start) > 4 for w in group.wires) and len(group.parts) > 30:
-        rough = assign_ranks([b for b, _ in boxes], lines)
-        before = len(group.parts)
-        mention_far(group, rough)
-        if len(group.parts) > before:
-            boxes, lines = _boxes(survey, group, forward, saved, uses)
+    boxes = [_box(survey, group, part, forward, saved, uses) for part in group.parts]
+    lines = _lines(group, forward)
+    if len(boxes) > NEAR_RANKS:
+        mention_far(group, assign_ranks([b for b, _ in boxes], lines))
+        boxes += [_box(survey, group, part, forward, saved, uses) for part in group.parts[len(boxes) :]]
+        lines = _lines(group, forward)
     plan = Plan(group, forward)
     labels = len(group.parts) <= LABELS_UP_TO
     plan.gap = GAP if labels else 2.6 * GAP
@@ -105,19 +105,18 @@ def _port(group, k, kind, source):
     return next(j for j, p in enumerate(inner.parts) if p.port == kind and p.source == source)
 
 
-def _boxes(survey, group, forward, saved, uses):
-    boxes = []
-    for part in group.parts:
-        card = _card(survey, group, part, forward, saved, uses)
-        spine = part.group is not None or (
-            part.item is not None and survey.items[part.item].kind == OPERATION
-        )
-        end = ""
-        if part.port:
-            end = "first" if (part.port == "in") == forward else "last"
-        boxes.append((Box(card.left, card.right, card.height, spine or bool(part.port), end), card))
-    lines = [Line(w.start, w.stop) if forward else Line(w.stop, w.start) for w in group.wires]
-    return boxes, lines
+def _lines(group, forward):
+    return [Line(w.start, w.stop) if forward else Line(w.stop, w.start) for w in group.wires]
+
+
+def _box(survey, group, part, forward, saved, uses):
+    card = _card(survey, group, part, forward, saved, uses)
+    operation = part.item is not None and survey.items[part.item].kind == OPERATION
+    end = ""
+    if part.port:
+        end = "first" if (part.port == "in") == forward else "last"
+    spine = operation or part.group is not None or bool(part.port)
+    return Box(card.left, card.right, card.height, spine, end), card
 
 
 def _card(survey, group, part, forward, saved, uses):

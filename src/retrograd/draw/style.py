@@ -76,6 +76,7 @@ def css(theme="auto", scope=".rg", rules=_RULES):
 
 def variables(theme="auto"):
     """The colours as CSS variables, for pages."""
+
     def block(colours):
         return ";".join(f"--{name}:{value}" for name, value in colours.items())
 

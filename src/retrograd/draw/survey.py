@@ -1,6 +1,7 @@
 """What a graph holds, as plain data: the pictures are made from this and keep nothing of the graph alive."""
 
 import ast
+import functools
 import linecache
 import os
 from dataclasses import dataclass, field
@@ -161,12 +162,15 @@ def _freed(node):
     return place(node.saved.where) or "an earlier backward"
 
 
-def place(where):
-    """`train.py:12  loss = ...` of what `user_location` gave."""
-    if where is None:
-        return ""
+@functools.lru_cache(1024)
+def _place(where):
     path, line = where[0].co_filename, line_of(where)
     return f"{os.path.basename(path)}:{line}  {linecache.getline(path, line).strip()}".rstrip()
+
+
+def place(where):
+    """`train.py:12  loss = ...` of what `user_location` gave."""
+    return "" if where is None else _place(tuple(where))
 
 
 # --- what nodes keep ------------------------------------------------------------------------------
@@ -238,8 +242,11 @@ def _keeps_overwritten(node):
 
 def _written_in_place(where, name):
     """Whether the user's expression that made a node is `x.mul_(y)`, `f(x, inplace=True)` or `x *= y`."""
-    if where is None:
-        return False
+    return where is not None and _says_in_place(tuple(where), name)
+
+
+@functools.lru_cache(1024)
+def _says_in_place(where, name):
     text = _expression(where)
     try:
         tree = ast.parse(text.strip(), mode="exec").body if text else []
