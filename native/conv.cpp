@@ -11,6 +11,7 @@
 #include <map>
 #include <vector>
 
+#include "conv_few.h"
 #include "images.h"
 #include "isa.h"
 #include "kernels.h"
@@ -252,17 +253,13 @@ constexpr int64_t kPackFrom = 128;
 // Up to this many pixels, the input's gradient is limited by reading the weights.
 constexpr int64_t kStreamTo = 32;
 
-struct Sizes {
-    int64_t N, C, H, W, O, I, KH, KW, OH, OW;
-};
-
-Sizes sizes_of(const Array &x, const Array &w, const Array &y, const ConvGeometry &g) {
+ConvSizes sizes_of(const Array &x, const Array &w, const Array &y, const ConvGeometry &g) {
     for (const Array *a : {&x, &w, &y})
         if (a->ndim != 4) refuse(std::string(a->name) + " has shape " + a->shape_text() + ", expected 4 dimensions");
     expect_same_type(w, x);
     expect_same_type(y, x);
     if (x.type != 'f' && x.type != 'd') refuse("conv2d kernels take float32 and float64");
-    Sizes s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[1], w.shape[2], w.shape[3], 0, 0};
+    ConvSizes s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[1], w.shape[2], w.shape[3], 0, 0};
     for (int i = 0; i < 2; i++)
         if (g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
             refuse("conv2d expects stride and dilation of at least 1 and padding of at least 0");
@@ -289,12 +286,12 @@ bool channels_contiguous(const Array &a) { return a.stride[1] == 1 || a.shape[1]
 
 // With few channels a tap is too short a run for the lanes: taps of one kernel row are read as one run, from a copy
 // with a border of zeros. Only for one group and no dilation along the row, where they are neighbours in memory.
-bool merges_taps(const Sizes &s, const ConvGeometry &g) {
+bool merges_taps(const ConvSizes &s, const ConvGeometry &g) {
     return g.groups == 1 && s.KW > 1 && g.dilation[1] == 1 && s.C <= 8;
 }
 
 template <class T>
-void forward(const Array &x, const Array &w, const Array *bias, const Array &out, const ConvGeometry &g, Sizes s) {
+void forward(const Array &x, const Array &w, const Array *bias, const Array &out, const ConvGeometry &g, ConvSizes s) {
     Scratch<T> x_copy, w_copy, packed, bias_copy;
     Gather<T> gather;
     gather.weights = ohwi(w, w_copy);
@@ -314,6 +311,10 @@ void forward(const Array &x, const Array &w, const Array *bias, const Array &out
             return winograd_convolve(gather.source, gather.target, gather.weights, false, gather.bias,
                                      {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, g.padding[0], g.padding[1]});
         }
+    if (few_pixels(s)) {
+        gather.source = channels_last(x, x_copy);
+        return few_forward(gather.source, gather.weights, gather.bias, gather.target, g, s);
+    }
     int64_t taps_h = s.KH, taps_w = s.KW, ph = g.padding[0];
     if (merges_taps(s, g)) {
         const int64_t line = (s.W + 2 * g.padding[1]) * s.C, lines = s.H + 2 * g.padding[0];
@@ -351,7 +352,7 @@ void forward(const Array &x, const Array &w, const Array *bias, const Array &out
 }
 
 template <class T>
-void input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g, const Sizes &s) {
+void input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g, const ConvSizes &s) {
     Scratch<T> gy_copy, w_copy, packed;
     Gather<T> gather;
     gather.source = channels_last(gy, gy_copy);
@@ -398,11 +399,12 @@ struct TapRuns {
 };
 
 template <class T>
-void weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g, Sizes s) {
+void weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g, ConvSizes s) {
     const TypedKernels<T> &k = kernels().of<T>();
     Scratch<T> gy_copy, x_copy;
     const Images<const T> out = channels_last(gy, gy_copy);
     Images<const T> in;
+    if (few_pixels(s)) return few_weight_gradient(channels_last(x, x_copy), out, gw.as<T>(), g, s);
     int64_t taps_w = s.KW, run = s.I, ph = g.padding[0], pw = g.padding[1];
     if (merges_taps(s, g)) {
         const int64_t line = (s.W + 2 * pw) * s.C, lines = s.H + 2 * ph;
@@ -489,7 +491,7 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
 }  // namespace
 
 void conv2d_forward(const Array &x, const Array &w, const Array *bias, const Array &out, const ConvGeometry &g) {
-    const Sizes s = sizes_of(x, w, out, g);
+    const ConvSizes s = sizes_of(x, w, out, g);
     expect_result(out, channels_contiguous(out), "with contiguous channels (channels last)");
     if (bias) {
         expect_shape(*bias, {s.O});
@@ -499,13 +501,13 @@ void conv2d_forward(const Array &x, const Array &w, const Array *bias, const Arr
 }
 
 void conv2d_input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g) {
-    const Sizes s = sizes_of(gx, w, gy, g);
+    const ConvSizes s = sizes_of(gx, w, gy, g);
     expect_result(gx, channels_contiguous(gx), "with contiguous channels (channels last)");
     gy.type == 'f' ? input_gradient<float>(gy, w, gx, g, s) : input_gradient<double>(gy, w, gx, g, s);
 }
 
 void conv2d_weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g) {
-    const Sizes s = sizes_of(x, gw, gy, g);
+    const ConvSizes s = sizes_of(x, gw, gy, g);
     expect_result(gw, is_ohwi(gw), "as OHWI (output channel, kernel row, kernel column, input channel)");
     gy.type == 'f' ? weight_gradient<float>(gy, x, gw, g, s) : weight_gradient<double>(gy, x, gw, g, s);
 }

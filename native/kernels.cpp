@@ -3,6 +3,7 @@
 // keep the AVX-512 copy for a machine that has none.
 #include "kernels.h"
 
+#include "few.h"
 #include "loops.h"
 #include "matmul_tiles.h"
 #include "tiles.h"
@@ -25,6 +26,9 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.pack_runs = pack_runs<T>;
     k.combined_rows = kCombinedRows;
     k.add_rows = add_rows<T>;
+    k.few_rows = kFewRows;
+    k.few_dot = few_dot<T>;
+    k.few_outer = few_outer<T>;
     k.winograd_input = winograd_input<T>;
     k.winograd_output = winograd_output<T>;
     k.winograd_gradient = winograd_gradient<T>;

@@ -39,6 +39,13 @@ template <class T> struct ProductTile {
     bool accumulate;
 };
 
+// A convolution's taps as pairs of an output pixel and the offset of what it sees: those of a tap from its start on.
+struct FewTaps {
+    const int64_t *start, *pixel, *source;
+    int64_t taps, depth, pixels;  // depth: channels; pixels <= kFewPixels
+};
+constexpr int kFewPixels = 16, kFewMostRows = 4;
+
 struct SgdStep {
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize, first;  // first: the momentum buffer is new, and becomes the gradient
@@ -60,6 +67,11 @@ template <class T> struct TypedKernels {
     // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.
     int combined_rows;
     void (*add_rows)(const T *rows, int64_t stride, const T *scale, int count, T *sum, int64_t n);
+    // Rows of weights w (rows, taps, depth), at most few_rows of them: out[pixel][row] = sum over the pixel's pairs of w x,
+    // or w = sum over pairs of g[pixel][row] x. Of out and g a pixel has kFewMostRows.
+    int few_rows;
+    void (*few_dot)(const FewTaps &f, const T *x, const T *w, int rows, T *out);
+    void (*few_outer)(const FewTaps &f, const T *x, const T *g, int rows, T *w);
     // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.
     void (*winograd_input)(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
                            T *v, int64_t stride);

@@ -1,23 +1,163 @@
+// Small blocks are kept by size. Large ones are cut from regions of address space, best fit first, and join with their
+// free neighbours, so that what was freed in one size serves another; regions are in huge pages, where the system has
+// them: reading and writing memory from end to end is up to half as fast again without misses in the page table.
 #include "memory.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <mutex>
 #include <new>
+#include <set>
 #include <vector>
 
 namespace retrograd {
 namespace {
 
 constexpr size_t kHeader = 64;  // before each block: its size; it also keeps the alignment
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kLarge = SIZE_MAX;  // each block is its own allocation, whose bounds are watched
+#else
+constexpr size_t kLarge = 1 << 16;
+#endif
+constexpr size_t kHugePage = 2 << 20;
+constexpr size_t kRegion = 256 << 20;  // address space; memory is taken as it is first used
 
-struct Cache {
+size_t up(size_t bytes, size_t step) { return (bytes + step - 1) / step * step; }
+
+// A free piece of a region: its size, and how much of it may be memory that was used (the first of it, as a guess).
+struct Piece {
+    size_t size, held;
+};
+
+class Cache {
+  public:
     std::mutex mutex;
-    std::map<size_t, std::vector<void *>> free;  // by size
-    size_t bytes = 0;
+
+    char *take(size_t size) {
+        if (size < kLarge) {
+            auto found = small_.find(size);
+            if (found != small_.end() && !found->second.empty()) {
+                char *block = found->second.back();
+                found->second.pop_back();
+                held_ -= size;
+                return block;
+            }
+            return static_cast<char *>(std::aligned_alloc(64, size));
+        }
+        auto fit = by_size_.lower_bound({size, nullptr});
+        if (fit == by_size_.end()) {
+            if (!add_region(size)) return nullptr;
+            fit = by_size_.lower_bound({size, nullptr});
+        }
+        char *block = fit->second;
+        const Piece piece = remove(pieces_.find(block));
+        if (piece.size > size) insert(block + size, {piece.size - size, piece.held - std::min(piece.held, size)});
+        return block;
+    }
+
+    void give(char *block, size_t size) {
+        if (size < kLarge) {
+            if (held_ + size > limit()) return std::free(block);
+            small_[size].push_back(block);
+            held_ += size;
+            return;
+        }
+        Piece piece{size, size};
+        auto next = pieces_.find(block + size);
+        if (next != pieces_.end() && !regions_.count(next->first)) {
+            const Piece joined = remove(next);
+            piece = {piece.size + joined.size, piece.held + joined.held};
+        }
+        auto before = pieces_.lower_bound(block);
+        if (before != pieces_.begin() && !regions_.count(block)) {
+            before--;
+            if (before->first + before->second.size == block) {
+                block = before->first;
+                const Piece joined = remove(before);
+                piece = {piece.size + joined.size, piece.held + joined.held};
+            }
+        }
+        insert(block, piece);
+        if (held_ > limit()) empty();
+    }
+
+    void empty() {
+        for (auto &entry : small_)
+            for (char *block : entry.second) std::free(block);
+        small_.clear();
+        for (auto region = regions_.begin(); region != regions_.end();) {
+            auto whole = pieces_.find(region->first);
+            if (whole != pieces_.end() && whole->second.size == region->second) {
+                remove(whole);
+                munmap(region->first, region->second);
+                region = regions_.erase(region);
+            } else {
+                region++;
+            }
+        }
+        static const size_t page = sysconf(_SC_PAGESIZE);
+        for (auto &[block, piece] : pieces_) {
+            const size_t at = reinterpret_cast<uintptr_t>(block), first = up(at, page), last = (at + piece.size) / page * page;
+            if (piece.held && first < last) madvise(block + (first - at), last - first, MADV_DONTNEED);
+            piece.held = 0;
+        }
+        held_ = 0;
+    }
+
+    size_t held() const { return held_; }
+
+  private:
+    using Pieces = std::map<char *, Piece>;
+    std::map<size_t, std::vector<char *>> small_;  // by size
+    std::map<char *, size_t> regions_;             // start and size
+    Pieces pieces_;
+    std::set<std::pair<size_t, char *>> by_size_;
+    size_t held_ = 0;
+
+    void insert(char *block, Piece piece) {
+        pieces_[block] = piece;
+        by_size_.insert({piece.size, block});
+        held_ += piece.held;
+    }
+
+    Piece remove(Pieces::iterator at) {
+        const Piece piece = at->second;
+        by_size_.erase({piece.size, at->first});
+        pieces_.erase(at);
+        held_ -= piece.held;
+        return piece;
+    }
+
+    bool add_region(size_t least) {
+        for (size_t size : {std::max(up(least, kHugePage), kRegion), up(least, kHugePage)}) {
+            void *mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            if (mapped == MAP_FAILED) continue;
+            char *from = static_cast<char *>(mapped);
+            const size_t skipped = up(reinterpret_cast<uintptr_t>(from), kHugePage) - reinterpret_cast<uintptr_t>(from);
+            if (skipped) munmap(from, skipped);
+            from += skipped;
+            if (skipped < kHugePage) munmap(from + size, kHugePage - skipped);
+#if defined(MADV_HUGEPAGE)
+            madvise(from, size, MADV_HUGEPAGE);
+#endif
+            regions_[from] = size;
+            insert(from, {size, 0});
+            return true;
+        }
+        return false;
+    }
+
+    // What is held unused stays below an eighth of the machine's memory.
+    static size_t limit() {
+        static const size_t limit = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) / 8 * sysconf(_SC_PAGESIZE);
+        return limit;
+    }
 };
 
 Cache &cache() {
@@ -29,66 +169,43 @@ Cache &cache() {
 const int registered = pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); },
                                       [] { cache().mutex.unlock(); });
 
-// What is held unused stays below an eighth of the machine's memory.
-size_t limit() {
-    static const size_t limit = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) / 8 * sysconf(_SC_PAGE_SIZE);
-    return limit;
-}
-
-// Sizes are rounded to an eighth of their leading power of two, so that nearly equal requests share blocks.
+// Small sizes are rounded to an eighth of their leading power of two, so that nearly equal requests share blocks.
 size_t rounded(size_t bytes) {
     size_t step = 64;
-    while (step * 16 <= bytes) step *= 2;
-    return (bytes + step - 1) / step * step + kHeader;
+    while (bytes < kLarge && step * 16 <= bytes) step *= 2;
+    return up(bytes, step) + kHeader;
 }
 
 }  // namespace
 
 void *acquire(size_t bytes) {
     static_cast<void>(registered);
+    if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
     const size_t size = rounded(bytes);
-    {
-        std::lock_guard<std::mutex> lock(cache().mutex);
-        auto found = cache().free.find(size);
-        if (found != cache().free.end() && !found->second.empty()) {
-            void *block = found->second.back();
-            found->second.pop_back();
-            cache().bytes -= size;
-            return static_cast<char *>(block) + kHeader;
-        }
-    }
-    void *block = std::aligned_alloc(64, size);
+    std::lock_guard<std::mutex> lock(cache().mutex);
+    char *block = cache().take(size);
     if (!block) throw std::bad_alloc();
-    *static_cast<size_t *>(block) = size;
-    return static_cast<char *>(block) + kHeader;
+    *reinterpret_cast<size_t *>(block) = size;
+    return block + kHeader;
 }
 
 void release(void *data) {
     if (!data) return;
-    void *block = static_cast<char *>(data) - kHeader;
-    const size_t size = *static_cast<size_t *>(block);
+    char *block = static_cast<char *>(data) - kHeader;
     std::lock_guard<std::mutex> lock(cache().mutex);
-    if (cache().bytes + size > limit()) {
-        std::free(block);
-        return;
-    }
-    cache().free[size].push_back(block);
-    cache().bytes += size;
+    cache().give(block, *reinterpret_cast<size_t *>(block));
 }
 
 size_t capacity(void *data) { return *reinterpret_cast<size_t *>(static_cast<char *>(data) - kHeader) - kHeader; }
 
 void empty_cache() {
     std::lock_guard<std::mutex> lock(cache().mutex);
-    for (auto &entry : cache().free)
-        for (void *block : entry.second) std::free(block);
-    cache().free.clear();
-    cache().bytes = 0;
+    cache().empty();
 }
 
 size_t cached_bytes() {
     std::lock_guard<std::mutex> lock(cache().mutex);
-    return cache().bytes;
+    return cache().held();
 }
 
 }  // namespace retrograd

@@ -1,0 +1,24 @@
+// Convolutions whose output has few pixels: limited by reading or writing the weights, not by arithmetic.
+#pragma once
+#include "conv.h"
+#include "images.h"
+
+namespace retrograd {
+
+struct ConvSizes {
+    int64_t N, C, H, W, O, I, KH, KW, OH, OW;
+};
+
+// Whether there are so few that each weight's row is best read, or written, once.
+bool few_pixels(const ConvSizes &s);
+
+
+// x, y: images of all channels; weights as OHWI.
+template <class T>
+void few_forward(const Images<const T> &x, const T *weights, const T *bias, const Images<T> &y, const ConvGeometry &g,
+                 const ConvSizes &s);
+template <class T>
+void few_weight_gradient(const Images<const T> &x, const Images<const T> &gy, T *gw, const ConvGeometry &g,
+                         const ConvSizes &s);
+
+}  // namespace retrograd
