@@ -4,7 +4,15 @@ import numpy as np
 
 from .core import arrays
 from .core.device import cpu
-from .core.memory import lowest_address, owner, storage_bytes
+from .core.memory import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    lowest_address,
+    owner,
+    preserve_format,
+    storage_bytes,
+)
 from .core.modes import modes
 from .core.tensor import Tensor, wrap
 from .ops.arguments import as_sizes
@@ -130,15 +138,19 @@ def resize_(self, *sizes, memory_format=None):
     flat = TypedStorage(old)._array[self.storage_offset() :]
     if flat.size < count:
         flat = np.concatenate([flat, np.empty(count - flat.size, old.dtype)])
-    self._array = flat[:count].reshape(shape)
+    axes = contiguous_format.axes(len(shape)) if memory_format is None else memory_format.axes(len(shape))
+    self._array = flat[:count].reshape([shape[i] for i in axes]).transpose(np.argsort(axes))
     self._view = None
     self._versions().bump()
     return self
 
 
 def resize_as_(self, the_template, memory_format=None):
-    """`resize_` to the shape of another tensor."""
-    return resize_(self, *the_template.shape)
+    """`resize_` to the shape of another tensor; `preserve_format` also to its layout in memory."""
+    if memory_format is preserve_format:
+        formats = [f for f in (channels_last, channels_last_3d) if f.ndim == the_template.ndim]
+        memory_format = next((f for f in formats if the_template.is_contiguous(memory_format=f)), None)
+    return resize_(self, *the_template.shape, memory_format=memory_format)
 
 
 def set_(self, source=None, storage_offset=0, size=None, stride=None):

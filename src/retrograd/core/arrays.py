@@ -185,6 +185,25 @@ def _promote_types(a, b):
     return _FROM_NUMPY[np.promote_types(a.numpy, b.numpy)]
 
 
+def scalar_name(d):
+    """A dtype's name in PyTorch's errors: `Float` for float32."""
+    return _SCALAR_NAMES.get(d.name) or d.name.replace("ui", "UI").replace("float", "Float")
+
+
+def cannot_cast(found, wanted):
+    """What the error says where results would have to be cast to a lower category."""
+    return (
+        f"result type {scalar_name(found)} can't be cast to the desired output type {scalar_name(wanted)}"
+    )
+
+
+_SCALAR_NAMES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double",
+    "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
+
 def scalar_dtype(value):
     """The dtype that a Python number counts as in promotion."""
     if isinstance(value, bool):

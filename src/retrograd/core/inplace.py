@@ -186,8 +186,8 @@ def _write(x, result, name):
         )
     if new.dtype != array.dtype and arrays._FROM_NUMPY[new.dtype].category > x.dtype.category:
         raise RuntimeError(
-            f"result type {result.dtype} can't be cast to the desired output type {x.dtype} ({name}); "
-            "write out of place or convert the tensor first"
+            arrays.cannot_cast(result.dtype, x.dtype)
+            + f" ({name}); write out of place or convert the tensor first"
         )
     check_writeable(x, name)
     if modes.grad and x._view is not None and (result._grad_fn is not None or result._requires):

@@ -17,6 +17,7 @@ Formulas are written with operators and rows: arrays pass through them in a plai
 """
 
 import re
+import warnings
 from functools import wraps
 from operator import itemgetter
 
@@ -77,6 +78,8 @@ class Plan:
 
 class Op:
     """A row of the table; call it on Tensors (through the door) or on raw arrays (straight through)."""
+
+    exact_out = False  # whether `out=` must have the result's very dtype
 
     def __init__(
         self,
@@ -184,7 +187,12 @@ class Op:
 
     def _into(self, out, args, named):
         result = self(*args, **named)
-        return result if out is None else write_out(result, out)
+        if out is None:
+            return result
+        if self.exact_out and out._array.dtype != result._array.dtype:
+            found, expected = [arrays.scalar_name(t.dtype) for t in (out, result)]
+            raise RuntimeError(f"Found dtype {found} but expected {expected}: {self.name}() casts no results")
+        return write_out(result, out)
 
     def promote_arguments(self, values):
         """Bring `values` to the dtype that PyTorch computes in, in place; nothing to do for equal dtypes.
@@ -227,6 +235,14 @@ class Op:
                 "the last, must match or be 1 (PyTorch: 'The size of tensor a must match the size of tensor "
                 "b')."
             )
+        if isinstance(error, TypeError) and "boolean subtract" in str(error):
+            return RuntimeError(
+                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+                f"`logical_xor()` operator instead, or convert them first ({given})"
+            )
+        if isinstance(error, TypeError) and "not supported for the input types" in str(error):
+            kinds = [arrays.scalar_name(a.dtype) for a in args if isinstance(a, Tensor)]
+            return NotImplementedError(f"\"{self.name}\" not implemented for '{kinds[0]}' ({given})")
         if isinstance(error, MemoryError):
             return MemoryError(f"{self.name}: not enough memory for the result ({given})")
         kind = {ValueError: RuntimeError}.get(type(error), type(error))
@@ -388,12 +404,21 @@ def write_out(result, out):
     array = result._array if isinstance(result, Tensor) else np.asarray(result)
     kind = arrays._FROM_NUMPY[array.dtype]
     if kind.category > out.dtype.category:
-        raise RuntimeError(f"result type {kind} can't be cast to the desired output type {out.dtype}")
+        raise RuntimeError(arrays.cannot_cast(kind, out.dtype))
     if out._array.shape == array.shape:
         if modes.before_write is not None:
             modes.before_write(out)
         np.copyto(out._array, array, casting="unsafe")
     else:
+        if out._array.size:
+            warnings.warn(
+                "An output with one or more elements was resized since it had shape "
+                f"{list(out._array.shape)}, which does not match the required output shape "
+                f"{list(array.shape)}. This behavior is deprecated, and in a future release outputs will not "
+                "be resized unless they have zero elements. You can explicitly reuse an out tensor t by "
+                "resizing it, inplace, to zero elements with t.resize_(0).",
+                stacklevel=2,
+            )
         out._array = array.astype(out._array.dtype)
     out._versions().bump()
     return out

@@ -2,6 +2,7 @@
 
 from operator import index
 
+from ..core import arrays
 from ..core.op import write_out
 from ..core.tensor import Tensor
 
@@ -49,8 +50,13 @@ def as_sizes(args):
     return tuple(args)
 
 
-def deliver(result, out):
-    """`result`, written into the caller's `out=` if there is one."""
+def deliver(result, out, exact=False):
+    """`result`, written into the caller's `out=` if there is one; `exact` refuses one of another dtype."""
+    if exact and out is not None and out._array.dtype != result._array.dtype:
+        expected, found = [arrays.scalar_name(t.dtype) for t in (result, out)]
+        raise RuntimeError(
+            f"Expected out tensor to have scalar type {expected} but got scalar type {found}"
+        )
     return result if out is None else write_out(result, out)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core import arrays
 from ..core.op import ELEMENTWISE, PAIR, Op
+from .pointwise import ordered
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
@@ -23,11 +24,11 @@ INPLACE = [
 
 eq = Op("eq", lambda xp, x, y: xp.equal(x, y), promote=PAIR, doc="input == other, element by element.")
 ne = Op("ne", lambda xp, x, y: xp.not_equal(x, y), promote=PAIR, doc="input != other, element by element.")
-lt = Op("lt", lambda xp, x, y: xp.less(x, y), promote=PAIR, doc="input < other, element by element.")
-le = Op("le", lambda xp, x, y: xp.less_equal(x, y), promote=PAIR, doc="input <= other, element by element.")
-gt = Op("gt", lambda xp, x, y: xp.greater(x, y), promote=PAIR, doc="input > other, element by element.")
+lt = Op("lt", ordered("less"), promote=PAIR, doc="input < other, element by element.")
+le = Op("le", ordered("less_equal"), promote=PAIR, doc="input <= other, element by element.")
+gt = Op("gt", ordered("greater"), promote=PAIR, doc="input > other, element by element.")
 ge = Op(
-    "ge", lambda xp, x, y: xp.greater_equal(x, y), promote=PAIR, doc="input >= other, element by element."
+    "ge", ordered("greater_equal"), promote=PAIR, doc="input >= other, element by element."
 )
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
@@ -211,6 +212,8 @@ _heaviside_row = Op("heaviside", _heaviside)
 
 def heaviside(input, values, *, out=None):
     """0 below zero, 1 above, `values` at zero."""
+    if input.is_complex() or values.is_complex():
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
     _same_dtype("heaviside", input, values)
     return _heaviside_row(input, values, out=out)
 

@@ -255,6 +255,7 @@ def new_full(self, size, fill_value, *, dtype=None, **options):
     return full(size, fill_value, dtype=dtype or self.dtype, **options)
 
 
+@in_likeness
 def new_empty_strided(self, size, stride, *, dtype=None, **options):
     """`empty_strided` of this tensor's dtype."""
     return empty_strided(size, stride, dtype=dtype or self.dtype, **options)

@@ -5,6 +5,7 @@ PyTorch's order: ints, slices, None and Ellipsis are applied first; what they le
 """
 
 import math
+import warnings
 
 import numpy as np
 
@@ -35,6 +36,9 @@ def _key(places, indices):
 
 def _indexed(xp, x, places, *indices):
     """x[key], laid out in C order: NumPy puts the dimensions of index arrays outermost in memory."""
+    for place, i in zip(places, indices, strict=True):
+        if i.dtype.kind != "b" and i.size and not x.shape[place]:
+            raise IndexError(f"index is out of bounds for dimension with size 0 (dimension {place})")
     if len(indices) == 1 and indices[0].dtype.kind != "b":
         return xp.take(x, indices[0], places[0])
     return xp.ascontiguousarray(x[_key(places, indices)])
@@ -50,7 +54,13 @@ def put(out, values, accumulate, places, indices):
     """Write or add `values` at the indexed places of the array `out`."""
     key = _key(places, indices)
     if not accumulate:
-        out[key] = values
+        try:
+            out[key] = values
+        except ValueError as error:  # NumPy's errors for masks don't say it
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(np.shape(values))} cannot be broadcast to "
+                f"indexing result ({error})"
+            ) from None
     elif len(indices) == 1 and indices[0].dtype.kind == "b":
         out[key] += values  # a mask names no place twice
     else:
@@ -128,7 +138,13 @@ def _as_index(i):
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype}"
         )
-    return cast_row(i, np.dtype(bool)) if i._array.dtype == np.uint8 else i
+    if i._array.dtype != np.uint8:
+        return i
+    warnings.warn(
+        "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+        stacklevel=2,
+    )
+    return cast_row(i, np.dtype(bool))
 
 
 def _from_sequence(i):
@@ -388,6 +404,8 @@ def write_at(x, values, accumulate, places, indices, name="index_put_"):
 def _public_indices(input, indices):
     """(places, index tensors) from the tuple of index tensors that `index_put` takes; None skips a
     dimension."""
+    if not any([i is not None for i in indices]):
+        raise RuntimeError("index_put needs at least one index tensor: indices=(index,)")
     dim, places, tensors = 0, [], []
     for i in indices:
         if i is None:
@@ -415,6 +433,11 @@ def index_put_(input, indices, values, accumulate=False):
     return write_at(input, _as_value(values, input), accumulate, places, tensors)
 
 
+def delete_item(x, key):
+    """Nothing can be deleted from a tensor: TypeError."""
+    raise TypeError("Tensor does not support deleting items; index what is to stay: x[x != 0], or x[1:]")
+
+
 def iterate(x):
     """An iterator over the slices along the first dimension."""
     if not x.ndim:
@@ -422,4 +445,4 @@ def iterate(x):
     return iter(x.unbind(0))
 
 
-OPERATORS = {"__getitem__": getitem, "__setitem__": setitem, "__iter__": iterate}
+OPERATORS = {"__getitem__": getitem, "__setitem__": setitem, "__delitem__": delete_item, "__iter__": iterate}

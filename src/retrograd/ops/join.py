@@ -323,8 +323,11 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
 
 def flip(input, *args, dims=None):
     """A copy with the order of the elements reversed along `dims`."""
+    if dims is None and not args:
+        raise TypeError("flip() is missing the dimensions to reverse: flip(0), flip(0, 1) or dims=()")
     dims = as_sizes(args if dims is None else (dims,))
-    return flip_row(input, normal_axes(dims, input.ndim) if dims else ())
+    axes = normal_axes(dims, input.ndim) if dims else ()
+    return flip_row(input, axes if input.ndim else ())
 
 
 def fliplr(input):

@@ -141,9 +141,11 @@ def nonzero(input, *, out=None, as_tuple=False):
     dimension."""
     array = input._array
     if as_tuple:
+        if out is not None:
+            raise RuntimeError("nonzero(): as_tuple=True gives a tuple, which can't be written to out=")
         return tuple([wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(array))])
     places = np.argwhere(array).astype(np.int64)
-    return deliver(wrap(places), out)
+    return deliver(wrap(places), out, exact=True)
 
 
 def argwhere(input):

@@ -86,7 +86,8 @@ _TWO_SIDED = {
 }  # fmt: skip
 for _name, _row in _TWO_SIDED.items():
     OPERATORS[f"__{_name}__"] = operator(_row)
-    OPERATORS[f"__r{_name}__"] = operator(_row, reflected=True)
+    # a number first is a number second where order doesn't matter, and stays one: 1e5 * float16 is finite
+    OPERATORS[f"__r{_name}__"] = operator(_row, reflected=_name not in ("add", "mul"))
     OPERATORS[f"__i{_name}__"] = inplace_operator(_row, f"{_row.name}_")
 OPERATORS["__rsub__"] = operator(pointwise.rsub_row)
 for _row in (compare.eq, compare.ne, compare.lt, compare.le, compare.gt, compare.ge):

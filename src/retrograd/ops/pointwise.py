@@ -171,30 +171,37 @@ safe_div = Op(
 )  # fmt: skip
 
 
-def scaled(y, alpha):
-    """alpha * y for add and sub, where whole numbers want a whole alpha."""
-    if isinstance(alpha, float) and isinstance(y, Tensor) and y._array.dtype.kind in "iub":
+def scaled(x, y, alpha):
+    """alpha * y for x + alpha * y, where the sum's dtype decides which kinds of alpha there may be."""
+    kind = arrays.result_dtype([v._array if isinstance(v, Tensor) else v for v in (x, y)])
+    if isinstance(alpha, bool) and kind.category != arrays.BOOL:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and kind.category < arrays.FLOAT:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-    return mul(y, alpha)
+    if isinstance(alpha, complex) and kind.category < arrays.COMPLEX:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    if isinstance(y, Tensor) and y.dtype.category < kind.category:
+        y = cast_row(y, kind.numpy)
+    return mul(y, bool(alpha) if kind.category == arrays.BOOL and not isinstance(alpha, Tensor) else alpha)
 
 
 def add(input, other, *, alpha=1, out=None):
     """input + alpha * other."""
-    if alpha != 1:
-        other = scaled(other, alpha)
+    if alpha is True or alpha != 1:
+        other = scaled(input, other, alpha)
     return add_row(input, other, out=out) if out is not None else add_row(input, other)
 
 
 def sub(input, other, *, alpha=1, out=None):
     """input - alpha * other."""
-    if alpha != 1:
-        other = scaled(other, alpha)
+    if alpha is True or alpha != 1:
+        other = scaled(input, other, alpha)
     return sub_row(input, other, out=out) if out is not None else sub_row(input, other)
 
 
 def rsub(input, other, *, alpha=1):
     """other - alpha * input."""
-    return rsub_row(scaled(input, alpha) if alpha != 1 else input, other)
+    return rsub_row(scaled(other, input, alpha) if alpha != 1 else input, other)
 
 
 _DIVISIONS = {None: div_row, "floor": _floor_div_row, "trunc": _trunc_div_row}
@@ -235,7 +242,8 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
     """input + value * tensor1 / tensor2."""
     if all(t._array.dtype.kind in "iub" for t in (tensor1, tensor2)):
         raise RuntimeError(
-            "addcdiv doesn't divide whole numbers by whole numbers; convert one of them to a floating dtype"
+            "Integer division with addcdiv is no longer supported, and in a future release addcdiv will "
+            "perform a true division of tensor1 and tensor2. Convert one of them to a floating dtype."
         )
     return add(input, div_row(tensor1, tensor2), alpha=value, out=out)
 
@@ -284,6 +292,8 @@ absolute = Op(
 )  # fmt: skip
 
 abs = absolute
+for _row in (neg, sign, sgn):
+    _row.exact_out = True
 
 # --- choices ------------------------------------------------------------------------------------------------
 
@@ -346,30 +356,44 @@ def where(condition, input=None, other=None, *, out=None):
     return where_row(input, other, condition, out=out)
 
 
+def ordered(name):
+    """The forward of one of NumPy's functions that asks which number is larger: not for complex ones."""
+
+    def forward(xp, x, y):
+        if x.dtype.kind == "c":
+            kind = arrays.scalar_name(arrays.from_numpy_dtype(x.dtype))
+            raise NotImplementedError(
+                f"\"{name}\" not implemented for '{kind}': complex numbers have no order"
+            )
+        return getattr(xp, name)(x, y)
+
+    return forward
+
+
 # Where both are equal, each gets half of the gradient.
 maximum = Op(
-    "maximum", lambda xp, x, y: xp.maximum(x, y),
+    "maximum", ordered("maximum"),
     x=lambda g, x, y: where_row(g * 0.5, masked(g, ~(x < y)), x == y),
     y=lambda g, x, y: where_row(g * 0.5, masked(g, ~(y < x)), x == y), jvp=ELEMENTWISE, promote=PAIR,
     doc="The larger of two, element by element; NaN where either is. Equal elements share the gradient.",
 )  # fmt: skip
 
 minimum = Op(
-    "minimum", lambda xp, x, y: xp.minimum(x, y),
+    "minimum", ordered("minimum"),
     x=lambda g, x, y: where_row(g * 0.5, masked(g, ~(x > y)), x == y),
     y=lambda g, x, y: where_row(g * 0.5, masked(g, ~(y > x)), x == y), jvp=ELEMENTWISE, promote=PAIR,
     doc="The smaller of two, element by element; NaN where either is. Equal elements share the gradient.",
 )  # fmt: skip
 
 fmax = Op(
-    "fmax", lambda xp, x, y: xp.fmax(x, y),
+    "fmax", ordered("fmax"),
     x=lambda g, x, y: where_row(g, 0, (x >= y) | (y != y)),
     y=lambda g, x, y: where_row(0, g, (x >= y) | (y != y)), jvp=ELEMENTWISE, promote=PAIR,
     doc="The larger of two, element by element; the other one where one is NaN.",
 )  # fmt: skip
 
 fmin = Op(
-    "fmin", lambda xp, x, y: xp.fmin(x, y),
+    "fmin", ordered("fmin"),
     x=lambda g, x, y: where_row(g, 0, (x <= y) | (y != y)),
     y=lambda g, x, y: where_row(0, g, (x <= y) | (y != y)), jvp=ELEMENTWISE, promote=PAIR,
     doc="The smaller of two, element by element; the other one where one is NaN.",

@@ -5,9 +5,11 @@ import math
 
 import numpy as np
 
+from ..core import arrays, inplace
 from ..core.op import ELEMENTWISE, FLOAT, PAIR, Op, as_tensor, is_complex, write_out, zeros_like
 from ..core.tensor import Tensor
 from . import return_types
+from .arguments import deliver
 from .elementary import log
 from .pointwise import conj, mul, safe_div, safe_mul, where_row
 from .shape import cast_row
@@ -16,8 +18,8 @@ __all__ = [
     "ceil", "fix", "float_power", "floor", "frac", "frexp", "ldexp", "pow", "reciprocal", "round", "rsqrt",
     "sqrt", "square", "trunc",
 ]  # fmt: skip
-METHODS = __all__
-INPLACE = [name for name in __all__ if name != "frexp"]
+METHODS = [*__all__, "float_power_"]
+INPLACE = [name for name in __all__ if name not in ("frexp", "float_power")]
 
 # --- powers -------------------------------------------------------------------------------------------------
 
@@ -86,14 +88,37 @@ def pow(input, exponent, *, out=None):
     Whole numbers stay whole, so a negative whole exponent is an error for them.
     A gradient of zero stays zero where the derivative is infinite (PyTorch: NaN).
     """
+    if isinstance(exponent, int) and exponent < 0 and input._array.dtype.kind in "iub":
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
     return pow_row(input, exponent, out=out) if out is not None else pow_row(input, exponent)
 
 
 def float_power(input, exponent, *, out=None):
     """`pow`, computed in float64 (complex128 for complex numbers) whatever the dtypes."""
     wide = np.dtype(np.complex128 if is_complex(input) or is_complex(exponent) else np.float64)
+    if out is not None:
+        _check_wide("output", out, wide)
     input, exponent = [cast_row(as_tensor(v), wide) for v in (input, exponent)]
     return pow_row(input, exponent, out=out)
+
+
+def _check_wide(what, tensor, wide):
+    if tensor._array.dtype != wide:
+        need = arrays.scalar_name(arrays.from_numpy_dtype(wide))
+        raise RuntimeError(
+            f"the {what} given to float_power has dtype {arrays.scalar_name(tensor.dtype)} but the "
+            f"operation's result requires dtype {need}"
+        )
+
+
+def float_power_(input, exponent):
+    """In-place version of `float_power`, for float64 and complex128 tensors."""
+    wide = np.complex128 if is_complex(input) or is_complex(exponent) else np.float64
+    _check_wide("base", input, np.dtype(wide))
+    return _float_power_inplace(input, exponent)
+
+
+_float_power_inplace = inplace.inplace(float_power, "float_power_")
 
 
 sqrt = Op(
@@ -147,6 +172,8 @@ floor = _rounding(
 ceil = _rounding("ceil", lambda xp, x: xp.ceil(x), "The smallest whole number that is not below the element.")
 trunc = _rounding("trunc", lambda xp, x: xp.trunc(x), "The element without what follows the point.")
 fix = trunc
+for _row in (floor, ceil, trunc):
+    _row.exact_out = True
 frac = Op(
     "frac",
     lambda xp, x: x - xp.trunc(x),
@@ -177,7 +204,13 @@ def round(input, *, decimals=0, out=None):
 
 
 def ldexp(input, other, *, out=None):
-    """input * 2**other."""
+    """input * 2**other, in input's dtype if that is a floating one."""
+    if isinstance(other, Tensor) and other.dtype.category < arrays.FLOAT:
+        wide = np.float64 if input._array.dtype.itemsize == 8 and input.is_floating_point() else np.float32
+        scale = pow_row(2.0, cast_row(other, np.dtype(wide)))
+        if input._array.dtype.kind in "fV" and input._array.dtype != wide:
+            return deliver(cast_row(mul(input, scale), input._array.dtype), out)
+        return mul(input, scale, out=out)
     return mul(input, pow_row(2.0, other), out=out)
 
 

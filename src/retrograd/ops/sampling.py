@@ -360,13 +360,20 @@ cauchy_ = _filler("cauchy_", _cauchy)
 log_normal_ = _filler("log_normal_", _log_normal)
 
 
+@drawing
+def _bernoulli_like(x, p, generator):
+    """Ones with the probabilities in `p`, which broadcasts, as a tensor like `x`."""
+    chances = p._array.astype(np.float32) if p._array.dtype.kind == "V" else p._array
+    return wrap(draw.bernoulli(chances, x._array.shape, x._array.dtype, generator))
+
+
 def bernoulli_(self, p=0.5, *, generator=None):
     """Fill with ones of probability `p`, a number or a tensor that broadcasts, else zeros."""
-    kind = self._array.dtype
     if isinstance(p, Tensor):
-        chances = p._array.astype(np.float32) if p._array.dtype.kind == "V" else p._array
-        drawn = draw.bernoulli(chances, self._array.shape, kind, generator)
-        return _overwrite(self, "bernoulli_", bernoulli_row, lambda a: np.copyto(a, drawn))
+        drawn = _bernoulli_like(self, p, generator)
+        old = inplace.prepare(self, "bernoulli_")
+        return inplace.write(self, bernoulli_row(old, drawn), "bernoulli_")
+    kind = self._array.dtype
     draw_for = lambda shape, _: draw.bernoulli(p, shape, kind, generator)
     return _overwrite(self, "bernoulli_", bernoulli_row, lambda a: _fill(a, draw_for))
 

@@ -355,14 +355,19 @@ def alias(input):
 def movedim(input, source, destination):
     """A view with the dimensions `source` moved to the places `destination`; the others keep their order."""
     n = input.ndim
-    source = normal_axes(source if isinstance(source, (tuple, list)) else (source,), n)
-    destination = normal_axes(destination if isinstance(destination, (tuple, list)) else (destination,), n)
+    source, destination = [
+        tuple([normal_axis(d, n) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))])
+        for dims in (source, destination)
+    ]
     if len(source) != len(destination):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the "
             "same number of "
             f"dims as destination ({list(destination)} dims)"
         )
+    for name, dims in (("source", source), ("destination", destination)):
+        if len(set(dims)) < len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
     if n == 0:
         return alias(input)
     rest = iter([i for i in range(n) if i not in source])
@@ -375,9 +380,11 @@ def moveaxis(input, source, destination):
     return movedim(input, source, destination)
 
 
-def squeeze(input, dim=None):
+def squeeze(input, *args, dim=None):
     """A view without its dimensions of size 1: all of them, or those among `dim` (an int or several)."""
     shape = input.shape
+    if args:
+        dim = args[0] if len(args) == 1 else args
     if dim is None:
         return squeeze_row(input, tuple([i for i, n in enumerate(shape) if n == 1]))
     several = isinstance(dim, (tuple, list))
@@ -427,9 +434,9 @@ def expand_as(input, other):
     return expand(input, other.shape)
 
 
-def broadcast_to(input, size):
+def broadcast_to(input, *args, size=None):
     """`input.expand(size)`."""
-    return expand(input, size)
+    return expand(input, *args, size=size)
 
 
 def broadcast_shapes(*shapes):

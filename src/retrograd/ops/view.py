@@ -6,8 +6,9 @@ then gives a view, also of a single element).
 
 import numpy as np
 
-from ..core import memory
+from ..core import arrays, memory
 from ..core.op import LINEAR, Op
+from ..core.tensor import Tensor
 from .arguments import as_int, as_sizes, normal_axis
 from .pointwise import conj
 from .shape import matrix_transposed, transposed
@@ -296,6 +297,11 @@ def narrow(input, dim, start, length):
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = normal_axis(dim, input.ndim)
+    if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
+        raise RuntimeError(
+            f"narrow(): start must be an 0-dim integral Tensor, got {start.dtype} of shape "
+            f"{list(start.shape)}"
+        )
     n, begin, length = input.shape[axis], as_int(start, "start"), as_int(length, "length")
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
@@ -384,7 +390,17 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
         )
     axis = normal_axis(dim, input.ndim)
     n = input.shape[axis]
-    if hasattr(given, "tolist"):
+    if isinstance(given, Tensor):
+        if given._array.dtype != np.int64:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
+                f"{arrays.scalar_name(given.dtype)}"
+            )
+        if given.ndim > 1:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or "
+                f"one-dimensional tensor, but got a tensor with {given.ndim} dims"
+            )
         given = given.tolist()
     if isinstance(given, (tuple, list)):
         ends = [*[as_int(i, "each index") for i in given], n]
@@ -475,7 +491,9 @@ def unfold(input, dimension, size, step):
     last."""
     axis = normal_axis(dimension, input.ndim)
     n = input.shape[axis] if input.ndim else 1
-    if size < 0 or size > n:
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > n:
         raise RuntimeError(f"maximum size for tensor at dimension {axis} is {n} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
