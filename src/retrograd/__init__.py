@@ -73,13 +73,18 @@ cfloat, cdouble = complex64, complex128
 short, int, long = int16, int32, int64
 
 _LAZY = {
+    "_C",
+    "__future__",
     "accelerator",
     "amp",
     "backends",
+    "compiler",
     "cuda",
+    "distributed",
     "draw",
     "fft",
     "func",
+    "fx",
     "hub",
     "jit",
     "linalg",
@@ -93,7 +98,9 @@ _LAZY = {
     "signal",
     "special",
     "testing",
+    "torch_version",
     "utils",
+    "version",
     "vision",
 }
 _LAZY_NAMES = {

@@ -2,7 +2,9 @@
 
 import importlib
 
-_SUBMODULES = ("checkpoint", "data", "dlpack", "_pytree")
+from .swap import swap_tensors  # noqa: F401
+
+_SUBMODULES = ("checkpoint", "data", "dlpack", "hooks", "_pytree")
 
 
 def __getattr__(name):

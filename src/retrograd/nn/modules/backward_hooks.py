@@ -111,7 +111,7 @@ def _through(values):
     out = list(values)
     for i, t in zip(positions, new, strict=True):
         out[i] = t
-    return tuple(out), node, positions
+    return type(values)(*out) if hasattr(values, "_fields") else tuple(out), node, positions
 
 
 def _spread(grads, positions, count):

@@ -8,13 +8,13 @@ from ...core.graph import Handle
 from ...core.tensor import Tensor
 from .backward_hooks import BackwardHooks, first_tensor
 
-_forward_pre_hooks = OrderedDict()
-_forward_hooks = OrderedDict()
-_forward_hooks_with_kwargs = OrderedDict()
-_forward_hooks_always_called = OrderedDict()
-_backward_pre_hooks = OrderedDict()
-_backward_hooks = OrderedDict()
-_kind = {"full": None}  # whether _backward_hooks are full ones; None: nobody has registered one
+_global_forward_pre_hooks = OrderedDict()
+_global_forward_hooks = OrderedDict()
+_global_forward_hooks_with_kwargs = OrderedDict()
+_global_forward_hooks_always_called = OrderedDict()
+_global_backward_pre_hooks = OrderedDict()
+_global_backward_hooks = OrderedDict()
+_kind = {"full": None}  # whether _global_backward_hooks are full ones
 
 _NOT_BOTH = (
     "Cannot use both regular backward hooks and full backward hooks {where}. Please use only one of them."
@@ -32,7 +32,8 @@ class Calls:
     def __call__(self, *args, **kwargs):
         if (
             self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
-            or _forward_hooks or _forward_pre_hooks or _backward_hooks or _backward_pre_hooks
+            or _global_forward_hooks or _global_forward_pre_hooks or _global_backward_hooks
+            or _global_backward_pre_hooks
         ):  # fmt: skip
             return self._call_with_hooks(args, kwargs)
         try:
@@ -48,12 +49,12 @@ class Calls:
         try:
             args, kwargs = self._run_forward_pre_hooks(args, kwargs)
             full, legacy = self._get_backward_hooks()
-            pre = [*_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+            pre = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
             backward = BackwardHooks(self, pre, full) if full or pre else None
             if backward is not None:
                 args = backward.around_inputs(args)
             result = self.forward(*args, **kwargs)
-            for key, hook in [*_forward_hooks.items(), *self._forward_hooks.items()]:
+            for key, hook in [*_global_forward_hooks.items(), *self._forward_hooks.items()]:
                 called.add(key)
                 new = self._run_forward_hook(key, hook, args, kwargs, result)
                 if new is not None:
@@ -61,14 +62,14 @@ class Calls:
             if backward is not None:
                 result = backward.around_outputs(result)
             if legacy:
-                self._hook_last_node(legacy, result)
+                self._hook_last_node(legacy, args, result)
             return result
         except Exception:
             self._run_hooks_always_called(called, args, kwargs, result)
             raise
 
     def _run_forward_pre_hooks(self, args, kwargs):
-        for key, hook in [*_forward_pre_hooks.items(), *self._forward_pre_hooks.items()]:
+        for key, hook in [*_global_forward_pre_hooks.items(), *self._forward_pre_hooks.items()]:
             if key not in self._forward_pre_hooks_with_kwargs:
                 new = hook(self, args)
                 if new is not None:
@@ -85,14 +86,14 @@ class Calls:
         return args, kwargs
 
     def _run_forward_hook(self, key, hook, args, kwargs, result):
-        if key in self._forward_hooks_with_kwargs or key in _forward_hooks_with_kwargs:
+        if key in self._forward_hooks_with_kwargs or key in _global_forward_hooks_with_kwargs:
             return hook(self, args, kwargs, result)
         return hook(self, args, result)
 
     def _run_hooks_always_called(self, called, args, kwargs, result):
         """After an exception: the hooks with always_call=True that it kept from running."""
         for hooks, always, whose in (
-            (_forward_hooks, _forward_hooks_always_called, "global module"),
+            (_global_forward_hooks, _global_forward_hooks_always_called, "global module"),
             (self._forward_hooks, self._forward_hooks_always_called, "module"),
         ):
             for key in [key for key in always if key not in called]:
@@ -111,16 +112,27 @@ class Calls:
     def _get_backward_hooks(self):
         """(full, legacy): the hooks of all modules and those of this one, each kind."""
         full, legacy = [], []
-        if _backward_hooks:
-            (full if _kind["full"] else legacy).extend(_backward_hooks.values())
+        if _global_backward_hooks:
+            (full if _kind["full"] else legacy).extend(_global_backward_hooks.values())
         if self._backward_hooks:
             (full if self._is_full_backward_hook else legacy).extend(self._backward_hooks.values())
         return full, legacy
 
-    def _hook_last_node(self, hooks, result):
+    def _hook_last_node(self, hooks, args, result):
         """Legacy backward hooks see the gradients of the last operation, not the module's."""
         node = first_tensor(result).grad_fn
-        for hook in hooks if node is not None else ():
+        if node is None:
+            return
+        reason = _what_a_legacy_hook_misses(args, result, node)
+        if reason is not None:
+            warnings.warn(
+                f"Using a non-full backward hook when {reason} is deprecated and will be removed in future "
+                "versions: it is not given all gradients. Please use register_full_backward_hook to get the "
+                "documented behavior.",
+                FutureWarning,
+                stacklevel=4,
+            )
+        for hook in hooks:
             node.register_hook(WithModule(hook, self))
 
     # --- registering ---
@@ -188,6 +200,20 @@ class WithModule:
         self.module = weakref.ref(module)
 
 
+def _what_a_legacy_hook_misses(args, result, node):
+    """Why `node`, the last of a module's call, doesn't have all gradients of its arguments and result."""
+    result = result if isinstance(result, tuple) else (result,)
+    if not all(isinstance(t, Tensor) for t in result):
+        return "the module does not return a single Tensor or a tuple of Tensors"
+    if not all(isinstance(t, Tensor) for t in args):
+        return "the module does not take as input a single Tensor or a tuple of Tensors"
+    if len({t.grad_fn for t in result if t.grad_fn is not None}) > 1:
+        return "outputs are generated by different autograd Nodes"
+    if {t.grad_fn for t in args if t.grad_fn is not None} != {before for before, _ in node.next_functions}:
+        return "the forward contains multiple autograd Nodes"
+    return None
+
+
 def _explain_argument(module, args, error):
     """Raise a TypeError instead of `error` if that is due to an argument of one of our layers."""
     if module._modules or not type(module).__module__.startswith(__package__):
@@ -212,16 +238,17 @@ def _explain_argument(module, args, error):
 
 def register_module_forward_pre_hook(hook):
     """Call `hook(module, args)` before every module's forward."""
-    return Handle(_forward_pre_hooks, hook)
+    return Handle(_global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     """Call `hook(module, args, output)` after every module's forward."""
-    handle = Handle(_forward_hooks, hook, False, (_forward_hooks_with_kwargs, _forward_hooks_always_called))
+    beside = _global_forward_hooks_with_kwargs, _global_forward_hooks_always_called
+    handle = Handle(_global_forward_hooks, hook, False, beside)
     if with_kwargs:
-        _forward_hooks_with_kwargs[handle.id] = True
+        _global_forward_hooks_with_kwargs[handle.id] = True
     if always_call:
-        _forward_hooks_always_called[handle.id] = True
+        _global_forward_hooks_always_called[handle.id] = True
     return handle
 
 
@@ -236,12 +263,12 @@ def register_module_backward_hook(hook):
 
 
 def _global_backward_hook(hook, full):
-    if _kind["full"] is not full and _kind["full"] is not None:
+    if _global_backward_hooks and _kind["full"] is not full:
         raise RuntimeError(_NOT_BOTH.format(where="as global Module hooks"))
     _kind["full"] = full
-    return Handle(_backward_hooks, hook)
+    return Handle(_global_backward_hooks, hook)
 
 
 def register_module_full_backward_pre_hook(hook):
     """Call `hook(module, grad_output)` in every module's backward."""
-    return Handle(_backward_pre_hooks, hook)
+    return Handle(_global_backward_pre_hooks, hook)

@@ -7,9 +7,17 @@ from ...convert import parse_to
 from ...core.graph import Handle, no_grad
 from ...core.tensor import Tensor
 from ...ops.creation import empty_like
+from ...utils.swap import swap_tensors
+from ..conversion import get_overwrite_module_params_on_conversion, get_swap_module_params_on_conversion
 from ..parameter import Buffer, Parameter, is_lazy
 from .calling import (  # noqa: F401
     Calls,
+    _global_backward_hooks,
+    _global_backward_pre_hooks,
+    _global_forward_hooks,
+    _global_forward_hooks_always_called,
+    _global_forward_hooks_with_kwargs,
+    _global_forward_pre_hooks,
     register_module_backward_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -335,12 +343,9 @@ class Module(Calls, StateDict):
             for module in self.children():
                 module._apply(fn)
         with no_grad():
-            for p in self._parameters.values():
-                if p is None:
-                    continue
-                p.data = fn(p)
-                if p._grad is not None:
-                    p._grad.data = fn(p._grad)
+            for name, p in self._parameters.items():
+                if p is not None:
+                    self._parameters[name] = _converted(p, fn)
             for name, b in self._buffers.items():
                 if is_lazy(b):
                     b.data = fn(b)
@@ -423,6 +428,25 @@ class Module(Calls, StateDict):
 
     def __setstate__(self, state):
         self.__dict__.update({**_fields(), **state})
+
+
+def _converted(p, fn):
+    """The parameter `p` with `fn` applied to its data and gradient: the same object, unless flags say not."""
+    new, grad = fn(p), p._grad
+    new_grad = None if grad is None else fn(grad)
+    if get_swap_module_params_on_conversion() and not is_lazy(p):
+        new = Parameter(new, p.requires_grad) if not isinstance(new, Parameter) else new
+        if new is not p:
+            swap_tensors(p, new)
+        p._grad = new_grad
+    elif get_overwrite_module_params_on_conversion() and not is_lazy(p):
+        p = Parameter(new, p.requires_grad)
+        p._grad = None if new_grad is None else new_grad.requires_grad_(grad.requires_grad)
+    else:
+        p.data = new
+        if grad is not None:
+            grad.data = new_grad
+    return p
 
 
 def _fields():

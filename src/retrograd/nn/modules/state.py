@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from ...core.graph import Handle, no_grad
 from ...core.tensor import Tensor
+from ...utils.swap import swap_tensors
+from ..conversion import get_swap_module_params_on_conversion
 from ..parameter import Parameter, is_lazy
 from .calling import WithModule
 
@@ -99,25 +101,7 @@ class StateDict:
         if metadata is not None:
             state._metadata = metadata
 
-        def load(module, part, prefix):
-            local = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
-            if assign:
-                local["assign_to_params_buffers"] = True
-            module._load_from_state_dict(part, prefix, local, True, missing, unexpected, errors)
-            for name, child in module._modules.items():
-                if child is not None:
-                    start = prefix + name + "."
-                    load(child, {k: v for k, v in part.items() if k.startswith(start)}, start)
-            keys = _IncompatibleKeys(missing, unexpected)
-            for hook in module._load_state_dict_post_hooks.values():
-                if hook(module, keys) is not None:
-                    raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
-                        "return "
-                        "new values, if incompatible_keys need to be modified, it should be done inplace."
-                    )
-
-        load(self, state, "")
+        _load(self, state, "", metadata, assign, (missing, unexpected, errors))
         if strict:
             if unexpected:
                 errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
@@ -178,7 +162,12 @@ class StateDict:
         try:
             with no_grad():
                 if not assign:
-                    current.copy_(value)
+                    if get_swap_module_params_on_conversion() and not is_lazy(current):
+                        new = current.clone().copy_(value)
+                        as_parameter = isinstance(current, Parameter)
+                        swap_tensors(current, Parameter(new, current.requires_grad) if as_parameter else new)
+                    else:
+                        current.copy_(value)
                     return
                 if isinstance(current, Parameter):
                     if isinstance(value, Parameter):
@@ -221,6 +210,27 @@ class StateDict:
     def register_load_state_dict_post_hook(self, hook):
         """Call `hook(module, incompatible_keys)` after loading; it may change the lists of keys in place."""
         return Handle(self._load_state_dict_post_hooks, hook)
+
+
+def _load(module, state, prefix, metadata, assign, found):
+    """Load what of `state` is under `prefix` into `module` and those below; `found`: the lists to add to."""
+    missing, unexpected, errors = found
+    local = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
+    if assign:
+        local["assign_to_params_buffers"] = True
+    module._load_from_state_dict(state, prefix, local, True, missing, unexpected, errors)
+    for name, child in module._modules.items():
+        if child is not None:
+            start = prefix + name + "."
+            part = {k: v for k, v in state.items() if k.startswith(start)}
+            _load(child, part, start, metadata, assign, found)
+    keys = _IncompatibleKeys(missing, unexpected)
+    for hook in module._load_state_dict_post_hooks.values():
+        if hook(module, keys) is not None:
+            raise AssertionError(
+                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                "values, if incompatible_keys need to be modified, it should be done inplace."
+            )
 
 
 class _PostHook:
