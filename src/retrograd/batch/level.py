@@ -39,6 +39,7 @@ class BatchLevel:
         self.size = size
         self.randomness = randomness
         self.depth = 0
+        self.ended = False
 
     def __enter__(self):
         self.depth = 1 + max([level.depth for level in levels()], default=0)
@@ -47,6 +48,7 @@ class BatchLevel:
 
     def __exit__(self, *exc):
         modes.interpreters = tuple([i for i in modes.interpreters if i is not self])
+        self.ended = True
 
     def hides(self, x):
         """Whether `x` is batched at this level."""
@@ -123,18 +125,6 @@ class BatchLevel:
         values = [*args, *kwargs.values()]
         values += [v for a in values if type(a) in (list, tuple) for v in a]
         if any([self.hides(v) for v in values]):
-            return self.one_by_one(function, args, kwargs)
-        return function(*args, **kwargs)
-
-    def draw(self, function, args, kwargs):
-        """A function that draws random numbers: once for all examples, once for each, or not at all."""
-        if self.randomness == "error":
-            raise RuntimeError(
-                "vmap: called random operation while in randomness error mode. Please either use the 'same' "
-                "or 'different' "
-                "randomness flags on vmap or perform the randomness operation out of vmap"
-            )
-        if self.randomness == "different":
             return self.one_by_one(function, args, kwargs)
         return function(*args, **kwargs)
 

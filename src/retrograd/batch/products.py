@@ -10,7 +10,16 @@ from .rules import hidden, merged, padded_to, parted, rank, rule
 def _matmul(level, op, args):
     """Vectors become matrices, and the batch one of the dimensions that broadcast."""
     x, y = args
+    if op.name in _RANKS and (rank(x), rank(y)) != _RANKS[op.name]:
+        wanted = " and a ".join([f"{n}-D" for n in _RANKS[op.name]])
+        raise RuntimeError(
+            f"Shape mismatch: {op.name} inside vmap: expected a {wanted} tensor, but got {rank(x)}-D and "
+            f"{rank(y)}-D; matmul() takes any ranks"
+        )
     return level.wrap(_product(level, x, y))
+
+
+_RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1)}
 
 
 def _product(level, x, y):

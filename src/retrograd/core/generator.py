@@ -76,7 +76,8 @@ class Generator:
         return wrap(np.frombuffer(state.tobytes(), np.uint8).copy())
 
     def set_state(self, state):
-        """Continue from `state`, a tensor or array as `get_state` (or torch.get_rng_state) gives."""
+        """Continue from `state`, a tensor or array as `get_state` (or torch.get_rng_state) gives; gives
+        this generator back."""
         state = np.asarray(state)
         if state.dtype != np.uint8:
             raise TypeError(f"RNG state must be an array of uint8, but got {state.dtype}")
@@ -97,6 +98,7 @@ class Generator:
             self._set_words(state["key"].astype(np.uint32), 624 if used_up else position)
             self._next_normal = float(state["normal_y"]) if state["normal_is_valid"] else None
             self._float_normal = state["float_normal"] if state["float_normal_is_valid"] else None
+        return self
 
     def clone_state(self):
         """A new generator at the same place of the same stream."""

@@ -3,9 +3,10 @@
 import functools
 
 from ..batch import Batched, BatchLevel, hidden_by
+from ..core.generator import default_generator
 from ..core.op import TABLE
 from ..core.tensor import Tensor
-from ..utils._pytree import broadcast_prefix, tree_flatten, tree_unflatten
+from ..utils._pytree import LEAF, broadcast_prefix, tree_flatten, tree_unflatten
 
 
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
@@ -28,9 +29,11 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
         leaves, dims, form, size = take_apart(func, in_dims, args)
         if chunk_size is None or chunk_size >= size:
             return _run(func, leaves, dims, form, size, out_dims, randomness, kwargs)
-        parts = []
+        parts, state = [], default_generator.get_state()
         for start in range(0, size, chunk_size):
             count = min(chunk_size, size - start)
+            if randomness == "same":  # in all chunks
+                default_generator.set_state(state)
             part = [x if d is None else x.narrow(d, start, count) for x, d in zip(leaves, dims, strict=True)]
             parts.append(_run(func, part, dims, form, count, out_dims, randomness, kwargs))
         return _join(func, parts, out_dims)
@@ -96,8 +99,8 @@ def take_apart(func, in_dims, args):
         )
     if not sizes:
         raise ValueError(
-            f"{call}: at least one in_dim must not be None, and one argument a Tensor: there is nothing to "
-            "map over"
+            f"{call}: at least one in_dim must not be None, and at least one Tensor be among the inputs: "
+            "there is nothing to map over"
         )
     return leaves, dims, form, sizes[0]
 
@@ -112,14 +115,23 @@ def _run(func, leaves, dims, form, size, out_dims, randomness, kwargs):
 
 
 def _out_dims(func, out_dims, form):
+    if form is LEAF and isinstance(out_dims, tuple) and len(out_dims) == 1:
+        out_dims = out_dims[0]  # a function of one result may be given (0,)
     try:
-        return broadcast_prefix(out_dims, form)
+        found = broadcast_prefix(out_dims, form)
     except ValueError:
         raise ValueError(
             f"vmap({name_of(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the "
             "structure of "
             f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {form}."
         ) from None
+    for d in found:
+        if d is not None and not isinstance(d, int):
+            raise ValueError(
+                f"vmap({name_of(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a "
+                f"python collection of ints, the places of the batch dimension in the outputs, got {d!r}"
+            )
+    return found
 
 
 def _unwrap(func, out, dim, level):

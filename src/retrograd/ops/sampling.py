@@ -364,7 +364,11 @@ log_normal_ = _filler("log_normal_", _log_normal)
 def _bernoulli_like(x, p, generator):
     """Ones with the probabilities in `p`, which broadcasts, as a tensor like `x`."""
     chances = p._array.astype(np.float32) if p._array.dtype.kind == "V" else p._array
-    return wrap(draw.bernoulli(chances, x._array.shape, x._array.dtype, generator))
+    array = np.empty_like(x._array)
+    axes = memory_order(array)
+    chances = np.broadcast_to(chances, array.shape).transpose(axes)
+    array.transpose(axes)[...] = draw.bernoulli(chances, chances.shape, array.dtype, generator)
+    return wrap(array)
 
 
 def bernoulli_(self, p=0.5, *, generator=None):

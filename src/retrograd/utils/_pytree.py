@@ -78,7 +78,7 @@ def _build(leaves, form):
         return form.kind(zip(form.context, children, strict=True))
     if form.kind is defaultdict:
         return defaultdict(form.context[0], zip(form.context[1], children, strict=True))
-    return form.kind(*children) if hasattr(form.kind, "_fields") else form.kind(children)
+    return getattr(form.kind, "_make", form.kind)(children)  # a namedtuple takes its members one by one
 
 
 def tree_map(function, tree, *rest):
@@ -108,7 +108,7 @@ def broadcast_prefix(prefix, form):
     kind, context, children = parts
     if form is LEAF:
         raise ValueError(f"a structure {prefix!r} where there is a leaf")
-    fits = kind is form.kind or (kind in (tuple, list) and form.kind in (tuple, list))
-    if not fits or len(children) != len(form.children) or (context is not None and context != form.context):
+    fits = kind is form.kind and len(children) == len(form.children)
+    if not fits or (context is not None and context != form.context):
         raise ValueError(f"a structure {prefix!r} is not a prefix of {form!r}")
     return [leaf for c, f in zip(children, form.children, strict=True) for leaf in broadcast_prefix(c, f)]
