@@ -2,6 +2,8 @@
 eagerly.
 """
 
+from typing import Final  # noqa: F401  scripts import it from here
+
 
 def script(obj=None, **options):
     """The function or module itself."""
@@ -24,6 +26,59 @@ def export(function):
 
 
 unused = export
+
+
+class ScriptModule:
+    """A name for isinstance and annotations: nothing is of this kind here."""
+
+    def __init__(self, *args, **kwargs):
+        raise NotImplementedError("torch.jit.ScriptModule: modules run eagerly here; use torch.nn.Module")
+
+
+class ScriptFunction(ScriptModule):
+    """A name for isinstance and annotations: nothing is of this kind here."""
+
+
+RecursiveScriptModule = TopLevelTracedModule = ScriptModule
+
+
+def script_method(function):
+    """The function itself."""
+    return function
+
+
+script_if_tracing = interface = script_method
+
+
+def fork(func, *args, **kwargs):
+    """Run `func` now; `wait` gives its result."""
+    return Future(func(*args, **kwargs))
+
+
+def wait(future):
+    """The result of `fork`."""
+    return future.wait()
+
+
+class Future:
+    """A result that is there already."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def __class_getitem__(cls, item):
+        return cls
+
+    def wait(self):
+        return self._value
+
+    value = wait
+
+    def done(self):
+        return True
+
+
+_fork, _wait = fork, wait
 
 
 def is_scripting():

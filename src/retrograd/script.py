@@ -53,13 +53,22 @@ class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 @contextlib.contextmanager
 def bound_torch():
-    """While this holds, `import torch` gives retrograd; a real PyTorch imported before comes back after."""
+    """While this holds, `import torch` gives retrograd; a real PyTorch imported before comes back after.
+
+    `torch.__version__` is that of the PyTorch whose interface this is: packages ask it what they may use.
+    """
+    import retrograd
+    from retrograd.torch_version import TorchVersion
+    from retrograd.version import __version__
+
+    own, retrograd.__version__ = retrograd.__version__, TorchVersion(__version__)
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in _BOUND}
     finder = BindFinder()
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
+        retrograd.__version__ = own
         sys.meta_path.remove(finder)
         for name in list(sys.modules):
             if name.partition(".")[0] in _BOUND:
