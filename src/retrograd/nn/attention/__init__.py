@@ -3,7 +3,9 @@
 from contextlib import contextmanager
 from enum import IntEnum
 
-__all__ = ["SDPBackend", "sdpa_kernel"]
+from . import bias
+
+__all__ = ["SDPBackend", "bias", "sdpa_kernel"]
 
 
 class SDPBackend(IntEnum):
