@@ -13,7 +13,10 @@ namespace retrograd {
 namespace {
 
 constexpr int64_t kPoints = 36;
-constexpr int64_t kBudget = 6 << 20;  // bytes of transformed tiles at a time: they should stay in the last cache
+// Bytes of transformed tiles at a time: with small weights they stay in a core's own cache, with large ones, which each
+// round reads again, in the last one.
+constexpr int64_t kBudget = 3 << 18, kLargeBudget = 10 << 20, kGradientBudget = 6 << 20;
+constexpr int64_t kSmallWeights = 4 << 20;  // bytes of transformed weights
 constexpr int64_t kTilesPerTask = 12;
 constexpr size_t kLargeWeights = 1 << 20;  // bytes of transformed weights
 
@@ -112,8 +115,8 @@ void multiply_transposed(const float *z, const float *v, int64_t tiles, int64_t 
 }
 
 // Tiles are taken in rounds, as equal as can be, whose transforms fit the budget.
-int64_t tiles_per_round(const Tiles &tiles, const WinogradSizes &s) {
-    const int64_t fit = kBudget / (kPoints * (s.C + s.O) * static_cast<int64_t>(sizeof(float)));
+int64_t tiles_per_round(const Tiles &tiles, const WinogradSizes &s, int64_t budget) {
+    const int64_t fit = budget / (kPoints * (s.C + s.O) * static_cast<int64_t>(sizeof(float)));
     const int64_t rounds = std::max<int64_t>(1, ceil_div(tiles.count, std::max(kTilesPerTask, fit)));
     return ceil_div(tiles.count, rounds);
 }
@@ -148,11 +151,15 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
     const auto &k = kernels().f32;
     const Tiles tiles(s);
     const int64_t lanes = k.tile_lanes, panels = ceil_div(s.O, lanes), matrix = s.C * lanes;
-    const int64_t size = tiles_per_round(tiles, s);
+    const bool small = kPoints * panels * matrix * static_cast<int64_t>(sizeof(float)) <= kSmallWeights;
+    const int64_t size = tiles_per_round(tiles, s, small ? kBudget : kLargeBudget), rounds = ceil_div(tiles.count, size);
     // Large weights that are used in one round are transformed a panel at a time, by the thread that uses it next.
-    const bool by_panel = size == tiles.count && kPoints * panels * matrix * sizeof(float) > kLargeWeights;
+    const bool by_panel = rounds == 1 && kPoints * panels * matrix * sizeof(float) > kLargeWeights;
     const int slots = num_threads();
-    Scratch<float> u(kPoints * matrix * (by_panel ? slots : panels)), v(kPoints * size * s.C), m(kPoints * size * s.O);
+    const bool by_round = rounds > slots;  // a round is one thread's, else all work at each
+    const int64_t buffers = by_round ? slots : 1;
+    Scratch<float> u(kPoints * matrix * (by_panel ? slots : panels));
+    Scratch<float> v(buffers * kPoints * size * s.C), m(buffers * kPoints * size * s.O);
     if (!by_panel) {
         constexpr int64_t kDepth = 16;
         const int64_t parts = ceil_div(s.C, kDepth);
@@ -162,14 +169,15 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
                               u.get() + panel * kPoints * matrix, matrix);
         });
     }
-    for (int64_t first = 0; first < tiles.count; first += size) {
-        const int64_t count = std::min(size, tiles.count - first);
+    auto convolve = [&](int64_t round, int64_t buffer) {
+        const int64_t first = round * size, count = std::min(size, tiles.count - first);
+        float *v_at = v.get() + buffer * kPoints * size * s.C, *m_at = m.get() + buffer * kPoints * size * s.O;
         for_tiles(count, [&](int64_t t) {
-            transform_source(source, s, tiles, first + t, v.get() + t * s.C, size * s.C);
+            transform_source(source, s, tiles, first + t, v_at + t * s.C, size * s.C);
         });
         auto product = [&](int64_t point, int64_t panel, const float *panel_weights) {
-            multiply(v.get() + point * size * s.C, count, s.C, panel_weights + point * matrix, panel,
-                     m.get() + point * size * s.O, s.O);
+            multiply(v_at + point * size * s.C, count, s.C, panel_weights + point * matrix, panel,
+                     m_at + point * size * s.O, s.O);
         };
         if (by_panel) {
             parallel(panels, slots, [&](int64_t panel, int slot) {
@@ -186,18 +194,21 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
         for_tiles(count, [&](int64_t t) {
             const int64_t tile = first + t, n = tile / tiles.each, at = tile % tiles.each;
             const int64_t h = at / tiles.across * 4, w = at % tiles.across * 4;
-            k.winograd_output(m.get() + t * s.O, size * s.O, s.O, bias,
+            k.winograd_output(m_at + t * s.O, size * s.O, s.O, bias,
                               target.data + n * target.n + h * target.h + w * target.w, target.h, target.w,
                               within(s.OH - h, 4), within(s.OW - w, 4));
         });
-    }
+    };
+    if (by_round) parallel(rounds, slots, convolve);
+    else for (int64_t round = 0; round < rounds; round++) convolve(round, 0);
 }
 
 void winograd_weights_gradient(const Images<const float> &x, const Images<const float> &gy, float *gw,
                                const WinogradSizes &s) {
     const auto &k = kernels().f32;
     const Tiles tiles(s);
-    const int64_t blocks = ceil_div(s.O, k.tile_rows), size = tiles_per_round(tiles, s);
+    const int64_t blocks = ceil_div(s.O, k.tile_rows), size = tiles_per_round(
+        tiles, s, kPoints * s.C * s.O * static_cast<int64_t>(sizeof(float)) <= kSmallWeights / 2 ? kGradientBudget : kLargeBudget);
     // In one round, a block of output channels is multiplied and transformed back at once; over several, sums are kept.
     const bool by_block = size == tiles.count;
     const int slots = num_threads();
