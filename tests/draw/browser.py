@@ -31,7 +31,7 @@ window.addEventListener("load", async () => {
 
 
 def run(page, script, folder, dark=False, size="1200,900"):
-    """Open the HTML text `page` in Chromium and give what `script` returns there; an error on the page fails."""
+    """Open the HTML text `page` in Chromium and give what `script` returns there; errors there fail."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine to open the page in")
     path = folder / "page.html"

@@ -20,7 +20,8 @@ def picture():
 def test_it_draws_what_python_draws_for_each_choice(picture, tmp_path):
     script = """
       const seen = [];
-      const look = () => seen.push([...document.querySelectorAll("#stage path.rg-e")].map(p => p.getAttribute("d")));
+      const lines = () => [...document.querySelectorAll("#stage path.rg-e")].map(p => p.getAttribute("d"));
+      const look = () => seen.push(lines());
       look();
       const click = n => document.querySelector(`[data-group="${n}"]`)
         .dispatchEvent(new MouseEvent("click", { bubbles: true }));
@@ -51,15 +52,16 @@ def near(a, b):
 
 def test_unfolding_shows_the_operations_within(picture, tmp_path):
     script = """
-      const count = () => [document.querySelectorAll("#stage .rg-op").length,
-        document.querySelectorAll("#stage .rg-box").length, document.querySelectorAll("#stage .rg-frame").length];
+      const count = () =>
+        [".rg-op", ".rg-box", ".rg-frame"].map(kind => document.querySelectorAll("#stage " + kind).length);
       const seen = [count()];
       document.getElementById("unfold").click(); seen.push(count());
       document.getElementById("fold").click(); seen.push(count());
       const box = document.querySelector("[data-group]");
       box.focus();
       box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); seen.push(count());
-      return [seen, document.activeElement.dataset.group, document.activeElement.getAttribute("aria-expanded")];
+      const active = document.activeElement;
+      return [seen, active.dataset.group, active.getAttribute("aria-expanded")];
     """
     seen, group, expanded = run(picture.html(), script, tmp_path)
     assert seen[0] == seen[2] == [3, 1, 0] and seen[1] == [9, 0, 3] and seen[3] == [3, 2, 1]

@@ -1,7 +1,8 @@
-"""Pictures of the graph: `graph` as a drawing, `tree` as text for a terminal."""
+"""Pictures: `graph` and `tree` of a graph, `steps` of a backward walk, `gradients` of a training run."""
 
 from .modules import recording
 from .picture import graph
+from .steps import steps
 from .tree import tree
 
-__all__ = ["graph", "recording", "tree"]
+__all__ = ["graph", "recording", "steps", "tree"]

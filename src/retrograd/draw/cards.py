@@ -113,14 +113,14 @@ def operation(item, beside, forward, saved=True, uses=1, path=""):
     svg.append("</g>")
     right = half
     y = (total - stack) / 2
-    for pill in pills:
+    for which, pill in zip(beside, pills, strict=True):
         at = half + 22 + pill.left
         middle = min(max(y + pill.height / 2, top + 8), top + height - 8)
         line = (half + 22, y + pill.height / 2, half, middle)
         x1, y1, x2, y2 = line if forward else (line[2], line[3], line[0], line[1])
         cls = "rg-e rg-z" if "rg-frozen" in pill.svg else "rg-e"
         svg.append(f'<path class="{cls}" marker-end="url(#rg-a)" d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"/>')
-        svg.append(f'<g transform="translate({_n(at)} {_n(y)})">{pill.svg}</g>')
+        svg.append(f'<g data-item="{which.index}" transform="translate({_n(at)} {_n(y)})">{pill.svg}</g>')
         right = max(right, at + pill.right)
         y += pill.height + 6
     return Card(half, right, total, "".join(svg), half - 8, top)

@@ -151,7 +151,9 @@ def _draw_group(made, number, placed, x, y, out):
             )
             _draw_group(made, part.group.number, inner, left, top, out)
         elif plan.cards[k].svg:
-            out.append(f'<g transform="translate({cards._n(axis)} {cards._n(top)})">{plan.cards[k].svg}</g>')
+            which = "" if part.item is None else f' data-item="{part.item}"'
+            place = f"translate({cards._n(axis)} {cards._n(top)})"
+            out.append(f'<g{which} transform="{place}">{plan.cards[k].svg}</g>')
     for wire, at in zip(plan.wires, placed.texts, strict=True):
         if at:
             out.append(f'<text class="rg-l" x="{cards._n(at[0])}" y="{cards._n(at[1])}">{wire.text}</text>')

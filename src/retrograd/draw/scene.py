@@ -13,7 +13,7 @@ from .folding import NEAR_RANKS, mention_far
 from .layout import Box, Line, assign_ranks, layered
 from .survey import OPERATION
 
-GAP = 14.0  # between a rank and the texts of the lines that leave it
+GAP = 17.0  # between a rank and the texts of the lines that leave it
 LABEL_HEIGHT = 16.0
 PADDING = 16.0
 HEADER = 40.0  # from a group's upper edge to its first rank
@@ -69,7 +69,7 @@ def _plan(survey, group, is_top, forward, saved, uses):
         lines = _lines(group, forward)
     plan = Plan(group, forward)
     labels = len(group.parts) <= LABELS_UP_TO
-    plan.gap = GAP if labels else 2.6 * GAP
+    plan.gap = GAP if labels else 2 * GAP
     texts = [_text(group, w) if labels else "" for w in group.wires]
     for line, text in zip(lines, texts, strict=True):
         line.label = cards.text_width(text, 10.5, mono=True) if text else 0.0
@@ -188,7 +188,7 @@ def arrange(all_plans, number, opened, is_top=True):
         middle = []
         for rank, x in wire.pieces:
             middle.append((move(x), tops[rank]))
-            if heights[rank] > LABEL_HEIGHT:
+            if heights[rank] > LABEL_HEIGHT or (wire.text and len(middle) == 1):  # straight beside its text
                 middle.append((move(x), tops[rank] + heights[rank]))
         x0 = _touch(plan, inner, places, a, wire.start_port, middle[0][0] if middle else places[b][0])
         x1 = _touch(plan, inner, places, b, wire.stop_port, middle[-1][0] if middle else x0)

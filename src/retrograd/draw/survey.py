@@ -23,7 +23,7 @@ class Saved:
     """One thing that a node keeps until backward."""
 
     name: str  # as the row's formula calls it
-    text: str  # its shape, or why there is none
+    text: str  # its shape; the value of a single number; or why there is none
     bytes: int = 0
     memory: int = 0  # which piece of memory it is: several nodes may keep the same
     of: str = ""  # the parameter's name where it is one
@@ -203,7 +203,8 @@ def _saved(name, value, names):
         array = value[0]
     else:
         return None
-    return Saved(name, shape_text(array.shape), array.nbytes, _memory(array), of)
+    text = f"= {array.item():.4g}" if array.shape == () else shape_text(array.shape)
+    return Saved(name, text, array.nbytes, _memory(array), of)
 
 
 def _memory(array):

@@ -44,7 +44,7 @@ function arrange(number) {
     const middle = [];
     for (const [rank, x] of pieces) {
       middle.push([move(x), tops[rank]]);
-      if (heights[rank] > LABEL) middle.push([move(x), tops[rank] + heights[rank]]);
+      if (heights[rank] > LABEL || (text && middle.length === 1)) middle.push([move(x), tops[rank] + heights[rank]]);
     }
     const pa = g.parts[a], pb = g.parts[b];
     const x0 = touch(a, startPort, middle.length ? middle[0][0] : places[b][0]);
