@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "numpy_api.h"
-#define NO_IMPORT_UFUNC
 #define PY_UFUNC_UNIQUE_SYMBOL retrograd_door_ufunc
 #include <numpy/ufuncobject.h>
 
@@ -61,11 +60,28 @@ bool is_expanded(PyArrayObject *x) {
     return PyArray_ISALIGNED(x) && PyArray_ISNOTSWAPPED(x) && PyArray_SIZE(x) > 0;
 }
 
-// out = condition ? x : y
+// out = condition ? x : y, where conditions are one after the other or a single one, as values and results are.
 template <class T> void select(char **args, npy_intp const *n, npy_intp const *steps, void *) {
-    for (npy_intp i = 0; i < *n; i++)
-        reinterpret_cast<T *>(args[3])[i] =
-            *reinterpret_cast<const T *>(args[0][i * steps[0]] ? args[1] + i * steps[1] : args[2] + i * steps[2]);
+    const auto *x = reinterpret_cast<const T *>(args[1]), *y = reinterpret_cast<const T *>(args[2]);
+    auto *out = reinterpret_cast<T *>(args[3]);
+    if constexpr (sizeof(T) > 1)
+        if (steps[0] == 1) return kernels().of<T>().select(args[0], x, steps[1] != 0, y, steps[2] != 0, out, *n);
+    for (npy_intp i = 0; i < *n; i++) out[i] = args[0][i * steps[0]] ? x[steps[1] ? i : 0] : y[steps[2] ? i : 0];
+}
+
+// A ufunc's loop for a kernel from runs to runs.
+template <class T, void (*TypedKernels<T>::*Kernel)(const T *, T *, int64_t)>
+void loop_of(char **args, npy_intp const *n, npy_intp const *steps, void *) {
+    const auto kernel = kernels().of<T>().*Kernel;
+    if (steps[0] == sizeof(T) && steps[1] == sizeof(T))
+        return kernel(reinterpret_cast<const T *>(args[0]), reinterpret_cast<T *>(args[1]), *n);
+    T block[256];
+    for (npy_intp from = 0; from < *n; from += 256) {
+        const npy_intp count = std::min<npy_intp>(256, *n - from);
+        for (npy_intp i = 0; i < count; i++) std::memcpy(block + i, args[0] + (from + i) * steps[0], sizeof(T));
+        kernel(block, block, count);
+        for (npy_intp i = 0; i < count; i++) std::memcpy(args[1] + (from + i) * steps[1], block + i, sizeof(T));
+    }
 }
 
 // What of the package the recording needs.
@@ -338,6 +354,29 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
     auto *result = reinterpret_cast<PyArrayObject *>(out.get());
     program->run_all(inputs, strides, n, static_cast<char *>(PyArray_DATA(result)));
     return out;
+}
+
+namespace {
+
+template <void (*TypedKernels<float>::*Single)(const float *, float *, int64_t),
+          void (*TypedKernels<double>::*Double)(const double *, double *, int64_t)>
+void add_ufunc(PyObject *module, const char *name, const char *text) {
+    static void *data[2] = {};
+    static PyUFuncGenericFunction loops[] = {loop_of<float, Single>, loop_of<double, Double>};
+    static char types[] = {NPY_FLOAT, NPY_FLOAT, NPY_DOUBLE, NPY_DOUBLE};
+    const Ref ufunc = checked(PyUFunc_FromFuncAndData(loops, data, types, 2, 1, 1, PyUFunc_None, name, text, 0));
+    checked(PyModule_AddObjectRef(module, name, ufunc.get()));
+}
+
+}  // namespace
+
+void add_ufuncs(PyObject *module) {
+    checked(_import_umath());
+    using Float = TypedKernels<float>;
+    using Double = TypedKernels<double>;
+    add_ufunc<&Float::erf, &Double::erf>(module, "erf", "The error function.");
+    add_ufunc<&Float::gelu, &Double::gelu>(module, "gelu", "x times the normal distribution function of x.");
+    add_ufunc<&Float::gelu_slope, &Double::gelu_slope>(module, "gelu_slope", "The derivative of gelu.");
 }
 
 bool add_in_place(PyObject *x, PyObject *y) {

@@ -38,4 +38,7 @@ class Elementwise {
 // x += y for C-ordered float32 or float64 arrays of one shape and dtype; gives false for others.
 bool add_in_place(PyObject *x, PyObject *y);
 
+// Adds functions that NumPy lacks to the module, as ufuncs of float32 and float64: elementwise functions may use them.
+void add_ufuncs(PyObject *module);
+
 }  // namespace retrograd

@@ -43,6 +43,10 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.relu_gradient = relu_gradient<T>;
     k.binary = binary<T>;
     k.masked = masked<T>;
+    k.select = select<T>;
+    k.erf = erf<T>;
+    k.gelu = gelu<T>;
+    k.gelu_slope = gelu_slope<T>;
     k.add_scaled = add_scaled<T>;
     k.layer_norm = layer_norm<T>;
     k.layer_norm_gradient = layer_norm_gradient<T>;

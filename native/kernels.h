@@ -95,6 +95,10 @@ template <class T> struct TypedKernels {
     void (*relu_gradient)(const T *g, const T *out, T *gx, int64_t n);
     void (*binary)(char op, const T *x, const T *y, T *out, int64_t n);  // op: + - * /
     void (*masked)(const T *x, const uint8_t *mask, T *out, int64_t n);
+    void (*select)(const char *condition, const T *x, int x_step, const T *y, int y_step, T *out, int64_t n);
+    void (*erf)(const T *x, T *out, int64_t n);
+    void (*gelu)(const T *x, T *out, int64_t n);
+    void (*gelu_slope)(const T *x, T *out, int64_t n);
     void (*add_scaled)(const T *x, T scale, T *out, int64_t n);
     void (*layer_norm)(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *variance);
     void (*layer_norm_gradient)(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,

@@ -230,6 +230,94 @@ template <class T> INLINE Vec<T> exponential(Vec<T> x) {
     return p * a * b;
 }
 
+// out = condition ? x : y. Steps are 1, or 0 for a single value.
+template <class T, int X, int Y> INLINE void select_stepped(const char *condition, const T *x, const T *y, T *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const T a = x[X * i], b = y[Y * i];  // both are read: no branch to guess
+        out[i] = condition[i] ? a : b;
+    }
+}
+
+template <class T>
+void select(const char *condition, const T *x, int x_step, const T *y, int y_step, T *out, int64_t n) {
+    if (x_step && y_step) return select_stepped<T, 1, 1>(condition, x, y, out, n);
+    if (x_step) return select_stepped<T, 1, 0>(condition, x, y, out, n);
+    if (y_step) return select_stepped<T, 0, 1>(condition, x, y, out, n);
+    select_stepped<T, 0, 0>(condition, x, y, out, n);
+}
+
+template <class T, int Count> INLINE Vec<T> polynomial(const double (&coefficients)[Count], Vec<T> t) {
+    Vec<T> p = broadcast(static_cast<T>(coefficients[Count - 1]));
+    UNROLL
+    for (int i = Count - 2; i >= 0; i--) p = p * t + static_cast<T>(coefficients[i]);
+    return p;
+}
+
+// erf(x) / x in 2 x^2 - 1 for x up to 1, and x e^(x^2) erfc(x) in 1 - 7 / (x + 2.5) beyond: as in ops/special.py.
+constexpr double kErfNear32[] = {0.9654687386, -0.140536089, 0.01985249772, -0.002285485657, 0.0002175119898,
+                                 -1.753682469e-05, 1.231640173e-06, -7.557492822e-08};
+constexpr double kErfFar32[] = {0.551181619, 0.03789187871, -0.04329445235, 0.02730796287, -0.01171480873,
+                                0.003234725402, -0.0003335814466, -0.000134893037, 5.177290456e-05, 3.329704322e-06,
+                                -3.969745069e-06};
+constexpr double kErfNear64[] = {
+    0.9654687386698673, -0.1405360890227171, 0.019852496688983708, -0.0022854855611440673, 0.00021751715604160108,
+    -1.75371694414921e-05, 1.223382738352401e-06, -7.511569160678138e-08, 4.11580059766496e-09,
+    -2.0352493920247854e-10, 9.167606746069445e-12, -3.7910930392717217e-13, 1.454817075960679e-14,
+    -5.166061616805981e-16};
+constexpr double kErfFar64[] = {
+    0.5511816192322864, 0.037891878042285686, -0.04329446654176374, 0.02730797668112057, -0.011714640742239556,
+    0.003234643495686367, -0.00033431423153752824, -0.0001346880185715913, 5.323976444780221e-05,
+    3.0879267164302695e-06, -5.374879929744022e-06, 1.2994032200993113e-07, 5.802289590033475e-07,
+    -2.5488889943415935e-08, -7.1405036068517e-08, 6.348794229303066e-10, 9.509115896453622e-09,
+    6.47894770895792e-10, -1.176283376009661e-09, -1.8768496554920337e-10, 9.376258914857805e-11,
+    2.2215879877729653e-11};
+
+template <class T> INLINE Vec<T> erf_of(Vec<T> v) {
+    constexpr bool F = sizeof(T) == 4;
+    const Vec<T> size = v < 0 ? -v : v;
+    const Vec<T> small = size < 1 ? v : Vec<T>{}, t = small * small * 2 - 1;
+    Vec<T> near;
+    if constexpr (F) near = small * polynomial<T>(kErfNear32, t);
+    else near = small * polynomial<T>(kErfNear64, t);
+    Vec<T> large = size < 1 ? broadcast(T(1)) : size;
+    large = large > 30 ? broadcast(T(30)) : large;  // nothing is left of erfc there
+    const Vec<T> u = 1 - 7 / (large + T(2.5));
+    Vec<T> scaled, rest;
+    if constexpr (F) {
+        scaled = polynomial<T>(kErfFar32, u);
+        rest = exponential<T>(-large * large);
+    } else {
+        scaled = polynomial<T>(kErfFar64, u);
+        // The square in two parts, the first of which is exact: the exponent's error doesn't grow with x.
+        typedef float Narrow __attribute__((vector_size(kVectorBytes / 2)));
+        const Vec<T> high = __builtin_convertvector(__builtin_convertvector(large, Narrow), Vec<T>);
+        rest = exponential<T>(-high * high) * exponential<T>((high - large) * (high + large));
+    }
+    const Vec<T> tail = scaled / large * rest, far = v < 0 ? tail - 1 : 1 - tail;
+    return size < 1 ? near : v != v ? v : far;
+}
+
+template <class T> void erf(const T *x, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, erf_of<T>(get(x + i))); });
+}
+
+constexpr double kRootHalf = 0.70710678118654752440, kDensity = 0.39894228040143267794;  // 1 / sqrt(2), 1 / sqrt(2 pi)
+
+// x times the normal distribution's probability of less than x, and its derivative
+template <class T> void gelu(const T *x, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> v = get(x + i);
+        put(out + i, v * (T(0.5) * (1 + erf_of<T>(v * T(kRootHalf)))));
+    });
+}
+
+template <class T> void gelu_slope(const T *x, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> v = get(x + i);
+        put(out + i, T(0.5) * (1 + erf_of<T>(v * T(kRootHalf))) + v * exponential<T>(v * v * T(-0.5)) * T(kDensity));
+    });
+}
+
 template <class T> INLINE T largest_of(const T *x, int64_t n) {
     Vec<T> top = broadcast(x[0]);
     for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {

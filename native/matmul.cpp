@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kDepth = 256;   // of one pass: a panel of b then fits the first cache
 constexpr int64_t kHeight = 96;   // rows of a that are packed together, for the second cache
+constexpr int64_t kTogether = 16;     // runs of memory that are packed at a time
 constexpr int64_t kWidest = 4 << 20;  // bytes of b that are packed at a time
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -25,7 +26,12 @@ void pack(const TypedKernels<T> &kernel, Matrix<T> from, int64_t count, int64_t 
         return kernel.pack_runs(from.data, from.columns, static_cast<int>(count), depth, static_cast<int>(step), to);
     if (count < step)
         for (int64_t k = 0; k < depth; k++) std::fill(to + k * step + count, to + (k + 1) * step, T(0));
-    if (from.columns == 1) return kernel.transpose(from.data, from.rows, count, depth, to, step);
+    if (from.columns == 1) {
+        constexpr int64_t line = 64 / sizeof(T);  // a line of each row at a time, read and written while it is in cache
+        for (int64_t k = 0; k < depth; k += line)
+            kernel.transpose(from.data + k, from.rows, count, std::min(line, depth - k), to + k * step, step);
+        return;
+    }
     for (int64_t k = 0; k < depth; k++)
         for (int64_t i = 0; i < count; i++) to[k * step + i] = from.data[i * from.rows + k * from.columns];
 }
@@ -41,12 +47,16 @@ template <class T> class Product {
         return round_up(kHeight, kernels().of<T>().tile_rows) * std::min(depth, kDepth);
     }
 
-    void pack_panel(Matrix<T> b, int64_t panel, T *packed) const {
-        const int64_t lanes = kernel_.tile_lanes, first = panel * lanes;
-        for (int64_t k = 0; k < depth_; k += kDepth) {
-            const Matrix<T> from{b.data + k * b.rows + first * b.columns, b.columns, b.rows};
-            pack(kernel_, from, std::min(lanes, width_ - first), std::min(kDepth, depth_ - k), lanes,
-                 packed + k * panels() * lanes + panel * lanes * std::min(kDepth, depth_ - k));
+    // Panels [first, last) of b. Where b is stored by rows, a few rows at a time: few pages of memory are open at once.
+    void pack_panels(Matrix<T> b, int64_t first, int64_t last, T *packed) const {
+        const int64_t lanes = kernel_.tile_lanes;
+        for (int64_t pass = 0; pass < depth_; pass += kDepth) {
+            const int64_t depth = std::min(kDepth, depth_ - pass), some = b.columns == 1 ? kTogether : depth;
+            for (int64_t k = 0; k < depth; k += some)
+                for (int64_t p = first; p < last; p++)
+                    pack(kernel_, {b.data + (pass + k) * b.rows + p * lanes * b.columns, b.columns, b.rows},
+                         std::min(lanes, width_ - p * lanes), std::min(some, depth - k), lanes,
+                         packed + (pass * panels() + p * depth + k) * lanes);
         }
     }
 
@@ -61,8 +71,7 @@ template <class T> class Product {
             const int64_t end = std::min(last, first + kHeight);
             for (int64_t k = 0; k < depth_; k += kDepth) {
                 const int64_t depth = std::min(kDepth, depth_ - k);
-                // Where a is stored by columns, a few of them at a time: few pages of memory are open at once.
-                const int64_t some = a.rows == 1 ? 16 : depth;
+                const int64_t some = a.rows == 1 ? kTogether : depth;
                 for (int64_t s = 0; s < depth; s += some)
                     for (int64_t r = first; r < end; r += step)
                         pack(kernel_, {a.data + r * a.rows + (k + s) * a.columns, a.rows, a.columns},
@@ -123,7 +132,7 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
             for (int64_t i = task * together; i < std::min(batch.count, (task + 1) * together); i++) {
                 int64_t in_x, in_y;
                 batch.offsets(i, out, in_x, in_y);
-                for (int64_t p = 0; p < product.panels(); p++) product.pack_panel(last_two<T>(y, in_y), p, packed);
+                product.pack_panels(last_two<T>(y, in_y), 0, product.panels(), packed);
                 product.rows(0, M, last_two<T>(x, in_x), packed, shift, out.as<T>() + i * M * N, N, false,
                              packed + product.packed_size());
             }
@@ -139,7 +148,9 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
             batch.offsets(i, out, in_x, in_y);
             const Product<T> product(M, std::min(widest, N - j), K);
             const Matrix<T> a = last_two<T>(x, in_x), b = last_two<T>(y, in_y + j * y.stride[y.ndim - 1]);
-            parallel(product.panels(), [&](int64_t panel) { product.pack_panel(b, panel, scratch.get()); });
+            parallel((product.panels() + 7) / 8, [&](int64_t task) {
+                product.pack_panels(b, task * 8, std::min(product.panels(), task * 8 + 8), scratch.get());
+            });
             parallel((M + kHeight - 1) / kHeight, slots, [&](int64_t task, int slot) {
                 product.rows(task * kHeight, std::min(M, (task + 1) * kHeight), a, scratch.get(),
                              shift ? shift + j : nullptr, out.as<T>() + i * M * N + j, N, false,
@@ -158,7 +169,7 @@ template <class T>
 void multiply(int64_t height, int64_t width, int64_t depth, Matrix<T> a, Matrix<T> b, T *c, int64_t c_stride,
               bool accumulate, T *scratch) {
     const Product<T> product(height, width, depth);
-    for (int64_t p = 0; p < product.panels(); p++) product.pack_panel(b, p, scratch);
+    product.pack_panels(b, 0, product.panels(), scratch);
     product.rows(0, height, a, scratch, nullptr, c, c_stride, accumulate, scratch + product.packed_size());
 }
 

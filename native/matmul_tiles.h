@@ -49,13 +49,16 @@ template <class T, int Rows, int Vectors> void product_tile(const ProductTile<T>
 // to[k step + i] = from[i + k stride], for i < count <= step and k < depth; the rest of each run of `step` is zero.
 template <class T> void pack_runs(const T *from, int64_t stride, int count, int64_t depth, int step, T *to) {
     constexpr int L = kLanes<T>;
-    for (int64_t k = 0; k < depth; k++, from += stride, to += step)
+    for (int64_t k = 0; k < depth; k++, from += stride, to += step) {
+        // The runs may lie pages apart, where processors don't fetch ahead by themselves.
+        for (int i = 0; i < count; i += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(from + 16 * stride + i);
         for (int i = 0; i < step; i += L) {
             const int have = count - i, room = step - i;
             const Vec<T> v = have >= L ? load(from + i) : have > 0 ? load_part(from + i, have) : Vec<T>{};
             if (room >= L) store(to + i, v);
             else store_part(to + i, v, room);
         }
+    }
 }
 
 template <class T, int Rows = kTileRows> void product(const ProductTile<T> &t) {

@@ -148,6 +148,7 @@ void add_door(PyObject *module) {
     name_everything();
     compiled_type = make_compiled_type();
     checked(PyModule_AddFunctions(module, functions));
+    add_ufuncs(module);
 }
 
 }  // namespace retrograd

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import retrograd
 from retrograd import kernels
 from retrograd.core.op import TABLE
 
@@ -210,3 +212,49 @@ def test_sums_do_not_depend_on_the_number_of_threads(threads):
         threads(n)
         results.append(products.sum_leading(x, (0,), False))
     assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+# --- elementwise functions -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["erf", "gelu", "gelu_slope"])
+@quick
+@given(st.integers(0, 700), float_types, st.sampled_from([1, 2, -3]), st.sampled_from([1e-3, 1, 4, 100]))
+def test_functions(name, count, dtype, step, spread):
+    x = (random(1, abs(step) * count, dtype=dtype) * dtype(spread))[::step]
+    exact = torch.from_numpy(x.astype(np.float64))
+    if name == "erf":
+        expected = torch.erf(exact)
+    elif name == "gelu":
+        expected = torch.nn.functional.gelu(exact)
+    else:
+        density = torch.exp(-exact * exact / 2) / (2 * np.pi) ** 0.5
+        expected = 0.5 * (1 + torch.erf(exact / 2**0.5)) + exact * density
+    with np.errstate(all="ignore"):
+        got = getattr(native, name)(x)
+    assert got.dtype == x.dtype
+    tolerance = 4e-7 if dtype == np.float32 else 1e-15
+    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * max(1, spread))
+
+
+def test_functions_of_what_is_not_finite():
+    x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0] * 5)
+    with np.errstate(all="ignore"):
+        got = native.erf(x), native.gelu(x)
+    for a, b in zip(got, (torch.erf, torch.nn.functional.gelu), strict=True):
+        np.testing.assert_array_equal(a, b(torch.from_numpy(x)))
+    assert np.array_equal(np.signbit(got[0][:5]), [False, True, np.signbit(got[0][2]), False, True])
+
+
+@pytest.mark.parametrize("n", [1, 15, 1024, 5000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_choices_between_arrays_and_numbers(n, dtype):
+    x, y = random(1, n, dtype=dtype), random(2, n, dtype=dtype)
+    mask = random(3, n) > 0
+    x[0] = np.nan
+    where = retrograd.where
+    tensors = [retrograd.from_numpy(a) for a in (mask, x, y)]
+    for how, a, b in (((1, 2), x, y), ((1, 0.5), x, 0.5), ((2.0, 2), 2.0, y)):
+        args = [tensors[h] if type(h) is int else h for h in how]
+        expected = np.where(mask, *(dtype(v) if type(v) is float else v for v in (a, b)))
+        np.testing.assert_array_equal(where(tensors[0], *args).numpy(), expected)

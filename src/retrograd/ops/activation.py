@@ -10,6 +10,7 @@ import numpy as np
 from ..core import inplace as core
 from ..core import random
 from ..core.apply import drawing
+from ..core.compiled import native
 from ..core.op import ELEMENTWISE, Op, through_float32
 from ..core.tensor import wrap
 from .arguments import normal_axis
@@ -134,14 +135,23 @@ _ROOT_HALF, _DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
 @through_float32
 def _gelu(xp, x):
+    if native is not None and xp is np and x.dtype.char in "fd":
+        return native.gelu(x)
     return x * (0.5 * (1 + erf.run(x * _ROOT_HALF)))
 
 
-def _gelu_formula(g, x):
-    return g * (0.5 * (1 + erf(x * _ROOT_HALF)) + x * exp(x * x * -0.5) * _DENSITY)
+@through_float32
+def _gelu_slope(xp, x):
+    if native is not None and xp is np and x.dtype.char in "fd":
+        return native.gelu_slope(x)
+    return 0.5 * (1 + erf.run(x * _ROOT_HALF)) + x * xp.exp(x * x * -0.5) * _DENSITY
 
 
-gelu_row = Op("gelu", _gelu, x=_gelu_formula, jvp=ELEMENTWISE)
+gelu_slope = Op(
+    "gelu_slope", _gelu_slope, x=lambda g, x: g * (2 - x * x) * exp(x * x * -0.5) * _DENSITY, jvp=ELEMENTWISE
+)
+
+gelu_row = Op("gelu", _gelu, x=lambda g, x: g * gelu_slope(x), jvp=ELEMENTWISE)
 
 _GELU_SCALE, _GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
 
