@@ -3,12 +3,12 @@
 from ..ops import embeddings
 
 
-def _row_number(padding_idx, weight):
+def _row_number(padding_idx, weight, kind):
     if padding_idx is None:
         return -1
     rows = weight.shape[0]
     if not -rows <= padding_idx < rows:
-        raise AssertionError(f"padding_idx must be within the table of {rows} rows, but is {padding_idx}")
+        raise kind(f"padding_idx must be within the number of embeddings, {rows}, but is {padding_idx}")
     return padding_idx % rows
 
 
@@ -21,7 +21,7 @@ def embedding(
     `scale_grad_by_freq`, gradients are divided by how often their index occurs. Both hold in forward mode
     too, unlike in PyTorch. `sparse` is accepted; the gradient is dense nevertheless.
     """
-    padding_idx = _row_number(padding_idx, weight)
+    padding_idx = _row_number(padding_idx, weight, AssertionError)
     if max_norm is not None:
         embeddings.embedding_renorm_(weight, input, max_norm, norm_type)
     return embeddings.embedding(weight, input, padding_idx, scale_grad_by_freq, sparse)
@@ -42,13 +42,17 @@ def embedding_bag(
         raise ValueError(
             "max mode does not support scaling the gradient by the frequency, nor sparse weights"
         )
-    if per_sample_weights is not None and (mode != "sum" or per_sample_weights.shape != input.shape):
-        raise ValueError(
-            f"per_sample_weights needs mode='sum' and the shape of input, {list(input.shape)}, but mode is "
-            f"{mode!r} and "
-            f"its shape {list(per_sample_weights.shape)}"
-        )
-    padding_idx = _row_number(padding_idx, weight)
+    if per_sample_weights is not None:
+        if mode != "sum":
+            raise NotImplementedError(
+                f"embedding_bag: per_sample_weights is only supported for mode='sum', but mode is {mode!r}"
+            )
+        if per_sample_weights.shape != input.shape:
+            raise ValueError(
+                "embedding_bag: per_sample_weights must have the same shape as the input, "
+                f"{list(input.shape)}, but has {list(per_sample_weights.shape)}"
+            )
+    padding_idx = _row_number(padding_idx, weight, RuntimeError)
     if max_norm is not None:
         embeddings.embedding_renorm_(weight, input, max_norm, norm_type)
     return embeddings.embedding_bag(

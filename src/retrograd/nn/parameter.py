@@ -161,3 +161,12 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
 def is_lazy(tensor):
     """Whether a parameter or buffer has no shape yet."""
     return isinstance(tensor, UninitializedTensorMixin)
+
+
+def refuse_lazy(tensor, what):
+    """A ValueError if `tensor`, to which `what` would be applied, has no shape yet."""
+    if is_lazy(tensor):
+        raise ValueError(
+            f"The module passed to `{what}` can't have uninitialized parameters. Make sure to run the dummy "
+            f"forward before applying `{what}`"
+        )

@@ -196,12 +196,34 @@ def _additive(mask, name, kind):
     return where(mask, wrap(np.asarray(-np.inf, kind)), wrap(np.asarray(0, kind)))
 
 
-def _check_heads(query, key, value, embed_dim, num_heads, separate):
-    if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
+def _check_heads(query, key, value, key_padding_mask, attn_mask, embed_dim, num_heads, separate):
+    n = query.ndim
+    if n not in (2, 3):
         raise AssertionError(
-            f"query, key and value must all be 2-D (unbatched) or 3-D, but they are {list(query.shape)}, "
-            f"{list(key.shape)} and {list(value.shape)}"
+            f"query should be unbatched 2D or batched 3D tensor but received {n}-D query tensor"
         )
+    kind = "batched (3-D)" if n == 3 else "unbatched (2-D)"
+    if key.ndim != n or value.ndim != n:
+        raise AssertionError(
+            f"For {kind} `query`, expected `key` and `value` to be {n}-D but found {key.ndim}-D and "
+            f"{value.ndim}-D tensors respectively"
+        )
+    if key_padding_mask is not None and key_padding_mask.ndim != n - 1:
+        raise AssertionError(
+            f"For {kind} `query`, expected `key_padding_mask` to be `None` or {n - 1}-D but found "
+            f"{key_padding_mask.ndim}-D tensor instead"
+        )
+    if attn_mask is not None and attn_mask.ndim not in (2, 3):
+        raise AssertionError(
+            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D "
+            "tensor instead"
+        )
+    if n == 2 and attn_mask is not None and attn_mask.ndim == 3:
+        expected = (num_heads, query.shape[0], key.shape[0])
+        if tuple(attn_mask.shape) != expected:
+            raise AssertionError(
+                f"Expected `attn_mask` shape to be {expected} but got {tuple(attn_mask.shape)}"
+            )
     if query.shape[-1] != embed_dim:
         raise AssertionError(f"was expecting embedding dimension of {embed_dim}, but got {query.shape[-1]}")
     if embed_dim % num_heads:
@@ -240,7 +262,8 @@ def attend_by_heads(
 ):  # fmt: skip
     """multi_head_attention_forward, of (N, L, E) and (N, S, E) where `batch_first`."""
     kind = query._array.dtype
-    _check_heads(query, key, value, embed_dim, num_heads, use_separate_proj_weight)
+    masks = key_padding_mask, attn_mask
+    _check_heads(query, key, value, *masks, embed_dim, num_heads, use_separate_proj_weight)
     single = query.ndim == 2
     if single:
         query, key, value = [reshape(t, (t.shape[0], 1, t.shape[1])) for t in (query, key, value)]
@@ -259,6 +282,8 @@ def attend_by_heads(
         biases = (None,) * 3 if in_proj_bias is None else split(in_proj_bias, embed_dim)
         q, k, v = [linear(t, w, b) for t, w, b in zip((query, key, value), weights, biases, strict=True)]
     if bias_k is not None:
+        if static_k is not None or static_v is not None:
+            raise AssertionError("bias cannot be added to static key and value: bias_k, bias_v must be None")
         size = (batch, 1, embed_dim) if batch_first else (1, batch, embed_dim)
         k, v = [cat([t, expand(b, size)], 1 - of_batch) for t, b in ((k, bias_k), (v, bias_v))]
 

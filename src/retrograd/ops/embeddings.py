@@ -168,8 +168,21 @@ def embedding_bag(
     bags, and for maxima the chosen indices.
     """
     _check_indices("embedding_bag", indices)
+    if weight.ndim != 2:
+        raise RuntimeError(f"embedding_bag: weight has to be a 2D Tensor, but is {list(weight.shape)}")
     bags, count = _bags_of(indices, offsets, include_last_offset)
     flat = indices._array.reshape(-1)
+    wrong = flat[(flat < 0) | (flat >= weight.shape[0])]
+    if wrong.size:
+        raise RuntimeError(
+            "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be "
+            f"{wrong[0]} (the table has {weight.shape[0]} rows)"
+        )
+    if per_sample_weights is not None and per_sample_weights.dtype != weight.dtype:
+        raise RuntimeError(
+            f"embedding_bag: expected 'weight' ({weight.dtype}) to have the same type as "
+            f"'per_sample_weights' ({per_sample_weights.dtype})"
+        )
     samples = None if per_sample_weights is None else reshape(per_sample_weights, (-1, 1))
     kept = np.flatnonzero(flat != padding_idx)
     if len(kept) != len(flat):
@@ -215,7 +228,7 @@ def _bags_of(indices, offsets, include_last_offset):
             f"offsets has to begin with 0, never fall, and not exceed the input's length {total}, but got "
             f"{starts}"
         )
-    bounds = starts if include_last_offset else np.append(starts, total)
+    bounds = np.append(starts[:-1] if include_last_offset else starts, total)
     count = len(bounds) - 1
     return np.repeat(np.arange(count), np.diff(bounds)), count
 
@@ -225,7 +238,9 @@ def _greatest(values, bags, count):
     order = np.zeros((count, values.shape[1]), np.int64)
     filled = np.zeros(count, bool)
     values = values.astype(np.float32) if values.dtype.kind == "V" else values
-    first = np.flatnonzero(np.append(True, bags[1:] != bags[:-1])) if bags.size else []
+    if not bags.size:
+        return order, filled
+    first = np.flatnonzero(np.append(True, bags[1:] != bags[:-1]))
     for start, end in zip(first, [*first[1:], len(bags)], strict=True):
         order[bags[start]] = start + values[start:end].argmax(axis=0)
         filled[bags[start]] = True

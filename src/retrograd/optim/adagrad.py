@@ -28,6 +28,11 @@ class Adagrad(Optimizer):
         })  # fmt: skip
         for group in self.param_groups:
             for p in group["params"]:
+                if hasattr(p, "materialize"):
+                    raise ValueError(
+                        "Adagrad was given an uninitialized parameter, of a lazy module: run the model once "
+                        "before making the optimizer, which needs the parameter's shape"
+                    )
                 self.state_of(group, p)
 
     def start(self, group, p):

@@ -96,7 +96,7 @@ def _within(padding_idx, count):
     if padding_idx is None:
         return None
     if not -count <= padding_idx < count:
-        raise AssertionError(f"padding_idx {padding_idx} must be within num_embeddings ({count})")
+        raise AssertionError(f"padding_idx must be within num_embeddings, {count}, but is {padding_idx}")
     return padding_idx % count
 
 

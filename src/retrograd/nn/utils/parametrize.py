@@ -129,7 +129,8 @@ def _expect_tensor(part, i):
 
 def _check_same(tensor, shape, dtype, before, after, what):
     if not isinstance(tensor, Tensor):
-        raise ValueError(f"A parametrization must return a tensor. Got {type(tensor).__name__}.")
+        who = "parametrization.right_inverse" if "right_inverse" in what else "A parametrization"
+        raise ValueError(f"{who} must return a tensor. Got {type(tensor).__name__}.")
     for name, old, new in (("dtype", dtype, tensor.dtype), ("shape", shape, tensor.shape)):
         if old != new:
             raise ValueError(

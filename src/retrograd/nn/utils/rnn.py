@@ -104,11 +104,13 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     steps, batch = input.shape[:2]
     if batch_first:
         steps, batch = batch, steps
+    if not input.numel():
+        raise RuntimeError("Cannot pack empty tensors.")
     if lengths.shape != (batch,):
         raise RuntimeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {lengths.size} (batch_size={batch})"
         )
-    if lengths.size == 0 or lengths.min() <= 0:
+    if lengths.min() <= 0:
         raise RuntimeError(
             "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0: "
             f"{lengths.tolist()}"

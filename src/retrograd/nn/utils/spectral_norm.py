@@ -4,7 +4,7 @@ from ...core.graph import no_grad
 from ...ops import dot, mv
 from ..functional import normalize
 from ..modules.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from ..parameter import Parameter
+from ..parameter import Parameter, refuse_lazy
 
 
 class SpectralNorm:
@@ -60,6 +60,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     weight = module._parameters[name]
     if weight is None:
         raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
+    refuse_lazy(weight, "SpectralNorm")
     with no_grad():
         rows, columns = as_matrix(weight, hook.dim).shape
         u, v = (normalize(weight.new_empty(n).normal_(0, 1), dim=0, eps=eps) for n in (rows, columns))

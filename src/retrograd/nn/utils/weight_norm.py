@@ -2,7 +2,7 @@
 
 import warnings
 
-from ..parameter import Parameter
+from ..parameter import Parameter, refuse_lazy
 
 
 def norm_except_dim(v, dim):
@@ -48,6 +48,7 @@ def weight_norm(module, name="weight", dim=0):
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
+    refuse_lazy(weight, "WeightNorm")
     del module._parameters[name]
     module.register_parameter(name + "_g", Parameter(norm_except_dim(weight, hook.dim).detach()))
     module.register_parameter(name + "_v", Parameter(weight.detach()))
