@@ -109,6 +109,11 @@ def test_dead_layers_and_units():
     with draw.gradients(model) as health:
         train(model, 6)
     assert health.flags == {"0": "dead"}
+    table = nn.Embedding(100, 3)
+    with draw.gradients(table) as health:
+        for _ in range(6):
+            table(torch.tensor([1, 2])).sum().backward()
+    assert health.flags == {}
     idle = nn.ModuleDict({"used": small(), "idle": nn.Linear(2, 2)})
     with draw.gradients(idle) as health:
         train(idle["used"], 2)

@@ -11,6 +11,7 @@ from .health import Health
 EXPLODED, GROWN = 1e4, 100.0
 VANISHED = 1e-3
 UNITS_DEAD = 0.2
+_LOOK_UP = ("Embedding", "EmbeddingBag")  # rows that no input asked for have no gradient, as should be
 
 
 class gradients(Health):
@@ -80,16 +81,15 @@ class gradients(Health):
         """The norm of a gradient, from the squares of each of its rows."""
         if g.dtype.kind not in "fc" or g.dtype.itemsize < 4:
             g = g.astype(np.float32)
-        rows = g.reshape(g.shape[0] if g.ndim > 1 else 1, -1)
+        rows = g.reshape(g.shape[0] if g.ndim else 1, -1) if g.size else np.zeros((1, 1), g.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             squares = np.einsum("ij,ij->i", rows, rows.conj()).real
             total = float(squares.sum(dtype=np.float64))
             if not math.isfinite(total) and np.isfinite(g).all():  # only the squares are too large
                 total = float((np.abs(rows).astype(np.float64) ** 2).sum())
-        if g.ndim > 1:
-            silent = self._silent[k]
-            silent = np.zeros(g.shape[0], np.int32) if silent is None else silent
-            self._silent[k] = np.where(squares == 0, silent + 1, 0)
+        silent = self._silent[k]
+        silent = np.zeros(len(rows), np.int32) if silent is None else silent
+        self._silent[k] = np.where(squares == 0, silent + 1, 0)
         return math.sqrt(total) if total == total else math.inf
 
     def _finish(self):
@@ -131,7 +131,7 @@ class gradients(Health):
         largest = np.nanmax(np.where(np.isfinite(typical), typical, np.nan), initial=0.0)
         for i, (layer, members) in enumerate(self.layers.items()):
             said = self._flag(recent[:, i], before[:, i], typical[i], largest)
-            dead = self._dead_units(members)
+            dead = 0.0 if self.types.get(layer) in _LOOK_UP else self._dead_units(members)
             if said is None and dead >= UNITS_DEAD:
                 said = f"{dead:.0%} of units dead"
             if said:
@@ -158,7 +158,8 @@ class gradients(Health):
         known = [self._silent[k] for k in members if self._silent[k] is not None]
         if not known or len(self.norms) < min(self.window, 5):
             return 0.0
-        return float((known[0] >= min(self.window, len(self.norms))).mean())
+        silent = np.min([s for s in known if s.shape == known[0].shape], axis=0)  # a bias may live on alone
+        return float((silent >= min(self.window, len(self.norms))).mean())
 
 
 def _medians(values):

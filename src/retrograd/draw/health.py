@@ -92,7 +92,7 @@ class Health:
         rules = style.css(theme, rules=style._RULES + _RULES)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="rg" viewBox="0 0 {cards._n(width)} {height}" '
-            f'width="{cards._n(width)}" height="{height}" role="img" aria-label="Norms of gradients over time"'
+            f'width="{cards._n(width)}" height="{height}" role="img" aria-label="Norms of gradients"'
             f' style="max-width:100%;height:auto"><style>{rules}</style>'
             f'<rect class="rg-page" width="100%" height="100%"/>{"".join(out)}</svg>'
         )
