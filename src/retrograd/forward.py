@@ -51,7 +51,21 @@ class DualLevel:
 
     def tangent(self, x):
         """The tangent of `x` at this level, or None."""
-        return x._tangents.get(self) if isinstance(x, Tensor) and x._tangents else None
+        if not isinstance(x, Tensor):
+            return None
+        found = x._tangents.get(self) if x._tangents else None
+        if found is None and x._view is not None and self._see_base(x._whole):
+            found = x._tangents[self]
+        return found
+
+    def _see_base(self, x):
+        """Give the view `x` its part of the tangent that the tensor it looks into was given since; whether
+        there is one."""
+        base, chain = x._view.for_tangents()
+        under = None if base is None or not base._tangents else base._tangents.get(self)
+        if under is not None:
+            x._tangents = {**(x._tangents or {}), self: inplace.look(under, chain)}
+        return under is not None
 
     def attach(self, x, tangent):
         """Give `x` this tangent, of its shape and dtype."""
@@ -86,6 +100,13 @@ class DualLevel:
         for i, (r, t) in enumerate(zip(result, tangents, strict=True)):
             if t is not None and op.is_differentiable_output(i, r):
                 self.attach_output(r, t)
+
+
+def on_its_own(x):
+    """`x`, whose tangents from now on have nothing to do with those of the tensor that it is a view of."""
+    if x._view is not None:
+        x._view.dual = (None, len(x._view.chain))
+    return x
 
 
 def fit(tangent, x):

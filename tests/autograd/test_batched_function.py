@@ -199,5 +199,5 @@ def test_a_rule_that_returns_something_else():
         def vmap(info, in_dims, x):
             return x * 2
 
-    with pytest.raises(RuntimeError, match="two values"):
+    with pytest.raises(RuntimeError, match="two returns"):
         retrograd.func.vmap(Wrong.apply)(values(retrograd, 4, 3))

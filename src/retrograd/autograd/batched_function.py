@@ -1,12 +1,13 @@
 """Custom Functions under vmap: by the user's `vmap` rule, or by running forward and backward on all
 examples."""
 
+import inspect
 from typing import NamedTuple
 
 from ..batch import BatchLevel
 from ..core.op import TABLE
 from ..core.tensor import Tensor
-from ..utils._pytree import broadcast_prefix, tree_flatten, tree_unflatten
+from ..utils._pytree import broadcast_prefix, tree_flatten, tree_leaves, tree_map, tree_unflatten
 from .function import Function, FunctionCtx
 
 
@@ -20,7 +21,9 @@ class VmapInfo(NamedTuple):
 
 def process_function(level, cls, args, kwargs):
     """`Function.apply` with tensors that `level` may hide a dimension of."""
-    if not any([level.hides(a) for a in args]):
+    if kwargs:
+        args, kwargs = _positional(cls, args, kwargs)
+    if not any([level.hides(a) for a in tree_leaves(args)]):
         return cls.apply(*args, **kwargs)
     own = cls.vmap is not Function.vmap
     if cls.generate_vmap_rule and own:
@@ -38,7 +41,20 @@ def process_function(level, cls, args, kwargs):
             "implement the vmap "
             "staticmethod or set generate_vmap_rule=True."
         )
-    return _by_own_rule(level, cls, args)
+    return _by_own_rule(level, cls, args, kwargs)
+
+
+def _positional(cls, args, kwargs):
+    """The arguments of forward, those by keyword too in their places, and what has none."""
+    forward = inspect.signature(cls.forward)
+    first = () if cls.setup_context is not Function.setup_context else (None,)  # of old style: ctx
+    bound = forward.bind(*first, *args, **kwargs)
+    if any([isinstance(x, Tensor) for x in tree_leaves(list(bound.kwargs.values()))]):
+        raise NotImplementedError(
+            f"vmap: Run {cls.__name__}.apply with kwarg-only Tensor args: this is not supported, let forward "
+            "take them by position too"
+        )
+    return bound.args[len(first) :], bound.kwargs
 
 
 BatchLevel.process_function = process_function
@@ -47,13 +63,13 @@ BatchLevel.process_function = process_function
 # --- the user's rule -----------------------------------------------------------------------
 
 
-def _by_own_rule(level, cls, args):
-    in_dims = tuple([a._dim if level.hides(a) else None for a in args])
-    values = [a._value if level.hides(a) else a for a in args]
-    result = cls.vmap(VmapInfo(level.size, level.randomness), in_dims, *values)
+def _by_own_rule(level, cls, args, kwargs):
+    in_dims = tree_map(lambda a: a._dim if level.hides(a) else None, tuple(args))
+    values = tree_map(lambda a: a._value if level.hides(a) else a, tuple(args))
+    result = cls.vmap(VmapInfo(level.size, level.randomness), in_dims, *values, **kwargs)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RuntimeError(
-            f"Expected {cls.__name__}.vmap to return two values, (output, out_dims), but got "
+            f"Expected {cls.__name__}.vmap to have two returns, (output, out_dims), but got "
             f"{type(result).__name__}{f' of {len(result)}' if isinstance(result, tuple) else ''}"
         )
     output, out_dims = result
@@ -61,9 +77,9 @@ def _by_own_rule(level, cls, args):
     try:
         dims = broadcast_prefix(out_dims, form)
     except ValueError:
-        raise ValueError(
-            f"The output of {cls.__name__}.vmap has the structure {form}, which its out_dims {out_dims} do "
-            "not fit"
+        raise RuntimeError(
+            f"{cls.__name__}.vmap returned an incompatible (output, out_dims): the output has the structure "
+            f"{form}, out_dims is {out_dims}"
         ) from None
     hidden = [
         o if d is None or not isinstance(o, Tensor) else level.wrap(o, d % o.ndim)

@@ -8,7 +8,7 @@ from ..batch import hidden_by, spread
 from ..core.graph import modes
 from ..core.op import TABLE
 from ..core.tensor import Tensor
-from ..forward import DualLevel
+from ..forward import DualLevel, on_its_own
 
 _levels = []
 
@@ -112,9 +112,7 @@ def make_dual(tensor, tangent, *, level=None):
             "dual_level can't be "
             "nested, torch.func.jvp can"
         )
-    dual = TABLE["view"](spread(tensor, hidden_by(tangent)), tuple(tensor.shape))
-    if dual._view is not None:  # writes to the dual change the tensor's values, and give it no tangent
-        dual._view.dual = (None, len(dual._view.chain))
+    dual = on_its_own(TABLE["view"](spread(tensor, hidden_by(tangent)), tuple(tensor.shape)))
     if not modes.interpreters[-1].batching and not _alike(tensor._array, tangent._array):
         # what is written to the dual, even beyond its elements, stays out of it
         tangent = TABLE["clone"](tangent)
@@ -145,6 +143,6 @@ def unpack_dual(tensor, *, level=None):
     stack = modes.interpreters
     modes.interpreters = tuple([i for i in stack if i is not current])
     try:
-        return UnpackedDualTensor(TABLE["view"](tensor, tuple(tensor.shape)), tangent)
+        return UnpackedDualTensor(on_its_own(TABLE["view"](tensor, tuple(tensor.shape))), tangent)
     finally:
         modes.interpreters = stack

@@ -4,78 +4,7 @@ import numpy as np
 
 from ..core.op import TABLE
 from ..core.tensor import Tensor
-
-
-class Placeholder(np.ndarray):
-    """The array of a `Batched`: a shape, strides and a dtype. Its values, the first example's, stand for
-    nothing."""
-
-    level = None  # whose dimension the Batched hides
-
-    def __array_finalize__(self, source):
-        self.level = getattr(source, "level", None)
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        _refuse_to_read(*inputs)
-
-    def __array_function__(self, function, types, args, kwargs):
-        if function not in _OF_SHAPES:
-            _refuse_to_read(*args)
-        _refuse_escaped(*args)
-        return function(*[a.view(np.ndarray) if isinstance(a, Placeholder) else a for a in args], **kwargs)
-
-    def _read(self, *args, **kwargs):
-        _refuse_to_read(self)
-
-    def item(self, *args):
-        """An error that says what to do instead."""
-        _refuse_escaped(self)
-        raise RuntimeError(
-            "vmap: It looks like you're calling .item() on a Tensor. Inside vmap a tensor stands for a whole "
-            "batch and has no one value: compute with the tensor itself, or call .item() outside vmap."
-        )
-
-    tolist = astype = copy = tobytes = argmax = argmin = nonzero = argsort = _read
-    __bool__ = __int__ = __float__ = __complex__ = __index__ = __iter__ = __contains__ = _read
-
-
-def _living(name):
-    """A method of arrays that gives a view, for as long as the vmap lasts."""
-
-    def method(self, *args, **kwargs):
-        _refuse_escaped(self)
-        return getattr(np.ndarray, name)(self, *args, **kwargs)
-
-    return method
-
-
-for _name in ("reshape", "transpose", "swapaxes", "squeeze", "view", "__getitem__"):
-    setattr(Placeholder, _name, _living(_name))
-
-_OF_SHAPES = {
-    np.zeros_like, np.empty_like, np.ones_like, np.full_like, np.shape, np.ndim, np.size, np.result_type,
-    np.can_cast,
-    np.may_share_memory, np.shares_memory, np.broadcast_to, np.broadcast_shapes, np.moveaxis, np.transpose,
-}  # fmt: skip
-
-
-def _refuse_escaped(*values):
-    """Say so if a tensor is used whose vmap has ended."""
-    for v in values:
-        if isinstance(v, Placeholder) and v.level is not None and v.level.ended:
-            raise RuntimeError(
-                "vmap: your tensor may have escaped from inside a function being vmapped: it stands for one "
-                "example of a vmap that has ended. Return from the function what is to be used outside of it."
-            )
-
-
-def _refuse_to_read(*values, **kwargs):
-    _refuse_escaped(*values)
-    raise RuntimeError(
-        "vmap: It looks like you're attempting to use a Tensor's values in Python (.item(), bool(), an `if` "
-        "or data-dependent control flow, nonzero, a boolean mask that selects...). Inside vmap a tensor "
-        "stands for a whole batch and has no one value. Use torch.where for choices, or do it outside vmap."
-    )
+from .placeholder import Placeholder, refuse_dynamic, refuse_item, refuse_to_read
 
 
 def _of_whole(name, doc=None):
@@ -187,8 +116,13 @@ class Batched(Tensor):
     def __format__(self, spec):
         return object.__format__(self, spec) if self.ndim else self.item()
 
-    item = tolist = numpy = nonzero = __array__ = __dlpack__ = _refuse_to_read
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_to_read
+    def nonzero(self, *, as_tuple=False):
+        """An error that says what to do instead."""
+        refuse_dynamic("nonzero", self)
+
+    item = refuse_item
+    tolist = numpy = __array__ = __dlpack__ = refuse_to_read
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __contains__ = refuse_to_read
 
 
 def _split(x, level):

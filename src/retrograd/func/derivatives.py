@@ -11,11 +11,12 @@ import functools
 
 import numpy as np
 
+from ..autograd.forward_ad import _set_fwd_grad_enabled
 from ..batch import hidden_by, layout, levels, pull_back, spread
 from ..core.graph import AccumulateGrad, enable_grad, modes, next_number
 from ..core.op import TABLE
 from ..core.tensor import Tensor, wrap
-from ..forward import DualLevel
+from ..forward import DualLevel, on_its_own
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 # --- tensors that gradients are taken with respect to -----------------------------------
@@ -94,8 +95,12 @@ def _zeros(x):
 
 def select(args, argnums):
     """The positions that `argnums` names, none of them negative."""
-    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not isinstance(argnums, (int, tuple)):
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+    nums = (argnums,) if isinstance(argnums, int) else argnums
     for n in nums:
+        if not isinstance(n, int):
+            raise RuntimeError(f"argnums elements must be int, got {type(n)}")
         if not -len(args) <= n < len(args):
             raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
     nums = [n % len(args) for n in nums]
@@ -122,17 +127,30 @@ def with_aux(output, call, has_aux):
         raise RuntimeError(
             f"{call}: output of function f should be a tuple: (output, aux) if has_aux is True"
         )
+    for x in tree_flatten(output[1])[0]:
+        if not isinstance(x, Tensor):
+            raise RuntimeError(f"{call}: Expected tensors, got unsupported type {type(x)} in aux")
     return output
 
 
-def check_tensors(outs, call, f):
-    if not outs:
+def check_outputs(output, outs, call):
+    if output is None or not outs:
         raise RuntimeError(
-            f"{call}: expected {f} to be a tensor or a non-empty structure of tensors, got an empty one"
+            f"{call}: Expected f to be a function that has non-empty output (got output = {output})"
         )
     for o in outs:
         if not isinstance(o, Tensor):
-            raise RuntimeError(f"{call}: expected {f} to return only tensors, got unsupported type {type(o)}")
+            raise RuntimeError(
+                f"{call}: expected f(*primals) to return only tensors, got unsupported type {type(o)}"
+            )
+
+
+def check_inputs(values, call, what):
+    if not values:
+        raise RuntimeError(f"{call}: Expected {what} to have at least one Tensor, got none")
+    for x in values:
+        if not isinstance(x, Tensor):
+            raise RuntimeError(f"{call}: Expected {what} to only contain Tensors, got {type(x)}")
 
 
 # --- reverse mode -----------------------------------------------------------------------
@@ -200,8 +218,8 @@ def vjp(func, *primals, has_aux=False):
         fresh, tree, form = fresh_tree(primals)
         output, aux = with_aux(func(*tree), call, has_aux)
         outs, out_form = tree_flatten(output)
-        check_tensors(outs, call, "f(*primals)")
-        outside = recording and reaches_outside(outs, fresh, start)
+        check_outputs(output, outs, call)
+        outside = reaches_outside(outs, fresh, start)
 
     def pull(cotangents, retain_graph=True, create_graph=None):
         given, given_form = tree_flatten(cotangents)
@@ -223,9 +241,10 @@ def vjp(func, *primals, has_aux=False):
         grads = tree_unflatten([_released(g, graph) for g in found], form)
         return grads
 
-    result = tree_map(lambda o: _released(o, outside), output)
+    kept = outside and recording
+    result = tree_map(lambda o: _released(o, kept), output)
     if has_aux:
-        return result, pull, tree_map(lambda x: _released(x, outside), aux)
+        return result, pull, tree_map(lambda x: _released(x, kept), aux)
     return result, pull
 
 
@@ -253,12 +272,13 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             f"3 tensors, tangents also must be. Got primals with structure {form} and tangents with "
             f"structure {given_form}"
         )
-    check_tensors([*leaves, *given], call, "primals and tangents")
-    with DualLevel() as level:
+    check_inputs(leaves, call, "primals")
+    check_inputs(given, call, "tangents")
+    with DualLevel() as level, _set_fwd_grad_enabled(True):
         duals = [_dual(level, x, t) for x, t in zip(leaves, given, strict=True)]
         output, aux = with_aux(func(*tree_unflatten(duals, form)), call, has_aux)
         outs, out_form = tree_flatten(output)
-        check_tensors(outs, call, "f(*primals)")
+        check_outputs(output, outs, call)
         pushed = [_tangent(level, o, strict, call) for o in outs]
         clean = [_without(level, o) for o in outs]
     result = tree_unflatten(clean, out_form), tree_unflatten(pushed, out_form)
@@ -275,7 +295,7 @@ def _dual(level, x, tangent):
             f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size "
             f"{list(tangent.shape)}."
         )
-    dual = TABLE["alias"](spread(x, hidden_by(tangent)))
+    dual = on_its_own(TABLE["alias"](spread(x, hidden_by(tangent))))
     level.attach(dual, tangent)
     return dual
 
@@ -299,7 +319,7 @@ def _without(level, o):
     stack = modes.interpreters
     modes.interpreters = tuple([i for i in stack if i.batching])
     try:
-        out = TABLE["alias"](o)
+        out = on_its_own(TABLE["alias"](o))
     finally:
         modes.interpreters = stack
     out._tangents = kept or None

@@ -6,9 +6,9 @@ import functools
 import numpy as np
 
 from ..core.op import TABLE
-from ..core.tensor import wrap
+from ..core.tensor import Tensor, wrap
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
-from .derivatives import check_tensors, jvp, replaced, select, vjp, with_aux
+from .derivatives import check_inputs, jvp, replaced, select, vjp, with_aux
 from .vmapping import vmap
 
 
@@ -23,6 +23,16 @@ def unit_vectors(tensors):
         basis.append(wrap(unit.reshape(total, *x._array.shape)))
         start += n
     return basis, sizes
+
+
+def _check_real(values, name, what):
+    for x in tree_flatten(values)[0]:
+        if isinstance(x, Tensor) and x._array.dtype.kind == "c":
+            raise RuntimeError(
+                f"{name}: Expected all {what} to be real but received complex tensor of shape "
+                f"{list(x.shape)}: what a Jacobian of complex numbers is depends on the convention. "
+                "Use view_as_real, or jvp and vjp"
+            )
 
 
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
@@ -42,10 +52,18 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
         def chosen(*values):
             return func(*replaced(args, nums, values), **kwargs)
 
-        output, pull, *aux = vjp(chosen, *[args[n] for n in nums], has_aux=has_aux)
+        primals = [args[n] for n in nums]
+        _check_real(primals, "jacrev", "inputs")
+        output, pull, *aux = vjp(chosen, *primals, has_aux=has_aux)
         outs, out_form = tree_flatten(output)
+        _check_real(outs, "jacrev", "outputs")
         basis, sizes = unit_vectors(outs)
-        rows = vmap(lambda *vs: pull(tree_unflatten(vs, out_form)), chunk_size=chunk_size)(*basis)
+        pull_one = lambda *vs: pull(tree_unflatten(vs, out_form))
+        if chunk_size == 1 and sum(sizes):  # without vmap, so that whatever happens in backward is allowed
+            each = [pull_one(*vs) for vs in zip(*[b.unbind() for b in basis], strict=True)]
+            rows = tree_map(lambda *rs: TABLE["stack"](0, *rs), *each)
+        else:
+            rows = vmap(pull_one, chunk_size=chunk_size)(*basis)
         results, start = [], 0
         for o, n in zip(outs, sizes, strict=True):
             part = lambda r: r.narrow(0, start, n).reshape((*o.shape, *r.shape[1:]))  # noqa: B023  used at once
@@ -70,7 +88,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
         nums = select(args, argnums)
         primals = tuple([args[n] for n in nums])
         leaves, form = tree_flatten(primals)
-        check_tensors(leaves, "jacfwd(f)(*args)", "the arguments")
+        check_inputs(leaves, "jacfwd(f)(*args)", "the arguments")
+        _check_real(leaves, "jacfwd", "inputs")
         basis, sizes = unit_vectors(leaves)
 
         def push(*tangents):
@@ -82,6 +101,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
             return tuple(pushed)
 
         columns, *aux = vmap(push, randomness=randomness)(*basis)
+        _check_real(columns, "jacfwd", "outputs")
         jacobian = tree_map(lambda c: _per_input(c, leaves, sizes, form, isinstance(argnums, int)), columns)
         return (jacobian, tree_map(lambda x: x[0], aux[0])) if has_aux else jacobian
 
