@@ -80,7 +80,7 @@ template <class T> class Product {
                 const T *b = packed + k * panels() * lanes;
                 for (int64_t j = 0; j < width_; j += lanes, b += lanes * depth)
                     for (int64_t r = first; r < end; r += step)
-                        kernel_.product({block + (r - first) * depth, b, bias ? bias + j : nullptr,
+                        kernel_.product({block + (r - first) * depth, b, bias && k == 0 ? bias + j : nullptr,
                                          c + r * c_stride + j, c_stride, depth,
                                          static_cast<int>(std::min(step, end - r)),
                                          static_cast<int>(std::min(lanes, width_ - j)), accumulate || k > 0});
