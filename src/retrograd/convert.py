@@ -7,6 +7,7 @@ from .core.device import resolve
 from .core.memory import preserve_format
 from .core.modes import modes
 from .core.tensor import Tensor, wrap
+from .ops.from_data import Capsule
 from .ops.join import flip
 from .ops.shape import cast_row, contiguous
 from .printing import format_tensor
@@ -156,21 +157,8 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     if isinstance(ext_tensor, Tensor):
         ext_tensor = ext_tensor.detach()
     elif not hasattr(ext_tensor, "__dlpack__"):
-        ext_tensor = _Capsule(ext_tensor)
+        ext_tensor = Capsule(ext_tensor)
     return wrap(np.from_dlpack(ext_tensor, copy=copy) if copy is not None else np.from_dlpack(ext_tensor))
-
-
-class _Capsule:
-    """A bare DLPack capsule, for NumPy, which takes objects that make one."""
-
-    def __init__(self, capsule):
-        self.capsule = capsule
-
-    def __dlpack__(self, **options):
-        return self.capsule
-
-    def __dlpack_device__(self):
-        return 1, 0  # the CPU: the one place that capsules can come from here
 
 
 def to_dlpack(tensor):

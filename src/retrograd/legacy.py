@@ -83,9 +83,9 @@ def as_dtype(d):
     return d.dtype if isinstance(d, _Typed) else arrays.as_dtype(d)
 
 
-def new(self, *args, device=None):
+def new(self, *args, size=None, device=None):
     """An old constructor of this tensor's dtype: `x.new(2, 3)` is empty, `x.new([1, 2])` holds the data."""
-    return construct(self._array.dtype, args, "new")
+    return construct(self._array.dtype, args if size is None else tuple(size), "new")
 
 
 def set_default_tensor_type(t):

@@ -379,6 +379,11 @@ def _getter(indices):
     return itemgetter(*indices)
 
 
+def no_derivative(name, of="its input"):
+    """The formula of a gradient that is not known, here as in PyTorch: an error once it is wanted."""
+    raise NotImplementedError(f"the derivative of '{name}' with respect to {of} is not implemented")
+
+
 def write_out(result, out):
     """Put `result` into the Tensor(s) that the caller gave as `out=`, resized if need be; gives `out`
     back."""

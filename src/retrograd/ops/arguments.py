@@ -52,12 +52,23 @@ def as_sizes(args):
 
 def deliver(result, out, exact=False):
     """`result`, written into the caller's `out=` if there is one; `exact` refuses one of another dtype."""
-    if exact and out is not None and out._array.dtype != result._array.dtype:
+    if exact and out is not None:
+        check_exact(result, out)
+    return result if out is None else write_out(result, out)
+
+
+def check_exact(result, out):
+    """Refuse an `out=` of another dtype than the result's."""
+    if isinstance(result, tuple):
+        for name, r, o in zip(type(result)._fields, result, out, strict=True):
+            if r._array.dtype != o._array.dtype:
+                expected, found = [arrays.scalar_name(t.dtype) for t in (r, o)]
+                raise RuntimeError(f"expected scalar type {expected} but got {found} for {name} output")
+    elif out._array.dtype != result._array.dtype:
         expected, found = [arrays.scalar_name(t.dtype) for t in (result, out)]
         raise RuntimeError(
             f"Expected out tensor to have scalar type {expected} but got scalar type {found}"
         )
-    return result if out is None else write_out(result, out)
 
 
 def check_tensors(tensors, name):

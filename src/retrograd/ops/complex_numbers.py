@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core import arrays, inplace
-from ..core.op import FLOAT, LINEAR, Op, is_complex, zeros_like
+from ..core.op import FLOAT, LINEAR, Op, as_tensor, is_complex, zeros_like
 from .arguments import deliver
 from .elementary import cos, sin
 from .pointwise import absolute, conj, masked, real_part
@@ -34,8 +34,13 @@ def imag(input):
     return _imag_row(input)
 
 
-real_property = property(real, lambda self, value: inplace.copy_from(real(self), value))
-imag_property = property(imag, lambda self, value: inplace.copy_from(imag(self), value))
+def _writing(part):
+    """The setter of `x.real` or `x.imag`: a Tensor or a number is copied into that part of x."""
+    return lambda self, value: inplace.copy_from(part(self), as_tensor(value))
+
+
+real_property = property(real, _writing(real))
+imag_property = property(imag, _writing(imag))
 
 
 def is_conj(input):
@@ -91,16 +96,26 @@ _complex_row = Op(
 
 def complex(real, imag, *, out=None):
     """real + imag * 1j, from two floating tensors of one dtype."""
-    if real.dtype != imag.dtype or real.dtype not in (arrays.float16, arrays.float32, arrays.float64):
+    _check_parts(real, imag)
+    if out is not None and out.dtype != real.dtype.to_complex():
+        expected, found = [arrays.scalar_name(d) for d in (real.dtype.to_complex(), out.dtype)]
         raise RuntimeError(
-            "complex expects two tensors of one dtype, float16, float32 or float64, got "
-            f"{real.dtype} and {imag.dtype}"
+            f"Expected object of scalar type {expected} but got scalar type {found} for argument 'out'"
         )
     return _complex_row(real, imag, out=out)
 
 
+def _check_parts(first, second):
+    a, b = [arrays.scalar_name(t.dtype) for t in (first, second)]
+    if any(t.dtype not in (arrays.float16, arrays.float32, arrays.float64) for t in (first, second)):
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {a} and {b}")
+    if a != b:
+        raise RuntimeError(f"Expected object of scalar type {a} but got scalar type {b} for second argument")
+
+
 def polar(abs, angle, *, out=None):
     """abs * exp(1j * angle), from two floating tensors of one dtype."""
+    _check_parts(abs, angle)
     return complex(abs * cos(angle), abs * sin(angle), out=out)
 
 

@@ -5,7 +5,7 @@ from builtins import range as _range
 import numpy as np
 
 from ..core.apply import by_example
-from ..core.op import Op, as_tensor
+from ..core.op import Op, as_tensor, no_derivative
 from ..core.tensor import Tensor, wrap
 from . import return_types
 from .arguments import deliver, normal_axes, normal_axis
@@ -20,13 +20,47 @@ INPLACE = []
 # --- distinct elements --------------------------------------------------------------------------------------
 
 
-def _results(values, inverse, counts, return_inverse, return_counts):
-    out = [wrap(np.ascontiguousarray(values))]
-    if return_inverse:
-        out.append(wrap(inverse.astype(np.int64)))
-    if return_counts:
-        out.append(wrap(counts.astype(np.int64)))
-    return tuple(out) if len(out) > 1 else out[0]
+def _chosen(results, return_inverse, return_counts):
+    values, inverse, counts = results
+    out = (values, *[inverse] * return_inverse, *[counts] * return_counts)
+    return out if len(out) > 1 else values
+
+
+def _unique(xp, x, axis):
+    kind = x.dtype
+    y = x.astype(np.float32) if kind.kind == "V" else x
+    values, inverse, counts = np.unique(
+        y, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
+    inverse = inverse.reshape(x.shape if axis is None else x.shape[axis])
+    return np.ascontiguousarray(values.astype(kind)), inverse.astype(np.int64), counts.astype(np.int64)
+
+
+def _unique_consecutive(xp, x, axis):
+    lanes = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0)
+    n = lanes.shape[0]
+    new = np.ones(n, bool)
+    if n:
+        new[1:] = (lanes[1:] != lanes[:-1]).reshape(n - 1, lanes[0].size).any(1)
+    starts = np.flatnonzero(new)
+    inverse = np.cumsum(new) - 1
+    counts = np.diff(np.append(starts, n))
+    values = np.moveaxis(lanes[starts], 0, axis or 0)
+    return (
+        np.ascontiguousarray(values),
+        (inverse.reshape(x.shape) if axis is None else inverse).astype(np.int64),
+        counts.astype(np.int64),
+    )
+
+
+_unique_row = Op(
+    "unique", _unique, outputs="values inverse counts", nondiff=(1, 2), node="Unique2Backward0",
+    x=lambda g: no_derivative("unique"),
+)  # fmt: skip
+_unique_consecutive_row = Op(
+    "unique_consecutive", _unique_consecutive, outputs="values inverse counts", nondiff=(1, 2),
+    x=lambda g: no_derivative("unique_consecutive"),
+)  # fmt: skip
 
 
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
@@ -35,33 +69,14 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     If asked for, also where each element of `input` is among them, and how often each occurs. Each NaN is
     distinct.
     """
-    x = input._array
-    axis = None if dim is None else normal_axis(dim, x.ndim)
-    kind = x.dtype
-    y = x.astype(np.float32) if kind.kind == "V" else x
-    values, inverse, counts = np.unique(
-        y, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
-    )
-    inverse = inverse.reshape(x.shape if axis is None else x.shape[axis])
-    return _results(values.astype(kind), inverse, counts, return_inverse, return_counts)
+    axis = None if dim is None else normal_axis(dim, input.ndim)
+    return _chosen(_unique_row(input, axis), return_inverse, return_counts)
 
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """The elements (or slices along `dim`) without those that equal their predecessor."""
-    x = input._array
-    axis = 0 if dim is None else normal_axis(dim, x.ndim)
-    lanes = np.moveaxis(x, axis, 0) if dim is not None else x.reshape(-1)
-    n = lanes.shape[0]
-    new = np.ones(n, bool)
-    if n:
-        new[1:] = (lanes[1:] != lanes[:-1]).reshape(n - 1, lanes[0].size).any(1)
-    starts = np.flatnonzero(new)
-    inverse = np.cumsum(new) - 1
-    counts = np.diff(np.append(starts, n))
-    values = np.moveaxis(lanes[starts], 0, axis)
-    return _results(
-        values, inverse.reshape(x.shape) if dim is None else inverse, counts, return_inverse, return_counts
-    )
+    axis = None if dim is None else normal_axis(dim, input.ndim)
+    return _chosen(_unique_consecutive_row(input, axis), return_inverse, return_counts)
 
 
 # --- places -------------------------------------------------------------------------------------------------
@@ -102,7 +117,13 @@ def searchsorted(
             "while right was True"
         )
     keys = sorted_sequence._array
+    if not values.ndim and keys.ndim != 1 and not isinstance(self if input is None else input, Tensor):
+        raise RuntimeError(
+            "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, "
+            f"but we got boundaries tensor dim({keys.ndim})"
+        )
     if sorter is not None:
+        _check_sorter(sorter, keys)
         keys = np.take_along_axis(keys, sorter._array, -1)
     if keys.ndim != 1 and keys.shape[:-1] != values._array.shape[:-1]:
         raise RuntimeError(
@@ -113,11 +134,33 @@ def searchsorted(
             f"{list(values._array.shape)}"
         )
     kind = np.dtype(np.int32 if out_int32 else np.int64)
+    if out is not None and out._array.dtype != kind:
+        raise RuntimeError(
+            f"torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
+            f"depending on whether out_int32 flag is True, but we got output tensor's dtype {out.dtype}"
+        )
     return deliver(_search_row(wrap(keys), values, right or side == "right", kind), out)
+
+
+def _check_sorter(sorter, keys):
+    places = sorter._array
+    if places.shape != keys.shape:
+        raise RuntimeError(
+            f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            f"{list(keys.shape)} and got sorter tensor {list(places.shape)}"
+        )
+    if places.dtype != np.int64:
+        raise RuntimeError(
+            f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype}"
+        )
+    if places.size and (places.min() < 0 or places.max() >= keys.shape[-1]):
+        raise RuntimeError("torch.searchsorted(): sorter index out of range")
 
 
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     """The number of the bucket, among those that the sorted `boundaries` part, that each element falls in."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 

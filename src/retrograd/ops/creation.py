@@ -66,6 +66,17 @@ def like_array(make, input, dtype, memory_format):
     return make(tuple([array.shape[i] for i in axes]), kind).transpose(np.argsort(axes))
 
 
+def drawing_order(array):
+    """The axes in the order in which random numbers fill `array`: its order in memory, as in PyTorch; images
+    with their channels innermost, as convolutions here give them, are filled in the order of their indices,
+    as PyTorch's are where nobody asked for channels_last."""
+    axes = memory_order(array)
+    return tuple(range(array.ndim)) if axes in _CHANNELS_LAST else axes
+
+
+_CHANNELS_LAST = ((0, 2, 3, 1), (0, 2, 3, 4, 1))
+
+
 def memory_order(array):
     """The axes from the outermost in memory to the innermost; plain order where an axis is broadcast."""
     if 0 in array.strides:
@@ -267,7 +278,8 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_g
     m = n if m is None else as_int(m, "m")
     if n < 0 or m < 0:
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
-    return finish(np.eye(n, m).astype(kind_of(dtype)), requires_grad, device, layout, pin_memory, out)
+    kind = out._array.dtype if out is not None and dtype is None else kind_of(dtype)
+    return finish(np.eye(n, m).astype(kind), requires_grad, device, layout, pin_memory, out)
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=False):

@@ -90,10 +90,12 @@ def _from_sequence(data, kind):
     for leaf in _leaves(data, len(shape)):
         if not isinstance(leaf, (*_NUMBERS, *_OTHER_NUMBERS)):
             if isinstance(leaf, str):
+                if _is_sequence(data) and leaf is not data[0]:
+                    raise TypeError(f"new(): invalid data type 'str': {leaf!r} is no number")
                 raise ValueError(f"too many dimensions 'str': {leaf!r} is no number")
             raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__}")
         own = (
-            arrays._FROM_NUMPY[leaf.dtype if isinstance(leaf, np.generic) else leaf._array.dtype]
+            arrays._FROM_NUMPY[leaf._array.dtype if isinstance(leaf, Tensor) else leaf.dtype]
             if hasattr(leaf, "dtype")
             else arrays.scalar_dtype(leaf)
         )
@@ -191,7 +193,7 @@ def _plain(data, kind, types, shape):
                     "Overflow when unpacking long: a number is no int64; use floats or dtype=torch.float64"
                 ) from None
         return np.asarray(data, wanted).reshape(shape)
-    if complex in types and kind.kind != "c":
+    if complex in types and kind.kind not in "cb":
         raise TypeError(f"must be real number, not complex: can't make {kind} of complex numbers")
     if kind.kind in "iu":
         array = np.asarray(data, np.float64 if float in types else None if types else kind)

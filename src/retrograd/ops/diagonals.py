@@ -88,6 +88,6 @@ def fill_diagonal_(self, fill_value, wrap=False):
     if wrap and self.ndim == 2 and shape[0] > shape[1] + 1:
         offset = self.stride(0) * (shape[1] + 1)
         left = self.numel() - offset
-        count = -(-left // step)
+        count = max(-(-left // step), 0)
         self.as_strided((count,), (step,), self.storage_offset() + offset).fill_(fill_value)
     return self

@@ -32,6 +32,18 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = normal_axis(dim, input._array.ndim)
+    shape = input.shape
+    for t in (prepend, append):
+        if t is not None and t.ndim != len(shape):
+            raise RuntimeError(
+                "diff expects prepend or append to be the same dimension as input: got "
+                f"{t.ndim} and {len(shape)}"
+            )
+        if t is not None and any(a != b for i, (a, b) in enumerate(zip(t.shape, shape)) if i != axis):
+            raise RuntimeError(
+                "diff expects the shape of tensor to prepend or append to match that of input except along "
+                f"the differencing dimension {axis}; got {list(t.shape)} and {list(shape)}"
+            )
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, axis) if len(parts) > 1 and n else input
     for _ in range(min(n, x._array.shape[axis])):
@@ -44,7 +56,14 @@ def _trapezoids(y, x, dx, dim):
     """(areas between neighbours along the axis, the axis)."""
     axis = normal_axis(dim, y._array.ndim)
     if x is not None and dx is not None:
-        raise TypeError("give x or dx, not both")
+        raise TypeError("received an invalid combination of arguments: give x or dx, not both")
+    if isinstance(dx, complex):
+        raise RuntimeError("Currently, we only support dx as a real number.")
+    if x is not None and (x.ndim == 0 or x.shape[axis if x.ndim > 1 else 0] != y.shape[axis]):
+        raise RuntimeError(
+            f"There must be one `x` value for each sample point: got shapes {list(x.shape)} and "
+            f"{list(y.shape)} along dimension {axis}"
+        )
     if not y._array.shape[axis]:
         return y, axis
     height = (_part(y, axis, 1, 0) + _part(y, axis, 0, -1)) * 0.5

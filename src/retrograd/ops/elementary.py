@@ -57,8 +57,17 @@ log1p = Op(
     doc="log(1 + x), exact for small x.",
 )  # fmt: skip
 
+def _logaddexp(xp, x, y):
+    if x.dtype.kind != "c":
+        return xp.logaddexp(x, y)
+    larger = xp.where(x.real >= y.real, x, y)
+    smaller = xp.where(x.real >= y.real, y, x)
+    sums = larger + xp.log1p(xp.exp(smaller - larger))
+    return xp.where(xp.isinf(larger.real) & (larger.real < 0), larger, sums)
+
+
 logaddexp = Op(
-    "logaddexp", lambda xp, x, y: xp.logaddexp(x, y),
+    "logaddexp", _logaddexp,
     x=lambda g, x, out: g * exp(x - _finite(out)),
     y=lambda g, y, out: g * exp(y - _finite(out)), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
     doc="log(exp(x) + exp(y)), without overflow.",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core import arrays
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import return_types
@@ -85,9 +86,14 @@ def need_elements(name, input, axes, dim):
 def _reduce(name, row, input, dim, keepdim, out):
     axes = axes_of(input, dim)
     need_elements(name, input, axes, dim)
+    need_order(name, input)
+    return deliver(row(input, axes, keepdim), out, exact=True)
+
+
+def need_order(name, input):
     if input._array.dtype.kind == "c":
-        raise NotImplementedError(f"{name} is not defined for complex numbers, which have no order")
-    return deliver(row(input, axes, keepdim), out)
+        kind = arrays.scalar_name(input.dtype)
+        raise NotImplementedError(f"\"{name}\" not implemented for '{kind}': complex numbers have no order")
 
 
 @numpy_names
@@ -107,6 +113,7 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     """(min, max) over the dimension `dim`, or over everything."""
     axes = axes_of(input, dim)
     need_elements("aminmax", input, axes, dim)
+    need_order("aminmax", input)
     return deliver(
         return_types.aminmax((amin_row(input, axes, keepdim), amax_row(input, axes, keepdim))), out
     )
@@ -121,7 +128,8 @@ def _along(name, rows, input, dim, keepdim, out):
         return pair(input, dim, out=out)
     axis = normal_axis(dim, input._array.ndim)
     need_elements(name, input, (axis,) if input._array.ndim else (), dim)
-    return deliver(getattr(return_types, name)(row(input, axis, keepdim, None)), out)
+    need_order(name, input)
+    return deliver(getattr(return_types, name)(row(input, axis, keepdim, None)), out, exact=True)
 
 
 @numpy_names
@@ -151,10 +159,10 @@ def _place(name, row, input, dim, keepdim, out):
         raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
     if dim is None:
         need_elements(name, input, tuple(range(input._array.ndim)), None)
-        return deliver(row(input, None, keepdim), out)
+        return deliver(row(input, None, keepdim), out, exact=True)
     axis = normal_axis(dim, input._array.ndim)
     need_elements(name, input, (axis,) if input._array.ndim else (), dim)
-    return deliver(row(input, axis if input._array.ndim else None, keepdim), out)
+    return deliver(row(input, axis if input._array.ndim else None, keepdim), out, exact=True)
 
 
 @numpy_names

@@ -12,7 +12,7 @@ from .arguments import normal_axis
 from .join import roll
 from .padding import constant_pad_nd
 from .pointwise import conj, real_part
-from .shape import cast_row
+from .shape import cast_row, in_order
 from .view import narrow
 
 __all__ = []
@@ -28,12 +28,13 @@ def _scaled(y, shape, axes, scale):
 
 
 def _whole(xp, x, axes, scale, forward):
+    x = in_order(x)
     y = xp.fft.fftn(x, axes=axes) if forward else xp.fft.ifftn(x, axes=axes, norm="forward")
     return _scaled(y, x.shape, axes, scale)
 
 
 def _half(xp, x, axes, scale):
-    return _scaled(xp.fft.rfftn(x, axes=axes), x.shape, axes, scale)
+    return _scaled(xp.fft.rfftn(in_order(x), axes=axes), x.shape, axes, scale)
 
 
 def _real(xp, x, axes, scale, size):

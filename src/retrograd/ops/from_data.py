@@ -42,6 +42,19 @@ def as_tensor(data, dtype=None, device=None):
     return finish(as_array(data, None if dtype is None else kind_of(dtype), copy=False), device=device)
 
 
+class Capsule:
+    """A bare DLPack capsule, for NumPy, which takes objects that make one."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return 1, 0  # the CPU: the one place that capsules can come from here
+
+
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """`obj` as a tensor: a Tensor, an array, anything with DLPack or a buffer, a number or nested lists.
 
@@ -52,7 +65,10 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         result = obj if requires_grad else obj.detach()
         if kind is not None and kind != obj._array.dtype:
             if copy is False:
-                raise ValueError(f"can't alias a tensor of {obj.dtype} as {dtype}: pass copy=None or True")
+                raise ValueError(
+                    f"can't alias tensor with dtype '{obj.dtype}' into dtype '{dtype}': pass copy=None or "
+                    "True"
+                )
             result = cast_row(result, kind)
         elif copy:
             result = clone(result)
@@ -61,9 +77,15 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         return result
     if not isinstance(obj, np.ndarray) and hasattr(obj, "__dlpack__"):
         obj = np.from_dlpack(obj)
+    elif type(obj).__name__ == "PyCapsule":
+        obj = np.from_dlpack(Capsule(obj))
     elif isinstance(obj, (bytes, bytearray, memoryview)):
         obj = np.frombuffer(obj, kind_of(None) if kind is None else kind)
     array = as_array(obj, kind, copy=bool(copy))
+    if copy is False and isinstance(obj, np.generic):
+        raise RuntimeError(
+            "can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray."
+        )
     if copy is False and not (isinstance(obj, np.ndarray) and np.may_share_memory(array, obj)):
         raise ValueError(f"can't alias arbitrary {type(obj).__name__} into a tensor: pass copy=None or True")
     return finish(array, requires_grad, device)
@@ -95,7 +117,17 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor that shares the memory of `buffer`: `count` elements (-1: all) from the byte `offset`
     on."""
     kind = kind_of(dtype)
-    size = memoryview(buffer).nbytes
+    try:
+        seen = memoryview(buffer)
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
+    if seen.readonly:
+        warnings.warn(
+            "The given buffer is not writable. The tensor refuses to be written to in place: clone() it "
+            "first.",
+            stacklevel=2,
+        )
+    size = seen.nbytes
     if not size or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:

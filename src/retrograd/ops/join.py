@@ -1,6 +1,7 @@
 """Rows that join tensors and make copies of them: cat, stack, repeat, flip, roll."""
 
 import itertools
+import warnings
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .arguments import as_int, as_sizes, check_tensors, deliver, normal_axes, no
 from .index import index_row
 from .picking import index_select_row
 from .reduce import sum_row
-from .shape import cast_row, expand, flatten, permute, reshape, reshape_row, transpose, unsqueeze
+from .shape import cast_row, expand, flatten, in_order, permute, reshape, reshape_row, transpose, unsqueeze
 from .view import FULL, place_row, slice_row, unbind_row
 
 __all__ = [
@@ -33,13 +34,26 @@ def _bands(g, axis, sizes):
     return parts
 
 
+def _joined(xp, axis, sizes, *xs):
+    """In C order, or in that of channels last if all of `xs` are: NumPy's own would follow theirs."""
+    if all([x.flags.c_contiguous for x in xs]):
+        return xp.concatenate(xs, axis)
+    ndim = xs[0].ndim
+    order = (0, *range(2, ndim), 1) if ndim in (4, 5) else range(ndim)
+    if not all([x.transpose(order).flags.c_contiguous for x in xs]):
+        order = range(ndim)
+    shape = [sum(sizes) if i == axis else n for i, n in enumerate(xs[0].shape)]
+    out = xp.empty([shape[i] for i in order], xs[0].dtype).transpose(np.argsort(order))
+    return xp.concatenate(xs, axis, out=out)
+
+
 cat_row = Op(
-    "cat", lambda xp, axis, sizes, *xs: xp.concatenate(xs, axis),
+    "cat", _joined,
     xs=lambda g, axis, sizes: _bands(g, axis, sizes), jvp=LINEAR,
 )  # fmt: skip
 
 stack_row = Op(
-    "stack", lambda xp, axis, *xs: xp.stack(xs, axis),
+    "stack", lambda xp, axis, *xs: in_order(xp.stack(xs, axis)),
     xs=lambda g, axis: unbind_row(g, axis), jvp=LINEAR,
 )  # fmt: skip
 
@@ -60,11 +74,12 @@ repeat_row = Op(
 )  # fmt: skip
 
 flip_row = Op(
-    "flip", lambda xp, x, axes: xp.flip(x, axes).copy(), x=lambda g, axes: flip_row(g, axes), jvp=LINEAR
-)
+    "flip", lambda xp, x, axes: xp.flip(x, axes).copy("C" if 0 in x.strides else "K"),
+    x=lambda g, axes: flip_row(g, axes), jvp=LINEAR,
+)  # fmt: skip
 
 roll_row = Op(
-    "roll", lambda xp, x, shifts, axes: xp.roll(x, shifts, axes),
+    "roll", lambda xp, x, shifts, axes: in_order(xp.roll(x, shifts, axes)),
     x=lambda g, shifts, axes: roll_row(g, tuple([-s for s in shifts]), axes), jvp=LINEAR,
 )  # fmt: skip
 
@@ -89,7 +104,9 @@ def cat(tensors, dim=0, *, out=None, axis=None):
         if not x.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     tensors = _common_dtype(tensors)
-    parts = [t for t in tensors if t._array.shape != (0,)] or tensors[:1]
+    parts = [t for t in tensors if t._array.shape != (0,)]
+    if not parts:
+        parts, dim = tensors, 0
     shape = parts[0].shape
     axis = normal_axis(dim, len(shape))
     for i, x in enumerate(parts):
@@ -195,9 +212,9 @@ def block_diag(*tensors):
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} "
                 "dimensions"
             )
-    blocks = _common_dtype([_two(t) for t in tensors])
-    if not blocks:
+    if not tensors:
         return wrap(np.empty((1, 0), arrays.get_default_dtype().numpy))
+    blocks = _common_dtype([_two(t) for t in tensors])
     width, rows, start = sum([b.shape[1] for b in blocks]), [], 0
     for b in blocks:
         end = start + b.shape[1]
@@ -209,9 +226,15 @@ def block_diag(*tensors):
 # --- grids --------------------------------------------------------------------------------------------------
 
 
-def meshgrid(*tensors, indexing="ij"):
+def meshgrid(*tensors, indexing=None):
     """Views of vectors, expanded to the grid that they span; `indexing` "xy" exchanges the first two
-    dimensions."""
+    dimensions, "ij" doesn't. Left out it means "ij", with PyTorch's warning that this may change."""
+    if indexing is None:
+        warnings.warn(
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            stacklevel=2,
+        )
+        indexing = "ij"
     if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
         tensors = tensors[0]
     tensors = check_tensors(list(tensors), "meshgrid")
@@ -245,7 +268,7 @@ def cartesian_prod(*tensors):
             raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.shape)}")
     if len(tensors) == 1:
         return tensors[0]
-    return stack([flatten(grid) for grid in meshgrid(*tensors)], 1)
+    return stack([flatten(grid) for grid in meshgrid(*tensors, indexing="ij")], 1)
 
 
 def combinations(input, r=2, with_replacement=False):
@@ -293,6 +316,12 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """
     if repeats is None:
         counts = input._array
+        if counts.ndim != 1:
+            raise RuntimeError(f"repeat_interleave only accept 1D vector as repeat, got {counts.ndim}D")
+        if counts.dtype.kind not in "iu":
+            raise RuntimeError("repeats has to be Long or Int tensor")
+        if (counts < 0).any():
+            raise RuntimeError("repeats can not be negative")
         return wrap(np.repeat(np.arange(counts.size), counts))
     if dim is None:
         input, dim = flatten(input), 0

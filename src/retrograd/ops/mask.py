@@ -25,9 +25,7 @@ INPLACE = ["masked_fill", "masked_scatter", "put"]
 
 def _mask_filled(xp, x, value, mask):
     shape = np.broadcast_shapes(x.shape, mask.shape)
-    out = xp.array(
-        x if x.shape == shape else xp.broadcast_to(x, shape), order="C" if x.shape != shape else "K"
-    )
+    out = xp.array(x if x.shape == shape else xp.broadcast_to(x, shape), order="C")
     xp.copyto(out, xp.asarray(value), where=mask, casting="unsafe")
     return out
 
@@ -56,7 +54,7 @@ unmask_row = Op(
 
 
 def _mask_scattered(xp, x, source, mask):
-    out = xp.array(x)
+    out = xp.array(x, order="C")
     count = int(np.count_nonzero(mask))
     if source.size < count:
         raise RuntimeError(
@@ -89,10 +87,11 @@ front_row = Op(
 
 
 def _as_mask(name, mask):
-    if mask._array.dtype == np.uint8:
-        return cast_row(mask, np.dtype(bool))
     if mask._array.dtype.kind != "b":
-        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {mask.dtype}")
+        raise RuntimeError(
+            f"{name} only supports boolean masks (expected BoolTensor for mask), but got mask with dtype "
+            f"{mask.dtype}; use mask.bool() or a comparison, such as mask != 0"
+        )
     return mask
 
 
@@ -156,6 +155,8 @@ def argwhere(input):
 @by_example
 def nonzero_static(input, *, size, fill_value=-1, out=None):
     """`nonzero` with exactly `size` rows: cut off, or filled up with `fill_value`."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
     places = np.argwhere(input._array).astype(np.int64)[:size]
     filled = np.full((size, places.shape[1]), fill_value, np.int64)
     filled[: len(places)] = places
@@ -205,7 +206,10 @@ def _flat_index(name, input, index):
     if a.dtype != np.int64:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype}")
     if a.size and (a.min() < -n or a.max() >= n):
-        raise IndexError(f"{name}(): out of range: tried to access an index beyond a tensor of {n} elements")
+        wrong = a[(a < -n) | (a >= n)].flat[0]
+        raise IndexError(
+            f"{name}(): out of range: tried to access index {wrong} on a tensor of {n} elements."
+        )
     return where_row(index + n, index, index < 0) if a.size and a.min() < 0 else index
 
 

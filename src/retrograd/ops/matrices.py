@@ -136,6 +136,10 @@ def frobenius_norm(input, dim=(-2, -1), keepdim=False, *, out=None):
 
 def vander(x, N=None, increasing=False):
     """The matrix of powers of the vector `x`, falling from N - 1 unless `increasing`."""
+    if x.ndim != 1:
+        raise RuntimeError(f"x must be a one-dimensional tensor, got one of shape {list(x.shape)}.")
+    if N is not None and N < 0:
+        raise RuntimeError(f"N must be non-negative. Got {N}")
     count = x.shape[0] if N is None else N
     powers = x[:, None] ** wrap(np.arange(count))
     return powers if increasing else flip(powers, 1)

@@ -236,7 +236,7 @@ def _index_added(xp, x, source, axis, index):
 
 
 def _index_copied(xp, x, source, axis, index):
-    out = xp.array(x)
+    out = xp.array(x, order="C")
     target = out if out.ndim else out.reshape(1)
     target[(*(FULL,) * axis, index.reshape(-1))] = source
     return out
@@ -260,8 +260,12 @@ distinct_row = Op("distinct", lambda xp, index: xp.unique(index))
 # --- the public functions -----------------------------------------------------------------------------------
 
 
-def checked_index(name, index, n):
-    """An index tensor whose numbers all lie in [0, n); IndexError names one that doesn't."""
+class IndexOutOfRange(IndexError, RuntimeError):
+    """An index that is too large or negative: PyTorch raises the one or the other, by function and shape."""
+
+
+def checked_index(name, index, n, axis=0):
+    """An index tensor whose numbers all lie in [0, n); IndexOutOfRange names one that doesn't."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
     a = index._whole._array
@@ -273,7 +277,7 @@ def checked_index(name, index, n):
         )
     if a.size and int(a.view(f"u{a.itemsize}").max()) >= n:  # what is negative is largest without its sign
         wrong = a[(a < 0) | (a >= n)].flat[0]
-        raise IndexError(f"{name}(): index {wrong} is out of bounds for a dimension of size {n}")
+        raise IndexOutOfRange(f"{name}(): index {wrong} is out of bounds for dimension {axis} with size {n}")
     return index
 
 
@@ -294,7 +298,7 @@ def _checked_along(name, input, dim, index):
                     "be no larger than "
                     f"self {list(shape)} apart from dimension {axis}"
                 )
-    return axis, checked_index(name, index, shape[axis] if shape else 1)
+    return axis, checked_index(name, index, shape[axis] if shape else 1, axis)
 
 
 def gather(input, dim, index, *, sparse_grad=False, out=None):
@@ -376,10 +380,12 @@ def index_select(input, dim, index, *, out=None):
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, but got {index.ndim} dimensions")
     axis = normal_axis(dim, input.ndim)
-    index = checked_index("index_select", index, input.shape[axis] if input.ndim else 1)
+    index = checked_index("index_select", index, input.shape[axis] if input.ndim else 1, axis)
     if not input.ndim:
         if index.numel() != 1:
-            raise IndexError("index_select(): Index to scalar can have only 1 value")
+            raise IndexOutOfRange(
+                f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)"
+            )
         return deliver(clone(input), out)
     return deliver(index_select_row(input, axis, reshape(index, -1)), out)
 
@@ -388,7 +394,7 @@ def _vector_index(name, input, dim, index, source=None):
     axis = normal_axis(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions")
-    index = checked_index(name, index, input.shape[axis] if input.ndim else 1)
+    index = checked_index(name, index, input.shape[axis] if input.ndim else 1, axis)
     if source is not None:
         if source._array.dtype != input._array.dtype:
             raise RuntimeError(
@@ -416,6 +422,8 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
 
 def index_copy(input, dim, index, source, *, out=None):
     """A copy with the slices of `source` in place of the slices along `dim` that `index` names."""
+    if not source.ndim and input.ndim == 1:
+        source = reshape(source, 1)
     axis, index = _vector_index("index_copy", input, dim, index, source)
     return deliver(index_copy_row(input, source, axis, index), out)
 
@@ -429,6 +437,8 @@ def index_fill(input, dim, index, value):
                 f"Only supports 0-dimension value tensor, but got tensor with {value.ndim} dimensions"
             )
         value = cast_row(value, input._array.dtype)
+    elif isinstance(value, complex) and not input.is_complex():
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     else:
         value = as_tensor(np.asarray(value).astype(input._array.dtype))
     return index_fill_row(input, value, axis, index)

@@ -95,11 +95,18 @@ def pow(input, exponent, *, out=None):
 
 def float_power(input, exponent, *, out=None):
     """`pow`, computed in float64 (complex128 for complex numbers) whatever the dtypes."""
-    wide = np.dtype(np.complex128 if is_complex(input) or is_complex(exponent) else np.float64)
+    wide = np.dtype(np.complex128 if _any_complex(input, exponent) else np.float64)
     if out is not None:
         _check_wide("output", out, wide)
-    input, exponent = [cast_row(as_tensor(v), wide) for v in (input, exponent)]
+    input, exponent = [
+        cast_row(v, wide) if isinstance(v, Tensor) else as_tensor(np.asarray(v, wide))
+        for v in (input, exponent)
+    ]
     return pow_row(input, exponent, out=out)
+
+
+def _any_complex(*values):
+    return any(isinstance(v, complex) or is_complex(v) for v in values)
 
 
 def _check_wide(what, tensor, wide):
@@ -113,7 +120,7 @@ def _check_wide(what, tensor, wide):
 
 def float_power_(input, exponent):
     """In-place version of `float_power`, for float64 and complex128 tensors."""
-    wide = np.complex128 if is_complex(input) or is_complex(exponent) else np.float64
+    wide = np.complex128 if _any_complex(input, exponent) else np.float64
     _check_wide("base", input, np.dtype(wide))
     return _float_power_inplace(input, exponent)
 

@@ -147,6 +147,11 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The mean over the dimensions `dim` of what is not NaN."""
     input = cast_to(input, dtype)
+    if input.dtype.category < arrays.FLOAT:
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{arrays.scalar_name(input.dtype)}"
+        )
     valid = input == input
     total = sum_row(masked(input, valid), axes_of(input, dim), keepdim)
     return deliver(total / sum_row(valid, axes_of(input, dim), keepdim), out)
@@ -353,6 +358,8 @@ def all(input, dim=None, keepdim=False, *, out=None):
 _count_row = Op("count_nonzero", lambda xp, x, axes: xp.add.reduce(x != 0, axis=axes, dtype=np.int64))
 
 
-def count_nonzero(input, dim=None):
+def count_nonzero(input, *args, dim=None):
     """How many elements are other than zero, over the dimensions `dim`: int64."""
+    if args:
+        dim = args[0] if len(args) == 1 else args
     return _count_row(input, axes_of(input, dim))

@@ -7,9 +7,9 @@ from ..core.op import LINEAR, Op, through_float32
 from . import return_types
 from .along import add_along, take_along
 from .arguments import deliver, normal_axis
-from .elementary import exp
+from .elementary import exp, logaddexp
 from .pointwise import conj, masked
-from .shape import cast_row
+from .shape import cast_row, in_order
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
 METHODS = __all__
@@ -30,9 +30,8 @@ def _accumulate(name):
             return x.astype(np.int64) if x.dtype.kind in "iub" else x.copy()
         kind = np.dtype(np.int64) if x.dtype.kind in "iub" else x.dtype
         if x.strides[axis] < 32 * x.itemsize:
-            return _backwards(
-                ufunc.accumulate(_backwards(x, axis, reverse), axis=axis, dtype=kind), axis, reverse
-            )
+            sums = ufunc.accumulate(_backwards(x, axis, reverse), axis=axis, dtype=kind)
+            return in_order(_backwards(sums, axis, reverse))
         out = xp.empty(x.shape, kind)  # wide lanes: one addition for all of them is faster than accumulate
         to, source = [np.moveaxis(_backwards(v, axis, reverse), axis, 0) for v in (out, x)]
         for i in range(len(to)):
@@ -117,7 +116,14 @@ def others(x, axis):
 def _logcumsumexp(xp, x, axis, reverse):
     if x.ndim == 0:
         return x.copy()
-    return _backwards(xp.logaddexp.accumulate(_backwards(x, axis, reverse), axis=axis), axis, reverse)
+    if x.dtype.kind == "c":
+        out = in_order(x).copy()
+        lanes = np.moveaxis(_backwards(out, axis, reverse), axis, 0)
+        for i in range(1, len(lanes)):
+            lanes[i] = logaddexp(lanes[i - 1], lanes[i])
+        return out
+    sums = xp.logaddexp.accumulate(_backwards(x, axis, reverse), axis=axis)
+    return in_order(_backwards(sums, axis, reverse))
 
 
 def _log_decay(out, axis, reverse):
@@ -151,7 +157,7 @@ def _running_extreme(name, better):
         values = ufunc.accumulate(x, axis=axis)
         places = xp.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
         indices = xp.where(better(x, values) | (x != x), places, 0)
-        return values, xp.maximum.accumulate(indices, axis=axis)
+        return in_order(values), in_order(xp.maximum.accumulate(indices, axis=axis))
 
     return forward
 
@@ -197,9 +203,9 @@ def logcumsumexp(input, dim, *, out=None):
 
 def cummax(input, dim, *, out=None):
     """(values, indices) of the largest element up to each one along `dim`; of equal ones, the last."""
-    return deliver(return_types.cummax(_cummax_row(*_prepare(input, dim))), out)
+    return deliver(return_types.cummax(_cummax_row(*_prepare(input, dim))), out, exact=True)
 
 
 def cummin(input, dim, *, out=None):
     """(values, indices) of the smallest element up to each one along `dim`; of equal ones, the last."""
-    return deliver(return_types.cummin(_cummin_row(*_prepare(input, dim))), out)
+    return deliver(return_types.cummin(_cummin_row(*_prepare(input, dim))), out, exact=True)

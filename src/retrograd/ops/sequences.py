@@ -39,7 +39,8 @@ def arange(
     start, end, step = number(start), number(end), number(step)
     kind = _sequence_kind(dtype, out, start, end, step)
     count = _count("arange", start, end, step, kind)
-    return finish(_steps(start, step, count, kind), requires_grad, device, layout, pin_memory, out)
+    values = _fitting(_steps(start, step, count, kind), out)
+    return finish(values, requires_grad, device, layout, pin_memory, out)
 
 
 def range(
@@ -68,7 +69,13 @@ def range(
     kind = kind_of(dtype) if out is None or dtype is not None else out._array.dtype
     _check_steps("range", start, end, step)
     count = int((end - start) / step) + 1
-    return finish(_steps(start, step, count, kind), requires_grad, device, layout, pin_memory, out)
+    values = _fitting(_steps(start, step, count, kind), out)
+    return finish(values, requires_grad, device, layout, pin_memory, out)
+
+
+def _fitting(values, out):
+    """The numbers in the shape of an `out=` that has as many elements, in the order of its indices."""
+    return values if out is None or out.numel() != values.size else values.reshape(out.shape)
 
 
 def _sequence_kind(dtype, out, *numbers):
@@ -125,7 +132,7 @@ def linspace(
 ):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     values = _spaced("linspace", start, end, steps, dtype, out)
-    return finish(values, requires_grad, device, layout, pin_memory, out)
+    return finish(_fitting(values, out), requires_grad, device, layout, pin_memory, out)
 
 
 def logspace(
@@ -145,7 +152,8 @@ def logspace(
     kind = _spaced_kind(start, end, dtype, out)
     wide = np.dtype(np.complex128 if kind.kind == "c" else np.float64)
     exponents = _spaced("logspace", start, end, steps, wide, None)
-    return finish((base**exponents).astype(kind), requires_grad, device, layout, pin_memory, out)
+    values = _fitting((base**exponents).astype(kind), out)
+    return finish(values, requires_grad, device, layout, pin_memory, out)
 
 
 def _spaced_kind(start, end, dtype, out):

@@ -43,6 +43,11 @@ def _broadcast(xp, x, shape):
     return out
 
 
+def in_order(x):
+    """The array itself if it is in C order, as PyTorch's result would be, else a copy that is."""
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+
+
 def _copy(xp, x):
     return xp.array(x, order="C" if 0 in x.strides else "K")
 

@@ -43,7 +43,7 @@ def _softmax(xp, x, axis):
         return x.copy()
     if not x.ndim:
         return xp.ones_like(x)
-    out = x - xp.maximum.reduce(x, axis=axis, keepdims=True)
+    out = xp.subtract(x, xp.maximum.reduce(x, axis=axis, keepdims=True), order="C")
     xp.exp(out, out=out)
     out /= xp.add.reduce(out, axis=axis, keepdims=True)
     return out
@@ -53,7 +53,7 @@ def _softmax(xp, x, axis):
 def _log_softmax(xp, x, axis):
     if not x.size or not x.ndim:
         return xp.zeros_like(x)
-    out = x - xp.maximum.reduce(x, axis=axis, keepdims=True)
+    out = xp.subtract(x, xp.maximum.reduce(x, axis=axis, keepdims=True), order="C")
     out -= xp.log(xp.add.reduce(xp.exp(out), axis=axis, keepdims=True))
     return out
 

@@ -163,7 +163,7 @@ _median_row, _nanmedian_row = [
 def _select(name, row, input, dim, keepdim, k, out):
     axis = normal_axis(dim, input._array.ndim)
     need_elements(name, input, (axis,) if input._array.ndim else (), dim)
-    return deliver(getattr(return_types, name)(row(input, axis, keepdim, k)), out)
+    return deliver(getattr(return_types, name)(row(input, axis, keepdim, k)), out, exact=True)
 
 
 @numpy_names
@@ -219,10 +219,11 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
         q = wrap(np.asarray(q, input._array.dtype))
-    elif q.dtype != input.dtype or q._array.ndim > 1:
+    elif q._array.ndim > 1:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got one of shape {list(q.shape)}")
+    elif q.dtype != input.dtype:
         raise RuntimeError(
-            f"{name}() q must be a scalar or 1D tensor of the input's dtype {input.dtype}, got "
-            f"{q.dtype} of shape {list(q.shape)}"
+            f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype} and {input.dtype}"
         )
     elif not np.all((q._whole._array >= 0) & (q._whole._array <= 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
