@@ -503,3 +503,21 @@ def test_fma_rounds_once():
                 for got, true in zip(ours.tolist(), expected):
                     neighbours = [float(np.nextafter(dtype(got), dtype(to))) for to in (-np.inf, np.inf)]
                     assert all(abs(Fraction(got) - true) <= abs(Fraction(x) - true) for x in neighbours)
+
+
+@pytest.mark.parametrize("draw", ["dropout", "rand_like", "randn_like", "bernoulli_"])
+def test_images_of_convolutions_are_filled_as_pytorchs(draw):
+    """A convolution gives its result with channels innermost in memory here, and not in PyTorch."""
+
+    def drawn(library):
+        library.manual_seed(0)
+        with library.no_grad():
+            image = library.nn.functional.conv2d(library.ones(2, 3, 8, 8), library.ones(4, 3, 3, 3))
+        library.manual_seed(1)
+        if draw == "dropout":
+            return library.nn.functional.dropout(image, 0.3)
+        if draw == "bernoulli_":
+            return image.bernoulli_(0.3)
+        return getattr(library, draw)(image)
+
+    np.testing.assert_allclose(drawn(retrograd).numpy(), drawn(torch).numpy(), rtol=1e-6)

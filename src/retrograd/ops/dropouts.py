@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
+
 from ..core.apply import drawing
 from ..core.inplace import copy_from
 from ..core.random import bernoulli
 from ..core.tensor import wrap
-from .creation import like_array
+from .creation import drawing_order, like_array
 
 __all__ = [
     "alpha_dropout", "alpha_dropout_", "dropout", "dropout_", "feature_alpha_dropout",
@@ -30,8 +32,14 @@ def _noise(input, p, feature):
 
 
 def _draws(input, p):
-    """A draw for each element, in the order that `input` has in memory, as PyTorch fills its noise."""
-    return like_array(lambda shape, kind: bernoulli(1 - p, shape, kind), input, None, None)
+    """A draw for each element, in `drawing_order`, laid out in memory as `input` is."""
+    array = input._array
+    if array.flags.c_contiguous:
+        return bernoulli(1 - p, array.shape, array.dtype)
+    axes = drawing_order(array)
+    noise = like_array(np.empty, input, None, None)
+    noise.transpose(axes)[...] = bernoulli(1 - p, tuple([array.shape[i] for i in axes]), array.dtype)
+    return noise
 
 
 def _drop(input, p, train, feature=False, alpha=False):

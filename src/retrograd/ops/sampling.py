@@ -11,7 +11,7 @@ from ..core.memory import preserve_format
 from ..core.op import LINEAR, Op, zeros_like
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver
-from .creation import finish, kind_of, like_array, memory_order, number, shape_of
+from .creation import drawing_order, finish, kind_of, like_array, number, shape_of
 from .shape import clone
 
 __all__ = [
@@ -108,18 +108,18 @@ def randperm(
 
 
 def _like(function, input, dtype, memory_format):
-    """An array that `function(array)` fills in the order of memory, as `like_array` lays it out."""
+    """An array that `function(array)` fills in `drawing_order`, as `like_array` lays it out."""
     array = like_array(np.empty, input, dtype, memory_format)
     _fill(array, function)
     return array
 
 
 def _fill(array, function):
-    """Write `function(shape, contiguous)` into `array`, in the order of memory."""
+    """Write `function(shape, contiguous)` into `array`, in `drawing_order`."""
     if array.flags.c_contiguous:
         array[...] = function(array.shape, True)
         return
-    axes = memory_order(array)
+    axes = drawing_order(array)
     array.transpose(axes)[...] = function(tuple([array.shape[i] for i in axes]), False)
 
 
@@ -365,7 +365,7 @@ def _bernoulli_like(x, p, generator):
     """Ones with the probabilities in `p`, which broadcasts, as a tensor like `x`."""
     chances = p._array.astype(np.float32) if p._array.dtype.kind == "V" else p._array
     array = np.empty_like(x._array)
-    axes = memory_order(array)
+    axes = drawing_order(array)
     chances = np.broadcast_to(chances, array.shape).transpose(axes)
     array.transpose(axes)[...] = draw.bernoulli(chances, chances.shape, array.dtype, generator)
     return wrap(array)
