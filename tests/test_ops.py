@@ -527,6 +527,8 @@ def test_forward_rule_is_the_transpose_of_the_gradient(recorded, row):
         for i in op.input_positions(args):
             if isinstance(args[i], Tensor) and is_floating(args[i]._array):
                 tangents[i] = wrap(random_like(args[i]._array.shape, args[i]._array.dtype, rng))
+        if row in ("igamma", "igammac"):
+            tangents[0] = None  # that derivative is not known
         if all(t is None for t in tangents):
             continue
         result = apply(op, args)

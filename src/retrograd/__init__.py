@@ -74,6 +74,8 @@ short, int, long = int16, int32, int64
 
 _LAZY = {
     "_C",
+    "_VF",
+    "_ops",
     "__future__",
     "accelerator",
     "amp",
@@ -105,6 +107,7 @@ _LAZY = {
 }
 _LAZY_NAMES = {
     **dict.fromkeys(["load", "save"], "serialization"),
+    **dict.fromkeys(["_unique", "_unique2"], "_VF"),
     "set_printoptions": "printing",
     "vmap": "func",
     "autocast": "amp",

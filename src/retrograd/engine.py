@@ -11,10 +11,12 @@ wants the same change to the other, and tests/test_door.py holds them against ea
 import sys
 import threading
 from heapq import heappop, heappush
+from itertools import count
 
 import numpy as np
 
 from .core.anomaly import run_watched
+from .core.apply import RowNode
 from .core.arrays import quiet, sum_to
 from .core.compiled import compiled
 from .core.graph import AccumulateGrad, Freed
@@ -26,6 +28,41 @@ from .core.tensor import Tensor, wrap
 _accumulating = threading.Lock()  # several threads may add to one leaf
 # autograd/watch.py adds itself: called before and after `.grad` of a leaf is added to
 accumulation_watchers = []
+
+
+class Task:
+    """One backward walk, for the hooks and formulas that run in it and ask about it.
+
+    `node` is the one that runs now, or whose hooks do; `callbacks` are called at the end of the walk.
+    """
+
+    __slots__ = (
+        "_reached", "accumulate", "callbacks", "keep", "needed", "node", "number", "roots", "targets",
+    )  # fmt: skip
+    next_number = count(1).__next__
+
+    def __init__(self, roots, needed, targets, accumulate, keep):
+        self.number = Task.next_number()
+        self.roots, self.needed, self.targets = roots, needed, targets
+        self.accumulate, self.keep = accumulate, keep
+        self.callbacks, self.node, self._reached = [], None, None
+
+    def reached(self):
+        """The nodes that this walk goes to."""
+        if self._reached is None:
+            self._reached, stack = set(), [node for node, _ in self.roots]
+            while stack:
+                node = stack.pop()
+                if node in self._reached or node is None or not (self.needed is None or node in self.needed):
+                    continue
+                self._reached.add(node)
+                stack.extend([target for target, _ in node.edges])
+        return self._reached
+
+    def order(self):
+        """The nodes that are still to run, in the order in which they will; the first is running now."""
+        left = [n for n in self.reached() if self.node is None or n.number <= self.node.number]
+        return sorted(left, key=lambda n: -n.number)
 
 
 def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=None, accumulate=True):
@@ -47,16 +84,16 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
         }
         return in_thread(walk, roots, gradients, **options)
     needed = _on_the_way(roots, targets, accumulate) if targets is not None else None
-    token, before = quiet.enter(), (modes.grad, modes.callbacks, modes.node, modes.targeted, modes.saving)
-    modes.grad, modes.callbacks, modes.targeted = graph, [], targets is not None
+    token, before = quiet.enter(), (modes.grad, modes.task, modes.node, modes.saving)
+    modes.grad, modes.task = graph, Task(roots, needed, targets, accumulate, keep)
     modes.walks += 1
     try:
         _walk(roots, gradients, needed, None if keep else Freed(), graph or tensors, targets, accumulate)
-        while modes.callbacks:
-            modes.callbacks.pop(0)()
+        while modes.task.callbacks:
+            modes.task.callbacks.pop(0)()
     finally:
         modes.walks -= 1
-        modes.grad, modes.callbacks, modes.node, modes.targeted, modes.saving = before
+        modes.grad, modes.task, modes.node, modes.saving = before
         quiet.leave(token)
 
 
@@ -64,12 +101,12 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
 def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
     """The walk itself. graph: whether Tensors pass through the formulas."""
     pending, owned, heap = {}, set(), []
-    zeros_stay = modes.zero_gradient == "always"
+    zeros_stay, task = modes.zero_gradient == "always", modes.task
     for (node, output), g in zip(roots, gradients, strict=True):
         if needed is None or node in needed:
             _deliver(node, output, g if graph else g._array, pending, owned, heap, graph, None)
     while heap:
-        node = heappop(heap)[1]
+        node = task.node = heappop(heap)[1]
         g = pending.pop(node)
         owned.discard(node)
         if node.outputs > 1:
@@ -88,7 +125,12 @@ def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
             continue
         try:
             wanted = None if needed is None else [target in needed for target, _ in node.edges]
-            grads = run_watched(node, g, graph, wanted) if anomaly.on else node.run(g, graph, wanted)
+            if isinstance(node, RowNode) and (g is None or (node.outputs > 1 and not _any(g))):
+                grads = [None] * len(node.edges)
+            elif anomaly.on:
+                grads = run_watched(node, g, graph, wanted)
+            else:
+                grads = node.run(g, graph, wanted)
         except Exception as error:
             _add_note(error, node)
             raise
@@ -101,9 +143,12 @@ def _walk(roots, gradients, needed, freed, graph, targets, accumulate):
         g = None  # whoever gets the array next may then be its only holder (see _is_ours)
         for edge, gx in zip(node.edges, grads, strict=True):
             target = edge[0]
-            if gx is None or target is None or (needed is not None and target not in needed):
+            if target is None or (needed is not None and target not in needed):
                 continue
-            _deliver(target, edge[1], gx, pending, owned, heap, graph, node)
+            if gx is None:
+                _announce(target, pending, heap)
+            else:
+                _deliver(target, edge[1], gx, pending, owned, heap, graph, node)
         grads = gx = None
 
 
@@ -137,9 +182,9 @@ def in_thread(function, *args, **kwargs):
 
 def queue_callback(callback):
     """Call `callback()` when the backward walk that runs now is done."""
-    if modes.callbacks is None:
+    if modes.task is None:
         raise RuntimeError("Final callbacks can only be installed during backward pass.")
-    modes.callbacks.append(callback)
+    modes.task.callbacks.append(callback)
 
 
 def _deliver(node, output, g, pending, owned, heap, graph, source):
@@ -151,19 +196,27 @@ def _deliver(node, output, g, pending, owned, heap, graph, source):
         shape, kind = node.shape[output], node.dtype[output]
     if g.shape != shape or ((g._array.dtype if graph else g.dtype) != kind and kind is not None):
         g = _fit(g, shape, kind, graph, (source, node, output))
-    waiting = pending.get(node)
-    if waiting is None:
-        if node.outputs > 1:
-            waiting = [None] * node.outputs
-            waiting[output] = g
-            g = waiting
-        pending[node] = g
-        heappush(heap, (-node.number, node))
-    elif node.outputs == 1:
-        pending[node] = _add(waiting, g, node, owned, graph)
+    if node not in pending:
+        _announce(node, pending, heap)
+    waiting = pending[node]
+    if node.outputs == 1:
+        pending[node] = g if waiting is None else _add(waiting, g, node, owned, graph)
     else:
         before = waiting[output]
         waiting[output] = g if before is None else _add(before, g, (node, output), owned, graph)
+
+
+def _announce(node, pending, heap):
+    """Let `node` run, though no gradient has come for it yet, or none will: its hooks see None, and a custom
+    Function zeros."""
+    if node not in pending:
+        pending[node] = None if node.outputs == 1 else [None] * node.outputs
+        heappush(heap, (-node.number, node))
+
+
+def _any(grads):
+    """Whether any of several gradients is there."""
+    return any(g is not None for g in grads)
 
 
 def _add(a, b, key, owned, graph):
@@ -259,8 +312,7 @@ def _run_tensor_hooks(node, g, graph):
     grads = [_as_tensor(x, graph) for x in (g if many else [g])]
     for output, hooks in (node.tensor_hooks or {}).items():
         for hook in list(hooks.values()):
-            if grads[output] is not None:
-                grads[output] = _checked(hook(grads[output]), grads[output], node)
+            grads[output] = _checked(hook(grads[output]), grads[output], node)
     for output, ref in (node.retained or {}).items():
         tensor, x = ref(), grads[output]
         if tensor is not None and x is not None:
@@ -278,10 +330,7 @@ def _run_hooks_before(node, g, graph):
         new = hook(tuple(grads))
         if new is not None:
             new = new if isinstance(new, tuple) else (new,)
-            grads = [
-                n if n is None or old is None else _checked(n, old, node)
-                for n, old in zip(new, grads, strict=True)
-            ]
+            grads = [None if n is None else _checked(n, old, node) for n, old in zip(new, grads, strict=True)]
     out = [_as_carrier(x, graph) for x in grads]
     return out if many else out[0]
 
@@ -292,6 +341,8 @@ def _checked(new, old, node):
         return old
     if not isinstance(new, Tensor):
         raise TypeError(f"a hook on {node.name()} must return a Tensor or None, not {type(new).__name__}")
+    if old is None:
+        raise RuntimeError(f"hook on {node.name()}: can't replace a None gradient with a non-None value")
     if new._array.shape != old._array.shape:
         raise RuntimeError(
             f"hook on {node.name()} has changed the size of value: from {list(old._array.shape)} to "
@@ -336,6 +387,9 @@ def _capture(node, g, targets, graph):
 def _accumulate(node, g, graph):
     """Add `g` to the leaf's `.grad`: into the same Tensor, so that whoever holds it sees the sum."""
     leaf = node.variable
+    if g is None:
+        _run_hooks_of_leaf(node, g, graph)
+        return
     for watcher in accumulation_watchers:
         watcher(leaf, True)
     with _accumulating:
@@ -356,6 +410,10 @@ def _accumulate(node, g, graph):
         for hook in list(leaf._post_hooks.values()):
             if hook(leaf) is not None:
                 raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    _run_hooks_of_leaf(node, g, graph)
+
+
+def _run_hooks_of_leaf(node, g, graph):
     if node.post_hooks:
         for hook in list(node.post_hooks.values()):
             hook((), (_as_tensor(g, graph),))

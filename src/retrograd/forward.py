@@ -84,10 +84,15 @@ class DualLevel:
         """What the door calls: run the row, and its tangent's rule where there are tangents."""
         result = apply(op, args)
         tangents = [self.tangent(a) for a in args]
-        if op.inputs and any(t is not None for t in tangents):
+        if modes.forward and op.inputs and any(t is not None for t in tangents):
             token = quiet.enter()
             try:
                 self._attach_all(op, result, push_forward(op, args, tangents, result))
+            except NotImplementedError as error:
+                raise NotImplementedError(
+                    f"Trying to use forward AD with {op.name} that does not support it because it has not been "
+                    f"implemented yet: {error}"
+                ) from error
             finally:
                 quiet.leave(token)
         return result

@@ -9,7 +9,6 @@ from ..core.device import device
 from ..core.graph import Node
 from ..core.modes import is_grad_enabled, is_inference_mode_enabled, modes
 from ..core.size import Size
-from ..core.tensor import Tensor
 from ..random import Generator
 from . import _autograd, _functions
 

@@ -240,7 +240,7 @@ class budget:
         return total
 
     def _note(self, value, nbytes):
-        if modes.callbacks is not None:  # made again for this backward, and let go again
+        if modes.task is not None:  # made again for this backward, and let go again
             return
         key = value.op.name, value.where
         entry = self.chosen.setdefault(key, [0, 0, 0.0])

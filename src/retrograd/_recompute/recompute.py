@@ -9,6 +9,7 @@ from ..core.location import describe_location, user_location
 from ..core.modes import enable_grad, modes
 from ..core.saved import pack, unpack_packed
 from ..core.tensor import Tensor
+from ..dispatch import DispatchLevel
 from ..random import get_rng_state, set_rng_state
 from .switches import switches
 
@@ -18,17 +19,20 @@ class CheckpointError(RuntimeError):
 
 
 class _Enough(Exception):
-    """Stops computing again: the last saved tensor is there."""
-
-
-class _Slot:
-    """Stands in a node for a tensor that it saved; `value` is filled when backward wants it."""
-
-    __slots__ = ("__weakref__", "region", "value")
+    """Stops computing `region` again: the last saved tensor is there."""
 
     def __init__(self, region):
         self.region = region
-        self.value = None
+
+
+class _Slot:
+    """Stands in a node for a tensor that it saved: the one of number `index` in its region."""
+
+    __slots__ = ("__weakref__", "index", "region")
+
+    def __init__(self, region, index):
+        self.region = region
+        self.index = index
 
 
 class _Argument:
@@ -74,11 +78,14 @@ class _Region:
         self.random = get_rng_state() if options["preserve_rng_state"] else None
         self.slots = []  # weak references: a node that is gone wants nothing
         self.saved = []  # (shape, dtype, line) of each
+        self.found = {}  # {number of a walk: {slot number: tensor computed again, None once it was taken}}
+        self.complete = False  # the forward is over
+        self.walked_inside = False  # the function itself walks backward, before it has saved everything
 
     # --- forward ---
 
     def pack(self, tensor):
-        slot = _Slot(self)
+        slot = _Slot(self, len(self.slots))
         self.slots.append(weakref.ref(slot))
         self.saved.append((tensor._array.shape, tensor.dtype, user_location()))
         return slot
@@ -86,52 +93,66 @@ class _Region:
     # --- backward ---
 
     def unpack(self, slot):
-        if slot.value is None:
-            self.recompute()
-        value = slot.value
+        """The tensor of a slot, for the walk that runs now: each walk computes once, and lets go what it
+        takes."""
+        walk = self.group or (modes.task and modes.task.number)
+        values = self.found.get(walk)
+        if values is None:
+            values = self.recompute()
+            if walk is not None:  # else a curious reader
+                self.found[walk] = values
+            if self.group is None and walk is not None:
+                engine.queue_callback(lambda: self.found.pop(walk, None))
+        value = values.get(slot.index)
+        if value is None:
+            raise CheckpointError(
+                "torch.utils.checkpoint: Unpack is being triggered for a tensor that was already unpacked "
+                "once in this backward, and let go. Read ctx.saved_tensors only once in a backward of your own"
+            )
         if self.group is None:
-            slot.value = None
-            self._let_go_later()
+            values[slot.index] = None
         return value
 
-    def _let_go_later(self):
-        """At the end of the walk, let go what was computed again and nobody asked for."""
-        if modes.callbacks is None:  # a curious reader
-            self.let_go()
-        elif self.let_go not in modes.callbacks:
-            engine.queue_callback(self.let_go)
-
-    def let_go(self):
-        for ref in self.slots:
-            slot = ref()
-            if slot is not None:
-                slot.value = None
-
     def recompute(self):
-        """Run the function again, filling the slots."""
-        again = []
+        """Run the function again: {slot number: tensor} of the slots that are still wanted."""
+        again, values = [], {}
 
         def fill(tensor):
+            index = len(again)
             again.append((tensor._array.shape, tensor.dtype, user_location()))
-            if len(again) <= len(self.slots):
-                slot = self.slots[len(again) - 1]()
-                if slot is not None:
-                    slot.value = tensor.detach()
-                if self.early_stop and len(again) == len(self.slots):
-                    raise _Enough
+            kept = tensor.detach() if tensor.requires_grad else tensor
+            if index < len(self.slots):
+                if self.slots[index]() is not None:
+                    values[index] = kept
+            elif self.complete:
+                self._fail(
+                    "trying to save more tensors during recomputation than during the original forward pass.",
+                    again,
+                )
+            else:
+                self.walked_inside = True
+            if self.early_stop and len(again) == len(self.slots):
+                raise _Enough(self)
+            return kept
 
         args = [a.get() if isinstance(a, _Argument) else a for a in self.args]
         kwargs = {k: v.get() if isinstance(v, _Argument) else v for k, v in self.kwargs.items()}
         interpreters = modes.interpreters
-        modes.interpreters = self.interpreters
+        modes.interpreters = (
+            *[i for i in interpreters if isinstance(i, DispatchLevel)],
+            *[i for i in self.interpreters if not isinstance(i, DispatchLevel)],
+        )
         try:
-            with _random_state(self.random), enable_grad(), self.context, _hooks(fill, _not_again):
+            with _random_state(self.random), enable_grad(), self.context, _hooks(fill, lambda kept: kept):
                 self.function(*args, **kwargs)
-        except _Enough:
-            pass
+        except _Enough as enough:
+            if enough.region is not self:
+                raise
         finally:
             modes.interpreters = interpreters
-        self._compare(again)
+        if not self.walked_inside:
+            self._compare(again)
+        return values
 
     def _compare(self, again):
         if len(again) != len(self.saved):
@@ -154,15 +175,14 @@ class _Region:
                 )
 
     def _fail(self, message, again):
-        for ref in self.slots:  # nothing of a wrong run may be used
-            slot = ref()
-            if slot is not None:
-                slot.value = None
         tip = (
             "\nTip: to see all saved tensors, pass `debug=True` to `torch.utils.checkpoint.checkpoint(...)`."
         )
         if self.debug:
-            tip = "".join([
+            tip = (
+                "\nYou are seeing this error because you passed `debug=True` to checkpoint "
+                "(or set_checkpoint_debug_enabled holds)."
+            ) + "".join([
                 f"\n{title}:\n" + "".join([f"  {i}: {_describe(s)}\n" for i, s in enumerate(saved)])
                 for title, saved in (
                     ("Saved in the forward", self.saved), ("Saved when computed again", again)
@@ -174,12 +194,6 @@ class _Region:
 def _describe(saved):
     shape, dtype, line = saved
     return f"{{'shape': {list(shape)}, 'dtype': {dtype}}}, saved at {describe_location(line)}"
-
-
-def _not_again(value):
-    raise CheckpointError(
-        "torch.utils.checkpoint: backward through a recomputation itself, which keeps nothing"
-    )
 
 
 class _hooks:
@@ -224,4 +238,6 @@ def run_and_recompute(function, args, kwargs, *, contexts, **options):
         raise RuntimeError(modes.saving_disabled)
     region = _Region(function, args, kwargs, again, options)
     with _hooks(region.pack, region.unpack), forward:
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+    region.complete = True
+    return result

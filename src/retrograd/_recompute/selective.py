@@ -1,15 +1,14 @@
-"""Selective checkpoints: an interpreter at the door keeps results of chosen operations and gives them back
-later."""
+"""Selective checkpoints: modes at the door that keep results of chosen operations, and give them back."""
 
 import enum
 
-from ..core.apply import apply, record
-from ..core.modes import modes
+from .._ops import OpOverload, OpOverloadPacket, _overload, operator_of
 from ..core.op import TABLE, Op
 from ..core.tensor import Tensor, wrap
+from ..dispatch import TorchDispatchMode
 
 # Operations that policies are not asked about: they compute nothing.
-SAC_IGNORED_OPS = {"alias"}
+SAC_IGNORED_OPS = {_overload("aten", "alias", "default"), _overload("aten", "detach", "default")}
 
 
 class CheckpointPolicy(enum.Enum):
@@ -41,108 +40,120 @@ class SelectiveCheckpointContext:
 def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mutation=False):
     """Two contexts, for `checkpoint(..., context_fn=...)`, that keep the results of chosen operations.
 
-    policy_fn_or_list: a function `(ctx, op, *args)` that gives a CheckpointPolicy (or a bool: whether to
-    save), or a list of operations to save. Operations are rows of the table, whose `name` says which
-    (`op.name == "mm"`); lists may hold their names, or functions of the same name such as torch.mm. Views are
-    always made again. allow_cache_entry_mutation: don't mind where a kept result was changed in place
-    meanwhile.
+    policy_fn_or_list: a function `(ctx, op, *args, **kwargs)` that gives a CheckpointPolicy (or a bool:
+    whether to save), or a list of operations to save. Operations are such as torch.ops.aten.mm.default; lists
+    may also hold names of rows ("mm") and functions of such a name (torch.mm). Views are always made
+    again. allow_cache_entry_mutation: don't mind where a kept result was changed in place meanwhile. What is
+    kept lives as long as the graph, for several backwards with retain_graph=True (PyTorch allows one).
     """
     if isinstance(policy_fn_or_list, list):
-        names = {_name(op) for op in policy_fn_or_list}
+        chosen = {_operator(op) for op in policy_fn_or_list}
 
-        def policy(ctx, op, *args):
-            return CheckpointPolicy.MUST_SAVE if op.name in names else CheckpointPolicy.PREFER_RECOMPUTE
+        def policy(ctx, op, *args, **kwargs):
+            return CheckpointPolicy.MUST_SAVE if op in chosen else CheckpointPolicy.PREFER_RECOMPUTE
 
     elif callable(policy_fn_or_list):
         policy = policy_fn_or_list
     else:
         raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
-    kept = {}
-    return _Keeping(policy, kept), _GivingBack(policy, kept, allow_cache_entry_mutation)
+    storage = {}
+    return (
+        _CachingTorchDispatchMode(policy, storage),
+        _CachedTorchDispatchMode(policy, storage, allow_cache_entry_mutation),
+    )
 
 
-def _name(op):
-    name = op if isinstance(op, str) else op.name if isinstance(op, Op) else getattr(op, "__name__", None)
-    if name not in TABLE:
-        raise ValueError(
-            f"Expected op in `op_list` to be an operation, but got: {op} of type {type(op)}. Operations are "
-            "named as the "
-            "rows of the table are: 'mm', 'linear', 'conv2d', 'exp'..."
-        )
-    return name
+def _operator(op):
+    """The operator that an entry of a list means."""
+    if isinstance(op, OpOverload):
+        return op
+    extra = ""
+    if isinstance(op, OpOverloadPacket):
+        extra = "\nPlease update the OpOverloadPacket to a specific OpOverload, such as aten.mm.default."
+    else:
+        name = op if isinstance(op, str) else op.name if isinstance(op, Op) else getattr(op, "__name__", None)
+        if name in TABLE:
+            return operator_of(TABLE[name], None)[0]
+    raise ValueError(
+        f"Expected op in `op_list` to be an OpOverload but got: {op} of type {type(op)}.{extra} Or give the "
+        "name of a row: 'mm', 'linear', 'conv2d', 'exp'..."
+    )
 
 
-class _Selecting:
-    """An interpreter that asks the policy about every operation that is no view."""
+class _Kept:
+    """A result that is kept, and which version of its memory it was."""
 
-    batching = False
+    __slots__ = ("val", "counter", "version")
+
+    def __init__(self, out):
+        self.val = wrap(out._array)
+        self.counter = self.val._version_counter = out._versions()
+        self.version = self.counter.n
+
+    def get(self, op, allow_mutation):
+        if self.counter.n != self.version and not allow_mutation:
+            raise RuntimeError(
+                f"Tensor cached during selective activation checkpoint has been mutated: a result of {op}"
+            )
+        return self.val
+
+
+class _Selecting(TorchDispatchMode):
+    """Asks the policy about every operation that is no view."""
+
     is_recompute = False
 
-    def __init__(self, policy, kept):
-        self.policy = policy
-        self.kept = kept  # {row name: results in the order of the forward}
+    def __init__(self, policy_fn, storage):
+        self.policy_fn = policy_fn
+        self.storage = storage  # {operator: results, in the order of the forward}
 
-    def __enter__(self):
-        stack = modes.interpreters
-        first = [i for i in stack if not i.batching]
-        modes.interpreters = (*first, self, *stack[len(first) :])
-
-    def __exit__(self, *exc):
-        modes.interpreters = tuple([i for i in modes.interpreters if i is not self])
-
-    def process(self, op, args):
-        if op.view or op.name in SAC_IGNORED_OPS:
-            return apply(op, args)
-        policy = self.policy(SelectiveCheckpointContext(is_recompute=self.is_recompute), op, *args)
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func.is_view or func in SAC_IGNORED_OPS:
+            return func(*args, **kwargs)
+        policy = self.policy_fn(
+            SelectiveCheckpointContext(is_recompute=self.is_recompute), func, *args, **kwargs
+        )
         if isinstance(policy, bool):
             policy = CheckpointPolicy.MUST_SAVE if policy else CheckpointPolicy.PREFER_RECOMPUTE
-        return self.run(op, args, policy in _SAVED)
-
-    def process_function(self, cls, args, kwargs):
-        return cls.apply(*args, **kwargs)
+        return self.run(func, args, kwargs, policy in _SAVED)
 
 
-class _Keeping(_Selecting):
-    def run(self, op, args, save):
-        result = apply(op, args)
+class _CachingTorchDispatchMode(_Selecting):
+    """In the forward: keeps what the policy chooses."""
+
+    def run(self, func, args, kwargs, save):
+        out = func(*args, **kwargs)
         if save:
-            outputs = result if isinstance(result, tuple) else (result,)
-            entry = [(o._array, o._versions(), o._versions().n) for o in outputs]
-            self.kept.setdefault(op.name, []).append(entry)
-        return result
+            kept = _Kept(out) if isinstance(out, Tensor) else [_Kept(o) for o in out]
+            self.storage.setdefault(func, []).append(kept)
+        return out
 
 
-class _GivingBack(_Selecting):
+class _CachedTorchDispatchMode(_Selecting):
+    """When computing again: gives back what was kept."""
+
     is_recompute = True
 
-    def __init__(self, policy, kept, allow_mutation):
-        super().__init__(policy, kept)
-        self.allow_mutation = allow_mutation
+    def __init__(self, policy_fn, storage, allow_cache_entry_mutation):
+        super().__init__(policy_fn, storage)
+        self.allow_mutation = allow_cache_entry_mutation
         self.taken = {}
 
     def __enter__(self):
-        super().__enter__()
         self.taken = {}
+        return super().__enter__()
 
-    def run(self, op, args, save):
+    def run(self, func, args, kwargs, save):
         if not save:
-            return apply(op, args)
-        at = self.taken[op.name] = self.taken.get(op.name, -1) + 1
-        if at >= len(self.kept.get(op.name, ())):
+            return func(*args, **kwargs)
+        at = self.taken[func] = self.taken.get(func, -1) + 1
+        if at >= len(self.storage.get(func, ())):
             raise RuntimeError(
-                f"{op.name} encountered during backward, but not found in storage: the policy must decide as "
-                "it did in the "
-                "forward"
+                f"{func} encountered during backward, but not found in storage: the policy must decide as it "
+                "did in the forward"
             )
-        outputs = []
-        for array, counter, version in self.kept[op.name][at]:
-            if counter.n != version and not self.allow_mutation:
-                raise RuntimeError(
-                    "Tensor cached during selective activation checkpoint has been mutated: a result of "
-                    f"{op.name}"
-                )
-            outputs.append(wrap(array))
-        result = outputs[0] if op.outputs is None else tuple(outputs)
-        if modes.grad and op.inputs and any(isinstance(a, Tensor) for a in args):
-            record(op, args, result)
-        return result
+        kept = self.storage[func][at]
+        if isinstance(kept, list):
+            return tuple([k.get(func, self.allow_mutation) for k in kept])
+        return kept.get(func, self.allow_mutation)

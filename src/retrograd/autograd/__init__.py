@@ -19,7 +19,7 @@ from .grad_mode import (
 )  # fmt: skip
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .variables import Variable, variable
-from .walks import backward, grad
+from .walks import _calculate_shape, backward, grad  # noqa: F401
 from .watch import watch
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "watch", "zero_gradient_rule",
 ]  # fmt: skip
 
-_LAZY = ("anomaly_mode", "forward_ad", "functional", "graph")
+_LAZY = ("_functions", "anomaly_mode", "forward_ad", "functional", "graph")
 
 
 def __getattr__(name):

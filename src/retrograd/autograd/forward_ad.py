@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..batch import hidden_by, spread
-from ..core.graph import modes
+from ..core.modes import Switch, modes
 from ..core.op import TABLE
 from ..core.tensor import Tensor
 from ..forward import DualLevel, on_its_own
@@ -50,28 +50,14 @@ class dual_level:
         exit_dual_level()
 
 
-class _set_fwd_grad_enabled:
-    """A context in which forward mode carries tangents, or doesn't."""
+class _set_fwd_grad_enabled(Switch):
+    """Whether forward mode carries tangents: holds at once when called, and until the end as a context."""
 
-    def __init__(self, mode):
-        self.mode = mode
-
-    def __enter__(self):
-        self.before = modes.interpreters
-        if not self.mode:
-            modes.interpreters = tuple([i for i in self.before if i not in _levels])
-        _enabled.append(self.mode)
-
-    def __exit__(self, *exc):
-        _enabled.pop()
-        modes.interpreters = self.before
-
-
-_enabled = [True]
+    field = "forward"
 
 
 def _is_fwd_grad_enabled():
-    return _enabled[-1]
+    return modes.forward
 
 
 def __getattr__(name):

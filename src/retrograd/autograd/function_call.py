@@ -229,6 +229,7 @@ def call_with_tangents(level, cls, args, kwargs):
             else t
             for a, t in zip(args, tangents, strict=True)
         ]
+    before = [t._version if isinstance(t, Tensor) else None for t in tangents]
     node.ctx._in_jvp = True
     try:
         results = cls.jvp(node.ctx, *tangents)
@@ -244,13 +245,17 @@ def call_with_tangents(level, cls, args, kwargs):
         )
     for i, (out, t) in enumerate(zip(outs, results, strict=True)):
         if t is not None:
-            _check_tangent(node, args, tangents, out, t, node.dirty_outputs[i])
+            given = list(zip(tangents, before, strict=True))
+            _check_tangent(node, args, given, out, t, node.dirty_outputs[i])
             level.attach_output(out, t)
     return outputs
 
 
 def _check_tangent(node, args, tangents, out, t, dirty):
-    """Check that the tangent of an output stands to the inputs' tangents as the output does to the inputs."""
+    """Check that the tangent of an output stands to the inputs' tangents as the output does to the inputs.
+
+    tangents: those of the inputs, each with its version before jvp ran.
+    """
     differentiable = isinstance(out, Tensor) and out._array.dtype.kind in "fcV"
     if not differentiable or _is_in(out, node.ctx.non_differentiable):
         raise RuntimeError(
@@ -259,8 +264,8 @@ def _check_tangent(node, args, tangents, out, t, dirty):
             "You should return None at that position instead."
         )
     if dirty:
-        own = next((s for a, s in zip(args, tangents, strict=True) if a is out), t)
-        if own is not t:
+        own, version = next((s for a, s in zip(args, tangents, strict=True) if a is out), (t, None))
+        if own is not t or own._version == version:
             raise RuntimeError(
                 "An inplace custom Function is not modifying the forward mode gradients inplace. If the "
                 "forward is "
@@ -271,7 +276,7 @@ def _check_tangent(node, args, tangents, out, t, dirty):
     source = out._view and next(
         (
             (a, s)
-            for a, s in zip(args, tangents, strict=True)
+            for a, (s, _) in zip(args, tangents, strict=True)
             if isinstance(a, Tensor) and _base(a) is _base(out)
         ),
         None,

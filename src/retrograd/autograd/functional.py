@@ -136,14 +136,13 @@ def _grad(outputs, inputs, v=None, *, create_graph, strict, kind):
     return tuple(results)
 
 
-def _check_graph(results, function):
-    """In strict mode with the graph wanted: the results must depend on the inputs."""
-    for i, r in enumerate(results):
+def _check_graph(results, matrix, create_graph, strict):
+    """In strict mode with the graph wanted: products with the `matrix` must depend on the inputs."""
+    for i, r in enumerate(results if create_graph and strict else ()):
         if not r.requires_grad:
             raise RuntimeError(
-                f"The {function} of the user-provided function is independent of input {i}. This is not "
-                "allowed in strict "
-                "mode when create_graph=True."
+                f"The {matrix} of the user-provided function is independent of input {i}. This is not "
+                "allowed in strict mode when create_graph=True."
             )
 
 
@@ -165,6 +164,7 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
             _check_outputs(outputs)
         v = _vector(v, outputs, "vjp", _OF_OUTPUT)
         products = _grad(outputs, inputs, v, create_graph=create_graph, strict=strict, kind="back")
+        _check_graph(products, "jacobian", create_graph, strict)
     return _as_given(many, _finished(outputs, create_graph)), _as_given(
         several, _finished(products, create_graph)
     )
@@ -188,6 +188,7 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         if strict:
             _check_graph_of_first(pulled)
         products = _grad(pulled, probes, v, create_graph=create_graph, strict=strict, kind="back_trick")
+        _check_graph(products, "jacobian", create_graph, strict)
     return _as_given(many, _finished(outputs, create_graph)), _as_given(
         many, _finished(products, create_graph)
     )
@@ -217,7 +218,8 @@ def _scalar_gradient(func, inputs, function, strict):
         )
     if strict:
         _check_outputs(outputs)
-    gradient = _grad(outputs, inputs, create_graph=True, strict=strict, kind="back")
+    kind = "hessian" if function == "hessian" else "back"
+    gradient = _grad(outputs, inputs, create_graph=True, strict=strict, kind=kind)
     if strict:
         for i, g in enumerate(gradient):
             if not g.requires_grad:
@@ -237,6 +239,7 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
         v = _vector(v, inputs, "vhp", _OF_INPUT)
         outputs, gradient = _scalar_gradient(func, inputs, "vhp", strict)
         products = _grad(gradient, inputs, v, create_graph=create_graph, strict=strict, kind="double_back")
+        _check_graph(products, "hessian", create_graph, strict)
     return _finished(outputs, create_graph)[0], _as_given(several, _finished(products, create_graph))
 
 
@@ -253,6 +256,7 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
         probes = tuple([_probe(g) for g in gradient])
         pulled = _grad(gradient, inputs, probes, create_graph=True, strict=strict, kind="double_back")
         products = _grad(pulled, probes, v, create_graph=create_graph, strict=strict, kind="back_trick")
+        _check_graph(products, "hessian", create_graph, strict)
     return _finished(outputs, create_graph)[0], _as_given(several, _finished(products, create_graph))
 
 
@@ -421,6 +425,13 @@ def hessian(
             strategy=outer_jacobian_strategy,
         )
     return _as_given(several, [_as_given(several, row) for row in rows])
+
+
+def _construct_standard_basis_for(tensors, tensor_numels):
+    """For each tensor its part of the unit vectors of all their elements, a matrix; PyTorch's private
+    function."""
+    basis, sizes = unit_vectors(tensors)
+    return tuple([part.reshape(sum(sizes), n) for part, n in zip(basis, sizes, strict=True)])
 
 
 def _tracked(x):

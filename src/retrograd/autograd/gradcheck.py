@@ -265,6 +265,13 @@ def _expect_zeros(at, outs, message):
     try:
         found = grad(outs, at.inputs, zeros, allow_unused=True)
     except Exception as error:
+        if message.startswith("Expected"):
+            warnings.warn(
+                "Backwards compatibility: New undefined gradient support checking feature is on by default; "
+                "check_undefined_grad=False switches it off",
+                UserWarning,
+                stacklevel=6,
+            )
         raise GradcheckError(f"{message}: {type(error).__name__}: {error}") from error
     for i, g in zip(at.chosen, found, strict=True):
         if g is not None and np.any(g._array != 0):

@@ -236,18 +236,18 @@ class _Group:
     def __init__(self, size, fn):
         self.size = size
         self.fn = fn
-        self.walks = {}  # identity of a walk's list of callbacks -> (that list, what has arrived)
+        self.walks = {}  # number of a walk -> what has arrived
 
     def _arrived(self):
         """The gradients of the walk that runs now, by number; None once they were handed over."""
-        callbacks = modes.callbacks
-        if id(callbacks) not in self.walks:
-            self.walks[id(callbacks)] = callbacks, {}
-            queue_callback(lambda: self._end(id(callbacks)))
-        return self.walks[id(callbacks)][1]
+        walk = modes.task.number
+        if walk not in self.walks:
+            self.walks[walk] = {}
+            queue_callback(lambda: self._end(walk))
+        return self.walks[walk]
 
     def _end(self, walk):
-        _, gradients = self.walks.pop(walk)
+        gradients = self.walks.pop(walk)
         if gradients and len(gradients) < self.size:
             self.fn([gradients.get(i) for i in range(self.size)])
 

@@ -52,14 +52,15 @@ def backward(
             stacklevel=3,
         )
     if inputs is None:
-        engine.walk(roots, gradients, keep=keep, graph=create_graph)
+        engine.walk(roots, gradients, keep=keep, graph=create_graph, tensors=bool(modes.interpreters))
         return
     targets = {}
     for x in inputs:
         targets[_input_edge(x)] = None
         if isinstance(x, Tensor):
             x.retain_grad()  # of a leaf, it is kept anyway
-    engine.walk(roots, gradients, keep=keep, graph=create_graph, targets=targets)
+    tensors = bool(modes.interpreters)  # which see the operations of the walk
+    engine.walk(roots, gradients, keep=keep, graph=create_graph, tensors=tensors, targets=targets)
 
 
 def grad(
@@ -232,6 +233,12 @@ def _input_edge(x):
     if not x.requires_grad:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     return x._edge()
+
+
+def _calculate_shape(output, grad, is_grads_batched):
+    """(shape of an output or edge, shape of one gradient for it); PyTorch's private function."""
+    shape = tuple(grad.shape)
+    return Size(_root(output, 0)[1]), Size(shape[1:] if is_grads_batched else shape)
 
 
 def tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):

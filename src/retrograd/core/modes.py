@@ -15,14 +15,14 @@ class _Modes(threading.local):
     interpreters = ()  # forward mode, vmap, tracing: see apply.py
     saving = ()  # (pack, unpack) pairs of saved_tensors_hooks
     saving_disabled = None  # the message of disable_saved_tensors_hooks
-    callbacks = None  # what to call after the backward walk that runs now; None outside of walks
-    targeted = False  # whether that walk is for chosen inputs only
+    task = None  # the backward walk that runs now: a Task of engine.py
     walks = 0  # how many backward walks run inside each other
     before_write = None  # called with a tensor whose memory is written to next
     node = None  # in anomaly mode: the node that runs now
     zero_gradient = "powers"  # where a gradient of zero wins over an infinite derivative
     plain_functions = False  # custom Functions need no vmap rule: see autograd/function_call.py
     multithreading = True
+    forward = True  # tangents are carried on
     grad_layout = True  # `.grad` is laid out in memory as its leaf is
 
 
@@ -158,7 +158,7 @@ class inference_mode(Mode):
         return inference_mode(self.mode)
 
 
-class _Switch(Mode):
+class Switch(Mode):
     """A mode that holds at once when called, and until the end as a context; `field` is its name in
     `modes`."""
 
@@ -181,14 +181,14 @@ class _Switch(Mode):
         return type(self)(self.mode)
 
 
-class set_multithreading_enabled(_Switch):
+class set_multithreading_enabled(Switch):
     """Say whether backward may use threads of its own, by the bool `mode`. It uses none on the CPU,
     either way."""
 
     field = "multithreading"
 
 
-class zero_gradient_rule(_Switch):
+class zero_gradient_rule(Switch):
     """Say where a gradient of zero stays zero though the derivative is infinite, as that of `sqrt` at 0
     is.
 
@@ -205,7 +205,7 @@ class zero_gradient_rule(_Switch):
         super().__init__(mode)
 
 
-class enforce_grad_layout_policy(_Switch):
+class enforce_grad_layout_policy(Switch):
     """Say whether `.grad` is laid out in memory as its leaf is (True, the default), or as it comes."""
 
     field = "grad_layout"

@@ -4,6 +4,7 @@ Each module lists its public functions (`__all__`), which of them are also Tenso
 have in-place forms (`INPLACE`), and Tensor's special methods (`OPERATORS`, a dict from `__add__` and so on).
 """
 
+import importlib
 import sys
 
 from .activation import *  # noqa: F403
@@ -34,6 +35,7 @@ from .index import *  # noqa: F403
 from .join import *  # noqa: F403
 from .linalg import *  # noqa: F403
 from .linear_systems import *  # noqa: F403
+from .lobpcg import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .mask import *  # noqa: F403
 from .matrices import *  # noqa: F403
@@ -54,6 +56,7 @@ from .reduce import *  # noqa: F403
 from .resample import *  # noqa: F403
 from .sampling import *  # noqa: F403
 from .scan import *  # noqa: F403
+from .segments import *  # noqa: F403
 from .sequences import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .softmaxes import *  # noqa: F403
@@ -68,14 +71,26 @@ from .view import *  # noqa: F403
 from .windows import *  # noqa: F403
 
 _FAMILIES = """
-    pointwise compare elementary power complex_numbers operators special bessel cylinder activation reduce
+    lobpcg pointwise compare elementary power complex_numbers operators special bessel cylinder activation reduce
     extremes softmaxes scan sorting counting norms differences statistics underscored shape product
     contraction linear_systems decompositions matrix_functions linalg matrices factors conv pool normalization
     loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc
     positional copies creation from_data sequences diagonals index join mask padding recurrent
     picking sampling
-    view windows spectral native_norms
+    view windows spectral native_norms segments
 """.split()
 
 MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name
 __all__ = [name for module in MODULES for name in module.__all__]  # noqa: PLE0604
+
+
+def __getattr__(name):
+    """`torch.ops` is PyTorch's namespace of operators, too: `torch.ops.aten`, `torch.ops.retrograd`."""
+    if name == "aten":
+        return importlib.import_module(f"{__name__}.aten")
+    if name == "retrograd":
+        from .._ops import Namespace
+
+        globals()[name] = space = Namespace(name)
+        return space
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -71,25 +71,25 @@ def _tall_qr_gradient(g_Q, g_R, Q, R):
     return solve_right(adjoint(R), total, False)
 
 
-def _qr_gradient(g_Q, g_R, a, Q, R, mode):
-    m, n = a.shape[-2:]
+def _qr_gradient(g_Q, g_R, shape, Q, R, mode):
+    m, n = shape[-2:]
     _check_qr(m, n, mode)
     if g_Q is None and g_R is None:
         return None
     if m >= n:
         return _tall_qr_gradient(g_Q, g_R, Q, R)
-    right = a[..., m:]
+    right = matmul_row(Q, R[..., m:])
     if g_R is not None:
         pulled = matmul_row(right, adjoint(g_R[..., m:]))
         g_Q = pulled if g_Q is None else g_Q + pulled
     first = _tall_qr_gradient(g_Q, None if g_R is None else g_R[..., :m], Q, R[..., :m])
     second = right * 0 if g_R is None else matmul_row(Q, g_R[..., m:])
-    return cat_row(a.ndim - 1, (m, n - m), first, second)
+    return cat_row(len(shape) - 1, (m, n - m), first, second)
 
 
-def _qr_tangent(t_a, a, Q, R, mode):
+def _qr_tangent(t_a, Q, R, mode):
     """From Q^H t_a R^-1 = Q^H t_Q + t_R R^-1: skew-Hermitian and upper triangular."""
-    m, n = a.shape[-2:]
+    m, n = t_a.shape[-2:]
     _check_qr(m, n, mode)
     wide, k = m < n, min(m, n)
     first, square = (t_a[..., :k], R[..., :k]) if wide else (t_a, R)
@@ -104,7 +104,7 @@ def _qr_tangent(t_a, a, Q, R, mode):
     t_q = moved - matmul_row(Q, upper)
     t_r = matmul_row(upper, square)
     if wide:
-        rest = matmul_row(adjoint(t_q), a[..., k:]) + matmul_row(adjoint(Q), t_a[..., k:])
+        rest = matmul_row(adjoint(t_q), matmul_row(Q, R[..., k:])) + matmul_row(adjoint(Q), t_a[..., k:])
         t_r = cat_row(t_r.ndim - 1, (k, n - k), t_r, rest)
     return t_q, t_r
 
@@ -121,8 +121,8 @@ def _check_qr(m, n, mode):
 
 qr_row = Op(
     "linalg_qr", lambda xp, a, mode: _qr(xp, a, mode), outputs="Q R",
-    a=lambda g_Q, g_R, a, Q, R, mode: _qr_gradient(g_Q, g_R, a, Q, R, mode),
-    jvp=lambda t_a, a, Q, R, mode: _qr_tangent(t_a, a, Q, R, mode),
+    a=lambda g_Q, g_R, a_shape, Q, R, mode: _qr_gradient(g_Q, g_R, a_shape, Q, R, mode),
+    jvp=lambda t_a, Q, R, mode: _qr_tangent(t_a, Q, R, mode),
 )  # fmt: skip
 
 
@@ -185,8 +185,8 @@ eig_row = Op(
 # --- singular values ----------------------------------------------------------------------------------
 
 
-def _svd_gradient(g_U, g_S, g_Vh, a, U, S, Vh):
-    m, n = a.shape[-2:]
+def _svd_gradient(g_U, g_S, g_Vh, shape, U, S, Vh):
+    m, n = shape[-2:]
     k = S.shape[-1]  # the rest of full matrices' bases is arbitrary and gets no gradient
     if U.shape[-1] > k or Vh.shape[-2] > k:
         U, Vh = U[..., :k], Vh[..., :k, :]
@@ -218,8 +218,8 @@ def _svd_gradient(g_U, g_S, g_Vh, a, U, S, Vh):
     return total
 
 
-def _svd_tangent(t_a, a, U, S, Vh):
-    m, n = a.shape[-2:]
+def _svd_tangent(t_a, U, S, Vh):
+    m, n = t_a.shape[-2:]
     k = S.shape[-1]
     more_u, more_v = U.shape[-1] - k, Vh.shape[-2] - k
     U, Vh = U[..., :k], Vh[..., :k, :]
@@ -248,6 +248,6 @@ def _svd_tangent(t_a, a, U, S, Vh):
 
 svd_row = Op(
     "linalg_svd", lambda xp, a, full: _converged(xp.linalg.svd, a, full), outputs="U S Vh",
-    a=lambda g_U, g_S, g_Vh, a, U, S, Vh: _svd_gradient(g_U, g_S, g_Vh, a, U, S, Vh),
-    jvp=lambda t_a, a, U, S, Vh: _svd_tangent(t_a, a, U, S, Vh),
+    a=lambda g_U, g_S, g_Vh, a_shape, U, S, Vh: _svd_gradient(g_U, g_S, g_Vh, a_shape, U, S, Vh),
+    jvp=lambda t_a, U, S, Vh: _svd_tangent(t_a, U, S, Vh),
 )  # fmt: skip

@@ -68,15 +68,15 @@ def _logaddexp(xp, x, y):
 
 logaddexp = Op(
     "logaddexp", _logaddexp,
-    x=lambda g, x, out: g * exp(x - _finite(out)),
-    y=lambda g, y, out: g * exp(y - _finite(out)), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    x=lambda g, x, y: g / (1 + exp(y - _finite(x))),
+    y=lambda g, x, y: g / (1 + exp(x - _finite(y))), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
     doc="log(exp(x) + exp(y)), without overflow.",
 )  # fmt: skip
 
 logaddexp2 = Op(
     "logaddexp2", lambda xp, x, y: xp.logaddexp2(x, y),
-    x=lambda g, x, out: g * exp2(x - _finite(out)),
-    y=lambda g, y, out: g * exp2(y - _finite(out)), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    x=lambda g, x, y: g / (1 + exp2(y - _finite(x))),
+    y=lambda g, x, y: g / (1 + exp2(x - _finite(y))), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
     doc="log2(2**x + 2**y), without overflow.",
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..core.op import TABLE
 from ..core.tensor import Tensor, wrap
 from .dropouts import dropout
 from .join import cat, stack
@@ -96,7 +97,12 @@ def _layers(
         x = outs[0] if directions == 1 else cat(outs, 1)
         if dropout_p and layer < num_layers - 1:
             x = dropout(x, dropout_p, train)
-    return x, [stack(list(s)) for s in zip(*finals, strict=True)]
+    return _apart(x), [stack(list(s)) for s in zip(*finals, strict=True)]
+
+
+def _apart(x):
+    """A copy of results that the graph keeps for backward, so that the caller may write into them."""
+    return TABLE["clone"](x) if x.requires_grad else x
 
 
 def _sequences(name, direction, several, args, kwargs):
@@ -164,7 +170,8 @@ def rnn_relu(*args, **kwargs):
 
 def _cell(name, direction, input, states, w_ih, w_hh, b_ih, b_hh):
     _check(name, input, states, [w_ih, w_hh])
-    return direction(input, states, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
+    made = direction(input, states, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
+    return tuple([_apart(s) for s in made])
 
 
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..core.compiled import native
-from ..core.op import ELEMENTWISE, FLOAT, PAIR_FLOAT, Op, through_float32
+from ..core.op import ELEMENTWISE, FLOAT, PAIR_FLOAT, Op, no_derivative, through_float32
 from .arguments import deliver
 from .elementary import exp, log
 from .pointwise import choose
@@ -150,8 +150,12 @@ def _erfinv(xp, x):
     return by_blocks(_erfinv_block, x.astype(np.float64)).astype(x.dtype)
 
 
+def _erfinv_gradient(g, y):
+    return g * exp(y * y) / TWO_OVER_ROOT_PI
+
+
 erfinv = Op(
-    "erfinv", _erfinv, x=lambda g, out: g * exp(out * out) / TWO_OVER_ROOT_PI, jvp=ELEMENTWISE, promote=FLOAT,
+    "erfinv", _erfinv, x=lambda g, x: _erfinv_gradient(g, erfinv(x)), jvp=ELEMENTWISE, promote=FLOAT,
     doc="The inverse of erf on (-1, 1).",
 )  # fmt: skip
 
@@ -325,12 +329,14 @@ def _igamma_slope(a, x):
 
 
 igamma = Op(
-    "igamma", _incomplete(0), y=lambda g, x, y: g * _igamma_slope(x, y), promote=PAIR_FLOAT, jvp=ELEMENTWISE,
+    "igamma", _incomplete(0), x=lambda g: no_derivative("igamma"),
+    y=lambda g, x, y: g * _igamma_slope(x, y), promote=PAIR_FLOAT, jvp=ELEMENTWISE,
     doc="The regularised lower incomplete gamma function P(input, other); no gradient for `input`.",
 )  # fmt: skip
 
 igammac = Op(
-    "igammac", _incomplete(1), y=lambda g, x, y: -g * _igamma_slope(x, y), promote=PAIR_FLOAT,
+    "igammac", _incomplete(1), x=lambda g: no_derivative("igammac"),
+    y=lambda g, x, y: -g * _igamma_slope(x, y), promote=PAIR_FLOAT,
     jvp=ELEMENTWISE,
     doc="The regularised upper incomplete gamma function Q(input, other); no gradient for `input`.",
 )  # fmt: skip

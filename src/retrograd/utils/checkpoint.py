@@ -10,10 +10,12 @@ import warnings
 from .._recompute.budget import budget
 from .._recompute.recompute import CheckpointError, run_and_recompute
 from .._recompute.reentrant import CheckpointFunction, check_backward_validity, detach_variable
-from .._recompute.selective import (
+from .._recompute.selective import (  # noqa: F401
     SAC_IGNORED_OPS,
     CheckpointPolicy,
     SelectiveCheckpointContext,
+    _CachedTorchDispatchMode,
+    _CachingTorchDispatchMode,
     create_selective_checkpoint_contexts,
 )  # fmt: skip
 from .._recompute.switches import GraphExecGroup, set_checkpoint_debug_enabled, set_checkpoint_early_stop
