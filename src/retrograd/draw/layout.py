@@ -134,26 +134,27 @@ def assign_ranks(boxes, lines):
 
 
 def _first_order(boxes, pieces_of, lines, order):
-    """Fill `order` depth first from what comes last, which keeps branches together."""
+    """Fill `order` depth first from what comes last, which keeps branches together; long lines come left."""
     into = [[] for _ in boxes]
+    has_user = [False] * len(boxes)
     for k, line in enumerate(lines):
         into[line.target].append(k)
-    used = [False] * len(boxes)
-    has_user = [False] * len(boxes)
-    for line in lines:
         has_user[line.source] = True
-    for root in [i for i in range(len(boxes)) if not has_user[i]]:
-        stack = [root]
-        while stack:
-            i = stack.pop()
-            if used[i]:
-                continue
+    for own in into:
+        own.sort(key=lambda k: -len(pieces_of[k]))
+    used = [False] * len(boxes)
+    ends = [i for i in range(len(boxes)) if not has_user[i]]
+    ends.sort(key=lambda i: -len(pieces_of[into[i][0]]) if into[i] else 0)
+    stack = [(i, None) for i in reversed(ends)]
+    while stack:
+        i, line = stack.pop()
+        if line is not None:
+            for piece, rank in pieces_of[line]:
+                order[rank].append(piece)
+        if not used[i]:
             used[i] = True
             order[boxes[i].rank].append(i)
-            for k in into[i]:
-                for piece, rank in pieces_of[k]:
-                    order[rank].append(piece)
-            stack.extend([lines[k].source for k in reversed(into[i])])
+            stack.extend([(lines[k].source, k) for k in reversed(into[i])])
 
 
 def _neighbours(n, edges):

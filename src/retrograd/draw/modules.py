@@ -144,9 +144,8 @@ def _into_blocks(operations, links, used, positions):
                 modules.setdefault(".".join(parts[:depth]), []).append(item)
     kinds = {}
     for path, members in modules.items():
-        if len(members) > 1:
-            kind = tuple((m.title, m.module[len(path) :]) for m in members)
-            kinds.setdefault(kind, []).append(path)
+        kind = tuple((m.title, m.module[len(path) :]) for m in members)
+        kinds.setdefault(kind, []).append(path)
     sources, targets = {}, {}
     for link in links:
         sources.setdefault(link.target, []).append(link.source)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from . import cards
 from .folding import NEAR_RANKS, mention_far
 from .layout import Box, Line, assign_ranks, layered
-from .survey import OPERATION
+from .survey import OPERATION, OUTPUT_MARK
 
 GAP = 17.0  # between a rank and the texts of the lines that leave it
 LABEL_HEIGHT = 16.0
@@ -111,7 +111,7 @@ def _lines(group, forward):
 
 def _box(survey, group, part, forward, saved, uses):
     card = _card(survey, group, part, forward, saved, uses)
-    operation = part.item is not None and survey.items[part.item].kind == OPERATION
+    operation = part.item is not None and survey.items[part.item].kind in (OPERATION, OUTPUT_MARK)
     end = ""
     if part.port:
         end = "first" if (part.port == "in") == forward else "last"

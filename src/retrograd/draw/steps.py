@@ -166,7 +166,7 @@ def summary(array):
     told = {"shape": shape_text(array.shape), "dtype": str(array.dtype)}
     values = array if array.dtype.kind in "fc" else array.astype(np.float64)
     if array.size <= VALUES_UP_TO:
-        rows = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
+        rows = values.reshape(-1, values.shape[-1] if values.ndim else 1) if values.size else []
         told["values"] = [[_number(v) for v in row] for row in rows]
         return told
     flat = np.abs(values).ravel() if values.dtype.kind == "c" else values.ravel().astype(np.float64)
