@@ -2,6 +2,8 @@
 
 import copy
 import multiprocessing
+import multiprocessing.context
+import os
 import queue
 import warnings
 import weakref
@@ -28,17 +30,20 @@ class _BatchOfAnything(list):
         self.drop_last = drop_last
 
 
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+
 class DataLoader:
     """Iterates over a dataset in batches.
 
     shuffle: a new random order each time. sampler, batch_sampler: orders of your own. num_workers: processes
-    that fetch
-    ahead, prefetch_factor batches each (0: fetch in this one). collate_fn: list of examples -> batch.
-    drop_last: without a
-    shorter last batch. timeout: seconds to wait for a worker (0: for ever). worker_init_fn(id) runs in each
-    worker first.
-    persistent_workers: keep them between iterations. pin_memory is accepted: there is no GPU to copy to.
+    that fetch ahead, prefetch_factor batches each (0: fetch in this one). collate_fn: list of examples ->
+    batch. drop_last: without a shorter last batch. timeout: seconds to wait for a worker (0: for ever).
+    worker_init_fn(id) runs in each worker first. persistent_workers: keep them between iterations.
+    pin_memory is accepted: there is no GPU to copy to.
     """
+
+    _complete = False
 
     def __init__(
         self,
@@ -70,8 +75,7 @@ class DataLoader:
         if num_workers == 0 and prefetch_factor is not None:
             raise ValueError(
                 "prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to "
-                "enable "
-                "multiprocessing, otherwise set prefetch_factor to None."
+                "enable multiprocessing, otherwise set prefetch_factor to None."
             )
         if prefetch_factor is not None and prefetch_factor < 0:
             raise ValueError("prefetch_factor option should be non-negative")
@@ -93,7 +97,58 @@ class DataLoader:
         if collate_fn is None:
             collate_fn = default_collate if self.batch_sampler is not None else default_convert
         self.collate_fn = collate_fn
-        self._kept = None
+        self._iterator = None
+        self._reported_len = None
+        self._complete = True
+        self._check_number_of_workers()
+
+    def __setattr__(self, name, value):
+        if self._complete and name in _FIXED:
+            raise ValueError(
+                f"{name} attribute should not be set after {type(self).__name__} is initialized; make another"
+            )
+        super().__setattr__(name, value)
+
+    def __class_getitem__(cls, item):
+        return cls
+
+    @property
+    def multiprocessing_context(self):
+        """How worker processes are started: None for the default, or one of `multiprocessing`'s contexts."""
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context):
+        if context is not None:
+            if not self.num_workers:
+                raise ValueError(
+                    "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
+                    f"but got num_workers={self.num_workers}"
+                )
+            methods = multiprocessing.get_all_start_methods()
+            if isinstance(context, str):
+                if context not in methods:
+                    raise ValueError(
+                        f"multiprocessing_context option should specify a valid start method in {methods}, "
+                        f"but got multiprocessing_context={context!r}"
+                    )
+                context = multiprocessing.get_context(context)
+            if not isinstance(context, multiprocessing.context.BaseContext):
+                raise TypeError(
+                    "multiprocessing_context option should be a valid context object or a string specifying "
+                    f"the start method, but got multiprocessing_context={context}"
+                )
+        self._context = context
+
+    def _check_number_of_workers(self):
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        if usable and self.num_workers > usable:
+            warnings.warn(
+                f"This DataLoader will create {self.num_workers} worker processes, where this process may "
+                f"use {usable} processors: excessive worker creation might get DataLoader running slow or "
+                "even freeze, lower the worker number to avoid it",
+                stacklevel=3,
+            )
 
     def _choose_order(self, batch_size, shuffle, sampler, batch_sampler, drop_last):
         if self._iterable:
@@ -134,20 +189,21 @@ class DataLoader:
         if self.num_workers == 0:
             return _HereIterator(self)
         if self.persistent_workers:
-            if self._kept is None:
-                self._kept = _WorkersIterator(self)
+            if self._iterator is None:
+                self._iterator = _WorkersIterator(self)
             else:
-                self._kept.restart()
-            return self._kept
+                self._iterator.restart()
+            return self._iterator
         return _WorkersIterator(self)
 
     def __len__(self):
         if not self._iterable:
             return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)
         n = len(self.dataset)
-        if self.batch_size is None:
-            return n
-        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        if self.batch_size is not None:
+            n = n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        self._reported_len = n
+        return n
 
     def _orders(self):
         """The indices of each batch (or example), in order."""
@@ -160,14 +216,13 @@ class DataLoader:
             )
 
 
-class _HereIterator:
-    """One pass, fetched in this process."""
+class _Iterator:
+    """A pass over a loader's batches; a subclass defines `_next`."""
 
-    def __init__(self, loader):
+    def _start(self, loader):
         self.loader = loader
-        fresh_seed(loader.generator)  # PyTorch draws the workers' seed even without workers
-        self.orders = loader._orders()
-        self.stream = iter(loader.dataset) if loader._iterable else None
+        self._reported_len = loader._reported_len
+        self._count = 0
 
     def __iter__(self):
         return self
@@ -176,20 +231,38 @@ class _HereIterator:
         return len(self.loader)
 
     def __next__(self):
+        batch = self._next()
+        self._count += 1
+        if self._reported_len is not None and self._count > self._reported_len:
+            warnings.warn(
+                f"Length of IterableDataset {self.loader.dataset} was reported to be {self._reported_len} "
+                f"(when accessing len(dataloader)), but {self._count} samples have been fetched. With "
+                "several workers each one has to give its own share: see get_worker_info.",
+                stacklevel=2,
+            )
+        return batch
+
+
+class _HereIterator(_Iterator):
+    """One pass, fetched in this process."""
+
+    def __init__(self, loader):
+        self._start(loader)
+        fresh_seed(loader.generator)  # PyTorch draws the workers' seed even without workers
+        self.orders = loader._orders()
+        self.stream = iter(loader.dataset) if loader._iterable else None
+
+    def _next(self):
         indices = next(self.orders)
         return fetch(self.loader.dataset, indices, self.loader.collate_fn, self.stream)
 
 
-class _WorkersIterator:
+class _WorkersIterator(_Iterator):
     """One pass (or several, if persistent), fetched by worker processes that this object starts and stops."""
 
     def __init__(self, loader):
-        self.loader = copy.copy(
-            loader
-        )  # a copy: the loader keeps this object, and a cycle would keep the processes
-        context = loader.multiprocessing_context
-        if context is None or isinstance(context, str):
-            context = multiprocessing.get_context(context)
+        self._start(copy.copy(loader))  # the loader keeps this object: a cycle would keep the processes
+        context = loader.multiprocessing_context or multiprocessing.get_context()
         seed = fresh_seed(loader.generator)
         self.results = context.Queue()
         self.done = context.Event()
@@ -222,6 +295,7 @@ class _WorkersIterator:
 
     def restart(self):
         """Begin the next pass with the same workers."""
+        self._count = 0
         while self.asked:  # batches that an unfinished pass has asked for
             number, _ = self._receive()
             self.asked.pop(number, None)
@@ -251,13 +325,7 @@ class _WorkersIterator:
         self.asked[self.sent] = worker
         self.sent += 1
 
-    def __iter__(self):
-        return self
-
-    def __len__(self):
-        return len(self.loader)
-
-    def __next__(self):
+    def _next(self):
         while True:
             while self.given < self.sent and self.given not in self.asked and self.given not in self.arrived:
                 self.given += 1  # an order that a finished stream left unanswered
@@ -297,9 +365,8 @@ class _WorkersIterator:
                 self._stop()
                 raise RuntimeError(
                     f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code "
-                    f"{process.exitcode}; "
-                    "it may have been killed, for instance for using too much memory. num_workers=0 shows "
-                    "errors where they happen."
+                    f"{process.exitcode}; it may have been killed, for instance for using too much memory. "
+                    "num_workers=0 shows errors where they happen."
                 )
             if self.loader.timeout and waited >= self.loader.timeout:
                 self._stop()

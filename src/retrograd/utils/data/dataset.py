@@ -55,8 +55,13 @@ class StackDataset(Dataset):
     """Datasets of one length side by side: tuples of their examples, or dicts if given by keyword."""
 
     def __init__(self, *args, **kwargs):
-        if bool(args) == bool(kwargs):
-            raise ValueError("StackDataset takes datasets either by position or by keyword")
+        if args and kwargs:
+            raise ValueError(
+                "Supported either ``tuple``- (via ``args``) or ``dict``- (via ``kwargs``) like input/output, "
+                "but both types are given."
+            )
+        if not args and not kwargs:
+            raise ValueError("At least one dataset should be passed")
         self.datasets = args or kwargs
         every = list(args or kwargs.values())
         lengths = [len(d) for d in every]
@@ -69,8 +74,26 @@ class StackDataset(Dataset):
             return {k: d[index] for k, d in self.datasets.items()}
         return tuple(d[index] for d in self.datasets)
 
+    def __getitems__(self, indices):
+        named = isinstance(self.datasets, dict)
+        columns = [_several(d, indices) for d in (self.datasets.values() if named else self.datasets)]
+        rows = zip(*columns, strict=True)
+        return [dict(zip(self.datasets, row, strict=True)) for row in rows] if named else list(rows)
+
     def __len__(self):
         return self._length
+
+
+def _several(dataset, indices):
+    """The examples at `indices`."""
+    if not callable(getattr(dataset, "__getitems__", None)):
+        return [dataset[i] for i in indices]
+    examples = dataset.__getitems__(indices)
+    if len(examples) != len(indices):
+        raise ValueError(
+            f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(examples)}"
+        )
+    return examples
 
 
 class ConcatDataset(Dataset):

@@ -27,12 +27,12 @@ class WorkerInfo:
         return f"WorkerInfo(id={self.id}, num_workers={count}, seed={self.seed}, dataset={self.dataset!r})"
 
 
-_info = None
+_worker_info = None
 
 
 def get_worker_info():
     """In a DataLoader's worker, a WorkerInfo: which worker this is and of how many; elsewhere None."""
-    return _info
+    return _worker_info
 
 
 class Failure:
@@ -87,10 +87,10 @@ def fetch(dataset, indices, collate, iterator):
 
 def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, count):
     """The body of a worker process: batches for tasks, until None comes or the loader's process is gone."""
-    global _info
+    global _worker_info
     set_num_threads(1)
-    _seed_all(seed + worker)
-    _info = WorkerInfo(worker, count, seed + worker, dataset)
+    _seed_all(seed, worker)
+    _worker_info = WorkerInfo(worker, count, seed + worker, dataset)
     parent = os.getppid()
     failure = iterator = None
     try:
@@ -109,8 +109,8 @@ def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, c
         if task is None:
             return
         if isinstance(task, Resume):
-            _seed_all(task.seed + worker)
-            _info = WorkerInfo(worker, count, task.seed + worker, dataset)
+            _seed_all(task.seed, worker)
+            _worker_info = WorkerInfo(worker, count, task.seed + worker, dataset)
             iterator = iter(dataset) if iterable else None
             results.put((task, None))
             continue
@@ -128,7 +128,13 @@ def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, c
         results.put((number, result))
 
 
-def _seed_all(seed):
-    random.seed(seed)
-    default_generator.manual_seed(seed)
-    np.random.seed(seed % 2**32)
+def _generate_state(base_seed, worker_id):
+    """Words to seed NumPy's generator of a worker with, the same as PyTorch's."""
+    words = np.random.SeedSequence([worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0])
+    return words.generate_state(4)
+
+
+def _seed_all(base_seed, worker):
+    random.seed(base_seed + worker)
+    default_generator.manual_seed(base_seed + worker)
+    np.random.seed(_generate_state(base_seed, worker))
