@@ -90,8 +90,8 @@ class DualLevel:
                 self._attach_all(op, result, push_forward(op, args, tangents, result))
             except NotImplementedError as error:
                 raise NotImplementedError(
-                    f"Trying to use forward AD with {op.name} that does not support it because it has not been "
-                    f"implemented yet: {error}"
+                    f"Trying to use forward AD with {op.name} that does not support it because it has not "
+                    f"been implemented yet: {error}"
                 ) from error
             finally:
                 quiet.leave(token)

@@ -107,7 +107,7 @@ class _Region:
         if value is None:
             raise CheckpointError(
                 "torch.utils.checkpoint: Unpack is being triggered for a tensor that was already unpacked "
-                "once in this backward, and let go. Read ctx.saved_tensors only once in a backward of your own"
+                "once in this backward, and let go. Read ctx.saved_tensors only once in your backward"
             )
         if self.group is None:
             values[slot.index] = None

@@ -212,6 +212,7 @@ def restructure(function, name):
             return self._become(result)
         view, seen = self._view, result._view
         self._array = result._array
+        self._restructured = True
         self._accumulator = None  # knows the old shape
         self._versions().bump()
         if modes.grad:

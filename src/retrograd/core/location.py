@@ -38,24 +38,27 @@ anomaly = _Anomaly()
 
 
 class Trace(tuple):
-    """What `user_location` gives, with the stack below and the node of a backward walk that ran at the
+    """What `user_location` gives, with the frames around and the node of a backward walk that ran at the
     time."""
 
     def __new__(cls, frame):
         self = super().__new__(cls, (frame.f_code, frame.f_lasti))
-        self.stack = traceback.StackSummary.extract(
-            [(f, f.f_lineno) for f in _frames_to(frame)], lookup_lines=False
-        )
+        self.frames = []  # places as `user_location` gives them, the innermost first
+        while frame is not None:
+            self.frames.append((frame.f_code, frame.f_lasti))
+            frame = frame.f_back
         self.parent = modes.node
         return self
 
-
-def _frames_to(frame):
-    frames = []
-    while frame is not None:
-        frames.append(frame)
-        frame = frame.f_back
-    return reversed(frames)
+    @property
+    def stack(self):
+        """The frames as traceback has them, the innermost last."""
+        return traceback.StackSummary.from_list(
+            [
+                traceback.FrameSummary(place[0].co_filename, line_of(place), place[0].co_name)
+                for place in reversed(self.frames)
+            ]
+        )
 
 
 def line_of(location):

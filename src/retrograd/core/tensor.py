@@ -29,6 +29,7 @@ class Tensor:
     _retains = False
     _detached = False  # by detach_, from a graph
     _grad_dtype = False  # that of `.grad`: False for the tensor's own, None for any
+    _restructured = False  # its layout in memory is the user's choice: unsqueeze_, transpose_ and the like
     _tangents = None  # {level of forward mode: Tensor}
     _twin = None  # of a detach() or .data: the Tensor it shares its array with, see ops/shape.py's view
     name = None

@@ -71,10 +71,10 @@ from .view import *  # noqa: F403
 from .windows import *  # noqa: F403
 
 _FAMILIES = """
-    lobpcg pointwise compare elementary power complex_numbers operators special bessel cylinder activation reduce
+    pointwise compare elementary power complex_numbers operators special bessel cylinder activation reduce
     extremes softmaxes scan sorting counting norms differences statistics underscored shape product
     contraction linear_systems decompositions matrix_functions linalg matrices factors conv pool normalization
-    loss classification embeddings dropouts distance unfolding resample attention unpool grids ctc
+    loss lobpcg classification embeddings dropouts distance unfolding resample attention unpool grids ctc
     positional copies creation from_data sequences diagonals index join mask padding recurrent
     picking sampling
     view windows spectral native_norms segments

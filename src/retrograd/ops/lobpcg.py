@@ -11,7 +11,7 @@ def lobpcg(
     A, k=None, B=None, X=None, n=None, iK=None, niter=None, tol=None, largest=None, method=None, tracker=None,
     ortho_iparams=None, ortho_fparams=None, ortho_bparams=None,
 ):  # fmt: skip
-    """The `k` largest (or smallest) eigenvalues of A, or of A x = lambda B x, and eigenvectors, as columns.
+    """The `k` largest (or smallest) eigenvalues of A, or of A x = lambda B x, and eigenvectors (columns).
 
     A: (*, m, m), symmetric; B: the same, positive definite. k: 1 if neither it nor X is given, else the number
     of columns of X. Found directly, by `linalg.eigh`: X, a first guess, and the arguments of the iteration
