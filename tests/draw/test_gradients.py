@@ -140,6 +140,18 @@ def test_other_dtypes(dtype):
     np.testing.assert_allclose(health.norms[0], expected, rtol=1e-3)
 
 
+def test_memory_orders_and_complex_numbers():
+    w = nn.Parameter(torch.randn(3, 2, 4).permute(2, 0, 1))
+    z = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+    s = nn.Parameter(torch.tensor(2.0))
+    model = nn.ParameterDict({"w": w, "z": z, "s": s, "none": nn.Parameter(torch.zeros(0, 3))})
+    with draw.gradients(model) as health:
+        ((w * torch.arange(4.0)[:, None, None]).sum() * s + z.abs().sum() + model["none"].sum()).backward()
+    expected = [float(p.grad.abs().pow(2).sum().sqrt()) for p in (w, z, s)]
+    order = [health.names.index(n) for n in ("w", "z", "s")]
+    np.testing.assert_allclose([health.norms[0][k] for k in order], expected, rtol=1e-5)
+
+
 def test_errors():
     with pytest.raises(TypeError, match="watches a Module, not a list"):
         draw.gradients([])

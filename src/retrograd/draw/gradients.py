@@ -81,14 +81,15 @@ class gradients(Health):
         """The norm of a gradient, from the squares of each of its rows."""
         if g.dtype.kind not in "fc" or g.dtype.itemsize < 4:
             g = g.astype(np.float32)
-        rows = g.reshape(g.shape[0] if g.ndim else 1, -1) if g.size else np.zeros((1, 1), g.dtype)
+        if not g.ndim or not g.size:
+            g = g.reshape(1) if g.size else np.zeros(1, g.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.einsum("ij,ij->i", rows, rows.conj()).real
+            squares = _row_squares(g)
             total = float(squares.sum(dtype=np.float64))
             if not math.isfinite(total) and np.isfinite(g).all():  # only the squares are too large
-                total = float((np.abs(rows).astype(np.float64) ** 2).sum())
+                total = float((np.abs(g).astype(np.float64) ** 2).sum())
         silent = self._silent[k]
-        silent = np.zeros(len(rows), np.int32) if silent is None else silent
+        silent = np.zeros(len(g), np.int32) if silent is None else silent
         self._silent[k] = np.where(squares == 0, silent + 1, 0)
         return math.sqrt(total) if total == total else math.inf
 
@@ -160,6 +161,15 @@ class gradients(Health):
             return 0.0
         silent = np.min([s for s in known if s.shape == known[0].shape], axis=0)  # a bias may live on alone
         return float((silent >= min(self.window, len(self.norms))).mean())
+
+
+def _row_squares(g):
+    """The sum of squares of each g[i], without a copy where g lies in another order of memory."""
+    if g.flags.c_contiguous:
+        rows = g.reshape(len(g), -1)
+        return np.vecdot(rows, rows).real
+    axes = list(range(g.ndim))
+    return np.einsum(g, axes, g.conj() if g.dtype.kind == "c" else g, axes, [0]).real
 
 
 def _medians(values):
