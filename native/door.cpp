@@ -98,7 +98,7 @@ void explain(const Row &row, PyObject *const *args, Py_ssize_t count) {
 }
 
 // apply.apply() and apply.execute()
-Ref execute(Row &row, PyObject *const *args, Py_ssize_t count) {
+Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
     const Modes modes;
     if (modes.is(names.interpreters, false)) return call(core().interpret, row.op, tuple_of(args, count).get());
     if (count > kMaxArguments || modes.is(names.inference, false))
@@ -134,7 +134,36 @@ Ref execute(Row &row, PyObject *const *args, Py_ssize_t count) {
     return result;
 }
 
+Ref execute(Row &row, PyObject *const *args, Py_ssize_t count) {
+    if (!observer.begin) return execute_row(row, args, count);
+    Observed observed(row.op, tuple_of(args, count).get());
+    Ref result = execute_row(row, args, count);
+    observed.end(result.get());
+    return result;
+}
+
 }  // namespace
+
+// --- observing ---------------------------------------------------------------------------------------------------
+
+Observer observer;
+
+Observed::Observed(PyObject *what, PyObject *given) : open_(observer.begin) {
+    if (open_) call(observer.begin, what, given);
+}
+
+void Observed::end(PyObject *result) {
+    const bool open = std::exchange(open_, false);
+    if (open && observer.end) call(observer.end, result);
+}
+
+Observed::~Observed() {
+    if (!open_ || !observer.end) return;
+    Ref error = PyErr_Occurred() ? take_exception() : Ref();
+    Py_XDECREF(PyObject_CallOneArg(observer.end, Py_None));
+    PyErr_Clear();
+    if (error) raise_exception(std::move(error));
+}
 
 // --- what takes the place of Python functions ----------------------------------------------------------------
 

@@ -118,6 +118,23 @@ Ref shape_of(PyObject *array);
 PyObject *descr_of(PyObject *array);  // borrowed
 bool ours(PyObject *array);           // it has no holder but the caller, and memory of its own: it may be overwritten
 
+// While a profiler runs: its functions begin(row or node, arguments or gradient) and end(result), which are called around
+// each row that runs on Tensors and each node of a walk.
+struct Observer {
+    PyObject *begin = nullptr, *end = nullptr;
+};
+extern Observer observer;
+
+class Observed {
+  public:
+    Observed(PyObject *what, PyObject *given);
+    ~Observed();  // ends what was not ended: an error came
+    void end(PyObject *result);
+
+  private:
+    bool open_;
+};
+
 // --- door and walk -----------------------------------------------------------------------------------------------
 
 // A callable that takes the place of a Python function, and calls it for what it leaves to it.

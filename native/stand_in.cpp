@@ -136,7 +136,20 @@ PyObject *use_door(PyObject *, PyObject *value) {
     return PyBool_FromLong(std::exchange(enabled, static_cast<bool>(wanted)));
 }
 
+// observe(begin, end): see Observer; None and None: no longer.
+PyObject *observe(PyObject *, PyObject *args) {
+    PyObject *begin, *end;
+    if (!PyArg_ParseTuple(args, "OO", &begin, &end)) return nullptr;
+    const auto set = [](PyObject *&to, PyObject *value) {
+        Py_XDECREF(std::exchange(to, value == Py_None ? nullptr : Py_NewRef(value)));
+    };
+    set(observer.begin, begin);
+    set(observer.end, end);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
+    {"observe", observe, METH_VARARGS, "Calls begin(row or node, given) and end(result) around each; None: no longer."},
     {"stand_in", stand_in, METH_VARARGS, "What is compiled under a name, and a function for the rest."},
     {"method", method, METH_VARARGS, "A row as a method of Tensor, and a function for the rest."},
     {"use_door", use_door, METH_O, "Whether the compiled door and walk are used; gives what held before."},

@@ -259,7 +259,11 @@ class Walk {
             if (!(leaf ? accumulate_ : runs(node))) return;
         }
         if (truth(attribute(node, names.pre_hooks).get())) g = call(e.run_hooks_before, node, g.get(), Py_False);
-        if (leaf) return accumulate(node, std::move(g));
+        if (leaf) {
+            std::optional<Observed> observed;
+            if (observer.begin) observed.emplace(node, g.get());
+            return accumulate(node, std::move(g));
+        }
         const Ref edges = attribute(node, names.edges);
         const Ref fast = checked(PySequence_Fast(edges.get(), "edges are a sequence"));
         const Py_ssize_t count = PySequence_Fast_GET_SIZE(fast.get());
@@ -271,6 +275,8 @@ class Walk {
                 wanted_.push_back(leads(PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(fast.get(), i), 0)));
                 all = all && wanted_.back();
             }
+        std::optional<Observed> observed;
+        if (observer.begin) observed.emplace(node, g.get());
         try {
             run_node(node, g.get(), all ? nullptr : &wanted_);
         } catch (Raised) {
@@ -281,6 +287,7 @@ class Walk {
             }
             throw;
         }
+        if (observed) observed->end(list_of(grads_).get());
         if (truth(attribute(node, names.post_hooks).get())) {
             const Ref given = list_of(grads_);
             collect(call(e.run_hooks_after, node, given.get(), g.get(), Py_False));

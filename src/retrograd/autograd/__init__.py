@@ -31,7 +31,7 @@ __all__ = [
     "watch", "zero_gradient_rule",
 ]  # fmt: skip
 
-_LAZY = ("_functions", "anomaly_mode", "forward_ad", "functional", "graph")
+_LAZY = ("_functions", "anomaly_mode", "forward_ad", "functional", "graph", "profiler")
 
 
 def __getattr__(name):
