@@ -3,6 +3,7 @@
 Pillow is imported when an image is made from an array; no code path needs it before there is a PIL image.
 """
 
+import io
 import numbers
 import sys
 
@@ -97,3 +98,11 @@ def fill_colour(image, fill):
 def to_grayscale(image, channels):
     grey = image.convert("L")
     return grey if channels == 1 else pillow().Image.merge("RGB", [grey] * 3)
+
+
+def through_jpeg(image, quality):
+    """`image` written as JPEG and read again."""
+    file = io.BytesIO()
+    image.save(file, format="JPEG", quality=quality)
+    file.seek(0)
+    return pillow().Image.open(file).copy()

@@ -13,7 +13,7 @@ from retrograd.core.tensor import Tensor, wrap
 from retrograd.vision.transforms import _pil, _tensor
 from retrograd.vision.transforms._arguments import InterpolationMode, as_interpolation, pil_modes_mapping
 
-__all__ = ["affine", "perspective", "rotate"]
+__all__ = ["affine", "elastic_transform", "perspective", "rotate"]
 
 
 def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None):
@@ -77,6 +77,32 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
     below = g * x + h * y + 1
     return _sample(
         img, (a * x + b * y + c) / below - 0.5, (d * x + e * y + f) / below - 0.5, interpolation, fill
+    )
+
+
+def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """An image whose pixel at each place comes from there plus `displacement`.
+
+    displacement: a tensor (1, H, W, 2) of (right, down), in halves of the image's size. fill, interpolation:
+    as in `rotate`; PIL images are sampled as tensors too.
+    """
+    interpolation = as_interpolation(interpolation)
+    if not isinstance(displacement, Tensor):
+        raise TypeError(f"displacement should be a tensor, got {type(displacement).__name__}")
+    if _pil.is_pil_image(img):
+        array = np.array(img)
+        planes = wrap(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))
+        moved = elastic_transform(planes, displacement, interpolation, fill)._array.transpose(1, 2, 0)
+        return _pil.from_array(np.ascontiguousarray(moved.reshape(array.shape)), img.mode)
+    height, width = _require_tensor(img, interpolation)
+    if tuple(displacement.shape) != (1, height, width, 2):
+        raise ValueError(
+            f"displacement should have the shape {(1, height, width, 2)}, got {tuple(displacement.shape)}"
+        )
+    moves = displacement._array[0].astype(_kind(img))
+    x, y = np.meshgrid(np.arange(width, dtype=moves.dtype), np.arange(height, dtype=moves.dtype))
+    return _sample(
+        img, x + moves[..., 0] * (width / 2), y + moves[..., 1] * (height / 2), interpolation, fill
     )
 
 

@@ -10,7 +10,7 @@ from retrograd.vision.transforms import functional as F
 from retrograd.vision.transforms._arguments import InterpolationMode, as_interpolation
 from retrograd.vision.transforms._random_transforms import happens, uniform
 
-__all__ = ["RandomAffine", "RandomPerspective", "RandomRotation"]
+__all__ = ["ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"]
 
 
 def sequence_of(value, name, *lengths):
@@ -167,3 +167,49 @@ class RandomPerspective(nn.Module):
 
     def __repr__(self):
         return f"{type(self).__name__}(p={self.p})"
+
+
+def pair_of_floats(value, name):
+    """Two floats, along x and y; a single number stands for both."""
+    if isinstance(value, numbers.Number):
+        return [float(value)] * 2
+    pair = [float(part) for part in sequence_of(value, name, 1, 2)]
+    return pair * 2 if len(pair) == 1 else pair
+
+
+class ElasticTransform(nn.Module):
+    """Distorts an image like jelly, by random displacements that are smoothed.
+
+    alpha: their size, in pixels. sigma: the standard deviation of the smoothing, in pixels. Either may be two
+    numbers, along x and y. fill: what stands outside the image.
+    """
+
+    def __init__(self, alpha=50.0, sigma=5.0, interpolation=InterpolationMode.BILINEAR, fill=0):
+        super().__init__()
+        self.alpha = pair_of_floats(alpha, "alpha")
+        self.sigma = pair_of_floats(sigma, "sigma")
+        self.interpolation = as_interpolation(interpolation)
+        self.fill = [float(part) for part in ([fill] if isinstance(fill, numbers.Number) else fill)]
+
+    @staticmethod
+    def get_params(alpha, sigma, size):
+        """A displacement (1, H, W, 2) for `functional.elastic_transform`; size: [H, W]."""
+        moves = []
+        for i in range(2):
+            move = retrograd.rand([1, 1, *size]) * 2 - 1
+            if sigma[i] > 0.0:
+                length = int(8 * sigma[i] + 1) | 1  # odd
+                move = F.gaussian_blur(move, [length, length], list(sigma))
+            moves.append(move * alpha[i] / size[1 - i])
+        return retrograd.cat(moves, 1).permute([0, 2, 3, 1])
+
+    def forward(self, tensor):
+        _, height, width = F.get_dimensions(tensor)
+        displacement = self.get_params(self.alpha, self.sigma, [height, width])
+        return F.elastic_transform(tensor, displacement, self.interpolation, self.fill)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(alpha={self.alpha}, sigma={self.sigma}, "
+            f"interpolation={self.interpolation}, fill={self.fill})"
+        )

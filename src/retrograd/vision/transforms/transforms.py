@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from retrograd import nn
-from retrograd.vision.transforms import _color_transforms, _random_transforms, _warp_transforms
+from retrograd.vision.transforms import _auto_augment, _color_transforms, _random_transforms, _warp_transforms
 from retrograd.vision.transforms import functional as F
 from retrograd.vision.transforms._arguments import InterpolationMode, as_interpolation, check_padding, pair
+from retrograd.vision.transforms._auto_augment import *  # noqa: F403
 from retrograd.vision.transforms._color_transforms import *  # noqa: F403
 from retrograd.vision.transforms._random_transforms import *  # noqa: F403
 from retrograd.vision.transforms._random_transforms import listed
 from retrograd.vision.transforms._warp_transforms import *  # noqa: F403
 
 __all__ = [
-    *_color_transforms.__all__, *_random_transforms.__all__, *_warp_transforms.__all__,
+    *_auto_augment.__all__, *_color_transforms.__all__, *_random_transforms.__all__,
+    *_warp_transforms.__all__,
     "CenterCrop", "Compose", "ConvertImageDtype", "FiveCrop", "Grayscale", "InterpolationMode", "Lambda",
+    "LinearTransformation",
     "Normalize", "PILToTensor", "Pad", "Resize", "TenCrop", "ToPILImage", "ToTensor",
 ]  # fmt: skip
 
@@ -206,3 +209,43 @@ class Grayscale(nn.Module):
 
     def __repr__(self):
         return f"{type(self).__name__}(num_output_channels={self.num_output_channels})"
+
+
+def check_linear(transformation_matrix, mean_vector):
+    """Errors for a matrix and a vector that do not fit."""
+    rows, columns = transformation_matrix.shape
+    if rows != columns:
+        raise ValueError(f"transformation_matrix should be square. Got {(rows, columns)} rectangular matrix.")
+    if len(mean_vector) != rows:
+        raise ValueError(f"mean_vector has {len(mean_vector)} values, but the matrix has {rows} rows")
+    if transformation_matrix.dtype != mean_vector.dtype:
+        raise ValueError(
+            f"the matrix is of {transformation_matrix.dtype}, the mean vector of {mean_vector.dtype}; they "
+            "should be of one type"
+        )
+
+
+class LinearTransformation(nn.Module):
+    """A tensor image, flattened, minus `mean_vector`, times the square `transformation_matrix`."""
+
+    def __init__(self, transformation_matrix, mean_vector):
+        super().__init__()
+        check_linear(transformation_matrix, mean_vector)
+        self.transformation_matrix = transformation_matrix
+        self.mean_vector = mean_vector
+
+    def forward(self, tensor):
+        length = tensor.shape[-3] * tensor.shape[-2] * tensor.shape[-1]
+        if length != len(self.mean_vector):
+            raise ValueError(
+                f"an image of shape {tuple(tensor.shape[-3:])} has {length} values, the matrix is for "
+                f"{len(self.mean_vector)}"
+            )
+        flat = tensor.reshape(-1, length) - self.mean_vector
+        return (flat @ self.transformation_matrix.to(flat.dtype)).reshape(tensor.shape)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(transformation_matrix={self.transformation_matrix.tolist()}, "
+            f"(mean_vector={self.mean_vector.tolist()})"
+        )

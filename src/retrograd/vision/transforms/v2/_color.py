@@ -1,14 +1,16 @@
 """The v2 transforms of colours, contrast and sharpness."""
 
+import retrograd
 from retrograd.vision.transforms import _color_transforms as v1
 from retrograd.vision.transforms._color_transforms import jitter_range
+from retrograd.vision.transforms._random_transforms import happens, uniform
 from retrograd.vision.transforms.v2 import functional as F
 from retrograd.vision.transforms.v2._transform import RandomApplyTransform, Transform
 
 __all__ = [
-    "ColorJitter", "GaussianBlur", "RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize",
-    "RandomInvert",
-    "RandomPosterize", "RandomSolarize",
+    "ColorJitter", "GaussianBlur", "GaussianNoise", "JPEG", "RGB", "RandomAdjustSharpness",
+    "RandomAutocontrast", "RandomChannelPermutation", "RandomEqualize", "RandomInvert",
+    "RandomPhotometricDistort", "RandomPosterize", "RandomSolarize",
 ]  # fmt: skip
 
 
@@ -53,6 +55,89 @@ class GaussianBlur(Transform):
 
     def transform(self, inpt, params):
         return F.gaussian_blur(inpt, self.kernel_size, params["sigma"])
+
+
+class GaussianNoise(Transform):
+    """Adds noise to a tensor image; see `functional.gaussian_noise`."""
+
+    def __init__(self, mean=0.0, sigma=0.1, clip=True):
+        super().__init__()
+        self.mean = mean
+        self.sigma = sigma
+        self.clip = clip
+
+    def transform(self, inpt, params):
+        return F.gaussian_noise(inpt, self.mean, self.sigma, self.clip)
+
+
+class JPEG(Transform):
+    """Loses what a JPEG file loses; quality: 1 to 100, or a range (lowest, highest) to draw it from."""
+
+    def __init__(self, quality):
+        super().__init__()
+        if isinstance(quality, int) and not isinstance(quality, bool):
+            quality = [quality, quality]
+        if not isinstance(quality, (list, tuple)) or len(quality) != 2:
+            raise TypeError(f"quality should be an int or two of them, got {quality!r}")
+        if not all(isinstance(q, int) for q in quality) or not 1 <= quality[0] <= quality[1] <= 100:
+            raise ValueError(f"quality must be an integer from 1 to 100, got quality ={quality!r}")
+        self.quality = quality
+
+    def make_params(self, flat_inputs):
+        return {"quality": retrograd.randint(self.quality[0], self.quality[1] + 1, ()).item()}
+
+    def transform(self, inpt, params):
+        return F.jpeg(inpt, params["quality"])
+
+
+class RGB(Transform):
+    """A grey image gets three equal channels."""
+
+    def transform(self, inpt, params):
+        return F.grayscale_to_rgb(inpt)
+
+
+class RandomChannelPermutation(Transform):
+    """Puts the channels in a random order."""
+
+    def make_params(self, flat_inputs):
+        return {"order": retrograd.randperm(F.get_num_channels(flat_inputs[0]))}
+
+    def transform(self, inpt, params):
+        return F.permute_channels(inpt, params["order"])
+
+
+class RandomPhotometricDistort(Transform):
+    """Brightness, contrast, saturation, hue and the order of channels, each changed with probability `p`.
+
+    From the SSD detector (Liu et al. 2015). brightness, contrast, saturation, hue: ranges of the factors.
+    """
+
+    def __init__(
+        self, brightness=(0.875, 1.125), contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=(-0.05, 0.05), p=0.5
+    ):  # fmt: skip
+        super().__init__()
+        self.brightness = brightness
+        self.contrast = contrast
+        self.hue = hue
+        self.saturation = saturation
+        self.p = p
+
+    def make_params(self, flat_inputs):
+        names = ("brightness", "contrast", "saturation", "hue")
+        params = {name: uniform(*getattr(self, name)) if happens(self.p) else None for name in names}
+        params["contrast_first"] = bool(retrograd.rand(()) < 0.5)
+        channels = F.get_num_channels(flat_inputs[0])
+        params["order"] = retrograd.randperm(channels) if happens(self.p) else None
+        return params
+
+    def transform(self, inpt, params):
+        steps = ["brightness", "saturation", "hue"]
+        steps.insert(1 if params["contrast_first"] else 3, "contrast")
+        for name in steps:
+            if params[name] is not None:
+                inpt = getattr(F, f"adjust_{name}")(inpt, params[name])
+        return inpt if params["order"] is None else F.permute_channels(inpt, params["order"])
 
 
 class RandomInvert(RandomApplyTransform):

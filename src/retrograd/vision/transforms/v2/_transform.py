@@ -34,7 +34,7 @@ class Transform(nn.Module):
 
     def forward(self, *inputs):
         sample = inputs if len(inputs) > 1 else inputs[0]
-        flat = list(_leaves(sample))
+        flat = list(leaves(sample))
         self.check_inputs(flat)
         chosen = self._choose(flat)
         params = self.make_params([value for value, is_image in zip(flat, chosen, strict=True) if is_image])
@@ -44,7 +44,7 @@ class Transform(nn.Module):
                 for value, is_image in zip(flat, chosen, strict=True)
             ]
         )
-        return _rebuild(sample, results)
+        return rebuild(sample, results)
 
     def _choose(self, flat):
         """For each value of a sample, whether it is transformed."""
@@ -73,7 +73,7 @@ class RandomApplyTransform(Transform):
         self.p = p
 
     def forward(self, *inputs):
-        self.check_inputs(list(_leaves(inputs)))
+        self.check_inputs(list(leaves(inputs)))
         if bool(retrograd.rand(1) >= self.p):
             return inputs if len(inputs) > 1 else inputs[0]
         return super().forward(*inputs)
@@ -86,20 +86,22 @@ class ArrayTransform(Transform):
         return isinstance(value, np.ndarray) or super()._transforms_this(value)
 
 
-def _leaves(sample):
+def leaves(sample):
+    """The parts of a sample that are no lists, tuples or dicts, in order."""
     if isinstance(sample, dict):
         sample = sample.values()
     elif not isinstance(sample, (list, tuple)):
         yield sample
         return
     for part in sample:
-        yield from _leaves(part)
+        yield from leaves(part)
 
 
-def _rebuild(sample, leaves):
+def rebuild(sample, leaves):
+    """`sample` with other leaves, taken from an iterator."""
     if isinstance(sample, dict):
-        return type(sample)((key, _rebuild(part, leaves)) for key, part in sample.items())
+        return type(sample)((key, rebuild(part, leaves)) for key, part in sample.items())
     if isinstance(sample, (list, tuple)):
-        parts = [_rebuild(part, leaves) for part in sample]
+        parts = [rebuild(part, leaves) for part in sample]
         return type(sample)(*parts) if hasattr(sample, "_fields") else type(sample)(parts)
     return next(leaves)

@@ -5,7 +5,7 @@ from retrograd.vision.transforms._warp_transforms import angle_range, check_affi
 from retrograd.vision.transforms.v2 import functional as F
 from retrograd.vision.transforms.v2._transform import RandomApplyTransform, Transform
 
-__all__ = ["RandomAffine", "RandomPerspective", "RandomRotation"]
+__all__ = ["ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"]
 
 
 class RandomRotation(Transform):
@@ -74,3 +74,23 @@ class RandomPerspective(RandomApplyTransform):
 
     def transform(self, inpt, params):
         return F.perspective(inpt, *params["points"], self.interpolation, self.fill)
+
+
+class ElasticTransform(Transform):
+    """Distorts an image like jelly; see v1's."""
+
+    def __init__(self, alpha=50.0, sigma=5.0, interpolation="bilinear", fill=0):
+        super().__init__()
+        self.alpha = v1.pair_of_floats(alpha, "alpha")
+        self.sigma = v1.pair_of_floats(sigma, "sigma")
+        self.interpolation = interpolation
+        self.fill = fill
+
+    get_params = staticmethod(v1.ElasticTransform.get_params)
+
+    def make_params(self, flat_inputs):
+        size = list(F.get_size(flat_inputs[0]))
+        return {"displacement": self.get_params(self.alpha, self.sigma, size)}
+
+    def transform(self, inpt, params):
+        return F.elastic(inpt, params["displacement"], self.interpolation, self.fill)

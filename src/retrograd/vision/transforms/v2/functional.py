@@ -8,7 +8,7 @@ import numpy as np
 
 import retrograd
 from retrograd.core.tensor import Tensor, wrap
-from retrograd.vision.transforms import _arguments, _color, _resample, _tensor, _warp
+from retrograd.vision.transforms import _arguments, _color, _pil, _resample, _tensor, _warp
 from retrograd.vision.transforms import functional as v1
 from retrograd.vision.transforms._arguments import resized_size
 from retrograd.vision.transforms._color import *  # noqa: F403
@@ -26,20 +26,23 @@ from retrograd.vision.transforms.functional import (
     to_tensor,
 )
 from retrograd.vision.transforms.functional import get_dimensions as get_dimensions
+from retrograd.vision.transforms.functional import get_image_size as get_image_size
 from retrograd.vision.transforms.functional import hflip as horizontal_flip
 from retrograd.vision.transforms.functional import vflip as vertical_flip
 
 __all__ = [
-    *_color.__all__, "affine", "perspective", "rotate",
+    *_color.__all__, "affine", "elastic", "elastic_transform", "gaussian_noise", "grayscale_to_rgb", "jpeg",
+    "permute_channels", "perspective", "rotate",
     "InterpolationMode", "center_crop", "convert_image_dtype", "crop", "erase", "five_crop", "get_dimensions",
-    "get_num_channels", "get_size", "hflip", "horizontal_flip", "normalize", "pad", "pil_to_tensor", "resize",
+    "get_image_num_channels", "get_image_size", "get_num_channels", "get_size", "hflip", "horizontal_flip",
+    "normalize", "pad", "pil_to_tensor", "resize",
     "resized_crop", "rgb_to_grayscale", "ten_crop", "to_dtype", "to_grayscale", "to_image", "to_pil_image",
     "to_tensor", "vertical_flip", "vflip",
 ]  # fmt: skip
 
 hflip, vflip = horizontal_flip, vertical_flip
 to_grayscale = rgb_to_grayscale
-get_num_channels = v1.get_image_num_channels
+get_num_channels = get_image_num_channels = v1.get_image_num_channels
 
 
 def get_size(inpt):
@@ -96,6 +99,67 @@ def affine(
 def perspective(inpt, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
     """An image with four corners moved; see `transforms.functional.perspective`."""
     return _warp.perspective(inpt, startpoints, endpoints, as_interpolation(interpolation), fill)
+
+
+def elastic(inpt, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """An image distorted by `displacement`; see `transforms.functional.elastic_transform`."""
+    return _warp.elastic_transform(inpt, displacement, as_interpolation(interpolation), fill)
+
+
+elastic_transform = elastic
+
+
+def gaussian_noise(inpt, mean=0.0, sigma=0.1, clip=True):
+    """A float tensor image in [0, 1], or one of uint8, plus noise of the normal distribution.
+
+    mean, sigma: as parts of white. clip: whether to keep values between black and white.
+    """
+    if not isinstance(inpt, Tensor):
+        raise ValueError(f"noise is added to tensors, not to a {type(inpt).__name__}; use ToImage first")
+    if sigma < 0:
+        raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
+    if inpt.is_floating_point():
+        out = inpt + (mean + retrograd.randn_like(inpt) * sigma)
+        return retrograd.clamp(out, 0, 1) if clip else out
+    if inpt.dtype != retrograd.uint8:
+        raise ValueError(f"expected an image of uint8 or a float type, got dtype={inpt.dtype}")
+    noise = mean * 255 + retrograd.randn_like(inpt, dtype=retrograd.float32) * (sigma * 255)
+    out = inpt + noise.to(retrograd.int16)
+    return (retrograd.clamp(out, 0, 255) if clip else out).to(retrograd.uint8)
+
+
+def grayscale_to_rgb(inpt):
+    """A grey image with three equal channels; other images as they are."""
+    if _pil.is_pil_image(inpt):
+        return inpt if inpt.mode == "RGB" else inpt.convert("RGB")
+    if get_num_channels(inpt) >= 3:
+        return inpt
+    return rgb_to_grayscale(inpt, 3)
+
+
+def permute_channels(inpt, permutation):
+    """An image whose channel i is the old channel permutation[i]."""
+    if _pil.is_pil_image(inpt):
+        moved = permute_channels(pil_to_tensor(inpt), permutation)
+        return to_pil_image(moved, inpt.mode)
+    if len(permutation) != get_num_channels(inpt):
+        raise ValueError(
+            f"Length of permutation does not match number of channels: {len(permutation)} != "
+            f"{get_num_channels(inpt)}"
+        )
+    return inpt[..., permutation, :, :]
+
+
+def jpeg(inpt, quality):
+    """An image as it comes back from a JPEG file of `quality`, 1 to 100; tensors are of uint8.
+
+    Pillow encodes and decodes tensors too.
+    """
+    if _pil.is_pil_image(inpt):
+        return _pil.through_jpeg(inpt, quality)
+    flat = inpt.reshape(-1, *inpt.shape[-3:])
+    images = [pil_to_tensor(_pil.through_jpeg(to_pil_image(image), quality)) for image in flat]
+    return retrograd.stack(images).reshape(inpt.shape) if images else inpt.clone()
 
 
 def resized_crop(
