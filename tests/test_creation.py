@@ -564,3 +564,10 @@ def test_generators_are_independent(library):
     assert library.equal(library.rand(2, generator=c), library.rand(2, generator=a))
     assert isinstance(library.default_generator, library.Generator)
     assert isinstance(library.seed(), int)
+
+
+@pytest.mark.parametrize("start, end, steps", [(0, 0.99, 31), (1, 0, 10), (0, 32, 31), (0.1, 7.3, 97)])
+def test_linspace_to_the_last_bit(start, end, steps):
+    """Programs cut these to whole numbers: 15.999999 is another than 16."""
+    got, expected = (library.linspace(start, end, steps) for library in (retrograd, torch))
+    assert np.array_equal(got.numpy(), expected.numpy())

@@ -178,6 +178,8 @@ def _spaced(name, start, end, steps, dtype, out):
     first, last = np.asarray(start, work), np.asarray(end, work)
     step = (last - first) / work.type(max(steps - 1, 1))
     index = np.arange(steps).astype(work)
+    if work == np.float32:  # rounded once, as by the fused multiply-add that PyTorch's is compiled to
+        first, last, step, index = (x.astype(np.float64) for x in (first, last, step, index))
     low = first + step * index
     high = last - step * index[::-1]
     return np.where(np.arange(steps) < steps // 2, low, high).astype(kind)
