@@ -93,22 +93,22 @@ def operation(item, beside, forward, saved=True, uses=1, path=""):
     total = max(height, stack)
     top = (total - height) / 2
     tip = escape("\n".join(t for t in (item.title, shape_text(item.shape), item.where, *_full(item)) if t))
-    svg = [f'<g class="rg-op" transform="translate(0 {_n(top)})">']
+    svg = [f'<g class="rg-op" transform="translate(0 {digits(top)})">']
     svg.append(f"<title>{tip}</title>")
-    svg.append(f'<rect x="{_n(-half)}" y="0" width="{_n(wide)}" height="{_n(height)}" rx="6"/>')
-    svg.append(f'<text class="rg-t" x="{_n(12 - half)}" y="19">{escape(shortened(stem, 30))}')
+    svg.append(f'<rect x="{digits(-half)}" y="0" width="{digits(wide)}" height="{digits(height)}" rx="6"/>')
+    svg.append(f'<text class="rg-t" x="{digits(12 - half)}" y="19">{escape(shortened(stem, 30))}')
     svg.append(f'<tspan class="rg-d">{escape(rest)}</tspan></text>')
     y = 34
     for kind, text in lines:
-        svg.append(f'<text class="{kind}" x="{_n(12 - half)}" y="{y}">{escape(text)}</text>')
+        svg.append(f'<text class="{kind}" x="{digits(12 - half)}" y="{y}">{escape(text)}</text>')
         y += 14
     x = 10 - half
     for badge in badges:
         wide_badge = text_width(badge, 9.5, bold=True) + 12
         kind = "rg-b rg-bi" if badge in ("in place", "write through a view") else "rg-b"
-        svg.append(f'<g class="{kind}" transform="translate({_n(x)} {y - 9})">')
-        svg.append(f'<rect width="{_n(wide_badge)}" height="15" rx="7.5"/>')
-        svg.append(f'<text x="{_n(wide_badge / 2)}" y="11">{escape(badge)}</text></g>')
+        svg.append(f'<g class="{kind}" transform="translate({digits(x)} {y - 9})">')
+        svg.append(f'<rect width="{digits(wide_badge)}" height="15" rx="7.5"/>')
+        svg.append(f'<text x="{digits(wide_badge / 2)}" y="11">{escape(badge)}</text></g>')
         x += wide_badge + 6
     svg.append("</g>")
     right = half
@@ -119,8 +119,13 @@ def operation(item, beside, forward, saved=True, uses=1, path=""):
         line = (half + 22, y + pill.height / 2, half, middle)
         x1, y1, x2, y2 = line if forward else (line[2], line[3], line[0], line[1])
         cls = "rg-e rg-z" if "rg-frozen" in pill.svg else "rg-e"
-        svg.append(f'<path class="{cls}" marker-end="url(#rg-a)" d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"/>')
-        svg.append(f'<g data-item="{which.index}" transform="translate({_n(at)} {_n(y)})">{pill.svg}</g>')
+        svg.append(
+            f'<path class="{cls}" marker-end="url(#rg-a)" '
+            f'd="M{digits(x1)} {digits(y1)}L{digits(x2)} {digits(y2)}"/>'
+        )
+        svg.append(
+            f'<g data-item="{which.index}" transform="translate({digits(at)} {digits(y)})">{pill.svg}</g>'
+        )
         right = max(right, at + pill.right)
         y += pill.height + 6
     return Card(half, right, total, "".join(svg), half - 8, top)
@@ -138,7 +143,7 @@ def leaf(item, uses=1, path=""):
     tip = escape(f"{item.title} {shape} {item.dtype}")
     svg = (
         f'<g class="{kind}"><title>{tip}</title>'
-        f'<rect x="{_n(-wide / 2)}" y="0" width="{_n(wide)}" height="36" rx="18"/>'
+        f'<rect x="{digits(-wide / 2)}" y="0" width="{digits(wide)}" height="36" rx="18"/>'
         f'<text class="rg-n" x="0" y="16">{escape(name)}</text>'
         f'<text class="rg-h" x="0" y="29">{escape(shape)}</text></g>'
     )
@@ -151,7 +156,7 @@ def mention(item):
     wide = text_width(text, 10.5) + 24
     svg = (
         f'<g class="rg-mention"><title>{escape(item.title)}, drawn elsewhere</title>'
-        f'<rect x="{_n(-wide / 2)}" y="0" width="{_n(wide)}" height="20" rx="10"/>'
+        f'<rect x="{digits(-wide / 2)}" y="0" width="{digits(wide)}" height="20" rx="10"/>'
         f'<text x="0" y="14">{escape(text)}</text></g>'
     )
     return Card(wide / 2, wide / 2, 20, svg, wide / 2 - 10)
@@ -169,10 +174,10 @@ def group(folded, name):
     half = max(_name_width(name, kind), text_width(counts, 10.5) + 28) / 2
     svg = (
         f'<g class="rg-box"><title>{escape(f"{folded.path} {kind}: {counts}")}</title>'
-        f'<rect class="rg-under" x="{_n(4 - half)}" y="4" width="{_n(2 * half)}" height="44" rx="8"/>'
-        f'<rect x="{_n(-half)}" y="0" width="{_n(2 * half)}" height="44" rx="8"/>'
-        f'<path class="rg-v" d="M{_n(14 - half)} 10l7 4.5-7 4.5z"/>{_name(28 - half, name, kind)}'
-        f'<text class="rg-c" x="{_n(14 - half)}" y="36">{escape(counts)}</text></g>'
+        f'<rect class="rg-under" x="{digits(4 - half)}" y="4" width="{digits(2 * half)}" height="44" rx="8"/>'
+        f'<rect x="{digits(-half)}" y="0" width="{digits(2 * half)}" height="44" rx="8"/>'
+        f'<path class="rg-v" d="M{digits(14 - half)} 10l7 4.5-7 4.5z"/>{_name(28 - half, name, kind)}'
+        f'<text class="rg-c" x="{digits(14 - half)}" y="36">{escape(counts)}</text></g>'
     )
     return Card(half, half + 4, 48, svg, half - 10)
 
@@ -189,7 +194,7 @@ def header_width(unfolded):
 
 def _name(x, name, kind):
     more = f'<tspan class="rg-k" dx="8">{escape(kind)}</tspan>' if kind else ""
-    return f'<text class="rg-t" x="{_n(x)}" y="19">{escape(name)}{more}</text>'
+    return f'<text class="rg-t" x="{digits(x)}" y="19">{escape(name)}{more}</text>'
 
 
 def _name_width(name, kind):
@@ -205,6 +210,6 @@ def _full(item):
     return [f"saves {s.name} {s.text} {bytes_text(s.bytes)} {s.of}".rstrip() for s in item.saved]
 
 
-def _n(value):
+def digits(value):
     """A number as short as it can be: two digits, no trailing zeros."""
     return f"{value:.1f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"

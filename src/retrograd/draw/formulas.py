@@ -8,7 +8,6 @@ import textwrap
 from dataclasses import dataclass
 
 from ..core.apply import RowNode
-from ..core.op import _arguments  # what a formula names
 
 # name of a function in a formula -> (in symbols, in words); {0}, {1} are its arguments
 _KNOWN = {
@@ -113,7 +112,8 @@ def _formula(function, name):
         body = written.body
         return Formula(name, ast.unparse(body), symbols(body), words(body))
     own = function.__name__.strip("_")
-    given = ", ".join(_name(a) for a in _arguments(function))
+    code = function.__code__
+    given = ", ".join([_name(a) for a in code.co_varnames[: code.co_argcount]])
     text = textwrap.dedent(ast.unparse(written))
     return Formula(name, text, f"{own}({given})", f"several steps, those of the function `{own}`")
 

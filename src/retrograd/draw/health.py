@@ -78,24 +78,20 @@ class Health:
         ]
         for i, layer in enumerate(self.layers):
             y = _TOP + i * _ROW
-            out.append(f'<text class="rg-name" x="{cards._n(wide)}" y="{y + 12}">{escape(names[i])}'
+            out.append(f'<text class="rg-name" x="{cards.digits(wide)}" y="{y + 12}">{escape(names[i])}'
                        f"<title>{escape(layer)}</title></text>")  # fmt: skip
             out.append(_row(cells[:, i] if len(cells) else [], spans, x0, y, low, high))
             last = norms[-1, i] if len(norms) else math.nan
             out.append(
-                f'<text class="rg-value" x="{cards._n(x0 + plot + 58)}" y="{y + 12}">{_short(last)}</text>'
+                f'<text class="rg-value" x="{cards.digits(x0 + plot + 58)}" y="{y + 12}">'
+                f"{_short(last)}</text>"
             )
             if layer in flags:
-                at = cards._n(x0 + plot + 70)
+                at = cards.digits(x0 + plot + 70)
                 out.append(f'<text class="rg-bad" x="{at}" y="{y + 12}">{escape(flags[layer])}</text>')
         out.append(self._axis(x0, plot, _TOP + len(names) * _ROW, spans))
-        rules = style.css(theme, rules=style._RULES + _RULES)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="rg" viewBox="0 0 {cards._n(width)} {height}" '
-            f'width="{cards._n(width)}" height="{height}" role="img" aria-label="Norms of gradients"'
-            f' style="max-width:100%;height:auto"><style>{rules}</style>'
-            f'<rect class="rg-page" width="100%" height="100%"/>{"".join(out)}</svg>'
-        )
+        rules = style.css(theme, rules=style.RULES + _RULES)
+        return style.sheet(width, height, "Norms of gradients", rules, "".join(out))
 
     def _summary(self, flags):
         if not self.norms:
@@ -109,10 +105,10 @@ class Health:
         if not spans:
             return ""
         first, last = self.backwards[0], self.backwards[-1]
-        text = f'<text class="rg-sub" x="{cards._n(x0)}" y="{y + 16}">backward {first}</text>'
+        text = f'<text class="rg-sub" x="{cards.digits(x0)}" y="{y + 16}">backward {first}</text>'
         if last > first:
             text += (
-                f'<text class="rg-sub" x="{cards._n(x0 + max(plot, 150))}" y="{y + 16}" '
+                f'<text class="rg-sub" x="{cards.digits(x0 + max(plot, 150))}" y="{y + 16}" '
                 f'text-anchor="end">{last}</text>'
             )
         return text
@@ -221,8 +217,8 @@ def _row(values, spans, x0, y, low, high):
             start, colour = run
             look = f'class="{colour}"' if colour.startswith("rg-") else f'fill="{colour}"'
             out.append(
-                f'<rect {look} x="{cards._n(x0 + start * cell)}" y="{y + 1}" '
-                f'width="{cards._n((k - start) * cell)}" height="{_ROW - 2}"/>'
+                f'<rect {look} x="{cards.digits(x0 + start * cell)}" y="{y + 1}" '
+                f'width="{cards.digits((k - start) * cell)}" height="{_ROW - 2}"/>'
             )
             run = None
         if run is None and fill is not None:
@@ -251,11 +247,11 @@ def _scale(right, low, high):
     wide = 120
     x = right - wide
     parts = "".join(
-        f'<rect fill="{_colour(k / 23)}" x="{cards._n(x + k * wide / 24)}" y="16" '
-        f'width="{cards._n(wide / 24 + 0.3)}" height="9"/>'
+        f'<rect fill="{_colour(k / 23)}" x="{cards.digits(x + k * wide / 24)}" y="16" '
+        f'width="{cards.digits(wide / 24 + 0.3)}" height="9"/>'
         for k in range(24)
     )
     return (
-        f'{parts}<text class="rg-sub" x="{cards._n(x)}" y="38">1e{low}</text>'
-        f'<text class="rg-sub" x="{cards._n(right)}" y="38" text-anchor="end">1e{high}</text>'
+        f'{parts}<text class="rg-sub" x="{cards.digits(x)}" y="38">1e{low}</text>'
+        f'<text class="rg-sub" x="{cards.digits(right)}" y="38" text-anchor="end">1e{high}</text>'
     )

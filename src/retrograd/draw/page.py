@@ -47,7 +47,7 @@ def page(picture, plans, opened, defs, key):
     head = f"<style>{style.variables(theme)}\n{style.css(theme)}\n{asset('graph.css')}</style>"
     title = f"Graph of {picture.top.operations} operations"
     legend = (
-        f'<svg class="rg" width="{cards._n(key[1] + 8)}" height="22" role="img">'
+        f'<svg class="rg" width="{cards.digits(key[1] + 8)}" height="22" role="img">'
         f'<g transform="translate(2 15)">{key[0]}</g></svg>'
     )
     foldable = len(groups) > 1

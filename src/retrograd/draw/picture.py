@@ -1,6 +1,5 @@
 """`graph`: the picture of a graph, which shows itself in a notebook and can be saved."""
 
-from html import escape
 from pathlib import Path
 
 from . import cards, style
@@ -9,7 +8,7 @@ from .folding import fold, opened_by_default, walk
 from .page import page
 from .png import png
 from .scene import arrange, curve, plans
-from .survey import FROZEN, LEAF, PARAMETER, survey
+from .survey import FROZEN, LEAF, PARAMETER, listed, survey
 from .tree import tree
 
 _KINDS = ("svg", "png", "html", "dot", "txt")
@@ -31,8 +30,7 @@ def graph(tensor, params=None, *, direction="forward", depth=None, saved=True, t
         raise ValueError(f'direction is "forward" or "backward", not {direction!r}')
     if depth is not None and not isinstance(depth, int):
         raise TypeError(f"depth is a number of levels or None, not a {type(depth).__name__}")
-    if params is not None and not hasattr(params, "named_parameters"):
-        params = list(params.items() if isinstance(params, dict) else params)
+    params = listed(params)
     return Picture(tensor, params, direction, depth, saved, theme)
 
 
@@ -60,15 +58,12 @@ class Picture:
         key, key_width = _key(self)
         width, height = max(placed.width, key_width + 32), placed.height + 34
         shift = (width - placed.width) / 2
-        label = escape(f"Graph of {len(self.items)} items", quote=True)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="rg" viewBox="0 0 {cards._n(width)} '
-            f'{cards._n(height)}" width="{cards._n(width)}" height="{cards._n(height)}" role="img" '
-            f'aria-label="{label}" style="max-width:100%;height:auto"><style>{style.css(theme)}</style>{DEFS}'
-            f'<rect class="rg-page" width="100%" height="100%"/>'
-            f'<g transform="translate({cards._n(shift)} 0)">{body}</g>'
-            f'<g transform="translate(16 {cards._n(height - 18)})">{key}</g></svg>'
+        label = f"Graph of {self.top.operations} operations"
+        body = (
+            f'{DEFS}<g transform="translate({cards.digits(shift)} 0)">{body}</g>'
+            f'<g transform="translate(16 {cards.digits(height - 18)})">{key}</g>'
         )
+        return style.sheet(width, height, label, style.css(theme), body)
 
     def html(self):
         """The picture as one HTML page that needs nothing else; a click on a box unfolds or folds it."""
@@ -136,7 +131,7 @@ DEFS = (
 
 def _draw_group(made, number, placed, x, y, out):
     plan = made[number]
-    out.append(f'<g transform="translate({cards._n(x)} {cards._n(y)})">')
+    out.append(f'<g transform="translate({cards.digits(x)} {cards.digits(y)})">')
     for wire, points in zip(plan.wires, placed.paths, strict=True):
         out.append(f'<path {wire_look(plan, wire)} d="{curve(points)}"/>')
     for k, part in enumerate(plan.group.parts):
@@ -145,18 +140,20 @@ def _draw_group(made, number, placed, x, y, out):
             inner = placed.inner[k]
             left = axis - inner.axis
             out.append(
-                f'<g class="rg-frame" transform="translate({cards._n(left)} {cards._n(top)})"><rect '
-                f'width="{cards._n(inner.width)}" height="{cards._n(inner.height)}" rx="10"/>'
+                f'<g class="rg-frame" transform="translate({cards.digits(left)} {cards.digits(top)})"><rect '
+                f'width="{cards.digits(inner.width)}" height="{cards.digits(inner.height)}" rx="10"/>'
                 f"{cards.header(part.group)}</g>"
             )
             _draw_group(made, part.group.number, inner, left, top, out)
         elif plan.cards[k].svg:
             which = "" if part.item is None else f' data-item="{part.item}"'
-            place = f"translate({cards._n(axis)} {cards._n(top)})"
+            place = f"translate({cards.digits(axis)} {cards.digits(top)})"
             out.append(f'<g{which} transform="{place}">{plan.cards[k].svg}</g>')
     for wire, at in zip(plan.wires, placed.texts, strict=True):
         if at:
-            out.append(f'<text class="rg-l" x="{cards._n(at[0])}" y="{cards._n(at[1])}">{wire.text}</text>')
+            out.append(
+                f'<text class="rg-l" x="{cards.digits(at[0])}" y="{cards.digits(at[1])}">{wire.text}</text>'
+            )
     out.append("</g>")
 
 
@@ -181,11 +178,13 @@ def _key(picture):
     for kind, text in entries:
         radius = 6 if kind in ("rg-param", "rg-leaf", "rg-frozen") else 3
         out.append(
-            f'<g class="{kind}" transform="translate({cards._n(x)} -9)"><rect width="18" height="12" '
-            f'rx="{radius}"/></g><text class="rg-key" x="{cards._n(x + 24)}" y="1">{text}</text>'
+            f'<g class="{kind}" transform="translate({cards.digits(x)} -9)"><rect width="18" height="12" '
+            f'rx="{radius}"/></g><text class="rg-key" x="{cards.digits(x + 24)}" y="1">{text}</text>'
         )
         x += 24 + cards.text_width(text, 10.5) + 18
-    out.append(f'<text class="rg-key" x="{cards._n(x)}" y="1">{arrows}, texts: shapes of gradients</text>')
+    out.append(
+        f'<text class="rg-key" x="{cards.digits(x)}" y="1">{arrows}, texts: shapes of gradients</text>'
+    )
     return "".join(out), x + cards.text_width(arrows + ", texts: shapes of gradients", 10.5)
 
 

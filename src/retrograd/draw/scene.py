@@ -27,7 +27,6 @@ class Plan:
     """A group that is laid out: per part its card, rank and axis; per wire its ends, pieces and text."""
 
     group: object
-    forward: bool
     cards: list = field(default_factory=list)
     ranks: list = field(default_factory=list)
     xs: list = field(default_factory=list)
@@ -38,7 +37,6 @@ class Plan:
     gap: float = GAP
     header: float = 0.0  # the width of the group's name
     main: int | None = None  # the port on the group's axis
-    crossings: int = 0
 
 
 @dataclass
@@ -67,7 +65,7 @@ def _plan(survey, group, is_top, forward, saved, uses):
         mention_far(group, assign_ranks([b for b, _ in boxes], lines))
         boxes += [_box(survey, group, part, forward, saved, uses) for part in group.parts[len(boxes) :]]
         lines = _lines(group, forward)
-    plan = Plan(group, forward)
+    plan = Plan(group)
     labels = len(group.parts) <= LABELS_UP_TO
     plan.gap = GAP if labels else 2 * GAP
     texts = [_text(group, w) if labels else "" for w in group.wires]
@@ -78,7 +76,6 @@ def _plan(survey, group, is_top, forward, saved, uses):
     plan.ranks = [b.rank for b, _ in boxes]
     plan.xs = [b.x for b, _ in boxes]
     plan.heights = layout.heights
-    plan.crossings = layout.crossings
     plan.left, plan.right = layout.left, layout.right
     for line, wire, text in zip(lines, group.wires, texts, strict=True):
         ports = [_port(group, wire.start, "out", wire.source), _port(group, wire.stop, "in", wire.source)]
@@ -227,17 +224,17 @@ def curve(points):
         before, after = _slope(points[i - 1], points[i]), _slope(points[i], points[i + 1])
         if before * after > 0:
             slopes[i] = 2 * before * after / (before + after)
-    text = [f"M{cards._n(points[0][0])} {cards._n(points[0][1])}"]
+    text = [f"M{cards.digits(points[0][0])} {cards.digits(points[0][1])}"]
     for i in range(1, len(points)):
         (xa, ya), (xb, yb) = points[i - 1], points[i]
         if abs(xa - xb) < 0.05:
-            text.append(f"V{cards._n(yb)}")
+            text.append(f"V{cards.digits(yb)}")
             continue
         third = (yb - ya) * (0.5 if not slopes[i - 1] and not slopes[i] else 1 / 3)
         numbers = (
             xa + slopes[i - 1] * third, ya + third, xb - slopes[i] * third, yb - third, xb, yb,
         )  # fmt: skip
-        text.append("C" + " ".join([cards._n(v) for v in numbers]))
+        text.append("C" + " ".join([cards.digits(v) for v in numbers]))
     return "".join(text)
 
 

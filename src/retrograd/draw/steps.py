@@ -11,7 +11,7 @@ from . import style
 from .formulas import formulas
 from .page import as_script, asset, document
 from .picture import graph
-from .survey import named, reachable, saved_of, shape_text
+from .survey import listed, named, reachable, saved_of, shape_text
 
 VALUES_UP_TO = 64  # elements of a gradient that is shown as numbers; of a larger one, statistics
 BINS = 32
@@ -48,8 +48,7 @@ def steps(tensor, params=None, *, gradient=None, accumulate=False, max_steps=400
             f"steps(): gradient has shape {list(gradient.shape)}, the tensor {list(tensor._array.shape)}: "
             "they must be equal"
         )
-    if params is not None and not hasattr(params, "named_parameters"):
-        params = list(params.items() if isinstance(params, dict) else params)
+    params = listed(params)
     picture = graph(tensor, params, direction="backward", depth=-1, theme=theme)
     nodes = reachable(tensor.grad_fn)
     _check_kept(nodes)

@@ -1,6 +1,6 @@
 """The colours and letters of the pictures, for light and dark."""
 
-from .cards import MONO, SANS
+from .cards import MONO, SANS, digits
 
 LIGHT = {
     "page": "#ffffff", "text": "#1f2328", "dim": "#59636e", "faint": "#818b98",
@@ -25,7 +25,7 @@ DARK = {
     "grid": "#21262d", "good": "#3fb950", "bad": "#ff7b72", "warn": "#d29922", "bar": "#2f6fce",
 }  # fmt: skip
 
-_RULES = f"""
+RULES = f"""
 {{s}} text{{{{font-family:{SANS}}}}}
 {{s}} .rg-page{{{{fill:{{page}}}}}}
 {{s}} .rg-t{{{{font-size:13px;font-weight:600;fill:{{text}}}}}}
@@ -63,7 +63,7 @@ _RULES = f"""
 """
 
 
-def css(theme="auto", scope=".rg", rules=_RULES):
+def css(theme="auto", scope=".rg", rules=RULES):
     """The style sheet. theme: "light", "dark", or "auto": what the reader's system says."""
     if theme not in ("auto", "light", "dark"):
         raise ValueError(f'theme is "auto", "light" or "dark", not {theme!r}')
@@ -72,6 +72,16 @@ def css(theme="auto", scope=".rg", rules=_RULES):
         return light
     dark = rules.format(s=scope, **DARK).strip()
     return f"{light}\n@media (prefers-color-scheme:dark){{\n{dark}\n}}"
+
+
+def sheet(width, height, label, rules, body):
+    """A whole SVG with its style sheet, as wide as there is room for."""
+    width, height = digits(width), digits(height)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="rg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-label="{label}" style="max-width:100%;height:auto">'
+        f'<style>{rules}</style><rect class="rg-page" width="100%" height="100%"/>{body}</svg>'
+    )
 
 
 def variables(theme="auto"):

@@ -84,7 +84,7 @@ def named(params):
         types = {path: type(module).__name__ for path, module in params.named_modules()}
         pairs = list(params.named_parameters())
     else:
-        pairs = list(params.items() if isinstance(params, dict) else params)
+        pairs = listed(params)
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Tensor)):
             raise TypeError(
@@ -92,6 +92,13 @@ def named(params):
                 f"itself, but found a {type(pair).__name__} among them"
             )
     return {id(p): name for name, p in pairs}, pairs, types
+
+
+def listed(params):
+    """`params` as it may be gone through twice: generators and dicts as lists, models as they are."""
+    if params is None or hasattr(params, "named_parameters"):
+        return params
+    return list(params.items() if isinstance(params, dict) else params)
 
 
 def survey(tensor, params=None):
