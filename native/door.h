@@ -153,6 +153,7 @@ Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // ap
 Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
 Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
+Ref place(Compiled &self, PyObject *const *args, Py_ssize_t count);        // location.user_location()
 
 constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
 

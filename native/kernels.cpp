@@ -3,6 +3,7 @@
 // keep the AVX-512 copy for a machine that has none.
 #include "kernels.h"
 
+#include "columns.h"
 #include "few.h"
 #include "loops.h"
 #include "matmul_tiles.h"

@@ -20,63 +20,6 @@ template <class T, class Body> INLINE void for_vectors(int64_t n, Body body) {
              [rest](T *p, Vec<T> v) INLINE_LAMBDA { store_part(p, v, rest); });
 }
 
-// --- columns of a (rows, channels) matrix: batch normalisation ---
-
-// Of each column: the mean, rounded, the sum of distances from it (not quite zero, for that reason) and the sum of their
-// squares; in two passes over a block that stays in cache.
-template <class T> void column_moments(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2) {
-    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-        Vec<T> sum = {}, left = {}, square = {};
-        for (int64_t r = 0; r < rows; r++) sum += get(x + r * channels + c);
-        const Vec<T> middle = sum / static_cast<T>(rows);
-        for (int64_t r = 0; r < rows; r++) {
-            const Vec<T> d = get(x + r * channels + c) - middle;
-            left += d;
-            square += d * d;
-        }
-        put(mean + c, middle);
-        put(rest + c, left);
-        put(m2 + c, square);
-    });
-}
-
-// The sums of g and of g (x - mean), per column.
-template <class T>
-void column_sums(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product) {
-    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-        const Vec<T> middle = get(mean + c);
-        Vec<T> s = {}, p = {};
-        for (int64_t r = 0; r < rows; r++) {
-            const Vec<T> v = get(g + r * channels + c);
-            s += v;
-            p += v * (get(x + r * channels + c) - middle);
-        }
-        put(sum + c, s);
-        put(product + c, p);
-    });
-}
-
-// out = (x - mean) scale + shift, per column.
-template <class T>
-void column_affine(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift, T *out) {
-    for (int64_t r = 0; r < rows; r++)
-        for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-            const int64_t i = r * channels + c;
-            put(out + i, (get(x + i) - get(mean + c)) * get(scale + c) + get(shift + c));
-        });
-}
-
-// gx = g a - (x - mean) b - d, per column.
-template <class T>
-void column_gradient(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a, const T *b,
-                     const T *d, T *gx) {
-    for (int64_t r = 0; r < rows; r++)
-        for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-            const int64_t i = r * channels + c;
-            put(gx + i, get(g + i) * get(a + c) - (get(x + i) - get(mean + c)) * get(b + c) - get(d + c));
-        });
-}
-
 // to[c to_stride + r] = from[r from_stride + c]
 template <class T>
 void transpose(const T *from, int64_t from_stride, int64_t rows, int64_t columns, T *to, int64_t to_stride) {

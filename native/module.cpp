@@ -123,26 +123,23 @@ void bind_convolution(nb::module_ &m) {
 }
 
 void bind_normalisation(nb::module_ &m) {
-    m.def("batch_norm_moments", [](nb::handle x, nb::handle mean, nb::handle variance) {
-        View x_(x, "x"), mean_(mean, "mean"), variance_(variance, "variance");
-        nb::gil_scoped_release release;
-        batch_norm_moments(x_, mean_, variance_);
-    }, "x"_a, "mean"_a, "variance"_a);
-    m.def("batch_norm_apply", [](nb::handle x, nb::handle mean, nb::handle invstd, nb::handle weight, nb::handle bias,
-                                 nb::handle out) {
-        View x_(x, "x"), mean_(mean, "mean"), invstd_(invstd, "invstd"), out_(out, "out");
+    m.def("batch_norm_forward", [](nb::handle x, nb::handle mean, nb::handle variance, double eps, nb::handle weight,
+                                   nb::handle bias, nb::handle out, bool training) {
+        View x_(x, "x"), mean_(mean, "mean"), variance_(variance, "variance"), out_(out, "out");
         Maybe weight_(weight, "weight"), bias_(bias, "bias");
         nb::gil_scoped_release release;
-        batch_norm_apply(x_, mean_, invstd_, weight_.get(), bias_.get(), out_);
-    }, "x"_a, "mean"_a, "invstd"_a, "weight"_a.none(), "bias"_a.none(), "out"_a);
-    m.def("batch_norm_gradient", [](nb::handle g, nb::handle x, nb::handle mean, nb::handle invstd, nb::handle weight,
-                                    nb::handle gx, nb::handle gweight, nb::handle gbias, bool training) {
-        View g_(g, "g"), x_(x, "x"), mean_(mean, "mean"), invstd_(invstd, "invstd");
+        batch_norm_forward(x_, mean_, variance_, eps, weight_.get(), bias_.get(), out_, training);
+    }, "x"_a, "mean"_a, "variance"_a, "eps"_a, "weight"_a.none(), "bias"_a.none(), "out"_a, "training"_a);
+    m.def("batch_norm_gradient", [](nb::handle g, nb::handle x, nb::handle mean, nb::handle variance, double eps,
+                                    nb::handle weight, nb::handle gx, nb::handle gweight, nb::handle gbias,
+                                    bool training) {
+        View g_(g, "g"), x_(x, "x"), mean_(mean, "mean"), variance_(variance, "variance");
         Maybe weight_(weight, "weight"), gx_(gx, "gx"), gweight_(gweight, "gweight"), gbias_(gbias, "gbias");
         nb::gil_scoped_release release;
-        batch_norm_gradient(g_, x_, mean_, invstd_, weight_.get(), gx_.get(), gweight_.get(), gbias_.get(), training);
-    }, "g"_a, "x"_a, "mean"_a, "invstd"_a, "weight"_a.none(), "gx"_a.none(), "gweight"_a.none(), "gbias"_a.none(),
-       "training"_a);
+        batch_norm_gradient(g_, x_, mean_, variance_, eps, weight_.get(), gx_.get(), gweight_.get(), gbias_.get(),
+                            training);
+    }, "g"_a, "x"_a, "mean"_a, "variance"_a, "eps"_a, "weight"_a.none(), "gx"_a.none(), "gweight"_a.none(),
+       "gbias"_a.none(), "training"_a);
     m.def("layer_norm", [](nb::handle x, nb::handle weight, nb::handle bias, double eps, nb::handle out,
                            nb::handle mean, nb::handle variance) {
         View x_(x, "x"), out_(out, "out"), mean_(mean, "mean"), variance_(variance, "variance");

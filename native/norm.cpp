@@ -1,6 +1,7 @@
 #include "norm.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "isa.h"
 #include "kernels.h"
@@ -97,14 +98,17 @@ template <class T> void moments(const Array &x, const Matrix &m, T *mean, T *var
     }
 }
 
+template <class T> T inverse_root(T variance, double eps) { return static_cast<T>(1 / std::sqrt(variance + eps)); }
+
 template <class T>
-void apply(const Array &x, const Matrix &m, const T *mean, const T *invstd, const T *weight, const T *bias, T *out) {
+void apply(const Array &x, const Matrix &m, const T *mean, const T *variance, double eps, const T *weight, const T *bias,
+           T *out) {
     const Flat<T> in(x, m.like);
     const int64_t C = m.channels;
     Scratch<T> scratch(2 * C);
     T *scale = scratch.get(), *shift = scale + C;
     for (int64_t c = 0; c < C; c++) {
-        scale[c] = invstd[c] * (weight ? weight[c] : T(1));
+        scale[c] = inverse_root(variance[c], eps) * (weight ? weight[c] : T(1));
         shift[c] = bias ? bias[c] : T(0);
     }
     const Partition p(m, sizeof(T));
@@ -115,8 +119,8 @@ void apply(const Array &x, const Matrix &m, const T *mean, const T *invstd, cons
 }
 
 template <class T>
-void gradient(const Array &g, const Array &x, const Matrix &m, const T *mean, const T *invstd, const T *weight, T *gx,
-              T *gweight, T *gbias, bool training) {
+void gradient(const Array &g, const Array &x, const Matrix &m, const T *mean, const T *variance, double eps,
+              const T *weight, T *gx, T *gweight, T *gbias, bool training) {
     const TypedKernels<T> &k = kernels().of<T>();
     const Flat<T> g_in(g, m.like), x_in(x, m.like);
     const Partition p(m, sizeof(T));
@@ -140,14 +144,15 @@ void gradient(const Array &g, const Array &x, const Matrix &m, const T *mean, co
             for (int64_t c = 0; c < 2 * C; c++) sum[c] += partial.get()[task * 2 * C + c];
         for (int64_t c = 0; c < C; c++) {
             if (gbias) gbias[c] = static_cast<T>(sum[c]);
-            if (gweight) gweight[c] = static_cast<T>(product[c] * invstd[c]);
+            if (gweight) gweight[c] = static_cast<T>(product[c] * inverse_root(variance[c], eps));
         }
     }
     if (!gx) return;
     T *a = local.get(), *b = a + C, *d = b + C;
     for (int64_t c = 0; c < C; c++) {
-        a[c] = invstd[c] * (weight ? weight[c] : T(1));
-        b[c] = training ? static_cast<T>(a[c] * product[c] / m.rows * invstd[c] * invstd[c]) : T(0);
+        const T invstd = inverse_root(variance[c], eps);
+        a[c] = invstd * (weight ? weight[c] : T(1));
+        b[c] = training ? static_cast<T>(a[c] * product[c] / m.rows * invstd * invstd) : T(0);
         d[c] = training ? static_cast<T>(a[c] * sum[c] / m.rows) : T(0);
     }
     parallel(p.tasks, [&](int64_t task) {
@@ -160,38 +165,33 @@ template <class T> T *data(const Array *a) { return a ? a->as<T>() : nullptr; }
 
 }  // namespace
 
-void batch_norm_moments(const Array &x, const Array &mean, const Array &variance) {
+void batch_norm_forward(const Array &x, const Array &mean, const Array &variance, double eps, const Array *weight,
+                        const Array *bias, const Array &out, bool training) {
     const Matrix m = channels_last_like(x);
-    expect_channels(&mean, x, true);
-    expect_channels(&variance, x, true);
-    if (x.type == 'f') moments<float>(x, m, mean.as<float>(), variance.as<float>());
-    else moments<double>(x, m, mean.as<double>(), variance.as<double>());
-}
-
-void batch_norm_apply(const Array &x, const Array &mean, const Array &invstd, const Array *weight, const Array *bias,
-                      const Array &out) {
-    const Matrix m = channels_last_like(x);
-    for (const Array *a : {&mean, &invstd, weight, bias}) expect_channels(a, x);
+    for (const Array *a : {&mean, &variance}) expect_channels(a, x, training);
+    for (const Array *a : {weight, bias}) expect_channels(a, x);
     expect_result(out, x, m);
     auto run = [&](auto zero) {
         using T = decltype(zero);
-        apply<T>(x, m, mean.as<T>(), invstd.as<T>(), data<T>(weight), data<T>(bias), out.as<T>());
+        if (training) moments<T>(x, m, mean.as<T>(), variance.as<T>());
+        apply<T>(x, m, mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(bias), out.as<T>());
     };
     x.type == 'f' ? run(0.0f) : run(0.0);
 }
 
-void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &invstd, const Array *weight,
-                         const Array *gx, const Array *gweight, const Array *gbias, bool training) {
+void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &variance, double eps,
+                         const Array *weight, const Array *gx, const Array *gweight, const Array *gbias,
+                         bool training) {
     const Matrix m = channels_last_like(x);
     expect_same_type(g, x);
     if (g.ndim != x.ndim || !std::equal(x.shape, x.shape + x.ndim, g.shape))
         refuse("g has shape " + g.shape_text() + ", expected " + x.shape_text());
-    for (const Array *a : {&mean, &invstd, weight}) expect_channels(a, x);
+    for (const Array *a : {&mean, &variance, weight}) expect_channels(a, x);
     for (const Array *a : {gweight, gbias}) expect_channels(a, x, true);
     if (gx) expect_result(*gx, x, m);
     auto run = [&](auto zero) {
         using T = decltype(zero);
-        gradient<T>(g, x, m, mean.as<T>(), invstd.as<T>(), data<T>(weight), data<T>(gx), data<T>(gweight),
+        gradient<T>(g, x, m, mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(gx), data<T>(gweight),
                     data<T>(gbias), training);
     };
     x.type == 'f' ? run(0.0f) : run(0.0);

@@ -159,6 +159,8 @@ Ref location() {
     return Ref::borrow(Py_None);
 }
 
+Ref place(Compiled &, PyObject *const *, Py_ssize_t) { return in_anomaly_mode() ? Ref() : location(); }
+
 // The array's shape, the same tuple as last time where it is still known.
 Ref shape_of(PyObject *array) {
     static PyObject *known[64];

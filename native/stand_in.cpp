@@ -109,7 +109,8 @@ PyObject *stand_in(PyObject *, PyObject *args) {
     const char *name;
     PyObject *function;
     if (!PyArg_ParseTuple(args, "sO", &name, &function)) return nullptr;
-    const std::pair<const char *, Body> known[] = {{"apply", apply}, {"__call__", call_row}, {"_walk", walk}};
+    const std::pair<const char *, Body> known[] = {{"apply", apply}, {"__call__", call_row}, {"_walk", walk},
+                                                  {"user_location", place}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);

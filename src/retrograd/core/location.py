@@ -6,11 +6,13 @@ import os
 import sys
 import traceback
 
+from .compiled import compiled
 from .modes import modes
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
+@compiled
 def user_location():
     """Where in the user's code we are, cheaply: (code, instruction) of the nearest frame outside
     retrograd.

@@ -5,6 +5,7 @@ strides of NHWC. Their results are laid out so, and what follows sees only shape
 best kept as OHWI in the same way (`channels_last`): forward and both gradients then read them as they are.
 """
 
+import functools
 from math import prod
 
 import numpy as np
@@ -53,26 +54,30 @@ def _fits(x, weight, bias, stride, padding, dilation, groups):
     """Whether the kernels do this convolution; a wrong one is left to the row, which explains it."""
     return (
         ready(x, weight, bias)
-        and groups > 0
-        and x.shape[1] == weight.shape[1] * groups
-        and weight.shape[0] % groups == 0
-        and (
-            groups == 1 or weight.shape[1] > 1
-        )  # one channel per group: the row goes tap by tap, which is faster
         and (bias is None or bias.shape == weight.shape[:1])
-        and min(stride) > 0
-        and min(dilation) > 0
-        and min(padding) >= 0
-        and min(weight.shape[2:]) > 0
-        and min(_conv_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)) > 0
+        and _conv_shape(x.shape, weight.shape, stride, padding, dilation, groups) is not None
     )
 
 
-def _conv_size(size, kernel_size, stride, padding, dilation):
-    return tuple(
+@functools.lru_cache(512)
+def _conv_shape(x, weight, stride, padding, dilation, groups):
+    """The shape of a convolution of these shapes, None where the kernels don't do it."""
+    if (
+        groups <= 0
+        or x[1] != weight[1] * groups
+        or weight[0] % groups
+        or (groups > 1 and weight[1] == 1)  # one channel per group: the row goes tap by tap, which is faster
+        or min(stride) <= 0
+        or min(dilation) <= 0
+        or min(padding) < 0
+        or min(weight[2:]) <= 0
+    ):
+        return None
+    size = tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation, strict=True)
+        for n, k, s, p, d in zip(x[2:], weight[2:], stride, padding, dilation, strict=True)
     )
+    return (x[0], weight[0], *size) if min(size) > 0 else None
 
 
 def _input_fits(y, weight, size, stride, padding, dilation, groups):
@@ -85,8 +90,7 @@ def _weight_fits(y, x, size, stride, padding, dilation, groups):
 
 @kernel("conv2d", when=lambda x, weight, *rest: x.ndim == weight.ndim == 4 and _fits(x, weight, *rest))
 def conv2d(x, weight, bias, stride, padding, dilation, groups):
-    size = _conv_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    out = channels_last((x.shape[0], weight.shape[0], *size), x)
+    out = channels_last(_conv_shape(x.shape, weight.shape, stride, padding, dilation, groups), x)
     native.conv2d_forward(x, weight, bias, out, stride, padding, dilation, groups)
     return out
 
@@ -138,9 +142,8 @@ def _channels_ready(x, *channels):
 @kernel("batch_norm", when=lambda x, weight, bias, eps: _channels_ready(x, weight, bias))
 def batch_norm(x, weight, bias, eps):
     mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    native.batch_norm_moments(x, mean, var)
     out = channels_last(x.shape, x)
-    native.batch_norm_apply(x, *_runs(mean, _inverse(var, eps), weight, bias), out)
+    native.batch_norm_forward(x, mean, var, eps, _run(weight), _run(bias), out, True)
     return out, mean, var
 
 
@@ -148,9 +151,13 @@ def _inverse(var, eps):
     return (var + eps) ** -0.5
 
 
+def _run(value):
+    """One number per channel or per element of a row, as contiguous memory."""
+    return value if value is None or value.flags.c_contiguous else np.ascontiguousarray(value)
+
+
 def _runs(*values):
-    """One number per channel or per element of a row, each as contiguous memory."""
-    return [v if v is None or v.flags.c_contiguous else np.ascontiguousarray(v) for v in values]
+    return [_run(v) for v in values]
 
 
 @kernel(
@@ -159,7 +166,7 @@ def _runs(*values):
 )
 def batch_norm_eval(x, weight, bias, mean, var, eps):
     out = channels_last(x.shape, x)
-    native.batch_norm_apply(x, *_runs(mean, _inverse(var, eps), weight, bias), out)
+    native.batch_norm_forward(x, _run(mean), _run(var), eps, _run(weight), _run(bias), out, False)
     return out
 
 
@@ -172,7 +179,7 @@ def batch_norm_eval(x, weight, bias, mean, var, eps):
 def batch_norm_backward(g, g_mean, g_var, needs, x, weight, mean, var, eps):
     gx = channels_last(x.shape, x) if needs[0] else None
     gw, gb = (np.empty(x.shape[1], x.dtype) if needed else None for needed in needs[1:])
-    native.batch_norm_gradient(g, x, *_runs(mean, _inverse(var, eps), weight), gx, gw, gb, True)
+    native.batch_norm_gradient(g, x, _run(mean), _run(var), eps, _run(weight), gx, gw, gb, True)
     return gx, gw, gb
 
 

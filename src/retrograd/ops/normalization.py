@@ -22,8 +22,19 @@ def _update(running, value, momentum, scale=1):
             value = value.detach() * (momentum * scale)
             inplace.copy_from(running, running * (1 - momentum) + value, "batch_norm")
         return
-    running._array[...] = (1 - momentum) * running._array + momentum * (value._array * scale)
+    array = running._array
+    array *= 1 - momentum
+    array += value._array * (momentum * scale)
     running._versions().bump()
+
+
+def count_batch(tracked):
+    """Add 1 to a layer's number of batches, outside the graph."""
+    if modes.interpreters:
+        tracked.add_(1)
+        return
+    tracked._array += 1
+    tracked._versions().bump()
 
 
 def _by_running_statistics(input, weight, bias, mean, var, eps):
@@ -35,7 +46,7 @@ def _by_running_statistics(input, weight, bias, mean, var, eps):
 
 def _check_sizes(name, features, **tensors):
     for which, t in tensors.items():
-        if t is not None and tuple(t.shape) != (features,):
+        if t is not None and t._array.shape != (features,):
             raise RuntimeError(
                 f"{name}: {which} should contain {features} elements, but its shape is {list(t.shape)}"
             )
@@ -53,7 +64,8 @@ def batch_norm(
         if not input.numel():
             return input * 1
         raise RuntimeError(f"batch_norm: expected an input (N, C, ...), but its shape is {list(input.shape)}")
-    channels = input.shape[1]
+    shape = input._array.shape
+    channels = shape[1]
     _check_sizes(
         "batch_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -61,7 +73,7 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: running_mean and running_var must be defined in evaluation mode")
         return _by_running_statistics(input, weight, bias, running_mean, running_var, eps)
-    count = prod(input.shape) // max(channels, 1)
+    count = prod(shape) // max(channels, 1)
     if count == 1:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"

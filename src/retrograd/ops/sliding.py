@@ -3,6 +3,8 @@
 
 def sizes(value, n, name):
     """An int or a sequence of one or `n` ints as a tuple of `n`."""
+    if type(value) is tuple and len(value) == n and all([type(v) is int for v in value]):
+        return value
     if isinstance(value, (tuple, list)):
         values = tuple(int(v) for v in value)
         if len(values) == 1:

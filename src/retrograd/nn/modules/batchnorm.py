@@ -2,6 +2,7 @@
 
 from ...core.arrays import int64
 from ...ops import creation
+from ...ops.normalization import count_batch
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
@@ -91,7 +92,7 @@ class _BatchNorm(_NormBase):
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+            count_batch(self.num_batches_tracked)
             if self.momentum is None:  # a plain average over all batches
                 momentum = 1.0 / float(self.num_batches_tracked)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)

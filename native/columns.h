@@ -1,0 +1,96 @@
+// Columns of a contiguous (rows, channels) matrix: batch normalisation. Sums run over rows in order, for some vectors of
+// columns at a time, so that memory is read nearly as it lies.
+#pragma once
+#include "loops.h"
+#include "vec.h"
+
+namespace retrograd::RETROGRAD_ISA {
+
+template <int N> struct Width { static constexpr int value = N; };
+
+// Calls body(first column, vectors as a type, get, put) over all columns: four vectors at a time, then one, then a part.
+template <class T, class Body> INLINE void for_columns(int64_t n, Body body) {
+    constexpr int L = kLanes<T>;
+    auto get = [](const T *p) INLINE_LAMBDA { return load(p); };
+    auto put = [](T *p, Vec<T> v) INLINE_LAMBDA { store(p, v); };
+    int64_t c = 0;
+    for (; c + 4 * L <= n; c += 4 * L) body(c, Width<4>(), get, put);
+    for (; c + L <= n; c += L) body(c, Width<1>(), get, put);
+    if (const int rest = static_cast<int>(n - c); rest > 0)
+        body(c, Width<1>(), [rest](const T *p) INLINE_LAMBDA { return load_part(p, rest); },
+             [rest](T *p, Vec<T> v) INLINE_LAMBDA { store_part(p, v, rest); });
+}
+
+// Of each column: the mean, rounded, the sum of distances from it (not quite zero, for that reason) and the sum of their
+// squares; in two passes over a block that stays in cache.
+template <class T> void column_moments(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2) {
+    for_columns<T>(channels, [=](int64_t c, auto width, auto get, auto put) INLINE_LAMBDA {
+        constexpr int W = width.value, L = kLanes<T>;
+        Vec<T> sum[W] = {}, left[W] = {}, square[W] = {}, middle[W];
+        for (int64_t r = 0; r < rows; r++)
+            UNROLL
+            for (int w = 0; w < W; w++) sum[w] += get(x + r * channels + c + w * L);
+        UNROLL
+        for (int w = 0; w < W; w++) middle[w] = sum[w] / static_cast<T>(rows);
+        for (int64_t r = 0; r < rows; r++)
+            UNROLL
+            for (int w = 0; w < W; w++) {
+                const Vec<T> d = get(x + r * channels + c + w * L) - middle[w];
+                left[w] += d;
+                square[w] += d * d;
+            }
+        UNROLL
+        for (int w = 0; w < W; w++) {
+            put(mean + c + w * L, middle[w]);
+            put(rest + c + w * L, left[w]);
+            put(m2 + c + w * L, square[w]);
+        }
+    });
+}
+
+// The sums of g and of g (x - mean), per column.
+template <class T>
+void column_sums(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product) {
+    for_columns<T>(channels, [=](int64_t c, auto width, auto get, auto put) INLINE_LAMBDA {
+        constexpr int W = width.value, L = kLanes<T>;
+        Vec<T> s[W] = {}, p[W] = {}, middle[W];
+        UNROLL
+        for (int w = 0; w < W; w++) middle[w] = get(mean + c + w * L);
+        for (int64_t r = 0; r < rows; r++)
+            UNROLL
+            for (int w = 0; w < W; w++) {
+                const int64_t i = r * channels + c + w * L;
+                const Vec<T> v = get(g + i);
+                s[w] += v;
+                p[w] += v * (get(x + i) - middle[w]);
+            }
+        UNROLL
+        for (int w = 0; w < W; w++) {
+            put(sum + c + w * L, s[w]);
+            put(product + c + w * L, p[w]);
+        }
+    });
+}
+
+// out = (x - mean) scale + shift, per column.
+template <class T>
+void column_affine(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift, T *out) {
+    for (int64_t r = 0; r < rows; r++)
+        for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+            const int64_t i = r * channels + c;
+            put(out + i, (get(x + i) - get(mean + c)) * get(scale + c) + get(shift + c));
+        });
+}
+
+// gx = g a - (x - mean) b - d, per column.
+template <class T>
+void column_gradient(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a, const T *b,
+                     const T *d, T *gx) {
+    for (int64_t r = 0; r < rows; r++)
+        for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+            const int64_t i = r * channels + c;
+            put(gx + i, get(g + i) * get(a + c) - (get(x + i) - get(mean + c)) * get(b + c) - get(d + c));
+        });
+}
+
+}  // namespace retrograd::RETROGRAD_ISA
