@@ -28,9 +28,10 @@ namespace retrograd {
 #define RETROGRAD_NAMES(X)                                                                                             \
     X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_version_counter) X(_view) X(astype) X(base) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
-    X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(node_class) X(number)   \
-    X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained) X(run)       \
-    X(saved) X(saving) X(shape) X(tensor_hooks) X(variable) X(version) X(versions) X(where) X(zero_gradient)
+    X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(node) X(node_class)      \
+    X(number) X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained)   \
+    X(run) X(saved) X(saving) X(shape) X(task) X(tensor_hooks) X(variable) X(version) X(versions) X(where)             \
+    X(zero_gradient)
 struct Names {
 #define X(name) PyObject *name;
     RETROGRAD_NAMES(X)

@@ -155,8 +155,8 @@ Ref add(Ref a, Ref b) {
 
 class Walk {
   public:
-    Walk(PyObject *needed, PyObject *freed, PyObject *targets, bool accumulate)
-        : needed_(needed == Py_None ? nullptr : needed), freed_(freed == Py_None ? nullptr : freed),
+    Walk(PyObject *task, PyObject *needed, PyObject *freed, PyObject *targets, bool accumulate)
+        : task_(task), needed_(needed == Py_None ? nullptr : needed), freed_(freed == Py_None ? nullptr : freed),
           targets_(targets == Py_None ? nullptr : targets), accumulate_(accumulate) {
         if (!targets_) return;
         PyObject *edge, *value;
@@ -182,19 +182,9 @@ class Walk {
             const Ref way = checked(PyTuple_Pack(3, source, node, output));
             g = call(engine().fit, g.get(), shape.get(), kind.get(), Py_False, way.get());
         }
-        Pending &waiting = pending_[{whole(attribute(node, names.number).get()), node}];
-        if (!waiting.node) {
-            waiting.node = Ref::borrow(node);
-            waiting.outputs = outputs;
-            if (outputs != 1) {
-                Ref all = checked(PyList_New(outputs));
-                for (int64_t i = 0; i < outputs; i++)
-                    PyList_SET_ITEM(all.get(), i, i == place ? g.release() : Py_NewRef(Py_None));
-                g = std::move(all);
-            }
-            waiting.g = std::move(g);
-        } else if (outputs == 1) {
-            waiting.g = add(std::move(waiting.g), std::move(g));
+        Pending &waiting = announce(node, outputs);
+        if (outputs == 1) {
+            waiting.g = waiting.g.get() == Py_None ? std::move(g) : add(std::move(waiting.g), std::move(g));
         } else {
             Ref before = Ref::borrow(PyList_GET_ITEM(waiting.g.get(), place));
             checked(PyList_SetItem(waiting.g.get(), place, Py_NewRef(Py_None)));  // `before` may be its only holder
@@ -211,6 +201,7 @@ class Walk {
             const Ref node = std::move(first->second.node);
             Ref g = std::move(first->second.g);
             pending_.erase(first);
+            set_attribute(task_, names.node, node.get());
             visit(node.get(), std::move(g));
         }
     }
@@ -218,7 +209,6 @@ class Walk {
   private:
     struct Pending {
         Ref node, g;  // g: a list where the node has several outputs
-        int64_t outputs = 1;
     };
     struct NewestFirst {
         bool operator()(const std::pair<int64_t, PyObject *> &a, const std::pair<int64_t, PyObject *> &b) const {
@@ -226,12 +216,34 @@ class Walk {
         }
     };
 
-    PyObject *needed_, *freed_, *targets_;
+    PyObject *task_, *needed_, *freed_, *targets_;
     bool accumulate_;
     std::unordered_set<PyObject *> ends_;
     std::map<std::pair<int64_t, PyObject *>, Pending, NewestFirst> pending_;
     std::vector<Ref> grads_;
     std::vector<bool> wanted_;
+
+    // engine._announce()
+    Pending &announce(PyObject *node, int64_t outputs) {
+        Pending &waiting = pending_[{whole(attribute(node, names.number).get()), node}];
+        if (waiting.node) return waiting;
+        waiting.node = Ref::borrow(node);
+        if (outputs == 1) {
+            waiting.g = Ref::borrow(Py_None);
+        } else {
+            waiting.g = checked(PyList_New(outputs));
+            for (int64_t i = 0; i < outputs; i++) PyList_SET_ITEM(waiting.g.get(), i, Py_NewRef(Py_None));
+        }
+        return waiting;
+    }
+
+    // Whether no gradient came for a node.
+    static bool nothing(PyObject *g) {
+        if (!PyList_CheckExact(g)) return g == Py_None;
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(g); i++)
+            if (PyList_GET_ITEM(g, i) != Py_None) return false;
+        return true;
+    }
 
     PyObject *find(PyObject *node) const {
         PyObject *found = PyDict_GetItemWithError(needed_, node);
@@ -278,7 +290,10 @@ class Walk {
         std::optional<Observed> observed;
         if (observer.begin) observed.emplace(node, g.get());
         try {
-            run_node(node, g.get(), all ? nullptr : &wanted_);
+            if (nothing(g.get()) && PyType_IsSubtype(Py_TYPE(node), e.row_node))
+                for (Py_ssize_t i = 0; i < count; i++) grads_.push_back(Ref::borrow(Py_None));
+            else
+                run_node(node, g.get(), all ? nullptr : &wanted_);
         } catch (Raised) {
             if (PyErr_ExceptionMatches(PyExc_Exception)) {
                 Ref error = take_exception();
@@ -301,8 +316,11 @@ class Walk {
         for (Py_ssize_t i = 0; i < count; i++) {
             PyObject *edge = PySequence_Fast_GET_ITEM(fast.get(), i), *target = PyTuple_GET_ITEM(edge, 0);
             Ref gx = std::move(grads_[i]);
-            if (gx.get() == Py_None || target == Py_None || !leads(target)) continue;
-            deliver(target, PyTuple_GET_ITEM(edge, 1), std::move(gx), node);
+            if (target == Py_None || !leads(target)) continue;
+            if (gx.get() == Py_None)
+                announce(target, whole(attribute(target, names.outputs).get()));
+            else
+                deliver(target, PyTuple_GET_ITEM(edge, 1), std::move(gx), node);
         }
     }
 
@@ -375,7 +393,8 @@ Ref walk(Compiled &, PyObject *const *args, Py_ssize_t count) {
     PyObject *rule = Modes().find(names.zero_gradient);
     if (rule && PyUnicode_CompareWithASCIIString(rule, "always") == 0) return {};
     PyObject *roots = args[0], *gradients = args[1];
-    Walk walk(args[2], args[3], args[5], truth(args[6]));
+    const Ref task = Ref::borrow(Modes().find(names.task));
+    Walk walk(task.get(), args[2], args[3], args[5], truth(args[6]));
     const Ref edges = checked(PySequence_Fast(roots, "roots are a sequence"));
     const Ref starts = checked(PySequence_Fast(gradients, "gradients are a sequence"));
     if (PySequence_Fast_GET_SIZE(edges.get()) != PySequence_Fast_GET_SIZE(starts.get())) return {};  // it raises

@@ -198,7 +198,7 @@ def _written(op, rule, args, tangents, result):
                 )
                 continue
             t = tangents[i]
-            values.append(zeros_like(args[i]) if t is None and isinstance(args[i], Tensor) else t)
+            values.append(zeros_like(args[i]) if t is None and hasattr(args[i], "shape") else t)
         else:
             values.append(_value(op, n, args, result))
     return rule(*values)
@@ -247,6 +247,13 @@ def _transposed(op, args, tangents):
     return [zeros_like(o) if f is None else f for f, o in zip(found, outs, strict=True)]
 
 
+def _takes_writes(tangent):
+    """Whether a tangent can follow a write in place: it is no leaf, and its elements lie in places of their
+    own."""
+    array = tangent._array
+    return not tangent._requires and array.flags.writeable and (0 not in array.strides or not array.size)
+
+
 def write_tangents(x, result):
     """After an in-place write: `x` takes the result's tangents, and the base it is a view of takes them
     there."""
@@ -257,14 +264,14 @@ def write_tangents(x, result):
         base, chain = (None, ()) if x._view is None else x._view.for_tangents()
         if base is None:
             old = (x._tangents or {}).get(level)
-            if old is None or old._requires or old._array.flags.writeable is False:
+            if old is None or not _takes_writes(old):
                 x._tangents = {**(x._tangents or {}), level: new}
             else:
                 inplace.copy_from(old, new)
             continue
         under = (base._tangents or {}).get(level)
-        if under is None:
-            under = zeros_like(base)
+        if under is None or not _takes_writes(under):
+            under = zeros_like(base) if under is None else TABLE["clone"](under)
             base._tangents = {**(base._tangents or {}), level: under}
         seen = inplace.look(under, chain)
         inplace.copy_from(seen, new)
