@@ -20,7 +20,7 @@ def drawn(text):
 def test_a_chain_is_a_column_and_leaves_stand_behind_their_node():
     layer = nn.Linear(3, 2)
     loss = layer(torch.ones(1, 3)).tanh().sum()
-    assert tree(loss, layer.named_parameters()) == drawn("""
+    assert tree(loss, layer.named_parameters()) == tree(loss, layer) == drawn("""
         SumBackward0 ()
         TanhBackward0 (1, 2)
         AddmmBackward0 (1, 2)  <- weight (2, 3), bias (2)

@@ -222,6 +222,11 @@ def test_a_record_knows_modules_and_classes_without_names():
         ("Relu", "body.0"),
     ]  # fmt: skip
     assert picture.top.groups()[0].kind == "Block"
+    with draw.recording():
+        with pytest.raises(RuntimeError):
+            model(torch.ones(5, 4))
+        loss = model(torch.ones(5, 3)).sum()
+    assert modules(draw.graph(loss)) == modules(picture)
     other = model(torch.ones(5, 3)).sum()  # nothing is recorded any more
     assert {m for _, m in modules(draw.graph(other))} == {""}
 

@@ -68,6 +68,22 @@ def test_unfolding_shows_the_operations_within(picture, tmp_path):
     assert (group, expanded) == ("1", "true")
 
 
+def test_finding_marks_and_unfolds(picture, tmp_path):
+    script = """
+      const find = document.getElementById("find");
+      const found = () => document.querySelectorAll("#stage .found").length;
+      const seen = [];
+      find.value = "TANH"; find.dispatchEvent(new Event("input")); seen.push(found());
+      find.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" })); seen.push(found());
+      find.value = "0.weight"; find.dispatchEvent(new Event("input")); seen.push(found());
+      find.value = ""; find.dispatchEvent(new Event("input")); seen.push(found());
+      return [seen, document.querySelectorAll("#stage .rg-frame").length];
+    """
+    seen, frames = run(picture.html(), script, tmp_path)
+    # the two Tanhs are folded away at first; a parameter is marked with the operation that it stands beside
+    assert seen == [0, 2, 6, 0] and frames == 3
+
+
 def test_no_text_leaves_its_card_and_nothing_is_fetched(picture, tmp_path):
     script = """
       document.getElementById("unfold").click();

@@ -6,7 +6,6 @@ of a residual block) goes into the block where all blocks of its kind are follow
 """
 
 import os
-from bisect import bisect_right
 
 from ..core.graph import next_number
 from ..nn.modules.module import (
@@ -120,15 +119,15 @@ def inside(path, module):
 
 def _recorded(operations, types):
     """Give each operation the innermost recorded call that made it; whether there was any."""
-    starts = [c[0] for c in _calls]
-    found = False
+    found, waiting, running = False, list(reversed(_calls)), []
     for item in operations:
-        at = bisect_right(starts, item.number) - 1
-        while at >= 0 and not (_calls[at][1] is not None and item.number < _calls[at][1]):
-            at -= 1
-        if at >= 0:
+        while waiting and waiting[-1][0] <= item.number:
+            running.append(waiting.pop())
+        while running and (running[-1][1] is None or running[-1][1] <= item.number):
+            running.pop()
+        if running:
             found = True
-            item.module = _calls[at][2]
+            item.module = running[-1][2]
     if found:
         types.update({path: kind for _, _, path, kind in _calls})
     return found

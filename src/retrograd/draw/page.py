@@ -54,7 +54,8 @@ def page(picture, plans, opened, defs, key):
     buttons = '<button id="unfold">Unfold all</button><button id="fold">Fold all</button>' if foldable else ""
     body = (
         f'<header><h1>{title}</h1><div class="tools">{buttons}'
-        '<button id="smaller" aria-label="Smaller">−</button><button id="fit">Fit</button>'
+        '<input id="find" type="search" placeholder="Find" aria-label="Find, Enter unfolds">'
+        f'<button id="smaller" aria-label="Smaller">−</button><button id="fit">Fit</button>'
         f'<button id="larger" aria-label="Larger">+</button></div></header>'
         f'<div class="key">{legend}</div><main id="stage"></main>'
         f"<script>const GRAPH={as_script(data)};\n{asset('graph.js')}</script>"
@@ -70,6 +71,8 @@ def _group(plan):
             "l": _r(card.left), "r": _r(card.right), "h": _r(card.height), "x": _r(plan.xs[k]),
             "k": plan.ranks[k], "hold": _r(card.hold), "inset": _r(card.inset), "svg": card.svg,
         }  # fmt: skip
+        if part.item is not None:
+            entry["item"] = part.item
         if part.group is not None:
             entry["group"] = part.group.number
         if part.port:

@@ -42,7 +42,7 @@ class Picture:
         style.css(theme)
         self._survey = survey(tensor, params)
         self._forward, self._saved, self.theme = direction == "forward", saved, theme
-        self._tree = tree(tensor, _pairs(params))
+        self._tree = tree(tensor, params)
         self.top = fold(self._survey)
         self._opened = opened_by_default(self.top, depth)
         self._made = {}
@@ -186,7 +186,3 @@ def _key(picture):
         f'<text class="rg-key" x="{cards.digits(x)}" y="1">{arrows}, texts: shapes of gradients</text>'
     )
     return "".join(out), x + cards.text_width(arrows + ", texts: shapes of gradients", 10.5)
-
-
-def _pairs(params):
-    return params.named_parameters() if hasattr(params, "named_parameters") else params

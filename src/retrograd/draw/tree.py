@@ -2,6 +2,7 @@
 
 from ..core.graph import AccumulateGrad
 from ..core.tensor import Tensor
+from .survey import named, shape_text
 
 NAMES_SHOWN = 3  # of the parameters that no gradient reaches
 
@@ -13,13 +14,12 @@ def tree(tensor, params=None, max_nodes=60):
     is one node, else above branches. Leaves stand behind the node that uses them. A node that several others
     use is drawn once, with a number; further mentions give that number.
 
-    params: (name, Parameter) pairs, such as `model.named_parameters()`. They name the leaves, and those that
-    no gradient reaches are listed below the tree. max_nodes: after how many nodes to stop.
+    params: (name, Parameter) pairs, such as `model.named_parameters()`, or the model. They name the leaves,
+    and those that no gradient reaches are listed below the tree. max_nodes: after how many nodes to stop.
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tree() draws the graph of a Tensor, not of a {type(tensor).__name__}")
-    params = list(params or ())
-    names = {id(p): name for name, p in params}
+    names, params, _ = named(params)
     root = tensor.grad_fn
     if root is None:
         return _leaf(tensor, names) + ("" if tensor.requires_grad else " (requires_grad=False: no graph)")
@@ -68,7 +68,7 @@ def _text(node, names):
     """`ConvolutionBackward0 (1, 64, 32, 32)  <- leaf conv1.weight (64, 3, 7, 7)`"""
     if isinstance(node, AccumulateGrad):
         return _leaf(node.variable, names)
-    text = f"{node.name()} {_shape(node.shape if node.outputs == 1 else node.shape[0])}"
+    text = f"{node.name()} {shape_text(node.shape if node.outputs == 1 else node.shape[0])}"
     leaves, module = [], ""
     for operand in _operands(node):
         if isinstance(operand, AccumulateGrad):
@@ -79,11 +79,7 @@ def _text(node, names):
 
 
 def _leaf(leaf, names):
-    return f"{names.get(id(leaf)) or leaf.name or 'leaf'} {_shape(leaf._array.shape)}"
-
-
-def _shape(shape):
-    return str(tuple(shape)).replace(",)", ")")
+    return f"{names.get(id(leaf)) or leaf.name or 'leaf'} {shape_text(leaf._array.shape)}"
 
 
 def _survey(root):

@@ -102,7 +102,8 @@ function draw(number, placed, x, y, out) {
         `fill="transparent" stroke="none"/>${GRAPH.groups[p.group].name}</g></g>`);
       draw(p.group, inner, left, top, out);
     } else if (p.svg) {
-      out.push(`<g transform="translate(${n(axis)} ${n(top)})"><g${button}>${p.svg}</g></g>`);
+      const item = p.item === undefined ? "" : ` data-item="${p.item}"`;
+      out.push(`<g${item} transform="translate(${n(axis)} ${n(top)})"><g${button}>${p.svg}</g></g>`);
     }
   });
   g.wires.forEach((w, k) => {
@@ -117,6 +118,37 @@ function show() {
   draw(GRAPH.top, placed, 0, 0, out);
   stage.innerHTML = `<svg xmlns="http://www.w3.org/2000/svg" class="rg" viewBox="0 0 ${n(placed.width)} ` +
     `${n(placed.height)}" width="${n(placed.width * zoom)}" height="${n(placed.height * zoom)}">${GRAPH.defs}${out.join("")}</svg>`;
+  mark();
+}
+
+// --- finding: what is shown is marked at once, Enter unfolds the groups in which there is more
+
+const plain = svg => svg.replace(/<title>[^]*?<\/title>/g, " ").replace(/<[^>]*>/g, "").toLowerCase();
+function mark() {
+  const wanted = document.getElementById("find").value.trim().toLowerCase();
+  stage.classList.toggle("finding", Boolean(wanted));
+  let first = null;
+  for (const card of stage.querySelectorAll("[data-item]")) {
+    const own = [...card.querySelectorAll("text")].filter(t => t.closest("[data-item]") === card);
+    const found = Boolean(wanted) && own.some(t => t.textContent.toLowerCase().includes(wanted));
+    const within = found || (Boolean(wanted) && card.querySelector("[data-item]") && card.textContent.toLowerCase().includes(wanted));
+    card.classList.toggle("found", Boolean(within));
+    if (found && !first) first = card;
+  }
+  return first;
+}
+function unfoldFound() {
+  const wanted = document.getElementById("find").value.trim().toLowerCase();
+  if (!wanted) return;
+  const visit = (number, above) => {
+    for (const p of GRAPH.groups[number].parts) {
+      if (p.group !== undefined) visit(p.group, [...above, p.group]);
+      else if (plain(p.svg).includes(wanted)) above.forEach(group => opened.add(group));
+    }
+  };
+  visit(GRAPH.top, []);
+  show();
+  mark()?.scrollIntoView({ block: "center", inline: "center" });
 }
 
 function toggle(target) {
@@ -143,6 +175,8 @@ function all(open) {
   show();
 }
 function scale(to) { zoom = Math.min(Math.max(to, 0.1), 4); show(); }
+document.getElementById("find").addEventListener("input", mark);
+document.getElementById("find").addEventListener("keydown", event => { if (event.key === "Enter") unfoldFound(); });
 const on = (id, action) => document.getElementById(id)?.addEventListener("click", action);
 on("unfold", () => all(true));
 on("fold", () => all(false));
