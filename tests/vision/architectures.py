@@ -21,7 +21,7 @@ _OPTIONS = {
     **{f"vit_{name}": {"image_size": 64} for name in ("b_16", "b_32", "l_16", "l_32")},
     "vit_h_14": {"image_size": 56},
 }  # fmt: skip
-LARGE = 100_000_000  # parameters, above which float32 is used for want of memory
+LARGE = 160_000_000  # parameters, above which float32 is used for want of memory
 # PyTorch's gradient of hardsigmoid multiplies with 1/6 in float32, whatever the type.
 _ROUGH = ("mobilenet_v3_large", "mobilenet_v3_small")
 

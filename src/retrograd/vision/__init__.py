@@ -2,7 +2,7 @@
 
 import importlib
 
-_SUBMODULES = ("models", "transforms")
+_SUBMODULES = ("datasets", "io", "models", "ops", "transforms", "utils")
 
 
 def __getattr__(name):

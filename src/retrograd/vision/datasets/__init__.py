@@ -1,0 +1,12 @@
+"""Datasets of images under torchvision's names."""
+
+from retrograd.vision.datasets.cifar import CIFAR10, CIFAR100
+from retrograd.vision.datasets.fakedata import FakeData
+from retrograd.vision.datasets.folder import DatasetFolder, ImageFolder
+from retrograd.vision.datasets.mnist import MNIST, FashionMNIST
+from retrograd.vision.datasets.vision import VisionDataset
+
+__all__ = [
+    "CIFAR10", "CIFAR100", "DatasetFolder", "FakeData", "FashionMNIST", "ImageFolder", "MNIST",
+    "VisionDataset",
+]  # fmt: skip
