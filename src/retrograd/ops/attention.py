@@ -98,7 +98,7 @@ def _fits_one_row(query, key, value, mask):
         and key.shape[-2] == value.shape[-2]
         and query.shape[-1] == key.shape[-1]
         and min(*query.shape, *key.shape, *value.shape) > 0
-        and (mask is None or not mask.requires_grad)
+        and (mask is None or not (mask.requires_grad or mask._tangents))
     )
 
 

@@ -147,6 +147,7 @@ def nonzero(input, *, out=None, as_tuple=False):
     return deliver(wrap(places), out, exact=True)
 
 
+@by_example
 def argwhere(input):
     """`nonzero`."""
     return nonzero(input)

@@ -1,0 +1,225 @@
+"""func with structures, writes and refusals: errors of wrong arguments, tangents that views see."""
+
+import numpy as np
+import pytest
+
+import retrograd
+from oracle import both_refuse, same
+
+
+def values(lib, *shape, seed=0):
+    array = np.random.default_rng(seed).uniform(0.1, 1.5, shape)
+    return lib.tensor(array.tolist(), dtype=lib.float64).reshape(shape)
+
+
+# --- refusals -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argnums, match", [
+    ([0], "int or Tuple"), (0.0, "int or Tuple"), (("0",), "must be int"), ((0, -2), "unique"),
+    (2, "but only"), (-3, "but only"),
+])  # fmt: skip
+@pytest.mark.parametrize("transform", ["grad", "jacrev", "jacfwd"])
+def test_argnums(transform, argnums, match):
+    def program(lib):
+        x = lib.ones(())
+        return getattr(lib.func, transform)(lib.mul, argnums=argnums)(x, x)
+
+    both_refuse(program, RuntimeError, match)
+
+
+@pytest.mark.parametrize("aux", [1, "abc", [1.0]])
+@pytest.mark.parametrize("transform", ["grad", "vjp", "jvp", "jacrev", "jacfwd"])
+def test_aux_holds_tensors_only(transform, aux):
+    def program(lib):
+        x = values(lib, 3)
+        f = lambda x: (x.sum(), aux)
+        if transform == "vjp":
+            return lib.func.vjp(f, x, has_aux=True)
+        if transform == "jvp":
+            return lib.func.jvp(f, (x,), (x,), has_aux=True)
+        return getattr(lib.func, transform)(f, has_aux=True)(x)
+
+    both_refuse(program, RuntimeError, "Expected tensors, got unsupported type")
+
+
+@pytest.mark.parametrize("output, match", [
+    (None, "non-empty output"), ((), "non-empty output"), (1.5, "only tensors"), ("abc", "only tensors"),
+])  # fmt: skip
+@pytest.mark.parametrize("transform", ["jacrev", "jacfwd"])
+def test_outputs_are_tensors(transform, output, match):
+    program = lambda lib: getattr(lib.func, transform)(lambda x: output)(values(lib, 2))
+    both_refuse(program, RuntimeError, match)
+
+
+@pytest.mark.parametrize("primals, tangents, match", [
+    ((), (), "at least one Tensor"), ((1.0,), "x", "only contain Tensors"),
+    ("x", (1.0,), "only contain Tensors"),
+])  # fmt: skip
+def test_inputs_of_jvp(primals, tangents, match):
+    def program(lib):
+        x = values(lib, 2)
+        given = [(x,) if isinstance(v, str) else v for v in (primals, tangents)]
+        return lib.func.jvp(lib.sin, *given)
+
+    both_refuse(program, RuntimeError, match)
+
+
+@pytest.mark.parametrize("transform", ["jacrev", "jacfwd"])
+@pytest.mark.parametrize("f, dtype, match", [
+    (lambda x: x.conj(), "complex128", "Expected all inputs to be real"),
+    (lambda x: x * 1j, "float64", "Expected all outputs to be real"),
+])  # fmt: skip
+def test_complex_jacobians_are_refused(transform, f, dtype, match):
+    program = lambda lib: getattr(lib.func, transform)(f)(lib.ones(2, dtype=getattr(lib, dtype)))
+    both_refuse(program, RuntimeError, match)
+
+
+@pytest.mark.parametrize("f, match", [
+    (lambda lib, x: lib.vmap(lambda x: x, out_dims="a")(x), "int, None or a python collection of ints"),
+    (lambda lib, x: lib.vmap(lambda x: x, (None,))(1), "at least one Tensor"),
+    (lambda lib, x: lib.vmap(lambda z: z[0], in_dims=((0, 0),))([x, x]), "not compatible with the structure"),
+])  # fmt: skip
+def test_dims_of_vmap(f, match):
+    both_refuse(lambda lib: f(lib, values(lib, 3, 2)), ValueError, match)
+
+
+@pytest.mark.parametrize("f, match", [
+    (lambda lib, x: x.sum().item(), r"item\(\) on a Tensor"),
+    (lambda lib, x: x.nonzero(), "dynamic shape"),
+    (lambda lib, x: lib.mm(x, x), "Shape mismatch"),
+    (lambda lib, x: lib.bmm(x.diag(), x.diag()), "Shape mismatch"),
+])  # fmt: skip
+def test_what_examples_cannot_do(f, match):
+    both_refuse(lambda lib: lib.vmap(lambda x: f(lib, x))(values(lib, 3, 2)), RuntimeError, match)
+
+
+@pytest.mark.parametrize("use", [
+    lambda x: x.sin(), lambda x: 1 + x, lambda x: x.mul_(2), lambda x: x.sum(), lambda x: x.reshape(2, 1) * 2,
+    lambda x: retrograd.vmap(lambda y: y + x)(retrograd.ones(3)),
+])  # fmt: skip
+def test_a_tensor_that_escaped(use):
+    kept = []
+    retrograd.vmap(lambda x: (kept.append(x), x)[1])(retrograd.ones(3, 2))
+    with pytest.raises(RuntimeError, match="escaped from inside a function being vmapped"):
+        use(kept[0])
+
+
+# --- results --------------------------------------------------------------------
+
+
+def test_a_single_result_takes_out_dims_of_one():
+    same(lambda lib: lib.vmap(lambda x: x * 2, out_dims=(1,))(values(lib, 2, 3)))
+
+
+def test_results_with_names_keep_them():
+    out = retrograd.vmap(lambda x: x.max(0))(values(retrograd, 3, 4))
+    assert out._fields == ("values", "indices")
+    assert out.values.shape == (3,)
+
+
+def test_one_row_at_a_time_needs_no_vmap():
+    class Picky(retrograd.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            assert g.nonzero().shape[0] == 1
+            return g * 2
+
+    x = values(retrograd, 3)
+    jacobian = retrograd.func.jacrev(Picky.apply, chunk_size=1)(x)
+    np.testing.assert_array_equal(jacobian.numpy(), 2 * np.eye(3))
+
+
+def test_vjp_made_without_a_graph_still_knows_its_input():
+    def program(lib):
+        x = lib.tensor(3.0, dtype=lib.float64, requires_grad=True)
+        with lib.no_grad():
+            out, pull = lib.func.vjp(lambda x: x**2, x)
+        (y,) = pull(lib.ones((), dtype=lib.float64))
+        return out.requires_grad, y.requires_grad, lib.autograd.grad(y, x)[0]
+
+    same(program)
+
+
+def test_a_rule_of_a_function_is_told_of_structures():
+    def program(lib):
+        class Sum(lib.autograd.Function):
+            @staticmethod
+            def forward(x, others):
+                return x + others[0] * others[1]
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                pass
+
+            @staticmethod
+            def vmap(info, in_dims, x, others):
+                assert in_dims == (0, [None, 1])
+                return x + others[0] * others[1].T, 0
+
+        x, y = values(lib, 3, 2), values(lib, 2, 3, seed=1)
+        return lib.vmap(lambda x, y: Sum.apply(x, [2.0, y]), in_dims=(0, 1))(x, y)
+
+    same(program)
+
+
+# --- writes and views in forward mode ---------------------------------------------
+
+
+def test_a_view_sees_the_tangent_that_its_base_was_given():
+    def program(lib):
+        def f(x, y):
+            base = x.clone()
+            row = base[0]
+            base.copy_(y)
+            return row, base, row * 2
+
+        x, t = values(lib, 2, 4, 3), values(lib, 2, 4, 3, seed=1)
+        push = lambda x, t: lib.func.jvp(lambda y: f(x, y), (x,), (t,))
+        return push(x, t), lib.vmap(push, in_dims=(1, 1))(x, t), lib.vmap(push, in_dims=(0, 0))(x, t)
+
+    same(program)
+
+
+def test_a_write_to_a_dual_reaches_its_views():
+    def program(lib):
+        def f(x, y):
+            part = x[0, ::2]
+            x.copy_(y)
+            return x, part
+
+        x, y, s, t = [values(lib, 2, 3, 4, seed=i) for i in range(4)]
+        push = lambda x, y, s, t: lib.func.jvp(f, (x, y), (s, t))
+        return push(x.clone(), y, s, t), lib.vmap(push, in_dims=(1, 1, 1, 1))(x.clone(), y, s, t)
+
+    same(program)
+
+
+def test_a_write_where_the_tangent_is_expanded():
+    def program(lib):
+        x = values(lib, 3)
+        t = lib.ones((), dtype=lib.float64).expand(3)
+        return lib.func.jvp(lambda x: x.clone().zero_() + x, (x,), (t,))
+
+    same(program)
+
+
+def test_tangent_of_a_mask():
+    def program(lib):
+        q, k, m = values(lib, 2, 3, 4), values(lib, 2, 5, 4, seed=1), values(lib, 3, 5, seed=2)
+        attend = lambda m: lib.nn.functional.scaled_dot_product_attention(q, k, k, attn_mask=m)
+        return lib.func.jvp(attend, (m,), (m * 0.5,))
+
+    same(program)
+
+
+def test_tangent_of_a_matrix_exponential_in_forward_over_reverse():
+    def program(lib):
+        x = values(lib, 3, 3)
+        return lib.func.jvp(lib.func.grad(lambda x: lib.matrix_exp(x).sin().sum()), (x,), (x * 0.3,))
+
+    same(program)
