@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ..core.arrays import uint8
 from ..core.op import LINEAR, Op, through_float32
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -22,16 +23,41 @@ def _broadcast(values, ndim, axis):
     return values.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
+def _in_layout(xp, x, indices, weights, axis, size):
+    """`_resample` with the result's axes in the order in memory that those of `x` have."""
+    if x.flags.c_contiguous:
+        return _resample(xp, x, indices, weights, axis, size)
+    order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+    out = _resample(xp, x.transpose(order), indices, weights, order.index(axis), size)
+    return out.transpose([order.index(i) for i in range(x.ndim)])
+
+
 @through_float32
 def _resample(xp, x, indices, weights, axis, size):
     if indices.shape[1] == 1 and (weights == 1).all():
         return xp.take(x, indices[:, 0], axis)
+    if x.dtype == xp.uint8:
+        return _resample_bytes(xp, x, indices, weights, axis)
     out = None
     for tap in range(indices.shape[1]):
         term = xp.take(x, indices[:, tap], axis)
         term *= _broadcast(weights[:, tap].astype(x.dtype), x.ndim, axis)
         out = term if out is None else xp.add(out, term, out=out)
     return out
+
+
+def _resample_bytes(xp, x, indices, weights, axis):
+    """In whole numbers, as PyTorch and Pillow do: weights of 15 bits, each axis rounded to bytes again."""
+    largest = float(abs(weights).max())
+    bits = 0
+    while bits < 22 and int(0.5 + largest * (1 << (bits + 1))) < 1 << 15:
+        bits += 1
+    weights = xp.trunc(weights * (1 << bits) + xp.copysign(0.5, weights)).astype(xp.int32)
+    out = 1 << (bits - 1)
+    for tap in range(indices.shape[1]):
+        term = xp.take(x, indices[:, tap], axis).astype(xp.int32)
+        out = out + term * _broadcast(weights[:, tap], x.ndim, axis)
+    return xp.clip(out >> bits, 0, 255).astype(xp.uint8)
 
 
 @through_float32
@@ -42,7 +68,7 @@ def _resample_back(xp, y, indices, weights, axis, size):
 
 
 resample_row = Op(
-    "resample", lambda xp, x, indices, weights, axis, size: _resample(xp, x, indices, weights, axis, size),
+    "resample", lambda xp, x, indices, weights, axis, size: _in_layout(xp, x, indices, weights, axis, size),
     x=lambda g, indices, weights, axis, size: resample_back_row(g, indices, weights, axis, size), jvp=LINEAR,
     node="UpsampleBackward0", doc="x along `axis`, of `size` elements, as sums of taps.",
 )  # fmt: skip
@@ -146,7 +172,7 @@ def interpolate(
 
     mode: nearest, nearest-exact, area, linear (3-D input), bilinear, bicubic (4-D) or trilinear (5-D).
     `align_corners` puts the centres of the corner elements onto each other. `antialias` (bilinear, bicubic)
-    widens the kernel where the image shrinks.
+    widens the kernel where the image shrinks. uint8 is rounded, and cut to 0...255, after each axis.
     """
     if mode not in _MODES:
         raise NotImplementedError(f"unknown interpolation mode {mode!r}; expected one of {', '.join(_MODES)}")
@@ -170,7 +196,13 @@ def interpolate(
         )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, out)
-    for axis, (o, scale) in enumerate(zip(out, scales, strict=True), 2):
+    if not input.is_floating_point() and input.dtype is not uint8:
+        raise RuntimeError(
+            f"interpolate with mode={mode!r} takes floating point numbers or uint8, but got {input.dtype}; "
+            "convert the input with .float()"
+        )
+    axes = list(enumerate(zip(out, scales, strict=True), 2))
+    for axis, (o, scale) in reversed(axes) if input.dtype is uint8 else axes:
         i = input.shape[axis]
         if mode.startswith("nearest"):
             taps = _nearest(i, o, scale, mode == "nearest-exact")

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from .optimizer import Optimizer, check, scalar
+from .numbers import check, scalar
+from .optimizer import Optimizer
 from .pieces import lerp, writable, zeros_like
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .optimizer import Optimizer, advance, check, number, scalar
+from .numbers import advance, check, number, scalar
+from .optimizer import Optimizer
 from .pieces import pieces, zeros_like
 
 

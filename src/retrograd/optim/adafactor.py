@@ -6,7 +6,8 @@ import ml_dtypes
 import numpy as np
 
 from ..core.tensor import wrap
-from .optimizer import Optimizer, advance, check, number, scalar
+from .numbers import advance, check, number, scalar
+from .optimizer import Optimizer
 from .pieces import lerp, writable, zeros_like
 
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from .compiled import adam_step
-from .optimizer import Optimizer, advance, check, check_betas, number, scalar
+from .numbers import advance, check, check_betas, number, scalar
+from .optimizer import Optimizer
 from .pieces import lerp, pieces, zeros_like
 
 

@@ -1,6 +1,7 @@
 """ASGD: averaged stochastic gradient descent."""
 
-from .optimizer import Optimizer, advance, check, number, scalar
+from .numbers import advance, check, number, scalar
+from .optimizer import Optimizer
 from .pieces import pieces, zeros_like
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..core.graph import enable_grad, no_grad
 from ..core.tensor import wrap
-from .optimizer import Optimizer, check, scalar
+from .numbers import check, scalar
+from .optimizer import Optimizer
 
 
 class LBFGS(Optimizer):
@@ -55,7 +56,7 @@ class LBFGS(Optimizer):
             memory.count(iterations=1)
             d = memory.direction(g)
             last_loss = loss
-            t = min(1.0, 1.0 / float(np.abs(g).sum())) * lr if memory.is_new else lr
+            t = 1.0 / max(1.0, float(np.abs(g).sum())) * lr if memory.is_new else lr
             memory.remember(g, d, t, last_loss)
             slope = float(g @ d)
             if slope > -smallest_change:

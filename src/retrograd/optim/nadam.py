@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .optimizer import Optimizer, advance, check, check_betas, number, scalar
+from .numbers import advance, check, check_betas, number, scalar
+from .optimizer import Optimizer
 from .pieces import lerp, pieces, zeros_like
 
 

@@ -8,9 +8,11 @@ from itertools import chain
 
 import numpy as np
 
-from ..core.arrays import float64, get_default_dtype, quiet
+from ..core.arrays import quiet
 from ..core.graph import Handle, enable_grad, no_grad
 from ..core.tensor import Tensor, wrap
+from . import differentiable
+from .numbers import number
 
 _global_pre_hooks = OrderedDict()
 _global_post_hooks = OrderedDict()
@@ -127,12 +129,6 @@ class Optimizer:
                     f"parameter group didn't specify a value of required optimization parameter {name}"
                 )
             param_group.setdefault(name, default)
-        if param_group.get("differentiable") and type(self).step is Optimizer.step:
-            raise NotImplementedError(
-                f"{type(self).__name__}(differentiable=True) is not supported: the step is not recorded in "
-                "the graph. To differentiate through it, write the step out of place, with gradients from "
-                "autograd.grad(..., create_graph=True)."
-            )
         if len({id(p) for p in params}) != len(params):
             warnings.warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this will cause "
@@ -180,11 +176,15 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        for group in self.param_groups:
+            if group.get("differentiable"):
+                with enable_grad():
+                    differentiable.step(self, group, [p for p in group["params"] if p._grad is not None])
         token = quiet.enter()
         try:
             for group in self.param_groups:
                 params = [p for p in group["params"] if p._grad is not None]
-                if params:
+                if params and not group.get("differentiable"):
                     self.update(group, params)
                     for p in params:
                         p._versions().bump()
@@ -336,39 +336,3 @@ def register_optimizer_step_pre_hook(hook):
 def register_optimizer_step_post_hook(hook):
     """Call `hook(optimizer, args, kwargs)` after each step of any optimizer."""
     return Handle(_global_post_hooks, hook)
-
-
-# --- numbers: options and state -----------------------------------------------------------------------------
-
-
-def scalar(option):
-    """An option as a Python number; it may be a Tensor of one element."""
-    return option._array.item() if isinstance(option, Tensor) else option
-
-
-def number(value=0.0):
-    """A 0-d Tensor for state that is one number: float32, or float64 where that is the default dtype."""
-    return wrap(np.array(value, np.float64 if get_default_dtype() is float64 else np.float32))
-
-
-def advance(state):
-    """Count one more step; the count as a Python number."""
-    step = state["step"]
-    step._array += 1
-    return step._array.item()
-
-
-def check(name, value, high=None, positive=False):
-    """ValueError in PyTorch's words unless `value` is at least 0 (or above it: positive) and below `high`."""
-    if isinstance(value, Tensor) and value._array.size != 1:
-        what = "lr" if name == "learning rate" else name
-        raise ValueError(f"Tensor {what} must be 1-element, but it has the shape {list(value.shape)}")
-    n = scalar(value)
-    if not ((n > 0 if positive else n >= 0) and (high is None or n < high)):
-        wanted = ("above 0" if positive else "at least 0") + (f" and below {high:g}" if high else "")
-        raise ValueError(f"Invalid {name}: {value} (expected {wanted})")
-
-
-def check_betas(betas):
-    for i, beta in enumerate(betas):
-        check(f"beta parameter at index {i}", beta, high=1.0)

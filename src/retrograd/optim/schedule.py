@@ -3,7 +3,8 @@
 import warnings
 
 from ..core.tensor import Tensor, wrap
-from .optimizer import Optimizer, scalar
+from .numbers import scalar
+from .optimizer import Optimizer
 
 EPOCH_WARNING = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. "

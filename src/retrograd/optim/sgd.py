@@ -4,7 +4,8 @@ import numpy as np
 
 from ..core.tensor import wrap
 from .compiled import sgd_step
-from .optimizer import Optimizer, check, scalar
+from .numbers import check, scalar
+from .optimizer import Optimizer
 from .pieces import pieces
 
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from .optimizer import Optimizer, check, check_betas, scalar
+from .numbers import check, check_betas, scalar
+from .optimizer import Optimizer
 from .pieces import zeros_like
 
 
