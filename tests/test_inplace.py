@@ -511,3 +511,20 @@ def test_out_refuses_gradients_and_lower_categories(library):
         library.cat([library.ones(2, requires_grad=True)], out=library.empty(2))
     with pytest.raises(RuntimeError, match="can't be cast"):
         library.add(library.ones(2), library.ones(2), out=library.empty(2, dtype=library.int64))
+
+
+def test_a_step_of_a_computation_takes_over_the_result():
+    x = retrograd.ones(1000, requires_grad=True)
+    y = x * 2
+    address = y.data_ptr()
+    y.relu_()
+    assert y.data_ptr() != address, "nobody else has its memory"
+    for hold in (lambda t: t, lambda t: t.detach(), lambda t: t[2:], lambda t: t.detach().numpy()):
+        y = x * 2
+        held = hold(y)
+        y.add_(1)
+        assert held[5].item() == 3, "who shares the memory sees the write"
+    p = retrograd.ones(1000)
+    address = p.data_ptr()
+    p.mul_(2).add_(1)
+    assert p.data_ptr() == address, "outside a graph, memory stays where it is"

@@ -6,6 +6,8 @@ base, new values)`, and every view of that base derives its own history anew whe
 (`Tensor.grad_fn`).
 """
 
+from sys import getrefcount
+
 import numpy as np
 
 from . import arrays
@@ -71,6 +73,12 @@ def inplace(function, name):
         result = function(old, *args, **kwargs)
         if result._grad_fn is not None:
             _keep_old(old._whole, result._grad_fn, start)
+            if old is not self and not modes.interpreters and _may_take_over(self, old, result):
+                check_writeable(self, name)
+                self._array = old._array = result._array
+                self._versions().bump()
+                rebase(self, result)
+                return self
         return write(self, result, name)
 
     method.__name__ = method.__qualname__ = name
@@ -92,6 +100,51 @@ def _keep_old(old, node, start):
             old._array, old._version_counter, old._view = np.array(old._array), None, None
             return
         stack.extend([target for target, _ in node.edges])
+
+
+def _may_take_over(x, old, result):
+    """Whether the memory of `result` may become that of `x`, which saves a copy: x is a step of a
+    computation, and nobody else has its array, or that of the result.
+
+    In a graph only, where the result is no leaf: a parameter stays where it is.
+    """
+    array, new, saved = x._array, result._array, result._grad_fn.saved
+    if (
+        x._grad_fn is None
+        or x._view is not None
+        or old._array is not array
+        or type(array) is not np.ndarray
+        or type(new) is not np.ndarray
+        or (new.shape, new.strides, new.dtype) != (array.shape, array.strides, array.dtype)
+        or not (array.flags.owndata and new.flags.owndata and array.flags.writeable and new.flags.writeable)
+        or x._tangents
+        or result._tangents
+        or type(saved) is not list
+    ):
+        return False
+    outputs = sum([type(s) is tuple and len(s) == 2 and s[0] is new for s in saved])
+    del array, new
+    of_old, of_new, of_result = _holders(x, result)
+    return (of_old, of_new - outputs, of_result) == _SOLE
+
+
+def _holders(x, result):
+    """How many hold the array of x, that of the result, and the result."""
+    return getrefcount(x._array), getrefcount(result._array), getrefcount(result)
+
+
+def _sole_holders():
+    """The same where nobody does but x and its old value, and the functions on the way, on this Python."""
+    x, result = wrap(np.zeros(1)), wrap(np.zeros(1))
+    old = wrap(x._array)
+
+    def may_take_over(x, old, result):
+        return _holders(x, result)
+
+    return may_take_over(x, old, result)
+
+
+_SOLE = _sole_holders()
 
 
 def prepare(x, name):
