@@ -399,3 +399,15 @@ def test_ten_thousand_nodes():
     picture = draw.graph(h.sum())
     assert len(picture.items) > 9_000
     assert picture.svg().count('class="rg-op"') == picture.top.operations + 1  # one explains the colour
+
+
+def test_nothing_overlaps_in_an_encoder():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2)
+    loss = model(torch.randn(2, 5, 16)).sum()
+    for direction in ("forward", "backward"):
+        picture = draw.graph(loss, model, direction=direction)
+        groups = [g.number for g in folding.walk(picture.top)]
+        for opened in (set(groups), set(groups[:3]), set(groups[:2]) | {groups[-1]}):
+            check_apart(picture, opened)

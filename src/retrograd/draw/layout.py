@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 FAR = 4  # how much more a line wants to be straight inside than at its ends
 SWEEPS = 12
 ROUNDS = 10
+PULL = 1000.0  # how much a chain wants to be straight
 LARGE = 4000  # pieces from which fewer sweeps are made
 
 
@@ -82,8 +83,9 @@ def layered(boxes, lines, gap=26.0, labels=True, label_height=16.0):
     _first_order(boxes, pieces_of, lines, order)
     up, down = _neighbours(len(spans), edges)
     order, crossings = _untangle(order, up, down, len(spans))
-    x = _coordinates(order, spans, up, down, gap)
-    _straighten(order, x, spans, up, down, gap)
+    chains = _chains(up, down)
+    x = _coordinates(order, spans, up, down, gap, chains)
+    _straighten(order, x, spans, gap, chains)
     for i, box in enumerate(boxes):
         box.x = x[i]
     for line, pieces in zip(lines, pieces_of, strict=True):
@@ -251,7 +253,7 @@ def _crossings(order, down, place):
 # --- coordinates ----------------------------------------------------------------------------------
 
 
-def _coordinates(order, spans, up, down, gap):
+def _coordinates(order, spans, up, down, gap, chains):
     x = [0.0] * len(spans)
     for rank in order:
         at = 0.0
@@ -266,10 +268,18 @@ def _coordinates(order, spans, up, down, gap):
             _settle(rank, x, spans, (up, down) if final else (up,), gap)
         for rank in reversed(order):
             _settle(rank, x, spans, (up, down) if final else (down,), gap)
+    axes = {}
+    for chain in chains:
+        middle = sorted([x[i] for i in chain])[len(chain) // 2]
+        axes.update(dict.fromkeys(chain, middle))
+    # chains to their axes, and what is beside them out of the way: from above, from below, then both
+    for near, ranks in (((up,), order), ((down,), order[::-1]), ((up, down), order)):
+        for rank in ranks:
+            _settle(rank, x, spans, near, gap, axes)
     return x
 
 
-def _settle(rank, x, spans, nears, gap):
+def _settle(rank, x, spans, nears, gap, axes=None):
     """Move a rank's members nearest to where their neighbours want them, keeping order and distances.
 
     Minimises the weighted squares of the way from there, which is an isotonic regression once the least
@@ -287,6 +297,8 @@ def _settle(rank, x, spans, nears, gap):
             for j, w, own, its in near[i]:
                 weight += w
                 pull += w * (x[j] + its - own)
+        if axes and i in axes:
+            weight, pull = weight + PULL, pull + PULL * axes[i]
         if not weight:
             weight, pull = 0.01, 0.01 * x[i]
         pull -= weight * at
@@ -303,27 +315,30 @@ def _settle(rank, x, spans, nears, gap):
             k += 1
 
 
-def _straighten(order, x, spans, up, down, gap):
-    """Put chains, boxes and pieces each of which has one strong line to the next, on one axis where there is
-    room."""
-    beside = {}
-    for rank in order:
-        for k, i in enumerate(rank):
-            beside[i] = (rank[k - 1] if k else None, rank[k + 1] if k + 1 < len(rank) else None)
+def _chains(up, down):
+    """Boxes and pieces that have one strong line to the next, which has no other; longest first."""
     strong_up = [[e[0] for e in edges if e[1] >= 2.0] for edges in up]
-    strong_down = [[e[0] for e in edges if e[1] >= 2.0] for edges in down]
     follows = {}
-    for i, below in enumerate(strong_down):
+    for i, edges in enumerate(down):
+        below = [e[0] for e in edges if e[1] >= 2.0]
         if len(below) == 1 and len(strong_up[below[0]]) == 1:
             follows[i] = below[0]
-    starts = sorted(set(follows) - set(follows.values()))
     chains = []
-    for i in starts:
+    for i in sorted(set(follows) - set(follows.values())):
         chain = [i]
         while chain[-1] in follows:
             chain.append(follows[chain[-1]])
         chains.append(chain)
-    for chain in sorted(chains, key=lambda c: (-len(c), c[0])):
+    return sorted(chains, key=lambda c: (-len(c), c[0]))
+
+
+def _straighten(order, x, spans, gap, chains):
+    """Put chains on one axis exactly, where there is room."""
+    beside = {}
+    for rank in order:
+        for k, i in enumerate(rank):
+            beside[i] = (rank[k - 1] if k else None, rank[k + 1] if k + 1 < len(rank) else None)
+    for chain in chains:
         at = 0
         while at < len(chain):  # as long a part as has a common axis, then the next
             low, high, end = -1e18, 1e18, at

@@ -154,20 +154,17 @@ def arrange(all_plans, number, opened, is_top=True):
     for k, part in enumerate(parts):
         if part.group is not None and part.group.number in opened:
             inner[k] = arrange(all_plans, part.group.number, opened, False)
-    heights, wider = list(plan.heights), {}
+    heights = list(plan.heights)
     for k, placed in inner.items():
-        card, axis = plan.cards[k], round(plan.xs[k], 1)
-        left, right = wider.get(axis, (0.0, 0.0))
-        more = placed.width - placed.axis - card.right
-        wider[axis] = max(left, placed.axis - card.left), max(right, more)
         heights[plan.ranks[k]] = max(heights[plan.ranks[k]], placed.height)
+    wider = _wider(plan, inner)
     extra = 0.0 if is_top else max(plan.header - (plan.right - plan.left + 2 * PADDING), 0.0)
-    origin = PADDING + extra / 2 - plan.left + sum([left for left, _ in wider.values()])
+    origin = PADDING + extra / 2 - plan.left + sum([left for _, _, left, _ in wider])
 
     def move(x):
         at, moved = round(x, 1), x + origin
-        for axis, (left, right) in wider.items():
-            moved += right if axis < at else -left if axis > at else 0.0
+        for first, last, left, right in wider:
+            moved += right if last < at else -left if first > at else 0.0
         return moved
 
     tops, y = [], PADDING if is_top else HEADER
@@ -203,9 +200,29 @@ def arrange(all_plans, number, opened, is_top=True):
         points.append((x1, y1))
         paths.append(points)
         texts.append((middle[0][0] + 6, middle[0][1] + 12) if wire.text and middle else None)
-    width = plan.right - plan.left + 2 * PADDING + extra + sum([sum(pair) for pair in wider.values()])
+    width = plan.right - plan.left + 2 * PADDING + extra + sum([left + right for _, _, left, right in wider])
     axis = places[plan.main][0] if plan.main is not None else width / 2
     return Placed(width, bottom, axis, places, paths, texts, inner)
+
+
+def _wider(plan, inner):
+    """How much room unfolded groups need: (first axis, last axis, to the left, to the right) of each column.
+
+    Groups with their axes within each other's cards are one column and share the room: nothing in their ranks
+    can be between the axes.
+    """
+    columns = []
+    for k in sorted(inner, key=lambda k: (round(plan.xs[k], 1), k)):
+        card, axis = plan.cards[k], round(plan.xs[k], 1)
+        left = max(inner[k].axis - card.left, 0.0)
+        right = max(inner[k].width - inner[k].axis - card.right, 0.0)
+        half = min(card.left, card.right)
+        if columns and axis - columns[-1][0] < min(half, columns[-1][4]):
+            first, _, before, after, least = columns[-1]
+            columns[-1] = (first, axis, max(before, left), max(after, right), min(least, half))
+        else:
+            columns.append((axis, axis, left, right, half))
+    return [column[:4] for column in columns]
 
 
 def _touch(plan, inner, places, k, port, toward):

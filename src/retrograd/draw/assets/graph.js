@@ -6,24 +6,37 @@ const { label: LABEL, padding: PADDING, header: HEADER, line: HEADER_LINE, foot:
 const n = v => String(+v.toFixed(1));
 let zoom = 1;
 
+function columns(g, inner) {
+  const found = [], axis = k => Math.round(g.parts[k].x * 10) / 10;
+  for (const k of [...inner.keys()].sort((a, b) => axis(a) - axis(b) || a - b)) {
+    const p = g.parts[k], placed = inner.get(k), half = Math.min(p.l, p.r), last = found[found.length - 1];
+    const left = Math.max(placed.axis - p.l, 0), right = Math.max(placed.width - placed.axis - p.r, 0);
+    if (last && axis(k) - last[0] < Math.min(half, last[4]))
+      found[found.length - 1] =
+        [last[0], axis(k), Math.max(last[2], left), Math.max(last[3], right), Math.min(last[4], half)];
+    else found.push([axis(k), axis(k), left, right, half]);
+  }
+  return found;
+}
+
 function arrange(number) {
-  const g = GRAPH.groups[number], top = number === GRAPH.top, inner = new Map(), wider = new Map();
+  const g = GRAPH.groups[number], top = number === GRAPH.top, inner = new Map();
   const heights = g.heights.slice();
   g.parts.forEach((p, k) => {
     if (p.group === undefined || !opened.has(p.group)) return;
-    const placed = arrange(p.group), axis = Math.round(p.x * 10) / 10, [left, right] = wider.get(axis) || [0, 0];
+    const placed = arrange(p.group);
     inner.set(k, placed);
-    wider.set(axis, [Math.max(left, placed.axis - p.l), Math.max(right, placed.width - placed.axis - p.r)]);
     heights[p.k] = Math.max(heights[p.k], placed.height);
   });
+  const wider = columns(g, inner);
   let lefts = 0, both = 0;
-  for (const [left, right] of wider.values()) { lefts += left; both += left + right; }
+  for (const [, , left, right] of wider) { lefts += left; both += left + right; }
   const extra = top ? 0 : Math.max(g.head - (g.right - g.left + 2 * PADDING), 0);
   const origin = PADDING + extra / 2 - g.left + lefts;
   const move = x => {
     const at = Math.round(x * 10) / 10;
     let moved = x + origin;
-    for (const [axis, [left, right]] of wider) moved += axis < at ? right : axis > at ? -left : 0;
+    for (const [first, last, left, right] of wider) moved += last < at ? right : first > at ? -left : 0;
     return moved;
   };
   const tops = [];
