@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import retrograd
 from retrograd.core import random as rng
 from retrograd.core import random_rejection as rejection
 from retrograd.core.random_math import fma32, fma64

@@ -1,5 +1,7 @@
 """Storages: the memory that a tensor and its views look into."""
 
+import os
+
 import numpy as np
 
 from .core import arrays
@@ -45,11 +47,43 @@ class UntypedStorage:
         """The bytes as ints."""
         return self._bytes.tolist()
 
+    @classmethod
+    def from_file(cls, filename, shared=False, nbytes=0):
+        """The first `nbytes` bytes of a file, mapped into memory: read when they are first needed.
+
+        shared: writes go to the file, which is made as long as that; else they stay in memory, and a file
+        that is shorter is an error.
+        """
+        if shared:
+            with open(filename, "ab") as file:
+                if file.tell() < nbytes:
+                    file.truncate(nbytes)
+        length = os.path.getsize(filename)
+        if length < nbytes:
+            raise RuntimeError(
+                f"from_file: {filename!r} has {length} bytes and {nbytes} were asked for; a longer file is "
+                "needed, or shared=True, which extends it"
+            )
+        if not nbytes:
+            return cls(np.empty(0, np.uint8))
+        return cls(np.asarray(np.memmap(filename, np.uint8, "r+" if shared else "c", 0, (nbytes,))))
+
     def __getitem__(self, i):
+        if isinstance(i, slice):
+            part = object.__new__(type(self))
+            part._bytes, part._owner = self._bytes[i], self._owner
+            return part
         return int(self._bytes[i])
 
     def __setitem__(self, i, value):
         self._bytes[i] = value
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._bytes, dtype, copy=copy) if dtype is not None or copy else self._bytes
+
+    def untyped(self):
+        """The storage itself."""
+        return self
 
     def __eq__(self, other):
         return isinstance(other, UntypedStorage) and self._owner is other._owner

@@ -120,7 +120,8 @@ def _fill(array, function):
         array[...] = function(array.shape, True)
         return
     axes = drawing_order(array)
-    array.transpose(axes)[...] = function(tuple([array.shape[i] for i in axes]), False)
+    in_order = axes == tuple(range(array.ndim))
+    array.transpose(axes)[...] = function(tuple([array.shape[i] for i in axes]), in_order)
 
 
 @drawing

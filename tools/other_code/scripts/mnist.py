@@ -42,8 +42,15 @@ def train(args, model, device, loader, optimizer, epoch):
         loss.backward()
         optimizer.step()
         if batch_idx % args.log_interval == 0:
-            print("Train Epoch: {} [{}/{} ({:.0f}%)]\tLoss: {:.4f}".format(
-                epoch, batch_idx * len(data), len(loader.dataset), 100.0 * batch_idx / len(loader), loss.item()))
+            print(
+                "Train Epoch: {} [{}/{} ({:.0f}%)]\tLoss: {:.4f}".format(
+                    epoch,
+                    batch_idx * len(data),
+                    len(loader.dataset),
+                    100.0 * batch_idx / len(loader),
+                    loss.item(),
+                )
+            )
 
 
 def test(model, device, loader):
@@ -56,7 +63,11 @@ def test(model, device, loader):
             test_loss += F.nll_loss(output, target, reduction="sum").item()
             pred = output.argmax(dim=1, keepdim=True)
             correct += pred.eq(target.view_as(pred)).sum().item()
-    print("Average loss: {:.4f}, Accuracy: {}/{}".format(test_loss / len(loader.dataset), correct, len(loader.dataset)))
+    print(
+        "Average loss: {:.4f}, Accuracy: {}/{}".format(
+            test_loss / len(loader.dataset), correct, len(loader.dataset)
+        )
+    )
 
 
 def main():

@@ -69,8 +69,15 @@ for t in range(3):
             print(f"loss: {loss:>7f}  [{current:>5d}/{size:>5d}]")
     print(f"Epoch {t + 1}\n Accuracy: {(100 * correct / size):>0.1f}%")
 buffer = io.BytesIO()
-torch.save({"epoch": 3, "model_state_dict": model.state_dict(), "optimizer_state_dict": optimizer.state_dict(),
-            "loss": loss}, buffer)
+torch.save(
+    {
+        "epoch": 3,
+        "model_state_dict": model.state_dict(),
+        "optimizer_state_dict": optimizer.state_dict(),
+        "loss": loss,
+    },
+    buffer,
+)
 buffer.seek(0)
 checkpoint = torch.load(buffer, weights_only=True)
 model.load_state_dict(checkpoint["model_state_dict"])

@@ -6,7 +6,10 @@ data = [[1, 2], [3, 4]]
 x_data = torch.tensor(data)
 x_np = torch.from_numpy(np.array(data))
 print(torch.ones_like(x_data), torch.rand_like(x_data, dtype=torch.float).shape, x_np)
-shape = (2, 3,)
+shape = (
+    2,
+    3,
+)
 tensor = torch.ones(shape)
 print(f"Shape {tensor.shape} Datatype {tensor.dtype} Device {tensor.device}")
 if torch.cuda.is_available():

@@ -15,7 +15,9 @@ device = torch.device("cpu")
 images, labels = torch.randn(12, 3, 64, 64), torch.arange(12) % 2
 images[labels == 1] += 1
 dataloaders = {
-    x: torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, labels), batch_size=4, shuffle=x == "train")
+    x: torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(images, labels), batch_size=4, shuffle=x == "train"
+    )
     for x in ["train", "val"]
 }
 dataset_sizes = {x: 12 for x in ["train", "val"]}

@@ -6,7 +6,9 @@ import torch.nn as nn
 
 torch.manual_seed(1111)
 device = torch.device("cpu")
-text = ("the cat sat on the mat and the dog sat on the log while the bird sang to the cat and the dog " * 12).split()
+text = (
+    "the cat sat on the mat and the dog sat on the log while the bird sang to the cat and the dog " * 12
+).split()
 
 
 class Dictionary(object):

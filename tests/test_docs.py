@@ -1,0 +1,37 @@
+"""The code of every page runs and prints what stands under it; the pages' menu has them all."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location("pages", ROOT / "tools" / "pages.py")
+pages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(pages)
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled", "ignore:Error detected in")
+@pytest.mark.parametrize("path", pages.pages(), ids=lambda path: path.stem)
+def test_prints_what_the_page_says(path):
+    assert pages.run(path) == path.read_text()
+
+
+def test_the_menu_has_every_page():
+    menu = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    docs = ROOT / "docs"
+    assert [page for page in menu if not (docs / page).exists()] == []
+    here = [path.relative_to(docs).as_posix() for path in docs.rglob("*.md")]
+    assert sorted(p for p in here if not p.startswith(("coverage/", "benchmarks/"))) == sorted(
+        p for p in menu if not p.startswith("coverage/")
+    )
+
+
+def test_a_page_that_prints_something_else_is_seen(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint(1 + 1)\nraise ValueError('no')\n```\n\n```text\n3\n```\n")
+    assert "```text\n2\nValueError: no\n```" in pages.run(page)
+    page.write_text("```python\nraise ValueError('no')\n```\n")
+    with pytest.raises(ValueError):
+        pages.run(page)
