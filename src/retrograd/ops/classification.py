@@ -178,7 +178,8 @@ def _of_probabilities(input, target, weight, ignore_index, reduction, label_smoo
         terms = terms * _over_classes(weight, input.ndim, axis)
     if reduction == "none":
         return -sum(terms, axis)
-    return -sum(terms) / (math.prod(input.shape) / classes) if reduction == "mean" else -sum(terms)
+    total = -sum(terms)
+    return total / (math.prod(input.shape) / max(classes, 1)) if reduction == "mean" else total
 
 
 @by_example

@@ -123,6 +123,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enable
             "group_norm: Expected number of channels in input to be divisible by num_groups, but got input "
             f"of shape {list(input.shape)} and num_groups={num_groups}"
         )
+    if prod(input.shape) == input.shape[0] * num_groups == num_groups:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
+        )
     _check_sizes("group_norm", channels, weight=weight, bias=bias)
     return group_norm_row(input, weight, bias, num_groups, eps)[0]
 

@@ -159,6 +159,8 @@ def _output_sizes(input, size, scale_factor, recompute):
     if size is not None:
         if recompute:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        if any(isinstance(s, float) for s in given):
+            raise TypeError(f"expected size to be whole numbers, but got {given}")
         return [int(s) for s in given], [None] * n
     sizes = [int(math.floor(float(i * s))) for i, s in zip(input.shape[2:], given, strict=True)]
     return sizes, [None] * n if recompute else [float(s) for s in given]

@@ -26,8 +26,8 @@ class _InstanceNorm(_NormBase):
         x = input.unsqueeze(0) if input.ndim == self.unbatched else input
         if x.shape[1] != self.num_features and self.affine:
             raise ValueError(
-                f"expected input's size at dim=1 to match num_features ({self.num_features}), but got: "
-                f"{x.shape[1]}."
+                f"expected input's size at dim={int(x is input)} to match num_features "
+                f"({self.num_features}), but got: {x.shape[1]}."
             )
         out = F.instance_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,
@@ -35,6 +35,9 @@ class _InstanceNorm(_NormBase):
             0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
         return out.squeeze(0) if input.ndim == self.unbatched else out
+
+    def _get_no_batch_dim(self):
+        return self.unbatched
 
 
 class InstanceNorm1d(_InstanceNorm):

@@ -358,7 +358,9 @@ class Module(Calls, StateDict):
 
         Whole numbers keep their dtype.
         """
-        device, dtype, _, memory_format = parse_to(*args, **kwargs)
+        device, dtype, copy, memory_format = parse_to(*args, **kwargs)
+        if copy:
+            raise RuntimeError(".to() does not accept copy argument: a module's parameters change in place")
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
