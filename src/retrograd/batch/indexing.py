@@ -174,6 +174,14 @@ def _index_fill(level, op, args):
         return TABLE["where"](value, x, TABLE["reshape"](mask, (x.shape[axis], *[1] * (rank(x) - axis - 1))))
 
 
+@rule("gather", "gather_backward", "scatter_add")
+def _gather(level, op, args):
+    n = len(args[1]) if op.name == "gather_backward" else rank(args[0])
+    if rank(args[-1]) != n:
+        return None  # an index without elements may have any number of dimensions
+    return along(level, op, args)
+
+
 @rule("scatter")
 def _scatter(level, op, args):
     x, src, axis, index = args

@@ -169,15 +169,20 @@ rule(
     "split_with_sizes",
     "uncut", "restack", "stack", "cat", "transpose", "squeeze", "squeeze_dim", "squeeze_dims", "diagonal",
     "on_diagonal",
-    "unfold", "overlap", "view", "reshape", "select", "slice", "newaxis", "place", "constant_pad_nd", "tril",
+    "unfold", "view", "reshape", "select", "slice", "newaxis", "place", "constant_pad_nd", "tril",
     "triu",
-    "take_along", "put_along", "add_along", "gather", "gather_backward", "scatter_add", "scatter_reduce",
+    "take_along", "put_along", "add_along", "scatter_reduce",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_avg_pool_input", "avg_pool", "avg_pool_input",
     "max_pool1d",
     "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "pool_pick", "pool_place",
 )(along)  # fmt: skip
+
+
+@rule("overlap")
+def _overlap(level, op, args):
+    return along(level, op, args) if args[1] else None  # windows of a 0-d example
 
 
 @rule("argmax", "argmin")
