@@ -153,7 +153,19 @@ def test_formulas_are_read_from_the_rows():
     assert told("sqrt", "x")[0] == "g / (2 · result)"
     assert told("matmul", "y") == ("xᵀ · g", "the matrix product of x transposed and the incoming gradient")
     assert told("relu", "x")[1] == "the incoming gradient where the result differs from 0, and zero elsewhere"
-    assert _formula(TABLE["gelu"].formulas["x"], "x").source.startswith("def _gelu_formula(g, x):")
+
+
+def test_a_formula_of_several_steps_is_shown_whole():
+    def _halved(g, x, out):
+        half = g / 2
+        return half * x
+
+    formula = _formula(_halved, "x")
+    assert formula.source == "def _halved(g, x, out):\n    half = g / 2\n    return half * x"
+    assert (formula.symbols, formula.words) == (
+        "halved(g, x, result)",
+        "several steps, those of the function `halved`",
+    )
 
 
 def test_every_rows_formula_can_be_told():
