@@ -21,6 +21,9 @@ def problem(lib, seed=0):
     return w, v, h, (h * h.exp()).sum()
 
 
+exp, conj = torch.exp, torch.conj
+
+
 def numbers(summary):
     return np.array(summary["values"], float)
 
@@ -162,10 +165,19 @@ def test_a_formula_of_several_steps_is_shown_whole():
 
     formula = _formula(_halved, "x")
     assert formula.source == "def _halved(g, x, out):\n    half = g / 2\n    return half * x"
+    through = _formula(lambda g, x: exp(conj(g)) + unknown(g, x), "x")
+    assert through.source == (
+        "exp(conj(g)) + unknown(g, x)\n\ndef unknown(g, x):\n    return g if x is None else x"
+    )
+    assert through.symbols == "exp(g) + unknown(g, x)"
     assert (formula.symbols, formula.words) == (
         "halved(g, x, result)",
         "several steps, those of the function `halved`",
     )
+
+
+def unknown(g, x):
+    return g if x is None else x
 
 
 def test_every_rows_formula_can_be_told():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..core.apply import RowNode
 
+MOST_HELPERS = 3  # functions that a formula calls whose source is shown with it
 # name of a function in a formula -> (in symbols, in words); {0}, {1} are its arguments
 _KNOWN = {
     "conj": ("{0}", "{0}"),
@@ -110,12 +111,27 @@ def _formula(function, name):
         return Formula(name, "", "", f"what {function.__name__} computes")
     if isinstance(written, ast.Lambda):
         body = written.body
-        return Formula(name, ast.unparse(body), symbols(body), words(body))
+        source = "\n\n".join([ast.unparse(body), *_helpers(function, body)])
+        return Formula(name, source, symbols(body), words(body))
     own = function.__name__.strip("_")
     code = function.__code__
     given = ", ".join([_name(a) for a in code.co_varnames[: code.co_argcount]])
     text = textwrap.dedent(ast.unparse(written))
     return Formula(name, text, f"{own}({given})", f"several steps, those of the function `{own}`")
+
+
+def _helpers(function, body):
+    """The source of the functions that a formula calls and that have no words of their own."""
+    found = []
+    for part in ast.walk(body):
+        called = getattr(part, "id", "") if isinstance(part, ast.Name) else ""
+        helper = function.__globals__.get(called)
+        if inspect.isfunction(helper) and _name(called) not in _KNOWN and len(found) < MOST_HELPERS:
+            written = _written(helper)
+            text = ast.unparse(written) if isinstance(written, ast.FunctionDef) else ""
+            if text and text not in found:
+                found.append(text)
+    return found
 
 
 def _written(function):
@@ -183,7 +199,7 @@ def symbols(part, rank=0):
         name = _called(part)
         shape = _KNOWN.get(name, (None,))[0]
         if shape is None or _most(shape) >= len(part.args):
-            return f"{name}({', '.join([symbols(a) for a in part.args])})"
+            return f"{name}({', '.join([symbols(a) for a in _told(part)])})"
         alone = shape == "{0}"
         text = shape.format(
             *[symbols(a, rank if alone else _inner(shape, i)) for i, a in enumerate(part.args)]
@@ -222,7 +238,7 @@ def words(part):
         given = [words(a) for a in part.args]
         if shape is not None and _most(shape) < len(given):
             return shape.format(*given)
-        named = [words(a) for a in part.args if isinstance(a, ast.Name)]
+        named = [words(a) for a in _told(part) if isinstance(a, ast.Name)]
         return f"what `{name}` makes of {', '.join(named)}" if named else f"`{name}`"
     if isinstance(part, ast.IfExp):
         if words(part.body) == words(part.orelse):
@@ -231,8 +247,15 @@ def words(part):
     if isinstance(part, ast.Name):
         if part.id.endswith("_shape"):
             return f"the shape of {part.id.removesuffix('_shape')}"
+        if part.id.startswith("g_"):
+            return f"the incoming gradient of {part.id[2:]}"
         return {"g": "the incoming gradient", "out": "the result"}.get(part.id, _plain(part))
     return _plain(part)
+
+
+def _told(call):
+    """The arguments of a call, less the one that only says which gradients are wanted."""
+    return [a for a in call.args if getattr(a, "id", "") != "needs"]
 
 
 def _grouped(part):
