@@ -174,7 +174,7 @@ def check_distinct(x, name):
             "unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location "
             f"({name} on an expanded tensor of shape {list(a.shape)}). Please clone() the tensor before "
-            "performing the operation."
+            "performing the operation. [RG037]"
         )
 
 
@@ -199,7 +199,7 @@ def check_history(x, name):
             raise RuntimeError(
                 "a leaf Variable that requires grad is being used in an in-place operation. "
                 f"({name}: its history would be lost; update it under torch.no_grad(), or compute a new "
-                "tensor.)"
+                "tensor.) [RG003]"
             )
     if x._version_counter is untracked and not modes.inference:
         raise RuntimeError(
@@ -212,7 +212,7 @@ def check_history(x, name):
 def _check_view(x, view, name):
     """Check that a view may be written to with history: that of `x`, or that of what is written."""
     if view.kind is not None:
-        raise RuntimeError(view.refusal(x, name))
+        raise RuntimeError(view.refusal(x, name) + " [RG004]")
     if view.base._grad_fn is None and x.requires_grad:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation. "
@@ -240,7 +240,7 @@ def _write(x, result, name):
     if new.dtype != array.dtype and arrays._FROM_NUMPY[new.dtype].category > x.dtype.category:
         raise RuntimeError(
             arrays.cannot_cast(result.dtype, x.dtype)
-            + f" ({name}); write out of place or convert the tensor first"
+            + f" ({name}); write out of place or convert the tensor first [RG035]"
         )
     check_writeable(x, name)
     if modes.grad and x._view is not None and (result._grad_fn is not None or result._requires):

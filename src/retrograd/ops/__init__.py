@@ -30,6 +30,7 @@ from .embeddings import *  # noqa: F403
 from .extremes import *  # noqa: F403
 from .factors import *  # noqa: F403
 from .from_data import *  # noqa: F403
+from .gamma_draws import *  # noqa: F403
 from .grids import *  # noqa: F403
 from .index import *  # noqa: F403
 from .join import *  # noqa: F403
@@ -77,7 +78,7 @@ _FAMILIES = """
     loss lobpcg classification embeddings dropouts distance unfolding resample attention unpool grids ctc
     positional copies creation from_data sequences diagonals index join mask padding recurrent
     picking sampling
-    view windows spectral native_norms segments
+    view windows spectral native_norms segments gamma_draws
 """.split()
 
 MODULES = [sys.modules[f"{__name__}.{name}"] for name in _FAMILIES]  # a function may bear its module's name

@@ -11,6 +11,8 @@ def normal_axis(dim, ndim):
     """`dim` counted from the front; IndexError where there is no such dimension."""
     n = max(ndim, 1)
     if type(dim) is not int:
+        if isinstance(dim, bool):
+            raise TypeError("argument 'dim' must be int, not bool")
         dim = as_int(dim, "dim")
     if not -n <= dim < n:
         raise IndexError(

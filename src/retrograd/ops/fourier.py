@@ -142,7 +142,7 @@ def _promoted(input, complex_):
 
 def _checked_size(n, name):
     if n is not None and n < 1:
-        raise RuntimeError(f"{name}: invalid number of data points ({n}) specified")
+        raise RuntimeError(f"{name}: Invalid number of data points ({n}) specified")
     return n
 
 
@@ -159,7 +159,7 @@ def _fit(input, axis, n):
 def _check_data(input, axes, name):
     for a in axes:
         if input.shape[a] < 1:
-            raise RuntimeError(f"{name}: invalid number of data points ({input.shape[a]}) specified")
+            raise RuntimeError(f"{name}: Invalid number of data points ({input.shape[a]}) specified")
 
 
 def transform(input, s, dims, norm, forward, name):
@@ -176,6 +176,7 @@ def transform(input, s, dims, norm, forward, name):
 
 def _dims(input, s, dims, name):
     """(axes, sizes): the last len(s) dimensions, or all, where `dims` is None; -1 and None keep a size."""
+    s = (s,) if isinstance(s, int) else s
     if dims is None:
         dims = range(input.ndim - len(s), input.ndim) if s is not None else range(input.ndim)
         if s is not None and len(s) > input.ndim:
@@ -197,7 +198,12 @@ def _dims(input, s, dims, name):
 def to_half(input, s, dims, norm, forward, name):
     """Real to complex over `dims`; `forward` false: the conjugate (ihfft)."""
     if is_complex(input):
-        raise RuntimeError(f"{name} expects a real input tensor, but got {input.dtype}")
+        kind, several = arrays.scalar_name(input.dtype), name[-1] in "2n"
+        raise RuntimeError(
+            f"{name[:-1]}n expects a real-valued input tensor, but got {kind}"
+            if several
+            else f"{name} expects a real input tensor, but got {kind}"
+        )
     input = _promoted(input, False)
     axes, sizes = _dims(input, s, dims, name)
     if not axes:

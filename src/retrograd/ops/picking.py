@@ -94,7 +94,7 @@ def flat_places(shape, axis, index):
     step = 1
     for d in range(len(shape) - 1, -1, -1):
         if d != axis and index.shape[d] > 1:
-            steps = np.arange(0, index.shape[d] * step, step)
+            steps = np.arange(index.shape[d]) * step
             places = places + steps.reshape(-1, *[1] * (len(shape) - 1 - d))
         step *= shape[d]
     return places
@@ -162,6 +162,8 @@ _UFUNCS = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 def _identity(kind, dtype):
     if kind in ("prod", "mean"):
         return int(kind == "prod")
+    if dtype.kind == "b":
+        return kind == "amin"
     if dtype.kind in "iu":
         return np.iinfo(dtype).min if kind == "amax" else np.iinfo(dtype).max
     return dtype.type(-np.inf if kind == "amax" else np.inf)
@@ -341,6 +343,8 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
         src = wrap(np.full(index.shape if reduce else (), src).astype(kind))
         if not reduce:
             return deliver(scatter_row(input, src, axis, index), out)
+    if not index.numel():
+        return deliver(clone(input), out)
     src = _source("scatter", input, src, index)
     if reduce == "add":
         return deliver(scatter_add_row(input, src, axis, index), out)
@@ -352,6 +356,8 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
 def scatter_add(input, dim, index, src, *, out=None):
     """A copy with the elements of `src` added where `index` says along `dim`."""
     axis, index = _checked_along("scatter_add", input, dim, index)
+    if not index.numel():
+        return deliver(clone(input), out)
     return deliver(scatter_add_row(input, _source("scatter_add", input, src, index), axis, index), out)
 
 
@@ -361,6 +367,8 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     reduce: "sum", "prod", "mean", "amax" or "amin"; `include_self`: what was there takes part.
     """
     axis, index = _checked_along("scatter_reduce", input, dim, index)
+    if not index.numel():
+        return deliver(clone(input), out)
     src = _source("scatter_reduce", input, src, index)
     return deliver(_scatter_reduced(input, axis, index, src, reduce, include_self), out)
 
