@@ -35,7 +35,8 @@ Made by `python tools/architectures.py`. Parameters: their number. Names: whethe
 keys, shapes and types in the same order. Start: whether the initial weights are bitwise equal after the same
 `manual_seed`. Logits, gradients: the largest difference from PyTorch's, relative to the largest value, of two
 images in evaluation mode and of one training step with the same weights, dropout and stochastic depth
-included; in float64, and in float32 (marked) for models of more than 160 million parameters. Weights: the
+included; in float64, and in float32 (marked) for models of more than 160 million parameters (regnet_y_128gf's
+gradients in evaluation mode: its batch norms make float32's rounding grow without bound). Weights: the
 pre-trained sets whose address, hash and facts are torchvision's, and how many of the files were at hand to be
 loaded.
 
