@@ -5,6 +5,9 @@ its signatures the caller means. Rows that PyTorch has no operator for are in th
 `torch.ops.retrograd.lstm_steps.default`.
 """
 
+import importlib
+
+from .core import arrays
 from .core.op import TABLE
 from .core.tensor import Tensor
 
@@ -108,20 +111,16 @@ def _overload(namespace, name, overload):
 def _find_function(namespace, name):
     if namespace == "retrograd":
         return TABLE.get(name)
-    import retrograd
-
-    from .ops import aten
-
-    functional = retrograd.nn.functional
+    if name in (own := importlib.import_module("retrograd._aten").functions):
+        return own[name]
+    root = importlib.import_module("retrograd")
     for owner, prefix in (
-        (aten.functions, ""), (retrograd, ""), (functional, ""), (Tensor, ""),
-        (retrograd.linalg, "linalg_"), (retrograd.special, "special_"), (retrograd.fft, "fft_"),
+        (root, ""), (root.nn.functional, ""), (Tensor, ""), (root.linalg, "linalg_"),
+        (root.special, "special_"), (root.fft, "fft_"),
     ):  # fmt: skip
-        stem = name.removeprefix(prefix)
-        if name.startswith(prefix) and not stem.startswith("__"):
-            found = owner.get(stem) if isinstance(owner, dict) else getattr(owner, stem, None)
-            if callable(found) and not isinstance(found, type):
-                return found
+        found = getattr(owner, name.removeprefix(prefix), None) if name.startswith(prefix) else None
+        if callable(found) and not isinstance(found, type):
+            return found
     return None
 
 
@@ -209,8 +208,6 @@ _OPERATORS = {
 
 
 def _dtype(kind):
-    from .core import arrays
-
     return arrays._FROM_NUMPY[kind]
 
 

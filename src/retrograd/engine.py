@@ -37,14 +37,15 @@ class Task:
     """
 
     __slots__ = (
-        "_reached", "accumulate", "callbacks", "keep", "needed", "node", "number", "roots", "targets",
+        "_reached", "accumulate", "callbacks", "graph", "keep", "needed", "node", "number", "roots",
+        "targets",
     )  # fmt: skip
     next_number = count(1).__next__
 
-    def __init__(self, roots, needed, targets, accumulate, keep):
+    def __init__(self, roots, needed, targets, accumulate, keep, graph):
         self.number = Task.next_number()
         self.roots, self.needed, self.targets = roots, needed, targets
-        self.accumulate, self.keep = accumulate, keep
+        self.accumulate, self.keep, self.graph = accumulate, keep, graph
         self.callbacks, self.node, self._reached = [], None, None
 
     def reached(self):
@@ -85,7 +86,7 @@ def walk(roots, gradients, *, keep=False, graph=False, tensors=False, targets=No
         return in_thread(walk, roots, gradients, **options)
     needed = _on_the_way(roots, targets, accumulate) if targets is not None else None
     token, before = quiet.enter(), (modes.grad, modes.task, modes.node, modes.saving)
-    modes.grad, modes.task = graph, Task(roots, needed, targets, accumulate, keep)
+    modes.grad, modes.task = graph, Task(roots, needed, targets, accumulate, keep, graph)
     modes.walks += 1
     try:
         _walk(roots, gradients, needed, None if keep else Freed(), graph or tensors, targets, accumulate)

@@ -2,6 +2,7 @@
 have what stands behind them. None of them is part of our interface; prefer the public names.
 """
 
+import importlib
 import weakref
 
 from .. import compat
@@ -35,6 +36,13 @@ class _WeakTensorRef:
 
     def expired(self):
         return self._ref() is None
+
+
+def __getattr__(name):
+    """What is of overrides.py, which is imported when it is needed."""
+    if name in ("DisableTorchFunction", "DisableTorchFunctionSubclass", "_disabled_torch_function_impl"):
+        return getattr(importlib.import_module("retrograd.overrides"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 # --- the backward walk that runs now ---------------------------------------------------------------

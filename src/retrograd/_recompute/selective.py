@@ -3,6 +3,7 @@
 import enum
 
 from .._ops import OpOverload, OpOverloadPacket, _overload, operator_of
+from ..core.modes import modes
 from ..core.op import TABLE, Op
 from ..core.tensor import Tensor, wrap
 from ..dispatch import TorchDispatchMode
@@ -43,8 +44,9 @@ def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mu
     policy_fn_or_list: a function `(ctx, op, *args, **kwargs)` that gives a CheckpointPolicy (or a bool:
     whether to save), or a list of operations to save. Operations are such as torch.ops.aten.mm.default; lists
     may also hold names of rows ("mm") and functions of such a name (torch.mm). Views are always made
-    again. allow_cache_entry_mutation: don't mind where a kept result was changed in place meanwhile. What is
-    kept lives as long as the graph, for several backwards with retain_graph=True (PyTorch allows one).
+    again. allow_cache_entry_mutation: don't mind where a kept result was changed in place meanwhile.
+
+    What is kept is let go as backward takes it: there is one backward, unless it has create_graph=True.
     """
     if isinstance(policy_fn_or_list, list):
         chosen = {_operator(op) for op in policy_fn_or_list}
@@ -139,9 +141,11 @@ class _CachedTorchDispatchMode(_Selecting):
         super().__init__(policy_fn, storage)
         self.allow_mutation = allow_cache_entry_mutation
         self.taken = {}
+        self.keep = False  # for another walk, through the graph of the one that runs now
 
     def __enter__(self):
         self.taken = {}
+        self.keep = modes.task is None or modes.task.graph
         return super().__enter__()
 
     def run(self, func, args, kwargs, save):
@@ -154,6 +158,13 @@ class _CachedTorchDispatchMode(_Selecting):
                 "did in the forward"
             )
         kept = self.storage[func][at]
+        if kept is None:
+            raise RuntimeError(
+                "Trying to backward an extra time through a region computed under selective activation "
+                "checkpoint: what it kept was let go by the first backward, which had not create_graph=True"
+            )
+        if not self.keep:
+            self.storage[func][at] = None
         if isinstance(kept, list):
             return tuple([k.get(func, self.allow_mutation) for k in kept])
         return kept.get(func, self.allow_mutation)

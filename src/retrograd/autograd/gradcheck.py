@@ -360,6 +360,13 @@ def _check_batched_tangents(at, atol, rtol):
         modes.plain_functions = True
         try:
             found = vmap(push)(wrap(np.stack(several)))
+        except RuntimeError as error:
+            if "random" not in str(error):
+                raise
+            raise RuntimeError(
+                "check_batched_forward_grad: vmap: We do not yet support calling random operations inside of "
+                f"vmap, as the function or its jvp does ({error})"
+            ) from error
         finally:
             modes.plain_functions = False
         alone = list(zip(*[at.push({i: t}) for t in several], strict=True))

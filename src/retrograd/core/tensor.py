@@ -1,5 +1,6 @@
 """Tensor: an array and its place in the graph. No maths here: `retrograd.methods` hangs the rows on it."""
 
+import importlib
 import weakref
 from collections import OrderedDict
 
@@ -35,6 +36,23 @@ class Tensor:
     name = None
 
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
+
+    # --- subclasses: see overrides.py ---
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if not cls.__module__.startswith("retrograd."):
+            importlib.import_module("retrograd.overrides").meet(cls)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """What a function does that is given instances of a subclass: its results are of that class."""
+        return importlib.import_module("retrograd.overrides").default(cls, func, types, args, kwargs)
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False, dispatch_sizes_strides_policy=None):
+        """A tensor of class `cls` with the memory of `data`, outside its graph."""
+        return importlib.import_module("retrograd.overrides").make_subclass(cls, data, require_grad)
 
     # --- what it is ---
 
@@ -99,7 +117,7 @@ class Tensor:
             raise RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients, this one is "
                 f"{self.dtype}; "
-                "convert it first, for instance with .float()"
+                "convert it first, for instance with .float() [RG009]"
             )
         if value and self._inference and not modes.inference:
             raise RuntimeError(
@@ -201,7 +219,7 @@ class Tensor:
             if value._array.shape != self._array.shape:
                 raise RuntimeError(
                     f"assigned grad has data of a different size: the tensor is {list(self._array.shape)}, "
-                    f"the gradient {list(value._array.shape)}"
+                    f"the gradient {list(value._array.shape)} [RG014]"
                 )
             expected = self._array.dtype if self._grad_dtype is False else self._grad_dtype
             if expected is not None and value._array.dtype != expected:

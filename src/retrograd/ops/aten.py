@@ -1,90 +1,9 @@
-"""`torch.ops.aten`: PyTorch's operators by name, as `torch.ops.aten.add.Tensor(x, y)`. See `_ops.py`.
+"""`torch.ops.aten`: PyTorch's operators by name, as `torch.ops.aten.add.Tensor(x, y)`. See `_ops.py`."""
 
-Here stand those that no public function does under the same name.
-"""
-
-from ..core.op import TABLE
-
-
-def _softmax(self, dim, half_to_float=False):
-    """softmax along one dimension."""
-    return TABLE["softmax"](self, dim % max(self.ndim, 1))
-
-
-def _log_softmax(self, dim, half_to_float=False):
-    """log(softmax(self)) along one dimension."""
-    return TABLE["log_softmax"](self, dim % max(self.ndim, 1))
-
-
-def _to_copy(self, *, dtype=None, layout=None, device=None, pin_memory=None, non_blocking=False,
-             memory_format=None):  # fmt: skip
-    """A copy, of another dtype if one is given."""
-    return self.to(dtype or self.dtype, copy=True)
-
-
-def sym_size(self, dim=None):
-    """The shape, or the size of one dimension."""
-    return self.size() if dim is None else self.size(dim)
-
-
-def _unsafe_view(self, size):
-    """`view`."""
-    return self.view(size)
-
-
-def alias(self):
-    """A view of all of it."""
-    return TABLE["alias"](self)
-
-
-def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
-    """A convolution of 1 to 3 dimensions, or a transposed one; stride, padding and the like are tuples."""
-    from ..nn import functional
-
-    n = weight.ndim - 2
-    name = f"conv_transpose{n}d" if transposed else f"conv{n}d"
-    extra = {"output_padding": _each(output_padding, n)} if transposed else {}
-    return getattr(functional, name)(
-        input, weight, bias, _each(stride, n), _each(padding, n), dilation=_each(dilation, n), groups=groups,
-        **extra,
-    )  # fmt: skip
-
-
-def _each(values, n):
-    return tuple(values) * n if len(values) == 1 else tuple(values)
-
-
-def convolution_backward(
-    grad_output, input, weight, bias_sizes, stride, padding, dilation, transposed, output_padding, groups,
-    output_mask,
-):  # fmt: skip
-    """(gradient of input, of weight, of bias) of `convolution`; None where `output_mask` is False."""
-    n = weight.ndim - 2
-    options = [_each(v, n) for v in (stride, padding, dilation)] + [groups]
-    to_input, to_weight = TABLE[f"conv{n}d_input"], TABLE[f"conv{n}d_weight"]
-    kernel = tuple(weight.shape[2:])
-    if transposed:
-        forward = TABLE[f"conv{n}d"]
-        gx = forward(grad_output, weight, None, *options) if output_mask[0] else None
-        gw = to_weight(input, grad_output, kernel, *options) if output_mask[1] else None
-    else:
-        gx = to_input(grad_output, weight, tuple(input.shape[2:]), *options) if output_mask[0] else None
-        gw = to_weight(grad_output, input, kernel, *options) if output_mask[1] else None
-    gb = grad_output.sum((0, *range(2, n + 2))) if output_mask[2] else None
-    return gx, gw, gb
-
-
-functions = {
-    f.__name__: f
-    for f in (
-        _log_softmax, _softmax, _to_copy, _unsafe_view, alias, convolution, convolution_backward, sym_size,
-    )
-}  # fmt: skip
+import importlib
 
 
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    from .._ops import find
-
-    return find("aten", name)
+    return importlib.import_module("retrograd._ops").find("aten", name)
