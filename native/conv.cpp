@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "conv_few.h"
+#include "conv_unfolded.h"
 #include "images.h"
 #include "isa.h"
 #include "kernels.h"
@@ -168,12 +169,17 @@ template <class T> void gather_outer(const Gather<T> &g, int64_t panel_stride, i
     });
 }
 
+template <class T> constexpr int64_t kLine = 64 / sizeof(T);
+constexpr size_t kFetchFrom = 6;  // pairs that use a weight while the next are fetched; with fewer, reading is all there is
+
 // Weights as they lie, read once from end to end: each row of them is added, scaled, to the pixels that its taps reach.
 // For few pixels, whose sums stay in the first cache. Rows are summed in a fixed number of parts, joined in order.
 template <class T> void gather_streamed(const Gather<T> &g) {
     const TypedKernels<T> &k = kernels().of<T>();
     struct Pair {
         int64_t weight, source, pixel;
+        int64_t ahead;              // the weights that are used next, of which it fetches
+        int64_t ahead_from, ahead_of;  // one of so many parts
     };
     vector<Pair> pairs;
     vector<T *> targets;
@@ -187,10 +193,18 @@ template <class T> void gather_streamed(const Gather<T> &g) {
                             for (size_t b = 0; b < c.taps.size(); b++)
                                 pairs.push_back({(r.taps[a] * g.taps_w + c.taps[b]) * g.weights_tap,
                                                  base + r.shift[a] * g.source.h + c.shift[b] * g.source.w,
-                                                 static_cast<int64_t>(targets.size()) * g.width});
+                                                 static_cast<int64_t>(targets.size()) * g.width, 0, 0, 1});
                         targets.push_back(g.target.data + n * g.target.n + r.at[i] * g.target.h + c.at[j] * g.target.w);
                     }
     std::stable_sort(pairs.begin(), pairs.end(), [](const Pair &a, const Pair &b) { return a.weight < b.weight; });
+    for (size_t first = 0, last = 0; first < pairs.size(); first = last) {
+        while (last < pairs.size() && pairs[last].weight == pairs[first].weight) last++;
+        for (size_t i = first; i < last; i++) {
+            pairs[i].ahead = pairs[last < pairs.size() ? last : first].weight;
+            pairs[i].ahead_from = i - first;
+            pairs[i].ahead_of = last - first < kFetchFrom ? INT32_MAX : last - first;
+        }
+    }
     const int64_t blocks = ceil_div(g.depth, k.combined_rows), parts = std::clamp<int64_t>(blocks, 1, 8);
     const int64_t sums = targets.size() * g.width;
     Scratch<T> partial(g.groups * parts * sums);
@@ -203,8 +217,11 @@ template <class T> void gather_streamed(const Gather<T> &g) {
             const int count = static_cast<int>(std::min<int64_t>(k.combined_rows, g.depth - first));
             const T *rows = g.weights + group * g.weights_group + first * g.weights_row;
             const T *scale = g.source.data + group * g.depth + first;
-            for (const Pair &p : pairs)
+            for (const Pair &p : pairs) {
+                for (int64_t r = count * p.ahead_from / p.ahead_of; r < count * (p.ahead_from + 1) / p.ahead_of; r++)
+                    for (int64_t i = 0; i < g.width; i += kLine<T>) __builtin_prefetch(rows + p.ahead + r * g.weights_row + i);
                 k.add_rows(rows + p.weight, g.weights_row, scale + p.source, count, sum + p.pixel, g.width);
+            }
         }
     });
     parallel(g.groups * targets.size(), [&](int64_t task) {
@@ -415,6 +432,8 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
         ph = pw = 0;
         run = s.KW * s.C;
         taps_w = 1;
+        if (out.h == s.OW * out.w && out.n == s.OH * out.h && gw.size())
+            return unfolded_weight_gradient(in, out.data, out.w, gw.as<T>(), g, s);
     } else {
         in = channels_last(x, x_copy);
     }

@@ -8,6 +8,11 @@ struct ConvGeometry {
     int64_t stride[2], padding[2], dilation[2], groups;
 };
 
+// Of input (N, C, H, W), weights (O, I, KH, KW) and output (N, O, OH, OW).
+struct ConvSizes {
+    int64_t N, C, H, W, O, I, KH, KW, OH, OW;
+};
+
 // x (N, C, H, W) and gy (N, O, OH, OW) may have any strides; those whose channels are contiguous are read in place.
 // w (O, C / groups, KH, KW) is read in place where it is stored as OHWI.
 // Results must be given with contiguous channels (out, gx) or stored as OHWI (gw).

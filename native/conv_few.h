@@ -5,10 +5,6 @@
 
 namespace retrograd {
 
-struct ConvSizes {
-    int64_t N, C, H, W, O, I, KH, KW, OH, OW;
-};
-
 // Whether there are so few that each weight's row is best read, or written, once.
 bool few_pixels(const ConvSizes &s);
 
