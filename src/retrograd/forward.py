@@ -12,6 +12,7 @@ so differentiating it with respect to g gives the tangent's formula.
 import weakref
 
 from . import engine
+from .batch import hidden_by, spread
 from .core import inplace
 from .core.apply import DTYPE, INPUT, OUTPUT, SHAPE, apply
 from .core.arrays import quiet
@@ -63,9 +64,15 @@ class DualLevel:
         there is one."""
         base, chain = x._view.for_tangents()
         under = None if base is None or not base._tangents else base._tangents.get(self)
-        if under is not None:
+        if under is None:
+            return False
+        stack = modes.interpreters
+        modes.interpreters = with_levels_of([under])
+        try:
             x._tangents = {**(x._tangents or {}), self: inplace.look(under, chain)}
-        return under is not None
+        finally:
+            modes.interpreters = stack
+        return True
 
     def attach(self, x, tangent):
         """Give `x` this tangent, of its shape and dtype."""
@@ -85,7 +92,8 @@ class DualLevel:
         result = apply(op, args)
         tangents = [self.tangent(a) for a in args]
         if modes.forward and op.inputs and any(t is not None for t in tangents):
-            token = quiet.enter()
+            token, stack = quiet.enter(), modes.interpreters
+            modes.interpreters = with_levels_of(tangents)
             try:
                 self._attach_all(op, result, push_forward(op, args, tangents, result))
             except NotImplementedError as error:
@@ -94,6 +102,7 @@ class DualLevel:
                     f"been implemented yet: {error}"
                 ) from error
             finally:
+                modes.interpreters = stack
                 quiet.leave(token)
         return result
 
@@ -105,6 +114,12 @@ class DualLevel:
         for i, (r, t) in enumerate(zip(result, tangents, strict=True)):
             if t is not None and op.is_differentiable_output(i, r):
                 self.attach_output(r, t)
+
+
+def with_levels_of(tangents):
+    """The interpreters at the door, and the levels of vmap that only tangents are batched at."""
+    among = {level for t in tangents for level in hidden_by(t) if level not in modes.interpreters}
+    return (*modes.interpreters, *sorted(among, key=lambda level: level.depth))
 
 
 def on_its_own(x):
@@ -247,11 +262,16 @@ def _transposed(op, args, tangents):
     return [zeros_like(o) if f is None else f for f, o in zip(found, outs, strict=True)]
 
 
-def _takes_writes(tangent):
-    """Whether a tangent can follow a write in place: it is no leaf, and its elements lie in places of their
-    own."""
-    array = tangent._array
-    return not tangent._requires and array.flags.writeable and (0 not in array.strides or not array.size)
+def _takes_writes(tangent, new):
+    """Whether `new` can be written to a tangent: it is no leaf, its elements lie in places of their own, and
+    it is batched where `new` is."""
+    array = tangent._whole._array
+    return (
+        not tangent._requires
+        and array.flags.writeable
+        and (0 not in array.strides or not array.size)
+        and set(hidden_by(new)) <= set(hidden_by(tangent))
+    )
 
 
 def write_tangents(x, result):
@@ -264,14 +284,15 @@ def write_tangents(x, result):
         base, chain = (None, ()) if x._view is None else x._view.for_tangents()
         if base is None:
             old = (x._tangents or {}).get(level)
-            if old is None or not _takes_writes(old):
+            if old is None or not _takes_writes(old, new):
                 x._tangents = {**(x._tangents or {}), level: new}
             else:
                 inplace.copy_from(old, new)
             continue
         under = (base._tangents or {}).get(level)
-        if under is None or not _takes_writes(under):
-            under = zeros_like(base) if under is None else TABLE["clone"](under)
+        if under is None or not _takes_writes(under, new):
+            under = spread(zeros_like(base) if under is None else under, hidden_by(new))
+            under = TABLE["clone"](under)
             base._tangents = {**(base._tangents or {}), level: under}
         seen = inplace.look(under, chain)
         inplace.copy_from(seen, new)

@@ -223,3 +223,77 @@ def test_tangent_of_a_matrix_exponential_in_forward_over_reverse():
         return lib.func.jvp(lib.func.grad(lambda x: lib.matrix_exp(x).sin().sum()), (x,), (x * 0.3,))
 
     same(program)
+
+
+# --- tangents that differ from example to example, of values that don't ------------
+
+
+def test_jacfwd_writes_to_what_is_not_batched():
+    def program(lib):
+        def f(x, y):
+            y.copy_(x.sin())
+            return y
+
+        def g(x, y, z):
+            x[:2] = y
+            return lib.stack([(x**2).sum(), (z**3).sum()])
+
+        x, y, z = values(lib, 3), values(lib, 2), values(lib, 2, seed=1)
+        return lib.func.jacfwd(f)(x, lib.zeros_like(x)), lib.func.jacfwd(g, argnums=(1, 2))(x, y, z)
+
+    same(program)
+
+
+def test_jacfwd_through_a_batch_norm_that_tracks():
+    def program(lib):
+        mean, var = lib.zeros(3, dtype=lib.float64), lib.ones(3, dtype=lib.float64)
+        norm = lambda x: lib.nn.functional.batch_norm(x, mean, var, training=True)
+        return lib.func.jacfwd(norm)(values(lib, 4, 3)), mean, var
+
+    same(program)
+
+
+def test_jacfwd_computes_values_once():
+    calls = []
+
+    def f(x):
+        y = x.sin()
+        calls.append(retrograd.func.debug_unwrap(y).shape)
+        return y
+
+    retrograd.func.jacfwd(f)(values(retrograd, 5))
+    assert calls == [(5,)]
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda lib, f: f, lambda lib, f: lib.vmap(f), lambda lib, f: lib.vmap(f, in_dims=1)]
+)
+def test_orders_of_modes(wrap):
+    """Second and third derivatives by all orders of forward and reverse mode, also inside vmap."""
+
+    def program(lib):
+        fwd, rev, grad = lib.func.jacfwd, lib.func.jacrev, lib.func.grad
+        f = lambda x: (x.sin() * x.flip(0).cumsum(0)).sum() * x.prod()
+        made = [fwd(fwd(f)), fwd(rev(f)), rev(fwd(f)), rev(rev(f)), fwd(grad(f)), rev(grad(f)),
+                grad(lambda x: fwd(f)(x).sin().sum()), fwd(rev(fwd(f))), rev(fwd(grad(f)))]  # fmt: skip
+        x = values(lib, 3, 3)
+        x = x if wrap(lib, f) is not f else x[0]
+        return [wrap(lib, m)(x) for m in made]
+
+    same(program)
+
+
+def test_mixed_arguments():
+    """Rows that meet a value batched itself and one of which only the tangent is."""
+
+    def program(lib):
+        x, w, b = values(lib, 4, 3), values(lib, 3, 2, seed=1), values(lib, 5, 4, seed=2)
+
+        def f(b):
+            y = b.unsqueeze(1) * x + x
+            return lib.func.jvp(lambda x: ((x * y) @ w).softmax(-1)[:, b.argsort()[:1] % 2], (x,), (y,))
+
+        push = lambda t: lib.func.jvp(lambda w: (x @ w).log_softmax(1).T[:, :2] ** 2, (w,), (t,))
+        return lib.vmap(f)(b), lib.vmap(push)(values(lib, 6, 3, 2, seed=3))
+
+    same(program)

@@ -25,6 +25,7 @@ def process_function(level, cls, args, kwargs):
         args, kwargs = _positional(cls, args, kwargs)
     if not any([level.hides(a) for a in tree_leaves(args)]):
         return cls.apply(*args, **kwargs)
+    args = level.with_tangents(args)
     own = cls.vmap is not Function.vmap
     if cls.generate_vmap_rule and own:
         raise RuntimeError(

@@ -11,7 +11,7 @@ from ..core.location import user_location
 from ..core.modes import modes, no_grad
 from ..core.saved import pack
 from ..core.tensor import Tensor, wrap
-from ..forward import DualLevel
+from ..forward import DualLevel, with_levels_of
 from .function_node import FunctionCtx
 
 
@@ -231,10 +231,13 @@ def call_with_tangents(level, cls, args, kwargs):
         ]
     before = [t._version if isinstance(t, Tensor) else None for t in tangents]
     node.ctx._in_jvp = True
+    stack = modes.interpreters
+    modes.interpreters = with_levels_of(tangents)
     try:
         results = cls.jvp(node.ctx, *tangents)
     finally:
         node.ctx._in_jvp = False
+        modes.interpreters = stack
     results = results if isinstance(results, tuple) else (results,)
     outs = (outputs,) if single else outputs
     if len(results) != len(outs):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.graph import modes
 from ..core.op import TABLE
 from ..core.tensor import Tensor
 from .placeholder import Placeholder, refuse_dynamic, refuse_item, refuse_to_read
@@ -47,13 +48,13 @@ class Batched(Tensor):
 
     @property
     def _tangents(self):
-        tangents = self._value._tangents
-        return tangents and {level: Batched(t, self._dim, self._level) for level, t in tangents.items()}
+        tangents = self._whole._tangents
+        return tangents and {level: hidden_as(t, self) for level, t in tangents.items()}
 
     @_tangents.setter
     def _tangents(self, tangents):
-        self._value._tangents = tangents and {
-            level: _split(aligned(t, self), self._level) for level, t in tangents.items()
+        self._whole._tangents = tangents and {
+            level: shown_as(aligned(t, self), self) for level, t in tangents.items()
         }
 
     @property
@@ -158,6 +159,19 @@ def hide(x, hidden):
     return x
 
 
+def hidden_as(t, like):
+    """`t`, of the shape of the whole of `like`, with the same axes hidden as in `like`."""
+    whole, further, axes = layout(t)
+    return hide(whole, {**further, **{level: axes[axis] for level, axis in layout(like)[1].items()}})
+
+
+def shown_as(t, like):
+    """The inverse of `hidden_as`: `t`, aligned with `like`, in the shape of the whole of `like`."""
+    whole, hidden, _ = layout(t)
+    here = layout(like)[1]
+    return hide(whole, {level: axis for level, axis in hidden.items() if level not in here})
+
+
 def aligned(t, like):
     """`t`, of the shape of `like`, with its hidden axes where `like` has them; levels that `like` lacks
     stay around it."""
@@ -195,17 +209,27 @@ def hidden_by(x):
 
 def spread(x, among):
     """`x` with a dimension of its own, expanded, hidden by each of the levels `among` that doesn't hide
-    one yet."""
+    one yet. Tangents that have such dimensions already keep them."""
     whole, hidden, _ = layout(x)
     missing = [level for level in among if level not in hidden]
     if not missing:
         return x
+    tangents = x._tangents
+    several = tangents and any([level in hidden_by(t) for t in tangents.values() for level in missing])
     n = len(missing)
-    whole = TABLE["broadcast_to"](whole, (*[level.size for level in missing], *whole._array.shape))
-    return hide(
+    stack = modes.interpreters
+    modes.interpreters = () if several else stack
+    try:
+        whole = TABLE["broadcast_to"](whole, (*[level.size for level in missing], *whole._array.shape))
+    finally:
+        modes.interpreters = stack
+    out = hide(
         whole,
         {**{level: i for i, level in enumerate(missing)}, **{level: n + d for level, d in hidden.items()}},
     )
+    if several:
+        out._tangents = tangents
+    return out
 
 
 def to_front(value, dim):

@@ -38,6 +38,7 @@ def draw(level, function, args, kwargs):
             "vmap: It looks like you're calling out variants of random operations, which vmap doesn't "
             "support. Draw without out= and use the result"
         )
+    args = level.with_tangents(args)
     if level.randomness == "different":
         rule = DIFFERENT.get(function.__name__)
         return rule(level, function, args, kwargs) if rule else level.one_by_one(function, args, kwargs)

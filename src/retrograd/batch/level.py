@@ -16,8 +16,8 @@ from ..core import inplace
 from ..core.apply import apply
 from ..core.graph import GradientEdge, modes
 from ..core.op import ELEMENTWISE, PAIR, PAIR_FLOAT, TABLE
-from ..core.tensor import wrap
-from .batched import Batched, aligned, hidden_by, hide, layout, to_front
+from ..core.tensor import Tensor, wrap
+from .batched import Batched, aligned, hidden_as, hidden_by, hide, layout, spread, to_front
 
 RULES = {}  # row name -> rule(level, op, args): the result, or None where the rule doesn't hold; see rules.py
 
@@ -58,6 +58,7 @@ class BatchLevel:
         """What the door calls: run the row on whole batches."""
         if not any([isinstance(a, Batched) and a._level is self for a in args]):
             return apply(op, args)
+        args = self.with_tangents(args)
         rule = RULES.get(op.name)
         if rule is None and (op.jvp == ELEMENTWISE or op.promote in (PAIR, PAIR_FLOAT)):
             rule = RULES[ELEMENTWISE]
@@ -66,6 +67,21 @@ class BatchLevel:
             if found is not None:
                 return found
         return self.one_by_one(op, args)
+
+    def with_tangents(self, args):
+        """`args`, tensors that are the same for all examples but for their tangents batched too."""
+        stack = modes.interpreters
+        if not stack or stack[0].batching:  # levels of forward mode come first
+            return args
+        duals = [level for level in stack if not level.batching]
+        return [
+            spread(a, [self])
+            if isinstance(a, Tensor)
+            and not self.hides(a)
+            and any([self in hidden_by(level.tangent(a)) for level in duals])
+            else a
+            for a in args
+        ]
 
     def one_by_one(self, function, args, kwargs=None):
         """The fall-back: `function` on each example, the results stacked."""
@@ -125,7 +141,7 @@ class BatchLevel:
         values = [*args, *kwargs.values()]
         values += [v for a in values if type(a) in (list, tuple) for v in a]
         if any([self.hides(v) for v in values]):
-            return self.one_by_one(function, args, kwargs)
+            return self.one_by_one(function, self.with_tangents(args), kwargs)
         return function(*args, **kwargs)
 
     def inside(self):
@@ -215,15 +231,10 @@ def pull_back(outputs, inputs, cotangents, *, keep, graph):
                 "examples, not a gradient for each: use torch.func.grad or vjp, with the tensor as an "
                 "argument"
             )
-        results.append(None if g is None else _hidden_as(g, x))
+        results.append(None if g is None else hidden_as(g, x))
     return results
 
 
 def _edge(x):
     return (x.node, x.output_nr) if isinstance(x, GradientEdge) else layout(x)[0]._edge()
 
-
-def _hidden_as(g, x):
-    """`g`, of the shape of the whole of `x`, with the same axes hidden as in `x`."""
-    whole, further, axes = layout(g)
-    return hide(whole, {**further, **{level: axes[axis] for level, axis in layout(x)[1].items()}})

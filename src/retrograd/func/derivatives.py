@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from ..autograd.forward_ad import _set_fwd_grad_enabled
-from ..batch import hidden_by, layout, levels, pull_back, spread
+from ..batch import layout, levels, pull_back, spread
 from ..core.graph import AccumulateGrad, enable_grad, modes, next_number
 from ..core.op import TABLE
 from ..core.tensor import Tensor, wrap
@@ -295,7 +295,7 @@ def _dual(level, x, tangent):
             f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size "
             f"{list(tangent.shape)}."
         )
-    dual = on_its_own(TABLE["alias"](spread(x, hidden_by(tangent))))
+    dual = on_its_own(TABLE["alias"](x))
     level.attach(dual, tangent)
     return dual
 
