@@ -1,7 +1,7 @@
 """Writes scikit-learn's handwritten digits as an image folder: python tools/digits_folder.py FOLDER
 
-FOLDER/train/0/0000.png ... FOLDER/val/9/...: 1,797 pictures of 8x8, of which the last 360 are for validation: they
-were written by other people than most of the rest.
+FOLDER/train/0/0000.png ... FOLDER/val/9/...: 1,797 pictures of 8x8, of which the last 360 are for validation:
+they were written by other people than most of the rest.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Runs the code of the documentation: python tools/pages.py [--write] [PAGE ...]
 
-The Python blocks of a page run in order, in one namespace and an empty folder. A `text` block that follows one
-is what it prints, or the error that it raises: it is compared, or written anew with --write. Blocks of other
-languages are left alone, and so is a Python block after the comment <!-- not run: REASON -->.
+The Python blocks of a page run in order, in one namespace and an empty folder. A `text` block that follows
+one is what it prints, or the error that it raises: it is compared, or written anew with --write. Blocks of
+other languages are left alone, and so is a Python block after the comment <!-- not run: REASON -->.
 """
 
 import argparse

@@ -54,7 +54,7 @@ def fetch(job):
             digest = partial.hexdigest()
             partial.discard()
             why = f'invalid hash value (expected "{job.prefix}", got "{digest}")'
-            raise job.failed(f"{why}; nothing was kept")
+            raise job.failed(f"{why}; nothing was kept", code="RG072")
         with writing(job):
             partial.publish()
     except BaseException:
@@ -232,7 +232,8 @@ def _resolve(job, url, source=None):
     local = (scheme == "file" and source is None) or (scheme == before == "http" and _is_this_machine(host))
     if scheme == "https" or local:
         return target
-    raise job.failed(f"{where} is not https:// (http:// is accepted only from this machine to itself)")
+    why = f"{where} is not https:// (http:// is accepted only from this machine to itself)"
+    raise job.failed(why, code="RG073")
 
 
 def _is_this_machine(host):

@@ -48,8 +48,10 @@ class Job:
     hint: str = ""
     max_bytes: int = MAX_BYTES
 
-    def failed(self, why, reason=None):
-        return DownloadError(f"could not download {self.url}: {why}. {self.remedy}", reason)
+    def failed(self, why, reason=None, code=None):
+        """The error to raise: why, what to do, and the code that `explain` expands."""
+        mark = f" [{code}]" if code else ""
+        return DownloadError(f"could not download {self.url}: {why}. {self.remedy}{mark}", reason)
 
     @property
     def remedy(self):

@@ -1,4 +1,4 @@
-"""The command line: `python -m retrograd run | tour | finetune | predict | inspect | env`.
+"""The command line: `python -m retrograd COMMAND`.
 
 Commands live in modules of their own and are imported when asked for.
 """
@@ -67,6 +67,10 @@ def parser():
     inspect = commands.add_parser("inspect", help=text, description=text.capitalize() + ".")
     inspect.add_argument("file", help="a .pth, .pt or .safetensors file")
 
+    text = "tell what the code at the end of an error means, with an example"
+    explain = commands.add_parser("explain", help=text, description=text.capitalize() + ".")
+    explain.add_argument("code", nargs="?", metavar="CODE", help="such as RG001; none: list all")
+
     text = "show the version, the kernels in use, the cache folder and the optional packages found"
     commands.add_parser("env", help=text, description=text.capitalize() + ".")
     return top
@@ -112,6 +116,12 @@ def _inspect(options):
     return 0
 
 
+def _explain(options):
+    from .explain import explain
+
+    return explain(options.code)
+
+
 def _env(options):
     import importlib.util
     import platform
@@ -132,4 +142,11 @@ def _env(options):
     return 0
 
 
-_COMMANDS = {"tour": _tour, "finetune": _finetune, "predict": _predict, "inspect": _inspect, "env": _env}
+_COMMANDS = {
+    "tour": _tour,
+    "finetune": _finetune,
+    "predict": _predict,
+    "inspect": _inspect,
+    "explain": _explain,
+    "env": _env,
+}

@@ -38,7 +38,7 @@ def _bool(self):
         raise RuntimeError(
             f"Boolean value of Tensor with {'no values' if not a.size else 'more than one value'} is "
             "ambiguous: its shape is "
-            f"{list(a.shape)}. Use .any() or .all(), or an element"
+            f"{list(a.shape)}. Use .any() or .all(), or an element [RG034]"
         )
     return bool(a)
 
@@ -115,7 +115,7 @@ def numpy(self, *, force=False):
         return self._array
     if self.requires_grad and modes.grad:
         raise RuntimeError(
-            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead. [RG015]"
         )
     if self._array.dtype.kind == "V":
         raise TypeError(

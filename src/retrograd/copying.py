@@ -13,7 +13,7 @@ def _deepcopy(self, memo):
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
             "moment. "
             f"This one was made by {self.grad_fn.name()}; use .detach().clone(), or .clone() to stay in the "
-            "graph"
+            "graph [RG013]"
         )
     if id(self) in memo:
         return memo[id(self)]

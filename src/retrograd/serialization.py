@@ -166,7 +166,8 @@ def _explain(error, name, weights_only):
             "that way gives it your rights. If you wrote this file yourself, load it within "
             "retrograd.serialization.allow_arbitrary_code_execution()"
         )
-    return type(error)(message)
+    code = "RG070" if isinstance(error, NotAllowedError) else "RG071"
+    return type(error)(f"{message} [{code}]")
 
 
 # --- save ---------------------------------------------------------------------------------------------------

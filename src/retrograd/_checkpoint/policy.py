@@ -1,6 +1,6 @@
 """What named things in a pickle mean: the questions that the interpreter asks."""
 
-from .errors import CheckpointError, quote
+from .errors import CheckpointError, NotAllowedError, quote
 
 
 class Policy:
@@ -11,19 +11,19 @@ class Policy:
 
     def find_global(self, module, name):
         """The object that stands for `module.name`."""
-        raise CheckpointError(f"the global {module}.{name} is not allowed")
+        raise NotAllowedError(f"the global {module}.{name} is not allowed")
 
     def reduce(self, machine, func, args):
         """What calling `func` with the tuple `args` gives; `machine` checks keys and counts what is built."""
-        raise CheckpointError(f"a call of {quote(func)} is not allowed")
+        raise NotAllowedError(f"a call of {quote(func)} is not allowed")
 
     def new(self, cls, args, kwargs):
         """A new instance of `cls`."""
-        raise CheckpointError(f"making an instance of {quote(cls)} is not allowed")
+        raise NotAllowedError(f"making an instance of {quote(cls)} is not allowed")
 
     def build(self, instance, state):
         """Give `instance` its state."""
-        raise CheckpointError(f"setting the state of {quote(instance)} is not allowed")
+        raise NotAllowedError(f"setting the state of {quote(instance)} is not allowed")
 
     def persistent_load(self, pid):
         """The storage that `pid` names."""

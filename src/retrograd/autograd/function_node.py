@@ -196,7 +196,7 @@ class FunctionNode(Node):
             raise RuntimeError(
                 f"function {self.name()} returned an incorrect number of gradients (expected {count}, got "
                 f"{len(grads)}): backward must return one for each argument of forward, None for those that "
-                "need none"
+                "need none [RG012]"
             )
         kept = []
         for i, (x, is_tensor) in enumerate(zip(grads, self.is_tensor, strict=True)):

@@ -101,7 +101,7 @@ def grad(
                 "One of the differentiated Tensors appears to not have been used in the graph. Set "
                 "allow_unused=True if this "
                 f"is the desired behavior. (input {i}, of shape "
-                f"{list(x.shape) if isinstance(x, Tensor) else '?'})"
+                f"{list(x.shape) if isinstance(x, Tensor) else '?'}) [RG008]"
             )
         if materialize_grads and isinstance(x, GradientEdge):
             raise RuntimeError(
@@ -177,7 +177,7 @@ def _roots(tensors, gradients):
         elif g._array.shape != shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape "
-                f"of {Size(shape)}."
+                f"of {Size(shape)}. [RG007]"
             )
         elif (g._array.dtype.kind == "c") != (kind.kind == "c"):
             raise RuntimeError(
@@ -204,7 +204,7 @@ def _root(t, i):
             "computed "
             "from has requires_grad=True, or it was computed under no_grad, or passed through detach() or an "
             "integer "
-            "dtype"
+            "dtype [RG005]"
         )
     return t._edge(), t._array.shape, t._array.dtype
 
@@ -214,7 +214,7 @@ def _check_scalar(shape, kind):
         raise RuntimeError(
             f"grad can be implicitly created only for scalar outputs, and this one has shape {list(shape)}; "
             "call "
-            ".sum() or .mean() first, or pass gradient= (a vector for the vector-Jacobian product)"
+            ".sum() or .mean() first, or pass gradient= (a vector for the vector-Jacobian product) [RG006]"
         )
     if kind.kind == "c":
         raise RuntimeError(

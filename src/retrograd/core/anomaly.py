@@ -54,7 +54,7 @@ def _check(node, i, x):
     raise RuntimeError(
         f"Function '{node.name()}' returned {kind} values in its {i}th output.\n"
         f"  the first of them at index {index} of the gradient, of shape {list(x.shape)}\n"
-        f"  the operation gave {_shapes(node)} and was made at {describe_location(node.where)}"
+        f"  the operation gave {_shapes(node)} and was made at {describe_location(node.where)} [RG010]"
     )
 
 

@@ -186,7 +186,7 @@ def _save(node, plan, args, result):
                     a = pack(a)
                 elif a._version_counter is not None and a._version_counter.n:
                     if a._version_counter is untracked:
-                        raise RuntimeError(_INFERENCE)
+                        raise RuntimeError(_INFERENCE + " [RG011]")
                     versions = versions or {}
                     versions[slot] = a._version_counter.n
             saved.append(a)
@@ -219,6 +219,19 @@ def _save(node, plan, args, result):
     node.saved = saved
     node.versions = versions
     node.holds = holds
+
+
+def saved_before(op, args):
+    """The tensors that `op(*args)` will save, as far as they are known before it runs: up to the first
+    output."""
+    needs = needed(op, args) if modes.grad else 0
+    tensors = []
+    for kind, i in op.plan(needs).entries if needs else ():
+        if kind == OUTPUT:
+            break
+        if kind in (INPUT, INPUTS):
+            tensors.extend([a for a in (args[i:] if kind == INPUTS else (args[i],)) if isinstance(a, Tensor)])
+    return tensors
 
 
 class RowNode(Node):

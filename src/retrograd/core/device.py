@@ -83,6 +83,6 @@ def resolve(to):
     if to.type == "cuda":
         raise RuntimeError(
             f"device '{to}' was asked for, but this installation of retrograd computes on the CPU only; "
-            "use device='cpu' (torch.cuda.is_available() says whether a GPU can be used)"
+            "use device='cpu' (torch.cuda.is_available() says whether a GPU can be used) [RG036]"
         )
     return to

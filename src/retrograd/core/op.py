@@ -233,7 +233,7 @@ class Op:
                 f"{self.name}: the shapes can't be broadcast together ({given}). The size of each dimension, "
                 "counted from "
                 "the last, must match or be 1 (PyTorch: 'The size of tensor a must match the size of tensor "
-                "b')."
+                "b'). [RG030]"
             )
         if isinstance(error, TypeError) and "boolean subtract" in str(error):
             return RuntimeError(
@@ -246,8 +246,9 @@ class Op:
         if isinstance(error, MemoryError):
             return MemoryError(f"{self.name}: not enough memory for the result ({given})")
         kind = {ValueError: RuntimeError}.get(type(error), type(error))
+        text, mark, code = str(error).partition(" [RG")  # the code stays at the end
         try:
-            return kind(f"{self.name}: {error} ({given})")
+            return kind(f"{self.name}: {text} ({given}){mark}{code}")
         except TypeError:
             return error
 

@@ -89,7 +89,7 @@ def check_kept(node, saved):
             "time or "
             "if you need to access saved tensors after calling backward.\n"
             f"  the values of {node.name()}, made at {describe_location(node.where)}\n"
-            f"  were freed by the backward at {describe_location(saved.where)}"
+            f"  were freed by the backward at {describe_location(saved.where)} [RG001]"
         )
 
 
@@ -101,7 +101,7 @@ def complain(node, shape, dtype, counter, expected):
         f"{expected} instead.\n"
         f"  it was saved at {describe_location(node.where)}\n"
         f"  and overwritten at {describe_location(counter.where)}\n"
-        "  Remedy: write the change out of place (y = y + 1 for y += 1), or change a clone()."
+        "  Remedy: write the change out of place (y = y + 1 for y += 1), or change a clone(). [RG002]"
     )
 
 

@@ -40,7 +40,7 @@ def _check_range(target, valid, classes):
     if wrong.any():
         raise IndexError(
             f"Target {target[wrong].flat[0]} is out of bounds: with {classes} classes, targets are 0 to "
-            f"{classes - 1}, or ignore_index"
+            f"{classes - 1}, or ignore_index [RG053]"
         )
 
 

@@ -40,7 +40,7 @@ def _check(x, weight, bias, stride, padding, dilation, groups):
     if x.shape[1] != weight.shape[1] * groups:
         raise RuntimeError(
             f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to "
-            f"have {weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead"
+            f"have {weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead [RG051]"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise RuntimeError(
@@ -221,7 +221,7 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
             f"{name}: Given transposed=1, weight of size {list(weight.shape)}, "
             f"expected "
             f"input{list(input.shape)} to have {weight.shape[0]} channels, but got {input.shape[1]} channels "
-            "instead"
+            "instead [RG051]"
         )
     if groups <= 0 or weight.shape[0] % groups:
         raise RuntimeError(

@@ -264,7 +264,7 @@ _MASKS = _Masks()
 def _int(k, dim, shape):
     n, i = shape[dim], k.__index__()
     if not -n <= i < n:
-        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {n}")
+        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {n} [RG033]")
     return i % n
 
 

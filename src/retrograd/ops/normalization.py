@@ -76,7 +76,8 @@ def batch_norm(
     count = prod(shape) // max(channels, 1)
     if count == 1:
         raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
+            "Expected more than 1 value per channel when training, got input size "
+            f"{list(input.shape)} [RG052]"
         )
     out, mean, var = batch_norm_row(input, weight, bias, eps)
     if count and running_mean is not None:

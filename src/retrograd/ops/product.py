@@ -8,11 +8,12 @@ from math import prod
 
 import numpy as np
 
+from ..core import arrays
 from ..core.op import Op, write_out
 from ..core.tensor import Tensor
-from .pointwise import conj, mul
+from .pointwise import add_row, conj, mul
 from .reduce import sum_row
-from .shape import permute_row, reshape_row
+from .shape import cast_row, permute_row, reshape_row
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv", "addbmm",
@@ -116,7 +117,7 @@ def _matmul(xp, x, y):
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
         raise RuntimeError(
             f"shapes cannot be multiplied ({_by(x)} and {_by(y)}): the last size of the first must be the "
-            f"{'second to last' if y.ndim > 1 else 'only'} size of the second"
+            f"{'second to last' if y.ndim > 1 else 'only'} size of the second [RG031]"
         )
     return product(xp, x, y)
 
@@ -201,7 +202,7 @@ def inner(input, other, *, out=None):
         return mul(input, other, out=out)
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
-            "inner: the last sizes of both tensors must match, but the shapes are "
+            "inner() the last dimension must match on both input tensors but got shapes "
             f"{list(input.shape)} and {list(other.shape)}"
         )
     result = mm(flat_rows(input), swapped(flat_rows(other)))
@@ -244,7 +245,9 @@ def _plus_product(xp, input, x, y, beta, alpha):
 
 def _as_scalar(value, out):
     if out.dtype.kind in "iu" and isinstance(value, float):
-        raise RuntimeError("for whole-number tensors, beta and alpha must not be floating point numbers")
+        raise RuntimeError(
+            "For integral input tensors, argument beta must not be a floating point number (nor alpha)."
+        )
     return out.dtype.type(value)
 
 
@@ -310,7 +313,32 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * outer(vec1, vec2); where beta is 0, `input` is ignored, NaN and all."""
     if vec1.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"addr: expected two 1-D tensors, but got {vec1.ndim}-D and {vec2.ndim}-D")
-    return _given(addmm_row(input, column(vec1), row(vec2), beta, alpha), out)
+    kinds = [arrays.from_numpy_dtype(t._array.dtype) for t in (input, vec1, vec2)]
+    kind = arrays.result_dtype([t._array for t in (input, vec1, vec2)])
+    _check_factors(kind, beta, alpha)
+    if kind.category > arrays.BOOL and kinds == [kind] * 3:
+        return _given(addmm_row(input, column(vec1), row(vec2), beta, alpha), out)
+    outer = mul(column(vec1), row(vec2))
+    outer = outer if alpha is True or alpha == 1 else mul(outer, alpha)
+    if beta == 0:  # input's shape and dtype count, its values don't
+        return _given(cast_row(outer, kind.numpy), out)
+    scaled = input if beta is True or beta == 1 else mul(input, beta)
+    return _given(cast_row(add_row(scaled, outer), kind.numpy), out)
+
+
+def _check_factors(kind, *factors):
+    """Which numbers may scale results of a dtype."""
+    for name, factor in zip(("beta", "alpha"), factors, strict=True):
+        if isinstance(factor, bool) and kind.category != arrays.BOOL:
+            raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
+        if isinstance(factor, float) and kind.category < arrays.FLOAT:
+            raise RuntimeError(
+                f"For integral input tensors, argument {name} must not be a floating point number."
+            )
+        if isinstance(factor, complex) and kind.category < arrays.COMPLEX:
+            raise RuntimeError(
+                f"For non-complex input tensors, argument {name} must not be a complex number."
+            )
 
 
 # --- linear -------------------------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def whole_shape(shape, numel):
             )
     elif numel % known == 0:
         return (*shape[:unknown], numel // known, *shape[unknown + 1 :])
-    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel} [RG032]")
 
 
 def _may_view(array, shape):

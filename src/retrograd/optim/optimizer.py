@@ -92,7 +92,7 @@ class Optimizer:
         self.param_groups = []
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError("optimizer got an empty parameter list [RG054]")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -152,7 +152,8 @@ class Optimizer:
             raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {kind}")
         if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
             raise ValueError(
-                "can't optimize a non-leaf Tensor: it is computed from others; optimize those, or detach() it"
+                "can't optimize a non-leaf Tensor: it is computed from others; optimize those, or "
+                "detach() it [RG055]"
             )
 
     def zero_grad(self, set_to_none=True):
@@ -274,7 +275,7 @@ class Optimizer:
         if any(own != new for own, new in sizes):
             raise ValueError(
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's "
-                "group: (own, loaded) numbers of parameters are " + ", ".join(map(str, sizes))
+                "group: (own, loaded) numbers of parameters are " + ", ".join(map(str, sizes)) + " [RG056]"
             )
         numbers = chain.from_iterable(new["params"] for new in saved)
         params = chain.from_iterable(own["params"] for own in self.param_groups)

@@ -91,7 +91,7 @@ def collate_tensor_fn(batch, *, collate_fn_map=None):
     if len(shapes) > 1:
         raise RuntimeError(
             "stack expects each tensor to be equal size: the examples of this batch have shapes "
-            f"{sorted(shapes)}. Crop or pad them, or give the DataLoader a collate_fn."
+            f"{sorted(shapes)}. Crop or pad them, or give the DataLoader a collate_fn. [RG057]"
         )
     return stack(list(batch), 0)
 
