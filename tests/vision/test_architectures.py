@@ -3,7 +3,9 @@
 `python tools/architectures.py` compares logits and gradients of all of them; here it is a part, in small.
 """
 
+import functools
 import inspect
+import re
 
 import architectures
 import numpy as np
@@ -19,14 +21,22 @@ def test_the_architectures_are_torchvisions():
     assert ours.list_models(module=ours) == NAMES
 
 
-@pytest.fixture
-def cheap(monkeypatch):
-    """Models of either library are built without drawing weights."""
+def without_drawing(monkeypatch, init):
+    """Models of the library of `init` are built without drawing weights, which may be anything then."""
     for name in (
         "kaiming_normal_", "kaiming_uniform_", "normal_", "trunc_normal_", "uniform_", "xavier_uniform_"
     ):  # fmt: skip
-        monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
-        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *args, **kwargs: tensor)
+        monkeypatch.setattr(init, name, lambda tensor, *args, **kwargs: tensor)
+
+
+@pytest.fixture
+def ours_cheap(monkeypatch):
+    without_drawing(monkeypatch, nn.init)
+
+
+@pytest.fixture
+def cheap(monkeypatch, ours_cheap):
+    without_drawing(monkeypatch, torch.nn.init)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,3 +139,89 @@ def test_small_models_of_the_large_families(kind, size):
     architectures.transplant(expected, model)
     logits, gradients = architectures.agree(expected, model, architectures.images(size), training=True)
     assert logits < 1e-12 and gradients < 1e-9
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """What is downloaded for weights: published["state"], a dict of PyTorch's tensors."""
+    import retrograd.hub
+
+    state = {}
+
+    def load(url, **options):
+        assert options == {"progress": True, "check_hash": True}
+        return {key: retrograd.from_numpy(x.numpy()) for key, x in state["state"].items()}
+
+    monkeypatch.setattr(retrograd.hub, "load_state_dict_from_url", load)
+    return state
+
+
+def same_weights(model, expected):
+    state = expected.state_dict()
+    return all(np.array_equal(x.numpy(), state[key].numpy()) for key, x in model.state_dict().items())
+
+
+def test_weights_of_densenet_have_other_names(published, ours_cheap):
+    expected = theirs.densenet121()
+    numbers = functools.partial(re.sub, r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.")
+    published["state"] = {numbers(key): x for key, x in expected.state_dict().items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in published["state"]
+    assert same_weights(ours.densenet121(weights="DEFAULT"), expected)
+
+
+@pytest.mark.parametrize(
+    "name, auxiliary", [("googlenet", ["aux1", "aux2"]), ("inception_v3", ["AuxLogits"])], ids=str
+)
+def test_weights_bring_auxiliary_classifiers(name, auxiliary, published, ours_cheap):
+    expected = theirs.get_model(name, init_weights=False)
+    published["state"] = expected.state_dict()
+    model = ours.get_model(name, weights="DEFAULT", aux_logits=False)
+    assert all(getattr(model, part) is None for part in auxiliary)
+    assert model.transform_input and not model.aux_logits and same_weights(model, expected)
+    images = np.random.default_rng(0).random((1, 3, 96, 96), np.float32)
+    expected.transform_input = True
+    with torch.no_grad(), retrograd.no_grad():
+        wanted = expected.eval()(torch.from_numpy(images)).numpy()
+        got = model.eval()(retrograd.from_numpy(images)).numpy()
+    np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_weights_dictate_options(published):
+    with pytest.raises(ValueError, match="'image_size' expected value 384 but got 224"):
+        ours.vit_b_16(weights="IMAGENET1K_SWAG_E2E_V1", image_size=224)
+    with pytest.raises(ValueError, match="'num_classes' expected value 1000 but got 10"):
+        ours.mobilenet_v2(weights="DEFAULT", num_classes=10)
+
+
+def test_first_version_of_mnasnet(ours_cheap):
+    expected = theirs.mnasnet0_5()
+    stem = theirs.mnasnet1_0().layers[:8]  # its widths were not scaled
+    for i, layer in enumerate(stem):
+        expected.layers[i] = layer
+    expected.layers[8] = theirs.mnasnet._stack(16, 16, 3, 2, 3, 3, 0.0003)
+    state = retrograd.nn.Module().state_dict()
+    state.update({key: retrograd.from_numpy(x.detach().numpy()) for key, x in expected.state_dict().items()})
+    state._metadata[""] = {"version": 1}
+    model = ours.mnasnet0_5()
+    with pytest.warns(UserWarning, match="of the first version of MNASNet"):
+        model.load_state_dict(state)
+    assert same_weights(model, expected) and model._version == 1
+
+
+@pytest.mark.parametrize("size", [48, 32])
+def test_position_embeddings_for_other_images(size):
+    import importlib
+
+    reference = importlib.import_module("torchvision.models.vision_transformer")
+    from retrograd.vision.models.vision_transformer import interpolate_embeddings
+
+    embedding = torch.randn(1, 17, 6)
+    expected = reference.interpolate_embeddings(
+        size, 8, {"encoder.pos_embedding": embedding, "heads.x": embedding}, reset_heads=True
+    )
+    mine = retrograd.from_numpy(embedding.numpy())
+    got = interpolate_embeddings(size, 8, {"encoder.pos_embedding": mine, "heads.x": mine}, reset_heads=True)
+    assert list(got) == list(expected)
+    np.testing.assert_allclose(
+        got["encoder.pos_embedding"].numpy(), expected["encoder.pos_embedding"].numpy(), atol=1e-5
+    )

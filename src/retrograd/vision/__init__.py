@@ -2,6 +2,8 @@
 
 import importlib
 
+__version__ = "0.28.0"  # of torchvision, whose names and results these are
+
 _SUBMODULES = ("datasets", "io", "models", "ops", "transforms", "utils")
 
 

@@ -154,7 +154,7 @@ def _googlenet(weights, progress, **kwargs):
     wants_aux = kwargs.get("aux_logits", False)
     if weights is not None:  # the files hold the auxiliary classifiers, so they are loaded, then dropped
         kwargs.setdefault("transform_input", True)
-        require(kwargs, "aux_logits", True)
+        kwargs["aux_logits"] = True
         require(kwargs, "init_weights", False)
     model = build(GoogLeNet, weights, progress, **kwargs)
     if weights is not None:
