@@ -318,7 +318,7 @@ def poisson_nll_loss(
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """(log(var) + (input - target) ** 2 / var) / 2, with `var` at least `eps`; `full` adds log(2 pi) / 2.
 
-    `var` is a number or has the shape of `input`, or 1 in its last size, or lacks that.
+    `var` is a number or has the shape of `input`, or 1 in one size, or lacks the last.
     """
     reduction = reduction_of(reduction)
     if not isinstance(var, Tensor):
@@ -326,7 +326,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     elif tuple(var.shape) != tuple(input.shape):
         if tuple(var.shape) == tuple(input.shape[:-1]):
             var = reshape(var, (*var.shape, 1))
-        elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1):
+        elif var.ndim != input.ndim or [y for x, y in zip(input.shape, var.shape) if x != y] != [1]:
             raise ValueError(f"var is of incorrect size: {list(var.shape)} for input {list(input.shape)}")
     if (var._whole._array < 0).any():
         raise ValueError("var has negative entry/entries")

@@ -144,5 +144,11 @@ def fractional(n, input, kernel_size, output_size, output_ratio, samples):
         )
     if samples is None:
         samples = wrap(uniform((*batched.shape[:2], n), input._array.dtype))
+    images, channels = batched.shape[:2]
+    if samples.ndim != 3 or samples.shape[0] < images or tuple(samples.shape[1:]) != (channels, n):
+        raise RuntimeError(
+            f"{name}: Expect _random_samples of shape {[images, channels, n]}, but got {list(samples.shape)}"
+        )
+    samples = samples[:images]
     values, indices = _FRACTIONAL[n](batched, samples, kernel, out)
     return (values, indices) if batched is input else (values[0], indices[0])

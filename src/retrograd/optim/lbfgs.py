@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.graph import enable_grad, no_grad
-from ..core.tensor import wrap
+from ..core.tensor import Tensor, wrap
 from .numbers import check, scalar
 from .optimizer import Optimizer
 
@@ -75,7 +75,7 @@ class LBFGS(Optimizer):
                 if iteration != group["max_iter"]:
                     loss, g = float(evaluate()), _gradient(params)
                     calls = 1
-            memory.keep_step(t)
+            memory.keep_step(t, group["lr"])
             evaluations += calls
             memory.count(evaluations=calls)
             if (
@@ -138,8 +138,9 @@ class _Memory:
     def remember(self, g, d, t, loss):
         self.state.update(d=wrap(d), t=t, prev_flat_grad=wrap(g.copy()), prev_loss=loss)
 
-    def keep_step(self, t):
-        self.state["t"] = t
+    def keep_step(self, t, lr):
+        """Keep the step's length: as a Tensor where the learning rate is one."""
+        self.state["t"] = wrap(np.asarray(t, lr._array.dtype)) if isinstance(lr, Tensor) else t
 
 
 def _scalar_tensor(value, like):
