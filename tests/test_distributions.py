@@ -113,8 +113,8 @@ def test_densities_and_moments(name):
     value = CASES[name][1]
     kind = "float32" if name in FLOAT32 else "int64" if name.startswith("Categorical") else "float64"
     x, y = [lib.tensor(value, dtype=getattr(lib, kind)) for lib in (retrograd, torch)]
-    # PyTorch's Bessel functions for VonMises are polynomials of 7 digits
-    tol = 1e-6 if name == "VonMises" or name in FLOAT32 else 1e-9
+    # PyTorch's VonMises takes Bessel functions of 7 digits, its Multinomial a float32 number
+    tol = 1e-6 if name in ("VonMises", "Multinomial") or name in FLOAT32 else 1e-9
     _same(ours.log_prob(x), theirs.log_prob(y), tol)
     for what in ("mean", "mode", "variance", "stddev"):
         mine, other = [_outcome(lambda d=d, w=what: getattr(d, w)) for d in (ours, theirs)]
@@ -159,7 +159,7 @@ def test_gradients_through_samples_and_densities(name):
         library.manual_seed(7)
         x = d.rsample((6,))
         weight = library.linspace(0.5, 2.0, x.numel(), dtype=x.dtype).reshape(x.shape)
-        through = library.autograd.grad((x * weight).sum(), parameters, allow_unused=True)
+        through = library.autograd.grad((x * weight).sum(), parameters, allow_unused=True, retain_graph=True)
         own = library.autograd.grad(d.log_prob(x.detach()).sum(), parameters)
         grads.append((*[t for t in through if t is not None], *own))
     # PyTorch approximates the implicit gradients of gamma and Dirichlet draws to about three digits.
@@ -268,7 +268,7 @@ def test_transforms(name):
         det = _outcome(lambda t=t, v=v, y=y: t.log_abs_det_jacobian(v, y))
         outcomes.append([y, t.inv(y), det])
         assert tuple(t.forward_shape(v.shape)) == tuple(y.shape)
-        assert t.inv.inv is t and t == type(t)(*arguments)
+        assert t.inv.inv is t and (library is torch or t == type(t)(*arguments))
     for ours, theirs in zip(*outcomes, strict=True):
         assert (ours is None) == (theirs is None)
         if theirs is not None:

@@ -63,10 +63,7 @@ for _kind in (constraints.positive_definite, constraints.positive_semidefinite):
 
 
 def _from(low):
-    exp = transforms.ExpTransform()
-    if isinstance(low, (int, float)) and low == 0:
-        return exp
-    return transforms.ComposeTransform([exp, transforms.AffineTransform(low, 1)])
+    return transforms.ComposeTransform([transforms.ExpTransform(), transforms.AffineTransform(low, 1)])
 
 
 @_both(constraints.interval, constraints.half_open_interval)

@@ -163,7 +163,7 @@ class Distribution:
     def _validate_sample(self, value):
         """ValueError for a value of the wrong shape or outside of the support."""
         if not isinstance(value, Tensor):
-            raise ValueError(f"The value argument to log_prob must be a Tensor, not {type(value).__name__}")
+            raise ValueError("The value argument to log_prob must be a Tensor")
         first = value.ndim - len(self._event_shape)
         if value.shape[first:] != self._event_shape or first < 0:
             raise ValueError(
@@ -210,7 +210,10 @@ class ExponentialFamily(Distribution):
     Its entropy follows from the log normalizer's gradient, the mean of t (Nielsen and Nock, 2010).
     """
 
-    _mean_carrier_measure = 0
+    @property
+    def _mean_carrier_measure(self):
+        """The mean of k(x)."""
+        raise NotImplementedError(f"{type(self).__name__} has no entropy in closed form")
 
     @property
     def _natural_params(self):

@@ -11,14 +11,16 @@ from .utils import batch_shape_of, broadcast_all
 class Uniform(Distribution):
     """The uniform distribution on [low, high)."""
 
-    arg_constraints = {"low": constraints.dependent, "high": constraints.dependent}
     has_rsample = True
 
     def __init__(self, low, high, validate_args=None):
         self.low, self.high = broadcast_all(low, high)
         super().__init__(batch_shape_of(self.low, low, high), validate_args=validate_args)
-        if self._validate_args and not (self.low < self.high).all():
-            raise ValueError("Uniform is not defined when low >= high")
+
+    @property
+    def arg_constraints(self):
+        """low < high."""
+        return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):

@@ -15,6 +15,7 @@ from .linear_systems import (
     LinAlgError,
     adjoint,
     as_columns,
+    bad_minors,
     check_matrices,
     cholesky_row,
     det_row,
@@ -24,7 +25,7 @@ from .linear_systems import (
     slogdet_row,
     solve_row,
     triangular_row,
-    zero_info,
+    zero_pivots,
 )  # fmt: skip
 from .matrix_functions import pinv
 from .pointwise import conj, real_part
@@ -47,11 +48,11 @@ def inv(A, *, out=None):
 
 @by_example
 def inv_ex(A, *, check_errors=False, out=None):
-    """The inverse, and zeros where it exists: elsewhere `info` is 1 and the matrix infinite."""
+    """The inverse, and `info`, 0 where it exists: elsewhere the place of the first zero on the diagonal of U
+    in the matrix's LU decomposition, and the result is infinite."""
     check_matrices("linalg.inv_ex", A)
     result = inv_row(A, bool(check_errors))
-    info = (~np.isfinite(result._array).all(axis=(-2, -1))).astype(np.int32)
-    return deliver(return_types.linalg_inv_ex((result, wrap(np.asarray(info)))), out)
+    return deliver(return_types.linalg_inv_ex((result, wrap(zero_pivots(A._array)))), out)
 
 
 def _left(function, A, B, left):
@@ -84,8 +85,17 @@ def solve(A, B, *, left=True, out=None):
 
 @by_example
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
-    """solve, and zeros; a singular matrix is an error here too, unlike in PyTorch."""
-    return deliver(return_types.linalg_solve_ex((solve(A, B, left=left), zero_info(A))), out)
+    """`solve`, and `info` as of `inv_ex`: where A is singular the result is infinite."""
+    check_matrices("linalg.solve_ex", A)
+    info = zero_pivots(A._array)
+    if check_errors or not info.any():
+        result = solve(A, B, left=left)
+    else:
+        columns, is_vector = as_columns(A, B)
+        x = inv_row(A, False)
+        result = matmul(x, columns) if left else matmul(columns, x)
+        result = dropped_column(result) if is_vector else result
+    return deliver(return_types.linalg_solve_ex((result, wrap(info))), out)
 
 
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
@@ -113,14 +123,21 @@ def slogdet(A, *, out=None):
 def cholesky(A, *, upper=False, out=None):
     """Lower triangular L with A = L L^H, or with `upper` L^H; LinAlgError if A isn't positive-definite."""
     check_matrices("linalg.cholesky", A)
-    factor = cholesky_row(adjoint(A) if upper else A)
-    return deliver(adjoint(factor) if upper else factor, out)
+    return deliver(_cholesky_factor(A, upper, True), out)
+
+
+def _cholesky_factor(A, upper, check):
+    factor = cholesky_row(adjoint(A) if upper else A, check)
+    return adjoint(factor) if upper else factor
 
 
 @by_example
 def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
-    """cholesky, and zeros; that A isn't positive-definite is an error here too, unlike in PyTorch."""
-    return deliver(return_types.linalg_cholesky_ex((cholesky(A, upper=upper), zero_info(A))), out)
+    """`cholesky`, and `info`, 0 for positive-definite matrices: for others the order of the first leading
+    minor that isn't, and the factor is NaN (PyTorch's is what was computed so far)."""
+    check_matrices("linalg.cholesky_ex", A)
+    factor = _cholesky_factor(A, upper, bool(check_errors))
+    return deliver(return_types.linalg_cholesky_ex((factor, wrap(bad_minors(A._array)))), out)
 
 
 @by_example

@@ -4,10 +4,12 @@ Formulas: Giles, "An extended collection of matrix derivative results for forwar
 differentiation" (2008); for Cholesky, Murray, "Differentiation of the Cholesky decomposition" (2016).
 """
 
+from math import prod
+
 import numpy as np
 
 from ..core.op import Op, is_complex
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor
 from .diagonals import tril_row, triu_row
 from .join import cat_row
 from .pointwise import conj, masked, real_part
@@ -74,15 +76,31 @@ def _singular(m):
     return False
 
 
+def _zero_pivot(m):
+    """The place, from 1, of the first zero that elimination meets on the diagonal; 0 if there is none."""
+    zeros = np.diagonal(_lu(np, m)[2]) == 0
+    return int(zeros.argmax()) + 1 if zeros.any() else 0
+
+
+def zero_pivots(x):
+    """`_zero_pivot` of each of a batch of matrices, int32."""
+    try:
+        np.linalg.inv(x)
+        return np.zeros(x.shape[:-2], np.int32)
+    except np.linalg.LinAlgError:
+        found = [_zero_pivot(m) if _singular(m) else 0 for m in _batches(x)]
+        return np.array(found, np.int32).reshape(x.shape[:-2])
+
+
 def _inv(xp, a, check):
     try:
         return xp.linalg.inv(a)
     except np.linalg.LinAlgError:
         if check:
+            place = next(_zero_pivot(m) for m in _batches(a) if _singular(m))
             raise LinAlgError(
-                f"linalg.inv: {_which(a, _singular)}the inversion could not be completed because the input "
-                "matrix "
-                "is singular."
+                f"linalg.inv: {_which(a, _singular)}The diagonal element {place} is zero, the inversion "
+                "could not be completed because the input matrix is singular."
             ) from None
     out = xp.full_like(a, xp.inf)
     for m, result in zip(_batches(a), _batches(out), strict=True):
@@ -114,15 +132,36 @@ def _solve_triangular(xp, a, b, upper, unitriangular):
         return xp.full((*shape, *b.shape[-2:]), xp.nan, b.dtype)
 
 
-def _cholesky(xp, a):
+def _cholesky(xp, a, check):
     try:
         return xp.linalg.cholesky(a)
     except np.linalg.LinAlgError:
-        raise LinAlgError(
-            f"linalg.cholesky: {_which(a, _indefinite)}The factorization could not be completed because the "
-            "input is "
-            "not positive-definite."
-        ) from None
+        if check:
+            order = next(minor for minor in map(_bad_minor, _batches(a)) if minor)
+            raise LinAlgError(
+                f"linalg.cholesky: {_which(a, _indefinite)}The factorization could not be completed because "
+                f"the input is not positive-definite (the leading minor of order {order} is not "
+                "positive-definite)."
+            ) from None
+    out = xp.full_like(a, xp.nan)
+    for m, factor in zip(_batches(a), _batches(out), strict=True):
+        if not _indefinite(m):
+            factor[...] = np.linalg.cholesky(m)
+    return out
+
+
+def _bad_minor(m):
+    """The order of the first leading minor that isn't positive-definite; 0 if all are."""
+    return next((k for k in range(1, len(m) + 1) if _indefinite(m[:k, :k])), 0) if _indefinite(m) else 0
+
+
+def bad_minors(x):
+    """`_bad_minor` of each of a batch of matrices, int32."""
+    try:
+        np.linalg.cholesky(x)
+        return np.zeros(x.shape[:-2], np.int32)
+    except np.linalg.LinAlgError:
+        return np.array([_bad_minor(m) for m in _batches(x)], np.int32).reshape(x.shape[:-2])
 
 
 def _indefinite(m):
@@ -169,7 +208,7 @@ def _lu(xp, a):
     """(P, L, U) of a batch of matrices, by elimination with partial pivoting."""
     m, n = a.shape[-2:]
     k = min(m, n)
-    work = xp.array(a).reshape(-1, m, n)
+    work = xp.array(a).reshape(prod(a.shape[:-2]), m, n)
     order = xp.broadcast_to(xp.arange(m), work.shape[:2]).copy()
     rows = xp.arange(len(work))
     for j in range(k):
@@ -308,7 +347,7 @@ def _cholesky_tangent(t_a, out):
 
 
 cholesky_row = Op(
-    "linalg_cholesky", lambda xp, a: _cholesky(xp, a),
+    "linalg_cholesky", lambda xp, a, check=True: _cholesky(xp, a, check),
     a=lambda g, out: _cholesky_gradient(g, out),
     jvp=lambda t_a, out: _cholesky_tangent(t_a, out), node="LinalgCholeskyExBackward0",
 )  # fmt: skip
@@ -370,8 +409,3 @@ def as_columns(a, b):
 
 def dropped_column(x):
     return reshape_row(x, x.shape[:-1])
-
-
-def zero_info(x):
-    """The int32 zeros, one for each matrix, that say that all went well."""
-    return wrap(np.zeros(tuple(x.shape[:-2]), np.int32))

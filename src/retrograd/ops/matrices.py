@@ -11,6 +11,7 @@ from .linear_systems import adjoint, triangular_row
 from .matrix_functions import matrix_exp, matrix_power
 from .pointwise import where
 from .product import swapped
+from .shape import expand
 
 __all__ = [
     "cholesky", "cholesky_inverse", "cholesky_solve", "cross", "det", "frobenius_norm", "inverse", "logdet",
@@ -70,7 +71,8 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, 
     """`linalg.solve_triangular` with its arguments reversed; also gives A back."""
     matrix, upper = (swapped(A), not upper) if transpose else (A, upper)
     solution = triangular_row(matrix, b, bool(upper), bool(unitriangular))
-    return deliver(return_types.triangular_solve((solution, A * 1)), out)
+    copy = expand(A, (*solution.shape[:-2], *A.shape[-2:])) * 1
+    return deliver(return_types.triangular_solve((solution, copy)), out)
 
 
 def lu_solve(b, LU_data, LU_pivots, *, out=None):

@@ -11,6 +11,7 @@ from .arguments import deliver, normal_axis
 from .decompositions import svd_row
 from .extremes import amax, amin
 from .linear_systems import adjoint, check_matrices, inv_row
+from .mask import masked_fill
 from .norms import vector_norm
 from .pointwise import absolute, conj
 from .product import matmul, matmul_row
@@ -84,8 +85,12 @@ def _raw(x):
     return x._array if isinstance(x, Tensor) else x
 
 
-def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None):
-    """The Moore-Penrose inverse; singular values up to max(atol, rtol * the largest) count as zero."""
+def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
+    """The Moore-Penrose inverse; singular values up to max(atol, rtol * the largest) count as zero.
+
+    rcond: NumPy's name for `rtol`.
+    """
+    rtol = rcond if rtol is None else rtol
     check_matrices("linalg.pinv", A, square=False)
     return deliver(pinv_row(A, *tolerances(A, atol, rtol), bool(hermitian)), out)
 
@@ -244,7 +249,13 @@ def cond(A, p=None, *, out=None):
         high, low = values[..., 0], values[..., -1]
         return deliver(low / high if p == -2 else high / low, out)
     check_matrices("linalg.cond", A)
-    return deliver(matrix_norm(A, p) * matrix_norm(inv_row(A, False), p), out)
+    inverse = inv_row(A, False)
+    singular = ~np.isfinite(inverse._whole._array).all(axis=(-2, -1))
+    if not singular.any():
+        return deliver(matrix_norm(A, p) * matrix_norm(inverse, p), out)
+    finite = masked_fill(inverse, wrap(np.asarray(singular[..., None, None])), 0)
+    other = masked_fill(matrix_norm(finite, p), wrap(np.asarray(singular)), np.inf)
+    return deliver(matrix_norm(A, p) * other, out)
 
 
 # --- vectors ------------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ import math
 from ..core import arrays
 from ..core.op import Op, through_float32
 from .arguments import deliver, normal_axis
-from .extremes import need_elements
+from .decompositions import svd_row
 from .pointwise import absolute, conj, masked, real_part, sgn, where_row
 from .reduce import axes_of, cast_to, numpy_names, sum_row, unreduced
+from .shape import permute, reshape
 
 __all__ = ["dist", "norm", "renorm"]
 METHODS = __all__
@@ -81,9 +82,16 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
             f"{x.dtype}; give dtype="
         )
+    if isinstance(ord, complex):
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a non-complex scalar as the order of norm, got {ord}"
+        )
     axes = axes_of(x, dim)
-    if math.isinf(ord) or ord < 0:
-        need_elements("linalg.vector_norm", x, axes, dim)
+    if (ord == math.inf or ord < 0) and not all([x.shape[a] for a in axes]):
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does "
+            "not have an identity"
+        )
     return deliver(vector_norm_row(x, ord, axes, keepdim), out)
 
 
@@ -91,13 +99,27 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The norm over the dimensions `dim` (all by default): `p` a number, or "fro", the same as 2.
 
-    The nuclear norm, p="nuc", is `linalg.matrix_norm(input, "nuc")`.
+    p="nuc": the sum of the singular values of the matrices in the two dimensions `dim` (the two of a matrix).
     """
     if p == "nuc":
-        raise NotImplementedError('norm(p="nuc"): use linalg.matrix_norm(input, "nuc")')
+        return deliver(_nuclear(input, dim, keepdim, dtype), out)
     if isinstance(p, str) and p != "fro":
         raise ValueError(f"only valid string values are 'fro' and 'nuc', found {p}")
     return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype, out=out)
+
+
+def _nuclear(input, dim, keepdim, dtype):
+    if dim is None and input.ndim != 2:
+        raise RuntimeError(f"norm: the nuclear norm takes a matrix, got {input.ndim} dimensions; give dim=")
+    axes = (0, 1) if dim is None else axes_of(input, dim)
+    if len(axes) != 2:
+        raise RuntimeError(f"norm: the nuclear norm takes two dimensions, which must be different: {dim}")
+    kept = [i for i in range(input.ndim) if i not in axes]
+    matrices = permute(cast_to(input, dtype), (*kept, *axes))
+    total = sum_row(svd_row(matrices, False)[1], (len(kept),), False)
+    if not keepdim:
+        return total
+    return reshape(total, [1 if i in axes else n for i, n in enumerate(input.shape)])
 
 
 def dist(input, other, p=2):
