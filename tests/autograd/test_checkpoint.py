@@ -2,8 +2,10 @@
 
 import functools
 import gc
+import importlib
 import tracemalloc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -86,6 +88,123 @@ def test_early_stop():
         return calls, x.grad
 
     same(program)
+
+
+def test_the_last_operation_is_not_run_where_its_inputs_are_all_that_is_wanted():
+    def program(lib):
+        mode = importlib.import_module(f"{lib.__name__}.utils._python_dispatch").TorchDispatchMode
+
+        class Log(mode):
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                seen.append(str(func))
+                return func(*args, **(kwargs or {}))
+
+        seen, x = [], values(lib, 3).requires_grad_()
+        for f in (lambda x: x.exp().sin(), lambda x: x.sin() * x, lambda x: x.sin().exp()):
+            out = checkpoint(lib, f, x).sum()
+            with Log():
+                out.backward()
+            seen.append("next")
+        wanted = ("aten.exp.default", "aten.sin.default", "next")
+        return [name for name in seen if name in wanted], x.grad
+
+    same(program)
+
+
+@pytest.mark.parametrize("early_stop", [True, False])
+def test_gradients_within_and_checkpoints_within_checkpoints(early_stop):
+    """`g` takes a gradient itself, inside and outside of checkpoints."""
+
+    def program(lib):
+        c = lambda f: lambda x: checkpoint(lib, f, x, early_stop=early_stop)
+
+        def g(f):
+            def gradient(x):
+                with lib.enable_grad():
+                    return lib.autograd.grad(f(x).sum(), x, create_graph=True)[0]
+
+            return gradient
+
+        f = lambda x: x.sin().exp().sin()
+        h = lambda x: c(lambda y: y.cos().exp())(c(f)(x))
+        x = values(lib, 3).requires_grad_()
+        return [
+            k(x)
+            for k in (
+                c(c(f)), g(c(c(f))), g(c(g(c(f)))), c(g(g(c(f)))), g(c(g(c(g(c(f)))))), g(g(c(h))),
+                g(c(g(c(h)))),
+            )
+        ]  # fmt: skip
+
+    same(program)
+
+
+def test_graphs_of_nested_checkpoints_die():
+    x, alive = values(retrograd, 3).requires_grad_(), []
+    f = lambda x: retrograd.autograd.grad(x.sin().exp().sum(), x, create_graph=True)[0]
+
+    class Note:
+        pass
+
+    gc.disable()
+    try:
+        out = checkpoint(retrograd, lambda x: f(x).tanh(), x)
+        grad = retrograd.autograd.grad(out.sum(), x, create_graph=True)[0]
+        stack, seen = [grad.grad_fn], set()
+        while stack:
+            node = stack.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            node.metadata["note"] = note = Note()
+            alive.append(weakref.ref(note))
+            stack.extend([n for n, _ in node.next_functions])
+        assert len(alive) > 5
+        del out, grad, node, note, stack, seen
+        assert not [r for r in alive if r() is not None]
+    finally:
+        gc.enable()
+
+
+def test_saved_tensors_are_let_go_as_a_function_reads_them():
+    class Twice(retrograd.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with pytest.raises(RuntimeError, match="already unpacked once"):
+                ctx.saved_tensors  # noqa: B018
+            return g * 2
+
+    x = values(retrograd, 3).requires_grad_()
+    checkpoint(retrograd, lambda x: Twice.apply(x.sin()), x).sum().backward()
+    assert x.grad is not None
+
+
+def test_a_saved_tensor_without_gradient_is_the_same_object():
+    def program(lib):
+        seen = []
+
+        class Keep(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, y):
+                ctx.save_for_backward(y)
+                return x * 1
+
+            @staticmethod
+            def backward(ctx, g):
+                seen.append(ctx.saved_tensors[0])
+                return g, None
+
+        x, y = values(lib, 2).requires_grad_(), values(lib, 2)
+        checkpoint(lib, Keep.apply, x, y).sum().backward()
+        return seen[0] is y
+
+    assert same(program)
 
 
 def test_higher_order():
@@ -301,6 +420,27 @@ def test_selective_errors():
         out.sum().backward()
 
 
+def test_what_a_selective_checkpoint_keeps_is_let_go_by_backward():
+    def program(lib):
+        x = values(lib, 3).requires_grad_()
+        chosen = [lib.ops.aten.sin.default]
+        out = checkpoint(lib, lambda x: x.sin().cos().exp(), x, context_fn=selective(lib, chosen))
+        out.sum().backward(retain_graph=True)
+        return out
+
+    def again(lib):
+        program(lib).sum().backward()
+
+    both_refuse(again, match="Trying to backward an extra time")
+
+
+def test_selective_checkpoints_take_single_operators():
+    def of_a_packet(lib):
+        lib.utils.checkpoint.create_selective_checkpoint_contexts([lib.ops.aten.sin])
+
+    both_refuse(of_a_packet, ValueError, match="update the OpOverloadPacket to a specific OpOverload")
+
+
 # --- errors ------------------------------------------------------------------
 
 
@@ -318,6 +458,13 @@ def unsteady(lib, first, later, **options):
 def test_another_number_of_saved_tensors():
     both_refuse(
         lambda lib: unsteady(lib, lambda x: x.sin().cos(), lambda x: x.sin()), match="number of tensors"
+    )
+
+
+def test_more_tensors_are_saved_when_computing_again():
+    both_refuse(
+        lambda lib: unsteady(lib, lambda x: x.sin(), lambda x: x.sin().cos(), early_stop=False),
+        match="trying to save more tensors during recomputation",
     )
 
 

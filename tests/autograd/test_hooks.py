@@ -5,6 +5,10 @@ import weakref
 from functools import partial
 
 import pytest
+import torch
+
+import retrograd
+from oracle import both_refuse, same
 
 
 def close(torch, a, b):
@@ -665,3 +669,140 @@ def test_the_mode_is_restored_after_inner_walks(torch):
     Inner.apply(x).sum().backward()
     torch.autograd.grad(Inner.apply(x).sum(), x, create_graph=True)
     assert seen == [True] * 4
+
+
+# --- where no gradient comes -----------------------------------------------------------------------------
+
+
+def test_a_function_behind_none_runs_with_zeros():
+    """backward returns None for a tensor: what made it runs all the same, a custom Function with zeros."""
+
+    def program(lib):
+        seen = []
+
+        class Nothing(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x * 1
+
+            @staticmethod
+            def backward(ctx, g):
+                return None
+
+        class Note(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, materialize):
+                ctx.set_materialize_grads(materialize)
+                return x * 1
+
+            @staticmethod
+            def backward(ctx, g):
+                seen.append(g)
+                return g, None
+
+        for materialize in (True, False):
+            x = lib.tensor([1.0, 2.0], dtype=lib.float64, requires_grad=True)
+            y = x * 2
+            y.register_hook(lambda g: seen.append(g))
+            y.grad_fn.register_prehook(lambda gs: seen.append(gs))
+            y.grad_fn.register_hook(lambda gi, go: seen.append((gi[0], go)))
+            Nothing.apply(Note.apply(y, materialize).exp()).sum().backward()
+            seen.append(x.grad)
+        return seen
+
+    same(program)
+
+
+def test_a_hook_may_not_make_a_gradient_of_none():
+    def program(lib):
+        x = lib.tensor([1.0, 2.0], requires_grad=True)
+        a, b = (x * 1).unbind()
+        a.register_hook(lambda g: lib.ones(()))
+        b.backward()
+
+    # PyTorch raises something else than an Error of its own here
+    with pytest.raises(Exception, match="can't replace a None gradient with a non-None value"):
+        program(torch)
+    with pytest.raises(RuntimeError, match="can't replace a None gradient with a non-None value"):
+        program(retrograd)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_none_beside_a_gradient(create_graph):
+    def program(lib):
+        class Half(lib.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x * 1
+
+            @staticmethod
+            def backward(ctx, g):
+                return None
+
+        x = lib.tensor([1.0, 2.0], dtype=lib.float64, requires_grad=True)
+        y = x.sin()
+        a, b = y.unbind()
+        return lib.autograd.grad(Half.apply(a) * 2 + b.exp() + (y * y).sum(), x, create_graph=create_graph)
+
+    same(program)
+
+
+# --- what a hook may ask about the walk ---------------------------------------------------------------
+
+
+def test_questions_about_the_walk():
+    def program(lib):
+        C = lib._C
+        asked = []
+        x = lib.tensor(0.5, requires_grad=True)
+        y = lib.tensor(0.25, requires_grad=True)
+        c, d = y.sin(), x.cos()
+        out = (c * d).exp()
+        other = c.tan()
+
+        def hook(g):
+            order = C._current_graph_task_execution_order()
+            asked.append([n.name().split(" ")[-1] for n in order[:3]])
+            asked.append(C._current_autograd_node().name().split(" ")[-1])
+            asked.append([C._will_engine_execute_node(n.grad_fn) for n in (c, d, other)])
+            asked.append(C._autograd._get_current_graph_task_keep_graph())
+
+        out.register_hook(hook)
+        ids = []
+        out.register_hook(lambda g: ids.append(C._current_graph_task_id()))
+        with lib.autograd.set_multithreading_enabled(False):
+            out.backward(retain_graph=True)
+            lib.autograd.grad(out, (c,))
+        return asked, ids[1] - ids[0], C._current_graph_task_id()
+
+    same(program)
+
+
+def test_questions_outside_of_a_walk():
+    for ask in (
+        lambda lib: lib._C._current_graph_task_execution_order(),
+        lambda lib: lib._C._will_engine_execute_node((lib.ones(2, requires_grad=True) * 2).grad_fn),
+    ):
+        both_refuse(ask, match="during the backward pass")
+    both_refuse(lambda lib: lib._C._will_engine_execute_node(lib.ones(2)), match="expects an grad_fn")
+    y = retrograd.ones(2, requires_grad=True) * 2
+    y.register_hook(lambda g: retrograd._C._current_graph_task_execution_order())
+    with pytest.raises(RuntimeError, match="multithreading disabled"):
+        y.sum().backward()
+
+
+def test_errors_delayed_until_backward():
+    def program(lib):
+        x, y = [lib.tensor([v], requires_grad=True) for v in (1.0, 2.0)]
+        safe = lib._C._functions.DelayedError("too late", 1)(y)
+        (x * safe).sum().backward()
+
+    both_refuse(program, match="too late")
+
+    def around(lib):
+        x, y = [lib.tensor([v], requires_grad=True) for v in (1.0, 2.0)]
+        out = x.clone().view(-1)
+        out += lib._C._functions.DelayedError("too late", 1)(y)
+        return lib.autograd.grad(out.sum(), x)
+
+    same(around)

@@ -5,6 +5,7 @@ import contextlib
 import weakref
 
 from .. import engine
+from ..core.apply import apply, saved_before
 from ..core.location import describe_location, user_location
 from ..core.modes import enable_grad, modes
 from ..core.saved import pack, unpack_packed
@@ -33,6 +34,29 @@ class _Slot:
     def __init__(self, region, index):
         self.region = region
         self.index = index
+
+
+class _Foresight:
+    """An interpreter at the door that stops computing again before an operation whose inputs are the last
+    tensors wanted: its result would be for nothing."""
+
+    batching = False
+
+    def __init__(self, fill, left):
+        self.fill = fill
+        self.left = left  # how many tensors are still wanted
+
+    def process(self, op, args):
+        ours = modes.saving[-1][0] is self.fill  # and not a checkpoint's within
+        tensors = saved_before(op, args) if ours else ()
+        if tensors and len(tensors) >= self.left():
+            for tensor in tensors:
+                self.fill(tensor)
+        return apply(op, args)
+
+    def process_function(self, cls, args, kwargs):
+        modes.interpreters = (*modes.interpreters, self)
+        return cls._call(args, kwargs)
 
 
 class _Argument:
@@ -138,12 +162,14 @@ class _Region:
         args = [a.get() if isinstance(a, _Argument) else a for a in self.args]
         kwargs = {k: v.get() if isinstance(v, _Argument) else v for k, v in self.kwargs.items()}
         interpreters = modes.interpreters
-        modes.interpreters = (
-            *[i for i in interpreters if isinstance(i, DispatchLevel)],
-            *[i for i in self.interpreters if not isinstance(i, DispatchLevel)],
-        )
+        others = [i for i in self.interpreters if not isinstance(i, DispatchLevel)]
+        modes.interpreters = (*[i for i in interpreters if isinstance(i, DispatchLevel)], *others)
+        foresight = contextlib.nullcontext()
+        if self.early_stop and not others:
+            foresight = _standing(_Foresight(fill, lambda: len(self.slots) - len(again)))
         try:
-            with _random_state(self.random), enable_grad(), self.context, _hooks(fill, lambda kept: kept):
+            hooks = _hooks(fill, lambda kept: kept)
+            with _random_state(self.random), enable_grad(), self.context, hooks, foresight:
                 self.function(*args, **kwargs)
         except _Enough as enough:
             if enough.region is not self:
@@ -194,6 +220,17 @@ class _Region:
 def _describe(saved):
     shape, dtype, line = saved
     return f"{{'shape': {list(shape)}, 'dtype': {dtype}}}, saved at {describe_location(line)}"
+
+
+@contextlib.contextmanager
+def _standing(interpreter):
+    """Put an interpreter nearest to the door for a block."""
+    before = modes.interpreters
+    modes.interpreters = (*before, interpreter)
+    try:
+        yield
+    finally:
+        modes.interpreters = before
 
 
 class _hooks:
