@@ -95,13 +95,25 @@ def test_linear(lead, features, outputs, dtype, layout, with_bias):
     close(products.linear(x, weight, bias), by_row("linear", x, weight, bias), features)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 16, 17])
+@pytest.mark.parametrize("features", [(520, 301), (16, 4100), (4100, 17)])
+def test_a_layer_of_few_rows(rows, features):
+    inputs, outputs = features
+    shapes = (rows, inputs), (outputs, inputs), (outputs,), (rows, outputs)
+    x, weight, bias, g = (random(i, *shape) for i, shape in enumerate(shapes))
+    close(products.linear(x, weight, bias), by_row("linear", x, weight, bias), inputs)
+    for a, b in ((x, weight.T), (g, weight), (g.T, x)):
+        close(products.matmul(a, b), by_row("matmul", a, b), a.shape[1])
+
+
 def test_products_do_not_depend_on_the_number_of_threads(threads):
     x, y = random(1, 301, 530), random(2, 530, 260)
     batch = random(3, 9, 40, 33), random(4, 9, 33, 50)
     results = []
     for n in (1, 2, 5):
         threads(n)
-        results.append([products.matmul(x, y), products.matmul(y.T, x.T), products.matmul(*batch)])
+        pairs = (x, y), (y.T, x.T), batch, (x[:3], y)
+        results.append([products.matmul(*pair) for pair in pairs])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)

@@ -8,13 +8,17 @@ what `allow_winograd(False)` does.
 import os
 import sys
 
+import numpy as np
+
 from ..core.compiled import native, reason
 
 __all__ = [
     "allow_winograd",
     "available",
     "describe",
+    "empty_like",
     "get_num_threads",
+    "keep_in_cache",
     "lay_out_weight",
     "native",
     "set_num_threads",
@@ -35,6 +39,29 @@ def describe():
         return f"kernels: NumPy ({reason})"
     threads = native.get_num_threads()
     return f"kernels: compiled, {native.isa()}, {threads} thread{'s' * (threads != 1)}"
+
+
+def empty_like(array):
+    """A new array with the layout of `array`, without its gaps: for what is large and stays, and for results.
+
+    With compiled kernels large ones use memory again that was freed, and lie in huge pages.
+    """
+    if native is None or type(array) is not np.ndarray:
+        return np.empty_like(array)
+    if array.flags.c_contiguous:
+        return native.empty(array.shape, array)
+    if array.ndim == 4 and array.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return native.empty(array.shape, array, True)
+    return np.empty_like(array)
+
+
+def keep_in_cache(weight):
+    """Give a new weight that holds nothing yet memory of the kernels' own.
+
+    It moves at its first use (lay_out_weight), and gradients get what it leaves.
+    """
+    if native is not None and type(weight._array) is np.ndarray:
+        weight._array = empty_like(weight._array)
 
 
 def lay_out_weight(weight):

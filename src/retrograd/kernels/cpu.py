@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from ..core.op import TABLE, kernel
-from . import describe, native
+from . import describe, empty_like, native
 
 if native is None:
     raise ImportError(f"there are no compiled kernels to register ({describe()})")
@@ -26,15 +26,6 @@ SMALL = 1 << 13  # elements below which NumPy's own loop is over before a kernel
 def channels_last(shape, like):
     """A new array of shape (N, C, ...) and of the dtype of `like` whose channels are contiguous."""
     return native.empty(shape, like, True)
-
-
-def empty_like(x):
-    """A new array with the layout of `x`, without its gaps."""
-    if x.flags.c_contiguous:
-        return native.empty(x.shape, x)
-    if x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous:
-        return native.empty(x.shape, x, True)
-    return np.empty_like(x)
 
 
 def ready(x, *others):

@@ -20,8 +20,36 @@ def multiply(x, y, bias=None):
         lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         x, y = (np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in (x, y))
     out = native.empty((*x.shape[:-1], y.shape[-1]), x)
-    native.matmul(x, y, bias, out)
+    if x.ndim > 2 or not _multiply_few(x, y, bias, out):
+        native.matmul(x, y, bias, out)
     return out
+
+
+FEW, LARGE = 16, 1 << 16  # rows; elements
+
+
+def _multiply_few(x, y, bias, out):
+    """A layer's product, or one of its gradients, for few rows and a large weight (features out, in).
+
+    As the convolution of so many images of one pixel: that reads or writes the weight once, as it lies.
+    """
+    few, features, large = min(x.shape), min(y.shape[1], max(x.shape)), max(y.size, out.size)
+    if few > FEW or features < FEW or large < LARGE or few == 0:
+        return False
+    once = (1, 1), (0, 0), (1, 1), 1
+    if x.shape[1] == few and x.T.flags.c_contiguous and y.flags.c_contiguous and bias is None:
+        native.conv2d_weight_gradient(_pixels(x.T), _pixels(y), _pixels(out), *once)
+    elif x.shape[0] == few and x.flags.c_contiguous and y.T.flags.c_contiguous:
+        native.conv2d_forward(_pixels(x), _pixels(y.T), bias, _pixels(out), *once)
+    elif x.shape[0] == few and x.flags.c_contiguous and y.flags.c_contiguous and bias is None:
+        native.conv2d_input_gradient(_pixels(x), _pixels(y), _pixels(out), *once)
+    else:
+        return False
+    return True
+
+
+def _pixels(matrix):
+    return matrix[:, :, None, None]
 
 
 def _matrices_ready(x, y):

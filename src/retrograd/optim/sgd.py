@@ -1,8 +1,7 @@
 """Stochastic gradient descent, with momentum."""
 
-import numpy as np
-
 from ..core.tensor import wrap
+from ..kernels import empty_like
 from .compiled import sgd_step
 from .numbers import check, scalar
 from .optimizer import Optimizer
@@ -40,7 +39,7 @@ class SGD(Optimizer):
             state = self.state[p]
             buffer = state.get("momentum_buffer")
             if buffer is None:
-                state["momentum_buffer"] = buffer = wrap(np.empty_like(p._array))
+                state["momentum_buffer"] = buffer = wrap(empty_like(p._array))
                 fresh.append((p, buffer))
             else:
                 old.append((p, buffer))

@@ -68,6 +68,7 @@ class _ConvNd(Module):
             else (out_channels, in_channels // groups)
         )
         self.weight = Parameter(creation.empty((*shape, *self.kernel_size), device=device, dtype=dtype))
+        kernels.keep_in_cache(self.weight)
         if bias:
             self.bias = Parameter(creation.empty(out_channels, device=device, dtype=dtype))
         else:
