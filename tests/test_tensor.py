@@ -649,6 +649,11 @@ def test_dtypes_devices_and_formats_pickle_as_themselves(library):
         assert pickle.loads(pickle.dumps(thing)) is thing and copy.deepcopy(thing) is thing
     assert pickle.loads(pickle.dumps(library.device("cpu"))) == library.device("cpu")
     assert pickle.loads(pickle.dumps(library.Size([2, 3]))) == (2, 3)
+    numbers = [1]
+    numbers += library.Size([2, 3])
+    assert numbers == [1, 2, 3]
+    with pytest.raises(TypeError, match="can only concatenate list"):
+        [1] + library.Size([2])
 
 
 # --- memory -------------------------------------------------------------------------------------------------

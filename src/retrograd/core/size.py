@@ -38,7 +38,7 @@ class Size(tuple):
 
     def __radd__(self, other):
         if not isinstance(other, tuple):
-            raise TypeError(f"can only concatenate torch.Size to tuple (not {type(other).__name__})")
+            return NotImplemented  # so that `list += size` extends the list
         return Size(tuple.__add__(other, self))
 
     def __mul__(self, times):
