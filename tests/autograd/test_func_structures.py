@@ -297,3 +297,16 @@ def test_mixed_arguments():
         return lib.vmap(f)(b), lib.vmap(push)(values(lib, 6, 3, 2, seed=3))
 
     same(program)
+
+
+def test_a_view_of_a_tangent_that_lies_otherwise_in_memory():
+    def program(lib):
+        x, t = values(lib, 2, 6), values(lib, 6, 2, seed=1).T
+        z, s = values(lib, 3, 2), values(lib, 2, 3, seed=1).T
+        return (
+            lib.func.jvp(lambda x: (x * 1).view(3, 4), (x,), (t,)),
+            lib.func.jvp(lambda z: lib.view_as_complex(z * 1).abs(), (z,), (s,)),
+            lib.func.jvp(lambda w: (w @ x).view(-1, 2, 3).transpose(0, 1) ** 2, (x.T,), (t.T.cos(),)),
+        )
+
+    same(program)

@@ -7,6 +7,7 @@ from ..core.op import FLOAT, LINEAR, Op, as_tensor, is_complex, zeros_like
 from .arguments import deliver
 from .elementary import cos, sin
 from .pointwise import absolute, conj, masked, real_part
+from .shape import view_or_copy
 
 __all__ = [
     "angle", "complex", "imag", "is_conj", "is_neg", "polar", "real", "resolve_conj", "resolve_neg",
@@ -141,7 +142,10 @@ _as_real_row = Op(
     jvp=LINEAR,
     view=True,
 )
-_as_complex_row = Op("view_as_complex", _as_complex, x=lambda g: _pairs_row(g), jvp=LINEAR, view=True)
+_as_complex_row = Op(
+    "view_as_complex", _as_complex, x=lambda g: _pairs_row(g), view=True,
+    jvp=lambda t_x: view_or_copy(_as_complex_row, _unpairs_row, t_x),
+)  # fmt: skip
 
 
 def view_as_real(input):

@@ -87,9 +87,18 @@ transpose_row = Op(
 
 t_row = Op("t", lambda xp, x: x.T, x=lambda g: t_row(g), jvp=LINEAR, view=True)
 
+def view_or_copy(view, copy, t, *args):
+    """`view(t, *args)`; `copy(t, *args)` where a tangent lies in memory otherwise than its value does."""
+    try:
+        return view(t, *args)
+    except RuntimeError:
+        return copy(t, *args)
+
+
 view_row = Op(
     "view", lambda xp, x, shape: x.reshape(shape, copy=False),
-    x=lambda g, x_shape: reshape_row(g, x_shape), jvp=LINEAR, view=True,
+    x=lambda g, x_shape: reshape_row(g, x_shape), view=True,
+    jvp=lambda t_x, shape: view_or_copy(view_row, reshape_row, t_x, shape),
 )  # fmt: skip
 
 alias_row = Op("alias", lambda xp, x: x[...], x=lambda g: g, jvp=LINEAR, view=True)
