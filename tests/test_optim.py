@@ -451,11 +451,6 @@ def test_bad_parameters():
             make([p]).load_state_dict({"state": {}, "param_groups": [{"params": [0, 1]}]})
 
 
-def test_differentiable_is_refused():
-    with pytest.raises(NotImplementedError, match="create_graph=True"):
-        retrograd.optim.Adam([one()], differentiable=True)
-
-
 def test_state_of_other_parameters_is_explained(kind):
     small, large = Twins([(2, 3)]), Twins([(4,)])
     optimizers = pair(small, "Adam")

@@ -39,8 +39,8 @@ def net(library):
         def __init__(self):
             super().__init__()
             self.first = Block()
-            # The bias before it has a gradient of exactly 0: with a small eps its rounding noise is divided by
-            # the tiny deviation of four examples, and two libraries' noise would be compared.
+            # The bias before it has a gradient of exactly 0: with a small eps, its rounding noise is divided
+            # by the tiny deviation of four examples, and two libraries' noise would be compared.
             self.more = nn.ModuleList([Block(), nn.BatchNorm1d(3, eps=1.0)])
             self.steps = nn.Buffer(library.tensor(7))
             self.gain = nn.Parameter(library.tensor(2.0))

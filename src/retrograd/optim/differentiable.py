@@ -49,6 +49,7 @@ def _sgd(group, state, p, g, t):
     momentum = group["momentum"]
     if _nonzero(momentum):
         b = state.get("momentum_buffer")
+        # the first momentum is a constant, as in PyTorch
         b = g.detach().clone() if b is None else momentum * b + (1 - group["dampening"]) * g
         state["momentum_buffer"] = b
         g = g + momentum * b if group["nesterov"] else b
