@@ -1,4 +1,7 @@
-"""`python -m benchmarks [--quick] [--only NAME] [--json FILE]`: retrograd beside PyTorch, on this machine."""
+"""`python -m benchmarks [--quick] [--only NAME] [--json FILE]`: retrograd beside PyTorch, on this machine.
+
+`python -m benchmarks --growth` measures how cost grows, and draws docs/benchmarks/growth.svg.
+"""
 
 import argparse
 import fnmatch
@@ -6,23 +9,26 @@ import json
 import sys
 from functools import partial
 
-from . import machine, memory, report, sizes, timing
+from . import growth, limits, machine, memory, report, rivals, sizes, timing
 from .cases import CASES
 from .worker import WorkerError
 
 TIME, MEMORY, IMPORT, SIZE = "Time", "Peak memory", "Import, beyond NumPy", "Installed size"
 
 
-def measurements(options):
-    """(section, name, title, function that measures) of everything, in the table's order."""
+def measurements(options, others=(), peaks=None):
+    """(section, name, title, function that measures) of everything, in the table's order.
+
+    others: rivals beside PyTorch; peaks: what limits.measure() gave.
+    """
     rounds = options.rounds or (3 if options.quick else 15)
     seconds = 0.02 if options.quick else 0.25
     threads = options.threads
     cases = [case for case in CASES if case.quick or not options.quick]
     return [
-        *((TIME, c.name, c.title, partial(timing.measure, c, threads, rounds, seconds)) for c in cases),
-        *((MEMORY, f"memory-{c.name}", c.title, partial(memory.measure, c, threads))
-          for c in cases if c.memory),
+        *((TIME, c.name, c.title, partial(timing.measure, c, threads, rounds, seconds, others, peaks))
+          for c in cases),
+        *((MEMORY, f"memory-{c.name}", c.title, partial(memory.measure, c, threads)) for c in cases),
         (IMPORT, "import", "the library", partial(sizes.measure_import, "retrograd", threads, rounds)),
         (IMPORT, "import-nn", "with its nn and optim",
          partial(sizes.measure_import, "retrograd.nn, retrograd.optim", threads, rounds)),
@@ -53,9 +59,22 @@ def main(argv=None):
         metavar="N",
         help="threads of each library (default: all cores)",
     )
+    parser.add_argument(
+        "--rivals",
+        metavar="PYTHON",
+        default=sys.executable,
+        help="the interpreter that has JAX or tinygrad, if any does (default: this one); rows show them too",
+    )
+    parser.add_argument(
+        "--growth",
+        action="store_true",
+        help="measure how a step grows with batch, image size, depth and length of the graph instead",
+    )
     parser.add_argument("--list", action="store_true", help="list the names and stop")
     options = parser.parse_args(argv)
 
+    if options.growth:
+        return growth.main(options)
     chosen = measurements(options)
     if options.only:
         chosen = [m for m in chosen if any(fnmatch.fnmatchcase(m[1], only) for only in options.only)]
@@ -67,6 +86,10 @@ def main(argv=None):
         return 0
 
     described = machine.describe(options.threads)
+    described["limits"] = limits.measure(options.threads)
+    others = [(name, options.rivals) for name in rivals.installed(options.rivals)]
+    names = {m[1] for m in chosen}
+    chosen = [m for m in measurements(options, others, described["limits"]) if m[1] in names]
     print(report.head(described), flush=True)
     results, failed = [], False
     for section, name, title, measure in chosen:

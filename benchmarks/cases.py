@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import limits
+
 LIBRARIES = ("retrograd", "torch")
 
 
@@ -18,7 +20,9 @@ class Case:
 
     build: `build(library)` makes the step. variants: the ways to set PyTorch up, of which the fastest counts;
     retrograd runs the program as it stands. work: what the time of one step is divided by. needs: names
-    without which a library can't do it. memory: its peak memory is measured too. quick: --quick runs it.
+    without which a library can't do it. quick: --quick runs it. flops, bytes: what a step does at least (see
+    limits.py); None where the limit is not the machine's. rivals: libraries beside PyTorch that have it in
+    rivals.py.
     """
 
     name: str
@@ -27,8 +31,10 @@ class Case:
     variants: tuple = ("eager",)
     work: int = 1
     needs: tuple = ()
-    memory: bool = True
     quick: bool = True
+    flops: int | None = None
+    bytes: int | None = None
+    rivals: tuple = ()
 
 
 class Library:
@@ -210,20 +216,35 @@ def transformer(library):
 
 LAYOUTS = ("eager", "channels_last")
 
+
+def _resnet(name, title, count, size, training=True, quick=True):
+    flops, moved = limits.resnet18(count, size, training)
+    build = resnet_training(count, size) if training else resnet_inference
+    return Case(name, title, build, LAYOUTS, quick=quick, flops=flops, bytes=moved, rivals=("jax",))
+
+
+def _limits(pair):
+    return {"flops": pair[0], "bytes": pair[1]}
+
+
 CASES = [
-    Case("step-1x64", "ResNet-18 step, 1x3x64x64", resnet_training(1, 64), LAYOUTS),
-    Case("step-16x64", "ResNet-18 step, 16x3x64x64", resnet_training(16, 64), LAYOUTS, quick=False),
-    Case("step-8x224", "ResNet-18 step, 8x3x224x224", resnet_training(8, 224), LAYOUTS, quick=False),
-    Case("inference-1x224", "ResNet-18 inference, 1x3x224x224", resnet_inference, LAYOUTS, memory=False),
-    Case("chain-scalar", "small operation, shape ()", chain(), work=CHAIN, memory=False),
-    Case("chain-32x32", "small operation, shape (32, 32)", chain(32, 32), work=CHAIN, memory=False),
-    Case("mlp", "MLP 64-128-10 step, batch 32", mlp),
+    _resnet("step-1x64", "ResNet-18 step, 1x3x64x64", 1, 64),
+    _resnet("step-16x64", "ResNet-18 step, 16x3x64x64", 16, 64, quick=False),
+    _resnet("step-8x224", "ResNet-18 step, 8x3x224x224", 8, 224, quick=False),
+    _resnet("inference-1x224", "ResNet-18 inference, 1x3x224x224", 1, 224, training=False),
+    Case("chain-scalar", "small operation, shape ()", chain(), work=CHAIN, rivals=("jax", "tinygrad")),
     Case(
-        "transformer",
-        "transformer layer step, 8x128x256",
-        transformer,
-        needs=("nn.TransformerEncoderLayer",),
+        "chain-32x32", "small operation, shape (32, 32)", chain(32, 32), work=CHAIN,
+        rivals=("jax", "tinygrad"),
     ),
-]
+    Case(
+        "mlp", "MLP 64-128-10 step, batch 32", mlp, rivals=("jax", "tinygrad"),
+        **_limits(limits.perceptron(32, 64, 128, 10)),
+    ),
+    Case(
+        "transformer", "transformer layer step, 8x128x256", transformer, rivals=("jax",),
+        needs=("nn.TransformerEncoderLayer",), **_limits(limits.encoder_layer(8, 128, 256, 2048)),
+    ),
+]  # fmt: skip
 
 BY_NAME = {case.name: case for case in CASES}

@@ -15,13 +15,21 @@ def head(machine):
             f"retrograd {ours['version']} ({ours['kernels']}; NumPy {ours['numpy']}, {ours['blas']})",
             f"PyTorch {theirs['version']} ({theirs['isa']})",
             f"threads: {machine['threads']} each{load}",
+            *_limits(machine.get("limits")),
         ]
     )
 
 
+def _limits(limits):
+    if not limits:
+        return []
+    peak = f"{limits['flops'] / 1e9:.0f} GFLOP/s of multiply-adds, " if limits["flops"] else ""
+    return [f"measured at most: {peak}{limits['bandwidth'] / 1e9:.1f} GB/s of copies"]
+
+
 def heading(section):
     """The line above a section's rows."""
-    return f"\n{section:{WIDTH}}{'retrograd':>10}{'PyTorch':>10}{'ratio':>8}  quartiles"
+    return f"\n{section:{WIDTH}}{'retrograd':>10}{'PyTorch':>10}{'ratio':>8}  quartiles  of the limit, others"
 
 
 def rows(result):
@@ -33,7 +41,15 @@ def rows(result):
     line = _row(title, ours["median"], theirs["median"], unit, ratio["median"])
     quartiles = "-".join(map(_ratio, ratio["quartiles"])) if "quartiles" in ratio else ""
     variant = f"PyTorch: {theirs['variant']}" if len(theirs.get("variants", ())) > 1 else ""
-    lines = [f"{line}  {quartiles:11}{variant}".rstrip()]
+    limit = result.get("limit")
+    part = f"{limit['seconds'] / ours['median']:.0%} ({limit['bound']})" if limit else ""
+    lines = [f"{line}  {quartiles:11}{part:18}{variant}".rstrip()]
+    for name, times in result.get("rivals", {}).items():
+        if "left_out" in times:
+            lines.append(f"{'    ' + name:{WIDTH}}  left out: {times['left_out']}")
+        else:
+            ratio = ours["median"] / times["median"]
+            lines.append(_row(f"    {name}", ours["median"], times["median"], unit, ratio))
     for phase, times in ours.get("phases", {}).items():
         rival = theirs["phases"][phase]["median"]
         lines.append(_row("    " + phase, times["median"], rival, unit, times["median"] / rival))

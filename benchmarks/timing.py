@@ -8,9 +8,12 @@ round would measure warm-up. With turns of a fraction of a second, whatever else
 both alike; ratios are taken within a round, so that slow drift cancels, and who goes first alternates.
 """
 
+import contextlib
 import math
 import statistics
 
+from . import limits
+from .rivals import Rival
 from .worker import Worker
 
 TOLERANCE = 1e-3  # relative: what the same float32 program may differ by
@@ -20,8 +23,26 @@ class Different(Exception):
     """The libraries computed different things: a time would mean nothing."""
 
 
-def measure(case, threads, rounds, seconds):
-    """The result of one case: `rounds` turns of at least about `seconds` each, per variant."""
+def measure(case, threads, rounds, seconds, others=(), machine=None):
+    """The result of one case: `rounds` turns of at least about `seconds` each, per variant.
+
+    others: (library, the Python that has it) beside PyTorch. machine: what limits.measure() gave.
+    """
+    with contextlib.ExitStack() as stack:
+        rivals = []
+        for library, python in others:
+            if library in case.rivals:
+                rivals.append(Rival(python, library, case.name, threads, seconds))
+                stack.callback(rivals[-1].close)
+        result = _measured(case, threads, rounds, seconds, [r for r in rivals if r.missing is None])
+    result["rivals"] = {r.library: {"left_out": r.missing} for r in rivals if r.missing} | {
+        r.library: spread([t / case.work for t in r.totals]) for r in rivals if r.totals
+    }
+    result["limit"] = limits.shortest(case, machine)
+    return result
+
+
+def _measured(case, threads, rounds, seconds, others):
     with Worker("retrograd", threads) as ours, Worker("torch", threads) as theirs:
         runs = [Run(ours, "eager"), *(Run(theirs, variant) for variant in case.variants)]
         for run in runs:
@@ -30,7 +51,7 @@ def measure(case, threads, rounds, seconds):
                 return {"left_out": f"{run.worker.library} lacks {', '.join(run.missing)}"}
         check(case, runs)
         for i in range(rounds + 1):
-            for run in runs if i % 2 else reversed(runs):
+            for run in [*runs, *others] if i % 2 else [*others, *reversed(runs)]:
                 run.round(keep=i > 0)  # the first one warms up
     mine, *rivals = runs
     best = min(rivals, key=lambda run: statistics.median(run.totals))

@@ -24,6 +24,7 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.outer = outer<T>;
     k.dot = dot<T>;
     k.product = product<T>;
+    k.multiply_adds = multiply_adds<T>;
     k.pack_runs = pack_runs<T>;
     k.combined_rows = kCombinedRows;
     k.add_rows = add_rows<T>;

@@ -63,6 +63,7 @@ template <class T> struct TypedKernels {
     void (*outer)(const OuterTile<T> &);
     void (*dot)(const DotTile<T> &);
     void (*product)(const ProductTile<T> &);
+    int64_t (*multiply_adds)(int64_t rounds, T *sink);
     void (*pack_runs)(const T *from, int64_t stride, int count, int64_t depth, int step, T *to);
     // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.
     int combined_rows;

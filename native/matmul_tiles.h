@@ -46,6 +46,29 @@ template <class T, int Rows, int Vectors> void product_tile(const ProductTile<T>
         }
 }
 
+// As many multiply-adds as the processor can do: `rounds` times a tile's, on registers alone. Gives the number of
+// operations, an addition and a multiplication each counted; what comes out goes to `sink`.
+template <class T> int64_t multiply_adds(int64_t rounds, T *sink) {
+    Vec<T> acc[kTileRows][kTileVectors];
+    UNROLL
+    for (int r = 0; r < kTileRows; r++)
+        UNROLL
+        for (int v = 0; v < kTileVectors; v++) acc[r][v] = broadcast(static_cast<T>(r * kTileVectors + v));
+    const Vec<T> x = broadcast(*sink), y = broadcast(T(1) - *sink);
+    for (int64_t i = 0; i < rounds; i++)
+        UNROLL
+        for (int r = 0; r < kTileRows; r++)
+            UNROLL
+            for (int v = 0; v < kTileVectors; v++) acc[r][v] = acc[r][v] * x + y;
+    Vec<T> sum = {};
+    UNROLL
+    for (int r = 0; r < kTileRows; r++)
+        UNROLL
+        for (int v = 0; v < kTileVectors; v++) sum += acc[r][v];
+    *sink = sum_lanes(sum);
+    return 2 * rounds * kTileRows * kTileVectors * kLanes<T>;
+}
+
 // to[k step + i] = from[i + k stride], for i < count <= step and k < depth; the rest of each run of `step` is zero.
 template <class T> void pack_runs(const T *from, int64_t stride, int count, int64_t depth, int step, T *to) {
     constexpr int L = kLanes<T>;

@@ -240,6 +240,18 @@ void bind_products(nb::module_ &m) {
         nb::gil_scoped_release release;
         attention_gradient({&query_, &key_, &value_, mask_.get(), causal, scale}, g_, g_query_, g_key_, g_value_);
     }, "query"_a, "key"_a, "value"_a, "mask"_a.none(), "causal"_a, "scale"_a, "g"_a, "g_query"_a, "g_key"_a, "g_value"_a);
+    m.def("multiply_adds", [](int64_t rounds) {
+        nb::gil_scoped_release release;
+        const int threads = num_threads();
+        std::vector<int64_t> done(threads);
+        parallel(threads, [&](int64_t task) {
+            float sink = 0.5f;
+            done[task] = kernels().f32.multiply_adds(rounds, &sink);
+        });
+        int64_t sum = 0;
+        for (int64_t n : done) sum += n;
+        return sum;
+    }, "rounds"_a, "Multiply-adds on registers, as a measure of the processor: how many float32 operations were done.");
     m.def("sum_rows", [](nb::handle x, nb::handle out) {
         View x_(x, "x"), out_(out, "out");
         nb::gil_scoped_release release;
