@@ -1,10 +1,40 @@
 """Names that scripts ask for and that do little here: facts of the build, autocast's state, layouts."""
 
 from .autograd import set_detect_anomaly
-from .core.arrays import bfloat16, float16
+from .core.arrays import COMPLEX, DTYPES, FLOAT, INT, bfloat16, dtype, float16
 from .core.tensor import Tensor, strided
 
 layout = type(strided)
+sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc, jagged = [
+    layout(name) for name in ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "jagged")
+]
+
+
+class _NameOnly(dtype):
+    """A dtype that programs mention and that no tensor has here; asking for one is a TypeError."""
+
+    def __init__(self, name, category, itemsize, is_signed):
+        self.name, self.category, self.itemsize, self.is_signed = name, category, itemsize, is_signed
+
+    __slots__ = ()
+
+    @property
+    def numpy(self):
+        raise TypeError(f"tensors of {self!r} are not supported; use one of: {', '.join(DTYPES)}")
+
+    def __reduce__(self):
+        return self.name
+
+
+chalf = complex32 = _NameOnly("complex32", COMPLEX, 4, True)
+qint8, quint8, qint32, quint4x2, quint2x4 = [
+    _NameOnly(name, INT, size, name[0] == "q" and name[1] == "i")
+    for name, size in (("qint8", 1), ("quint8", 1), ("qint32", 4), ("quint4x2", 1), ("quint2x4", 1))
+]
+float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu = [
+    _NameOnly(name, FLOAT, 1, name != "float8_e8m0fnu")
+    for name in ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
+]
 has_lapack = has_spectral = True  # through NumPy
 has_mkl = has_openmp = False
 

@@ -278,8 +278,12 @@ def detach_(self):
     return self
 
 
-def copy_(self, src, non_blocking=False):
-    """Write the values of `src` here: any dtype, any shape that broadcasts; gradients flow to `src`."""
+def copy_(self, src=None, non_blocking=False, *, other=None):
+    """Write the values of `src` here: any dtype, any shape that broadcasts; gradients flow to `src`.
+
+    other: another name for `src`.
+    """
+    src = other if src is None else src
     if not isinstance(src, Tensor):
         src = wrap(np.asarray(src))
     return inplace.copy_from(self, src)

@@ -391,13 +391,16 @@ def _type_name(kind):
 
 
 class _Layout:
-    """How a tensor lies in memory. There is one: strided."""
+    """How a tensor lies in memory. All are strided here; `compat` has the names of the others."""
+
+    def __init__(self, name):
+        self.name = name
 
     def __repr__(self):
-        return "torch.strided"
+        return f"torch.{self.name}"
 
     def __reduce__(self):
-        return "strided"
+        return self.name
 
 
-strided = _Layout()
+strided = _Layout("strided")
