@@ -1,4 +1,10 @@
-"""Functions that transform functions: `grad`, `vjp`, `jvp`, `vmap`, `jacrev` and their compositions."""
+"""Functions that transform functions: `grad`, `vjp`, `jvp`, `vmap`, `jacrev` and their compositions.
+
+What PyTorch refuses inside them and works here, as there is one graph: saved_tensors_hooks,
+torch.autograd.functional and torch.autograd.grad, `retain_grad`, custom Functions that have no
+setup_context, `.data`, random numbers of rrelu. A tensor from outside that a transformed function writes to
+is not noticed; PyTorch makes it an error.
+"""
 
 from .derivatives import grad, grad_and_value, jvp, linearize, vjp
 from .jacobians import hessian, jacfwd, jacrev
