@@ -4,13 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 import retrograd
+import retrograd.vision.models
+from retrograd import kernels, nn
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the benchmarks are beside the package, not in it
+
+from benchmarks import cases, growth, limits, rivals  # noqa: E402
+
 NAMES = ["chain-scalar", "memory-mlp", "import", "size", "size-required"]
 
 
@@ -78,3 +85,79 @@ def test_list_names_every_case_and_an_unknown_name_is_refused():
         assert f"\n{name} " in f"\n{listed}"
     refused = benchmarks("--only", "nothing-of-that-name")
     assert refused.returncode == 2 and "--list shows the names" in refused.stderr
+
+
+# --- limits, rivals, growth ------------------------------------------------------------------------
+
+
+def test_the_limit_is_a_share_of_what_was_measured(quick):
+    table, results = quick
+    peaks = results["machine"]["limits"]
+    assert peaks["bandwidth"] > 1e8 and "GB/s of copies" in table
+    if kernels.available():
+        assert peaks["flops"] > 1e8
+    small = next(r for r in results["results"] if r["name"] == "chain-scalar")
+    assert small["limit"] is None
+
+
+def test_what_cases_do_is_counted_as_the_network_does_it():
+    model = retrograd.vision.models.resnet18()
+    products = []
+
+    def count(module, inputs, out):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            products.append(out.numel() * module.weight[0].numel())
+
+    for module in model.modules():
+        module.register_forward_hook(count)
+    model.eval()(retrograd.zeros(2, 3, 64, 64))
+    flops, moved = limits.resnet18(2, 64, False)
+    assert flops == 2 * sum(products)
+    weights = sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    assert moved == 4 * weights
+    flops, _ = limits.resnet18(2, 64, True)
+    assert flops == 2 * (3 * sum(products) - products[0])
+
+
+def test_the_shorter_of_two_limits_does_not_count():
+    case = cases.BY_NAME["mlp"]
+    machine = {"flops": 1e9, "bandwidth": 1e12}
+    assert limits.shortest(case, machine) == {"seconds": case.flops / 1e9, "bound": "arithmetic"}
+    machine = {"flops": 1e15, "bandwidth": 1e9}
+    assert limits.shortest(case, machine) == {"seconds": case.bytes / 1e9, "bound": "memory"}
+    assert limits.shortest(case, {"flops": None, "bandwidth": 1e9}) is None
+
+
+def test_rivals_that_are_not_there_are_left_out():
+    assert set(rivals.installed(sys.executable)) <= set(rivals.NAMES)
+    if "jax" not in rivals.installed(sys.executable):
+        rival = rivals.Rival(sys.executable, "jax", "mlp", 1, 0.1)
+        rival.close()
+        assert "jax" in rival.missing
+    for library in rivals.NAMES:
+        written = rivals._JAX if library == "jax" else rivals._TINYGRAD
+        assert set(written) == {case.name for case in cases.CASES if library in case.rivals}
+
+
+def test_growth_is_drawn():
+    points = [{"at": n, "retrograd": n * 1e-6, "torch": n * 3e-6} for n in (100, 1000, 10_000)]
+    figures = {
+        "machine": {"load": 1.0, "threads": 1, "cpu": "a processor"},
+        "series": dict.fromkeys(growth.SERIES, points),
+    }
+    picture = ET.fromstring(growth.picture(figures))
+    svg = "{http://www.w3.org/2000/svg}"
+    lines = [line.get("points").split() for line in picture.iter(svg + "polyline")]
+    assert len(lines) == 2 * len(growth.SERIES) and all(len(line) == 3 for line in lines)
+    ours, theirs = ([float(place.split(",")[1]) for place in line] for line in lines[:2])
+    assert all(a > b for a, b in zip(ours, theirs, strict=True)), "the slower one stands higher"
+    assert ours == sorted(ours, reverse=True)
+    texts = {t.text for t in picture.iter(svg + "text")}
+    assert {"retrograd", "PyTorch", "1 ms", *(title for title, _ in growth.SERIES.values())} <= texts
+    assert "prefers-color-scheme:dark" in growth.picture(figures)
+
+
+def test_points_of_growth_are_cases():
+    case = growth.case("growth-length-100")
+    library = cases.Library("retrograd")
+    assert case.build(library)(lambda phase: None) == pytest.approx(8 * 0.999**50)
