@@ -115,6 +115,7 @@ from ..ops.unfolding import (  # noqa: F401
     unfold,
 )
 from ..ops.unpool import max_unpool1d, max_unpool2d, max_unpool3d  # noqa: F401
+from . import grad  # noqa: F401
 from ._functional_dropout import (  # noqa: F401
     alpha_dropout,
     dropout,

@@ -2,7 +2,7 @@
 
 from ..core.tensor import Tensor
 from ..ops.conv import _ROWS
-from .modules.utils import _ntuple
+from ..ops.sliding import sizes
 
 
 def conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -45,8 +45,9 @@ def _weight(n, input, size, grad, stride, padding, dilation, groups):
     return _ROWS[n - 1][2](grad, input, tuple(size[2:]), *_by_axis(n, stride, padding, dilation), groups)
 
 
-def _by_axis(n, *options):
-    return [_ntuple(n)(option) for option in options]
+def _by_axis(n, *options):  # stride, padding, dilation
+    names = ("stride", "padding", "dilation")
+    return [sizes(option, n, name) for option, name in zip(options, names, strict=True)]
 
 
 def _check(n, name, size, *tensors):

@@ -2,6 +2,8 @@
 
 import copy
 
+import numpy as np
+
 from ...core.device import resolve
 from ...ops import creation
 from .. import functional as F
@@ -24,6 +26,14 @@ def _activation(activation):
 
 def _copies(module, count):
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
+
+
+def _is_causal(mask, hint):
+    """Whether `mask` (L, L) is the causal one: as the hint says, or, where that is None, as it looks."""
+    if hint is not None or mask is None or mask.ndim != 2:
+        return bool(hint)
+    rows, columns = mask.shape
+    return rows == columns and np.array_equal(mask._array, np.triu(np.full((rows, rows), -np.inf), 1))
 
 
 class _Layer(Module):
@@ -108,11 +118,10 @@ class TransformerEncoder(Module):
         self.mask_check = mask_check
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
-        """The masks go to each layer."""
+        """The masks go to each layer. is_causal: a hint that `mask` is the causal one; None: look at it."""
+        is_causal = _is_causal(mask, is_causal)
         for layer in self.layers:
-            src = layer(
-                src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal)
-            )
+            src = layer(src, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
         return src if self.norm is None else self.norm(src)
 
 
@@ -171,12 +180,13 @@ class TransformerDecoder(Module):
         self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None,
         memory_key_padding_mask=None, tgt_is_causal=None, memory_is_causal=False,
     ):  # fmt: skip
-        """The masks go to each layer."""
+        """The masks go to each layer. tgt_is_causal: as in TransformerEncoder."""
+        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal)
         for layer in self.layers:
             tgt = layer(
                 tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
                 tgt_key_padding_mask=tgt_key_padding_mask,
-                memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=bool(tgt_is_causal),
+                memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
                 memory_is_causal=memory_is_causal,
             )  # fmt: skip
         return tgt if self.norm is None else self.norm(tgt)
