@@ -1,5 +1,7 @@
 """Operators of `torch.ops.aten` that no public function does under the same name."""
 
+import math
+
 from .core.op import TABLE
 
 
@@ -71,9 +73,25 @@ def convolution_backward(
     return gx, gw, gb
 
 
+def _new_zeros_with_same_feature_meta(self, other, *, self_num_batch_dims=0):
+    """Zeros that lie in memory as `other` does, one of it for each element of self's first dimensions."""
+    batch = tuple(self.shape[:self_num_batch_dims])
+    elements = len(other.storage())
+    storage = other.new_zeros((*batch, elements))
+    strides = tuple([n * elements for n in _c_strides(batch)])
+    return storage.as_strided(
+        (*batch, *other.shape), (*strides, *other.stride()), other.storage_offset()
+    )  # fmt: skip
+
+
+def _c_strides(shape):
+    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
 functions = {
     f.__name__: f
     for f in (
-        _log_softmax, _softmax, _to_copy, _unsafe_view, alias, convolution, convolution_backward, sym_size,
+        _log_softmax, _new_zeros_with_same_feature_meta,
+        _softmax, _to_copy, _unsafe_view, alias, convolution, convolution_backward, sym_size,
     )
 }  # fmt: skip

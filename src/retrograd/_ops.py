@@ -104,6 +104,16 @@ def find(namespace, name):
     return packet
 
 
+def register(packet):
+    """Make an operator of the user's known under its name."""
+    _packets[packet.namespace, packet.__name__] = packet
+
+
+def namespaces():
+    """The names of the users' namespaces."""
+    return {namespace for namespace, _ in _packets}
+
+
 def _overload(namespace, name, overload):
     return getattr(find(namespace, name), overload)
 
@@ -113,6 +123,8 @@ def _find_function(namespace, name):
         return TABLE.get(name)
     if name in (own := importlib.import_module("retrograd._aten").functions):
         return own[name]
+    if namespace != "aten":
+        return None
     root = importlib.import_module("retrograd")
     for owner, prefix in (
         (root, ""), (root.nn.functional, ""), (Tensor, ""), (root.linalg, "linalg_"),

@@ -100,6 +100,11 @@ class _Kept:
         return self.val
 
 
+def _kept(out):
+    """A result as it is kept; what is no tensor, as it is."""
+    return _Kept(out) if isinstance(out, Tensor) else out
+
+
 class _Selecting(TorchDispatchMode):
     """Asks the policy about every operation that is no view."""
 
@@ -127,7 +132,7 @@ class _CachingTorchDispatchMode(_Selecting):
     def run(self, func, args, kwargs, save):
         out = func(*args, **kwargs)
         if save:
-            kept = _Kept(out) if isinstance(out, Tensor) else [_Kept(o) for o in out]
+            kept = tuple([_kept(o) for o in out]) if isinstance(out, tuple) else _kept(out)
             self.storage.setdefault(func, []).append(kept)
         return out
 
@@ -165,6 +170,9 @@ class _CachedTorchDispatchMode(_Selecting):
             )
         if not self.keep:
             self.storage[func][at] = None
-        if isinstance(kept, list):
-            return tuple([k.get(func, self.allow_mutation) for k in kept])
-        return kept.get(func, self.allow_mutation)
+        if isinstance(kept, tuple):
+            return tuple([self._given(k, func) for k in kept])
+        return self._given(kept, func)
+
+    def _given(self, kept, func):
+        return kept.get(func, self.allow_mutation) if type(kept) is _Kept else kept

@@ -86,12 +86,10 @@ __all__ = [name for module in MODULES for name in module.__all__]  # noqa: PLE06
 
 
 def __getattr__(name):
-    """`torch.ops` is PyTorch's namespace of operators, too: `torch.ops.aten`, `torch.ops.retrograd`."""
+    """`torch.ops` is PyTorch's namespace of operators, too: `torch.ops.aten`, `torch.ops.mylib`."""
     if name == "aten":
         return importlib.import_module(f"{__name__}.aten")
-    if name == "retrograd":
-        from .._ops import Namespace
-
-        globals()[name] = space = Namespace(name)
-        return space
+    operators = importlib.import_module("retrograd._ops")
+    if name == "retrograd" or name in operators.namespaces():
+        return operators.Namespace(name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
