@@ -130,12 +130,8 @@ def images(size, dtype="float64"):
     return np.random.default_rng(3).standard_normal((2, 3, size, size)).astype(dtype)
 
 
-def compare(name, training=True, size=None):
-    """The `Row` of one architecture.
-
-    training: whether gradients are compared in training mode, with everything random drawn after the same
-    seed. size: the side of the images.
-    """
+def compare(name):
+    """The `Row` of one architecture; gradients in training mode, everything random after the same seed."""
     their_model, our_model = build(theirs, name), build(ours, name)
     their_state, our_state = their_model.state_dict(), our_model.state_dict()
     parameters = sum(parameter.numel() for parameter in our_model.parameters())
@@ -148,7 +144,7 @@ def compare(name, training=True, size=None):
         their_model, our_model = build(theirs, name, **options), build(ours, name, **options)
     row.dtype = "float64" if parameters < LARGE else "float32"
     transplant(their_model, our_model, row.dtype)
-    training = training and name not in ONLY_EVALUATED
-    size = size or options.get("image_size", _SIZES.get(name, 64))
+    size = options.get("image_size", _SIZES.get(name, 64))
+    training = name not in ONLY_EVALUATED
     row.logits, row.gradients = agree(their_model, our_model, images(size, row.dtype), training)
     return row
