@@ -136,6 +136,7 @@ BAD = {
     "header past the end": made(GOOD, length=10**6), "huge header": made(GOOD, length=2**63),
     "largest header": made(GOOD, length=2**64 - 1), "no brace": made(b"[]" + b" " * 6),
     "not JSON": made(b"{nonsense"),
+    "UTF-16": made(json.dumps(GOOD).encode("utf-16-le")),
     "not UTF-8": made(b'{"\xff":1}'), "a list": made(b"[1]"), "two objects": made(b"{}{}"),
     "deep": made(b'{"a":' + b"[" * 10**5 + b"]" * 10**5 + b"}"), "NaN": made(b'{"a":NaN}'),
     "twice": made(b'{"a":' + json.dumps(entry()).encode() + b',"a":' + json.dumps(entry()).encode() + b"}"),

@@ -46,7 +46,7 @@ def main():
             command.add_argument("--sbom", metavar="FILE", help="write the bill of materials there (CycloneDX)")
     options = parser.parse_args()
     begun = time.perf_counter()
-    failures = importlib.import_module(options.part).run(options)
+    failures = importlib.import_module(f"parts.{options.part}").run(options)
     for failure in failures:
         print("FAILED:", failure)
     verdict = "failed" if failures else "held"

@@ -1,4 +1,4 @@
-"""Every reader of files on one input, watched: only the documented error, nothing executed, nothing outside."""
+"""Every reader of files on one input, watched: only the documented error, nothing executed or outside."""
 
 import io
 import json
@@ -52,21 +52,22 @@ def readings(data):
 
 
 def read(data):
-    """Read `data` in every way; how many accepted it. Any other outcome than the documented ones raises."""
+    """Read `data` in every way; whether it loads. Any other outcome than the documented ones raises."""
     global _watching
-    accepted = 0
-    for _, reader in readings(data):
+    loads = False
+    for name, reader in readings(data):
         _watching = True
         try:
             with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 value = reader()
-            accepted += 1
+            loads |= not name.startswith("inspect")
         except CheckpointError:
             continue
         finally:
             _watching = False
         touch(value)
-    return accepted
+    return loads
 
 
 def touch(value):

@@ -94,7 +94,8 @@ def read_header(source):
     if raw[:1] != b"{":
         raise CheckpointError("a safetensors header must start with a brace")
     try:
-        header = json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant)
+        # Decoded here: given bytes, json guesses among encodings, and another reader sees another file.
+        header = json.loads(str(raw, "utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"the safetensors header is not valid JSON: {error}") from None
     metadata = header.pop("__metadata__", None)

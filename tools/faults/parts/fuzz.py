@@ -2,7 +2,6 @@
 
 import collections
 import importlib.util
-import os
 import random
 import re
 import resource
@@ -13,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CORPUS = ROOT / "tests" / "corpus"
+from common import CORPUS, surroundings
+
 LONGEST = 4096
 SECONDS_EACH = 20
 MEMORY = 1024  # MiB for the whole process
@@ -130,11 +129,11 @@ def _guided(options, seconds):
         (folder / "found").mkdir(parents=True, exist_ok=True)
         words = folder / "words"
         words.write_text("".join('"' + "".join(f"\\x{b:02x}" for b in piece) + '"\n' for piece in PIECES))
-        command = [sys.executable, __file__, str(folder / "found"), str(CORPUS), f"-max_total_time={seconds:.0f}",
+        command = [sys.executable, "-m", "parts.fuzz", str(folder / "found"), str(CORPUS), f"-max_total_time={seconds:.0f}",
                    f"-timeout={SECONDS_EACH}", f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST}", f"-dict={words}",
                    f"-artifact_prefix={folder}/failure-", "-print_final_stats=1", f"-seed={options.seed + 1}"]
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+                              env=surroundings())  # fmt: skip
         stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", done.stdout))
         covered = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", done.stdout) or [("?",) * 3]
         left = [str(p) for p in folder.glob("failure-*")]
