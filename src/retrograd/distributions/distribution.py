@@ -22,8 +22,11 @@ class Distribution:
 
     has_rsample = False
     has_enumerate_support = False
-    arg_constraints = {}
     _validate_args = __debug__
+
+    @property
+    def arg_constraints(self):
+        raise NotImplementedError
 
     @staticmethod
     def set_default_validate_args(value):
@@ -40,7 +43,16 @@ class Distribution:
             self._check_parameters()
 
     def _check_parameters(self):
-        for name, constraint in self.arg_constraints.items():
+        try:
+            parameters = self.arg_constraints
+        except NotImplementedError:
+            warnings.warn(
+                f"{type(self)} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or "
+                "initialize the distribution with `validate_args=False` to turn off validation.",
+                stacklevel=4,
+            )
+            return
+        for name, constraint in parameters.items():
             derived = name not in self.__dict__ and isinstance(getattr(type(self), name), lazy_property)
             if constraints.is_dependent(constraint) or derived:
                 continue  # the one can't be checked, the other follows from a parameter that is

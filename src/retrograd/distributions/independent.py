@@ -13,6 +13,8 @@ class Independent(Distribution):
     `Independent(Normal(loc, scale), 1)` is a normal distribution of vectors of independent elements.
     """
 
+    arg_constraints = {}
+
     def __init__(self, base_distribution, reinterpreted_batch_ndims, validate_args=None):
         batch = base_distribution.batch_shape
         n = reinterpreted_batch_ndims

@@ -29,6 +29,7 @@ from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
 from .utils import euler_constant, sum_rightmost
+from .wishart import Wishart
 
 __all__ = ["kl_divergence", "register_kl"]
 
@@ -248,6 +249,18 @@ def _multivariate_normals(p, q):
 @register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
 def _low_ranks(p, q):
     return _multivariate_normals(p, q)
+
+
+@register_kl(Wishart, Wishart)
+def _wisharts(p, q):
+    n = p.event_shape[-1]
+    inner = q.precision_matrix @ p.covariance_matrix
+    trace = inner.diagonal(dim1=-2, dim2=-1).sum(-1)
+    halves = p.df.unsqueeze(-1) / 2 - retrograd.arange(n, dtype=p.df.dtype) / 2
+    slope = (p.df - q.df) / 2 * halves.digamma().sum(-1)
+    dets = log_diagonal(q.scale_tril) - log_diagonal(p.scale_tril)
+    constants = retrograd.mvlgamma(q.df / 2, n) - retrograd.mvlgamma(p.df / 2, n)
+    return constants + slope + q.df * dets + p.df / 2 * (trace - n)
 
 
 @register_kl(Independent, Independent)

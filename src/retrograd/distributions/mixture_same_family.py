@@ -34,6 +34,8 @@ class MixtureSameFamily(Distribution):
     component_distribution: K is its last batch dimension.
     """
 
+    arg_constraints = {}
+
     def __init__(self, mixture_distribution, component_distribution, validate_args=None):
         if not isinstance(mixture_distribution, Categorical):
             raise ValueError(

@@ -66,7 +66,7 @@ class MultivariateNormal(Distribution):
         setattr(self, name, matrix.expand(*batch_shape, -1, -1))
         self.loc = loc.expand(*batch_shape, -1)
         super().__init__(batch_shape, self.loc.shape[-1:], validate_args=validate_args)
-        self._unbroadcasted_scale_tril = _factor(name, matrix)
+        self._unbroadcasted_scale_tril = factor_of(name, matrix)
 
     @lazy_property
     def scale_tril(self):
@@ -107,7 +107,7 @@ class MultivariateNormal(Distribution):
         return total.expand(self._batch_shape)
 
 
-def _factor(name, matrix):
+def factor_of(name, matrix):
     """The lower triangular factor of the covariance."""
     if name == "scale_tril":
         return matrix

@@ -8,7 +8,7 @@ from retrograd import Size
 from . import constraints
 from .chi2 import Chi2
 from .distribution import Distribution
-from .utils import batch_shape_of, broadcast_all, standard_normal
+from .utils import broadcast_all, standard_normal
 
 
 class StudentT(Distribution):
@@ -21,7 +21,7 @@ class StudentT(Distribution):
     def __init__(self, df, loc=0.0, scale=1.0, validate_args=None):
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         self._chi2 = Chi2(self.df)
-        super().__init__(batch_shape_of(self.df, df), validate_args=validate_args)
+        super().__init__(self.df.shape, validate_args=validate_args)
 
     def expand(self, batch_shape, _instance=None):
         return self._expanded(batch_shape, _instance, ["df", "loc", "scale"], nested=["_chi2"])

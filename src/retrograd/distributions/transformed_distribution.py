@@ -16,6 +16,8 @@ class TransformedDistribution(Distribution):
     The density follows by the change of variables: log p(f(x)) = log p(x) - log |df/dx|.
     """
 
+    arg_constraints = {}
+
     def __init__(self, base_distribution, transforms, validate_args=None):
         self.transforms = [transforms] if isinstance(transforms, Transform) else transforms
         listed = isinstance(self.transforms, list)

@@ -214,13 +214,24 @@ def normal(
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         raise TypeError("normal(): without a size, mean or std must be a Tensor")
     kind = (mean if isinstance(mean, Tensor) else std)._array.dtype
+    given = mean, std
     mean, std = [v._array if isinstance(v, Tensor) else float(v) for v in (mean, std)]
-    return deliver(wrap(draw.normal(None, kind, mean, std, generator)), out)
+    return deliver(normal_row(*given, draw.normal(None, kind, mean, std, generator)), out)
 
 
 # The gradient of a mask, or of anything that doesn't depend on x: zeros.
 bernoulli_row = Op(
     "bernoulli", lambda xp, x, drawn: drawn, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x)
+)
+
+
+normal_row = Op(
+    "normal_of", lambda xp, mean, std, drawn: drawn,
+    mean=lambda g: zeros_like(g), std=lambda g: zeros_like(g),
+    jvp=lambda t_mean, t_std, out: zeros_like(out), node="NormalBackward3",
+)  # fmt: skip
+poisson_row = Op(
+    "poisson", lambda xp, x, drawn: drawn, x=lambda g: zeros_like(g), jvp=lambda t_x: zeros_like(t_x)
 )
 
 
@@ -245,7 +256,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 @drawing
 def poisson(input, generator=None):
     """Numbers from the Poisson distributions whose rates `input` holds."""
-    return wrap(random_rejection.poisson(input._array, generator))
+    return poisson_row(input, random_rejection.poisson(input._array, generator))
 
 
 @drawing
