@@ -3,9 +3,9 @@
 import importlib as _importlib
 
 from . import lr_scheduler
+from ._adafactor import Adafactor
 from ._muon import Muon
 from .adadelta import Adadelta
-from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
