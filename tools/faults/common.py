@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,3 +38,27 @@ def resident():
 def open_files():
     """How many files and pipes this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def forked(body):
+    """The process id of a copy of this process that runs `body` and ends with status 0, or 1 after an error."""
+    sys.stdout.flush()
+    process = os.fork()
+    if process == 0:
+        try:
+            body()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    return process
+
+
+def pytest(*arguments, **environment):
+    """Run tests in a process of their own; prints their result, gives the failures."""
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments], cwd=ROOT,
+                          text=True, capture_output=True, env=surroundings(**environment))  # fmt: skip
+    lines = done.stdout.splitlines() or [done.stderr]
+    print("the tests", *(a for a in arguments if a.startswith("tests/")), "-", lines[-1])
+    return [] if done.returncode == 0 else lines[-20:]
