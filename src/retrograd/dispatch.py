@@ -1,13 +1,16 @@
-"""TorchDispatchMode: the user's own interpreter at the door, which sees every operation that is computed.
+"""TorchDispatchMode, and `__torch_dispatch__` of classes: the user's own interpreters at the door.
 
-It stands furthest from the user, behind levels of vmap and of forward mode, and below the graph: its
-`__torch_dispatch__` runs without a graph, and what it returns becomes the operation's result, whose gradient
-is the operation's own. Operations are seen as PyTorch's operators where there is one (see `_ops.py`);
-writes in place are seen as the operations that make the new values.
+A mode sees every operation that is computed, a class those on its instances. Both stand furthest from the
+user, behind levels of vmap and of forward mode, and below the graph: `__torch_dispatch__` runs without a
+graph, and what it returns becomes the operation's result, whose gradient is the operation's own. Operations
+are seen as PyTorch's operators where there is one (see `_ops.py`); writes in place are seen as the operations
+that make the new values.
 """
 
+import threading
+
 from ._ops import operator_of
-from .core.apply import _mark_views, record
+from .core.apply import _mark_views, apply, record
 from .core.modes import modes
 from .core.tensor import Tensor, wrap
 
@@ -28,11 +31,18 @@ class DispatchLevel:
     def exit(self):
         modes.interpreters = tuple([i for i in modes.interpreters if i is not self])
 
+    def ask(self, function, kinds, given, kwargs):
+        return self.mode.__torch_dispatch__(function, kinds, given, kwargs)
+
     def process(self, op, args):
+        return self.answered(op, args, ())
+
+    def answered(self, op, args, kinds):
+        """The row's result as the user's code gives it, recorded as the row's."""
         function, given, kwargs = operator_of(op, args)
         before, modes.grad = modes.grad, False
         try:
-            out = self.mode.__torch_dispatch__(function, (), given, kwargs)
+            out = self.ask(function, kinds, given, kwargs)
         finally:
             modes.grad = before
         if op.outputs is None:
@@ -56,8 +66,54 @@ def _fresh(function, out):
             f"__torch_dispatch__ must return a Tensor for {function}, but it returned {type(out).__name__}"
         )
     result = wrap(out._array)
+    if type(out) is not Tensor:  # with what the user keeps in it
+        result.__class__ = type(out)
+        own = {k: v for k, v in vars(out).items() if not (k.startswith("_") and hasattr(Tensor, k))}
+        result.__dict__.update(own)
     result._version_counter = out._version_counter
     return result
+
+
+class SubclassLevel(DispatchLevel):
+    """Stands at the door while a function runs that was given tensors of classes that answer for
+    operations."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def __enter__(self):
+        self.enter()
+
+    def __exit__(self, *exc):
+        self.exit()
+
+    def process(self, op, args):
+        kinds = tuple(dict.fromkeys([type(a) for a in args if answers(type(a))]))
+        if not kinds:
+            return apply(op, args)
+        return self.answered(op, args, kinds)
+
+    def ask(self, function, kinds, given, kwargs):
+        for kind in kinds:
+            out = kind.__torch_dispatch__(function, kinds, given, kwargs)
+            if out is not NotImplemented:
+                return out
+        raise TypeError(
+            f"Multiple dispatch failed for '{function}'; all __torch_dispatch__ handlers returned "
+            f"NotImplemented: those of {[k.__name__ for k in kinds]}"
+        )
+
+
+_answering = {}  # class -> whether it has a __torch_dispatch__ of its own
+
+
+def answers(kind):
+    """Whether the class defines what its instances' operations do."""
+    found = _answering.get(kind)
+    if found is None:
+        defined = getattr(kind, "__torch_dispatch__", None)
+        found = _answering[kind] = issubclass(kind, Tensor) and callable(defined)
+    return found
 
 
 class TorchDispatchMode:
@@ -80,17 +136,37 @@ class TorchDispatchMode:
         self._levels.pop().exit()
 
 
+class _Off(threading.local):
+    off = False
+
+
+_state = _Off()
+
+
 class without_modes:
-    """A context in which no TorchDispatchMode sees what is computed."""
+    """A context in which no TorchDispatchMode, and no class, answers for what is computed."""
 
     def __enter__(self):
-        self._before = modes.interpreters
-        modes.interpreters = tuple([i for i in self._before if not isinstance(i, DispatchLevel)])
+        self._before = modes.interpreters, _state.off
+        modes.interpreters = tuple([i for i in modes.interpreters if not isinstance(i, DispatchLevel)])
+        _state.off = True
 
     def __exit__(self, *exc):
-        modes.interpreters = self._before
+        modes.interpreters, _state.off = self._before
+
+
+def anybody_answers(values):
+    """Whether a class of `values`, or of those in lists among them, answers for operations."""
+    return not _state.off and _any_answers(values)
+
+
+def _any_answers(values):
+    return any(
+        _any_answers(v) if type(v) in (list, tuple) else type(v) is not Tensor and answers(type(v))
+        for v in values
+    )
 
 
 def current_modes():
     """The modes that hold, the innermost last."""
-    return [i.mode for i in modes.interpreters if isinstance(i, DispatchLevel)]
+    return [i.mode for i in modes.interpreters if isinstance(i, DispatchLevel) and i.mode is not None]

@@ -69,7 +69,7 @@ class CustomOpDef:
 
     def _run(self, *args):
         """The result, from the innermost TorchDispatchMode if there is one, else computed."""
-        levels = [i for i in modes.interpreters if isinstance(i, DispatchLevel)]
+        levels = [i for i in modes.interpreters if isinstance(i, DispatchLevel) and i.mode is not None]
         if not levels:
             return self._compute(args)
         stack = modes.interpreters

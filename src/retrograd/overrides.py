@@ -13,8 +13,12 @@ import threading
 import types
 from contextlib import contextmanager
 
+import numpy as np
+
+from .core.arrays import as_dtype, get_default_dtype
 from .core.op import Op
 from .core.tensor import Tensor
+from .dispatch import SubclassLevel, answers, anybody_answers
 
 __all__ = [
     "BaseTorchFunctionMode", "TorchFunctionMode", "get_default_nowrap_functions", "handle_torch_function",
@@ -46,6 +50,8 @@ def _is_asked(kind):
     if asked is None:
         implementation = getattr(kind, "__torch_function__", None)
         own = not (kind.__module__ or "").startswith("retrograd.")
+        if getattr(implementation, "__func__", None) is Tensor.__torch_function__.__func__ and answers(kind):
+            own = False  # as in PyTorch: whoever answers for operations is not asked about functions
         asked = implementation is not None and own and implementation is not _disabled_torch_function_impl
         _known[kind] = asked
     return asked
@@ -111,9 +117,15 @@ def _asking(function):
     def asking(*args, **kwargs):
         if _state.modes or (_state.subclasses and _asked((*args, *kwargs.values()), [])):
             return handle_torch_function(asking, (*args, *kwargs.values()), *args, **kwargs)
+        if _dispatching and anybody_answers((*args, *kwargs.values())):
+            with SubclassLevel():
+                return function(*args, **kwargs)
         return function(*args, **kwargs)
 
     return asking
+
+
+_dispatching = []  # the classes with __torch_dispatch__
 
 
 def wrap_torch_function(dispatcher):
@@ -158,7 +170,10 @@ _installed = False
 
 def meet(cls):
     """A subclass of Tensor was defined: from now on functions ask, if it wants to be asked."""
-    if _is_asked(cls):
+    if answers(cls):
+        _dispatching.append(cls)
+        install()
+    elif _is_asked(cls):
         install()
 
 
@@ -172,6 +187,7 @@ def install():
     autograd = importlib.import_module("retrograd.autograd")
     _replace(root, root.ops.__all__, "torch")
     _replace(autograd, ["backward", "grad"], "torch.autograd")
+    _replace(importlib.import_module("retrograd.autograd.forward_ad"), ["make_dual"], "torch.forward_ad")
     for name in _SPACES:
         space = importlib.import_module(f"retrograd.{name}")
         public = getattr(space, "__all__", None) or [n for n in vars(space) if not n.startswith("_")]
@@ -264,6 +280,13 @@ def make_subclass(cls, data, require_grad=False):
     out = data.detach()
     out.__class__ = cls
     return out.requires_grad_(require_grad)
+
+
+def make_wrapper_subclass(cls, size, dtype, requires_grad):
+    """A tensor of class `cls` that looks like one of that size and dtype, and has no memory of its own."""
+    out = object.__new__(cls)
+    out._array = np.broadcast_to(np.zeros((), as_dtype(dtype or get_default_dtype()).numpy), tuple(size))
+    return out.requires_grad_(requires_grad)
 
 
 # --- modes --------------------------------------------------------------------------------------------

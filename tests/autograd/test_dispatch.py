@@ -237,3 +237,36 @@ def test_modes_of_dispatch_hold_in_their_thread_only():
         thread.start()
         thread.join()
     assert mode.seen == []
+
+
+def test_classes_that_answer_for_operations():
+    """A tensor that wraps another one, as people write it; gradients are wrapped, too."""
+    in_both("""
+import importlib
+no_dispatch = importlib.import_module(torch.__name__ + ".utils._mode_utils").no_dispatch
+class Wrap(torch.Tensor):
+    @staticmethod
+    def __new__(cls, inner):
+        self = torch.Tensor._make_wrapper_subclass(
+            cls, inner.size(), dtype=inner.dtype, requires_grad=inner.requires_grad)
+        self.inner = inner.detach()
+        return self
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        seen.append((str(func).split(".")[1], [t.__name__ for t in types]))
+        args = [a.inner if isinstance(a, Wrap) else a for a in args]
+        return Wrap(func(*args, **(kwargs or {})))
+seen = []
+x = Wrap(torch.tensor([1., 2., 3.]).requires_grad_())
+y = x.sin() * x
+print(seen, type(y).__name__, y.inner, y.requires_grad, torch.ones(1) + 1)
+g, = torch.autograd.grad(y, x, torch.ones(3))
+print(type(g).__name__, g.inner)
+class Plain(torch.Tensor):
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        with no_dispatch():
+            return func(*args, **(kwargs or {}))
+p = torch.Tensor._make_subclass(Plain, torch.ones(2))
+print(type(p.exp()).__name__, p.exp())
+""")

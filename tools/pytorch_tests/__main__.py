@@ -25,6 +25,7 @@ def main():
     parser.add_argument("files", nargs="+", help="test files, as they are named in its folder test/")
     parser.add_argument("-k", help="only tests whose names match, as for pytest")
     parser.add_argument("--compare", action="store_true", help="count only what PyTorch itself passes")
+    parser.add_argument("--page", help="with --compare: write the score and the reasons there, as Markdown")
     parser.add_argument("--json", help="write {test: [outcome, reason]} there")
     parser.add_argument("--limit", type=int, default=60, help="seconds for each test")
     parser.add_argument("--library", choices=["retrograd", "torch"], default="retrograd")
@@ -32,6 +33,8 @@ def main():
     options = parser.parse_args()
     if options.library == "torch" and options.compare:
         parser.error("--compare runs PyTorch beside retrograd")
+    if options.page and not options.compare:
+        parser.error("--page needs --compare")
     paths = [os.path.join(options.source, "test", name) for name in options.files]
     for path in paths:
         if not os.path.exists(path):
@@ -40,12 +43,17 @@ def main():
 
     from running import run
 
-    results = {}
-    for path in paths:
-        results.update(run(path, options.library, options.k, options.limit, options.tb))
+    results, of_file = {}, {}
+    for name, path in zip(options.files, paths):
+        found = run(path, options.library, options.k, options.limit, options.tb)
+        results.update(found)
+        of_file.update(dict.fromkeys(found, name))
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=0)
+    if options.page:
+        with open(options.page, "w") as file:
+            file.write(page(options.files, results, expected, of_file))
     return report(results, expected)
 
 
@@ -58,6 +66,34 @@ def _run_pytorch(options):
         subprocess.run(command + (["-k", options.k] if options.k else []), stdout=subprocess.DEVNULL)
         with open(out) as file:
             return json.load(file)
+
+
+def page(files, results, expected, of_file):
+    """The score by file, and why what PyTorch passes does not pass here."""
+    from reasons import area_of, reason_of
+
+    lines = [
+        "# PyTorch's own tests", "",
+        "Made by `python tools/pytorch_tests PYTORCH FILE --compare --page docs/coverage/pytorch_tests.md`:",
+        "PyTorch's test files run against retrograd, with stand-ins for their tools. What PyTorch itself",
+        "passes when asked in the same way is what counts; tests of areas that retrograd leaves out are",
+        "listed apart.",
+    ]  # fmt: skip
+    for name in files:
+        passed = [t for t, (outcome, _) in expected.items() if outcome == "passed"]
+        counted = [t for t in passed if of_file.get(t) == name]
+        outside = {t: area_of(name, t) for t in counted if results[t][0] != "passed" and area_of(name, t)}
+        inside = [t for t in counted if t not in outside]
+        failed = [t for t in inside if results[t][0] != "passed"]
+        share = 100 * (len(inside) - len(failed)) / len(inside)
+        lines += ["", f"## {name}", ""]
+        score = f"{len(inside) - len(failed)} of {len(inside)} pass: {share:.1f} %."
+        lines += [f"{score} {len(outside)} more are of what is left out:", ""]
+        for area in dict.fromkeys(outside.values()):
+            lines.append(f"- {area}: {list(outside.values()).count(area)}")
+        lines += ["", "| does not pass | why |", "|---|---|"]
+        lines += [f"| {t} | {reason_of(name, t, results[t][1])} |" for t in sorted(failed)]
+    return "\n".join(lines) + "\n"
 
 
 def report(results, expected=None):

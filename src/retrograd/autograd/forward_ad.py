@@ -98,7 +98,7 @@ def make_dual(tensor, tangent, *, level=None):
             "dual_level can't be "
             "nested, torch.func.jvp can"
         )
-    dual = on_its_own(TABLE["view"](spread(tensor, hidden_by(tangent)), tuple(tensor.shape)))
+    dual = on_its_own(TABLE["alias"](spread(tensor, hidden_by(tangent))))
     if not modes.interpreters[-1].batching and not _alike(tensor._array, tangent._array):
         # what is written to the dual, even beyond its elements, stays out of it
         tangent = TABLE["clone"](tangent)

@@ -54,6 +54,15 @@ class Tensor:
         """A tensor of class `cls` with the memory of `data`, outside its graph."""
         return importlib.import_module("retrograd.overrides").make_subclass(cls, data, require_grad)
 
+    @staticmethod
+    def _make_wrapper_subclass(
+        cls, size, strides=None, storage_offset=None, memory_format=None, dtype=None, layout=None,
+        device=None, pin_memory=False, requires_grad=False, *args, **kwargs,
+    ):  # fmt: skip
+        """A tensor of class `cls` that looks like one of this size and dtype; it has no memory of its own."""
+        overrides = importlib.import_module("retrograd.overrides")
+        return overrides.make_wrapper_subclass(cls, size, dtype, requires_grad)
+
     # --- what it is ---
 
     @property
