@@ -14,7 +14,7 @@ _global_forward_hooks_with_kwargs = OrderedDict()
 _global_forward_hooks_always_called = OrderedDict()
 _global_backward_pre_hooks = OrderedDict()
 _global_backward_hooks = OrderedDict()
-_kind = {"full": None}  # whether _global_backward_hooks are full ones
+_kind = {"full": None}  # whether _global_backward_hooks are full ones; None: nobody has registered one
 
 _NOT_BOTH = (
     "Cannot use both regular backward hooks and full backward hooks {where}. Please use only one of them."
@@ -263,7 +263,7 @@ def register_module_backward_hook(hook):
 
 
 def _global_backward_hook(hook, full):
-    if _global_backward_hooks and _kind["full"] is not full:
+    if _kind["full"] is not full and _kind["full"] is not None:
         raise RuntimeError(_NOT_BOTH.format(where="as global Module hooks"))
     _kind["full"] = full
     return Handle(_global_backward_hooks, hook)
