@@ -56,7 +56,10 @@ def deliver(result, out, exact=False):
     """`result`, written into the caller's `out=` if there is one; `exact` refuses one of another dtype."""
     if exact and out is not None:
         check_exact(result, out)
-    return result if out is None else write_out(result, out)
+    if out is None:
+        return result
+    written = write_out(result, out)
+    return type(result)(written) if isinstance(result, tuple) else written
 
 
 def check_exact(result, out):

@@ -39,6 +39,8 @@ def _over_gaps(x, values):
 
 def _converged(function, a, *how):
     """The results of NumPy's `function`; LinAlgError where it gives up."""
+    if function.__name__ == "eig" and not np.isfinite(a).all():
+        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
     try:
         return tuple(function(a, *how))
     except np.linalg.LinAlgError as error:

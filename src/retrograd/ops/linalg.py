@@ -225,7 +225,8 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     """lu_factor, and for each matrix 0, or the place of the first zero on U's diagonal."""
     packed, pivots = lu_factor(A, pivot=pivot)
     zero = np.diagonal(packed._array, axis1=-2, axis2=-1) == 0
-    info = np.where(zero.any(axis=-1), zero.argmax(axis=-1) + 1, 0).astype(np.int32)
+    first = zero.argmax(axis=-1) + 1 if zero.shape[-1] else 0
+    info = np.where(zero.any(axis=-1), first, 0).astype(np.int32)
     if check_errors and info.any():
         raise LinAlgError(
             f"linalg.lu_factor: U has a zero on its diagonal, at place {info[info > 0].flat[0]}"
@@ -337,7 +338,9 @@ def multi_dot(tensors, *, out=None):
         tensors[-1] = reshape(tensors[-1], (-1, 1))
     for i, t in enumerate(tensors):
         if t.ndim != 2:
-            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {t.ndim}D")
+            ends = {0: "the first tensor", len(tensors) - 1: "the last tensor"}
+            wanted = f"{ends[i]} must be 1D or 2D" if i in ends else f"tensor {i} must be 2D"
+            raise RuntimeError(f"multi_dot(): {wanted} but got {t.ndim}D")
     result = chain(tensors)
     shape = [n for n, gone in zip(result.shape, (first, last), strict=True) if not gone]
     return deliver(reshape(result, shape) if first or last else result, out)

@@ -125,6 +125,10 @@ def _triangle(xp, a, upper, unitriangular):
 
 
 def _solve_triangular(xp, a, b, upper, unitriangular):
+    if a.ndim == 2 and b.ndim > 2 and b.size:  # one matrix for all: decomposed once, not once for each
+        columns = xp.moveaxis(b, -2, 0)
+        solved = _solve_triangular(xp, a, columns.reshape(len(a), -1), upper, unitriangular)
+        return xp.ascontiguousarray(xp.moveaxis(solved.reshape(columns.shape), 0, -2))
     try:
         return xp.linalg.solve(_triangle(xp, a, upper, unitriangular), b)
     except np.linalg.LinAlgError:  # BLAS divides by the zero on the diagonal

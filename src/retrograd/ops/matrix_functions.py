@@ -15,7 +15,7 @@ from .mask import masked_fill
 from .norms import vector_norm
 from .pointwise import absolute, conj
 from .product import matmul, matmul_row
-from .reduce import sum
+from .reduce import numpy_names, sum
 from .shape import permute, reshape
 
 __all__ = []
@@ -225,6 +225,7 @@ def svdvals(A, *, driver=None, out=None):
     return deliver(svd_row(A, False)[1], out)
 
 
+@numpy_names
 def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """A vector norm over one axis or all, or a matrix norm over two: see `vector_norm` and `matrix_norm`."""
     if dim is None and ord is not None:
@@ -254,8 +255,8 @@ def cond(A, p=None, *, out=None):
     if not singular.any():
         return deliver(matrix_norm(A, p) * matrix_norm(inverse, p), out)
     finite = masked_fill(inverse, wrap(np.asarray(singular[..., None, None])), 0)
-    other = masked_fill(matrix_norm(finite, p), wrap(np.asarray(singular)), np.inf)
-    return deliver(matrix_norm(A, p) * other, out)
+    product = matrix_norm(A, p) * matrix_norm(finite, p)
+    return deliver(masked_fill(product, wrap(np.asarray(singular)), np.inf), out)
 
 
 # --- vectors ------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def product(xp, x, y):
     """x @ y with NumPy's shapes, in the operands' common dtype."""
     if x.dtype != y.dtype:
         raise RuntimeError(
-            f"expected both operands to have the same dtype, but got {x.dtype.name} and {y.dtype.name}; "
+            f"expected both operands to have the same dtype, but got: {x.dtype.name} and {y.dtype.name}; "
             "convert one with .to()"
         )
     kind = x.dtype
