@@ -68,22 +68,22 @@ def _logaddexp(xp, x, y):
 
 logaddexp = Op(
     "logaddexp", _logaddexp,
-    x=lambda g, x, y: g / (1 + exp(y - _finite(x))),
-    y=lambda g, x, y: g / (1 + exp(x - _finite(y))), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    x=lambda g, x, y: g / (1 + exp(_apart(y, x))),
+    y=lambda g, x, y: g / (1 + exp(_apart(x, y))), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
     doc="log(exp(x) + exp(y)), without overflow.",
 )  # fmt: skip
 
 logaddexp2 = Op(
     "logaddexp2", lambda xp, x, y: xp.logaddexp2(x, y),
-    x=lambda g, x, y: g / (1 + exp2(y - _finite(x))),
-    y=lambda g, x, y: g / (1 + exp2(x - _finite(y))), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
+    x=lambda g, x, y: g / (1 + exp2(_apart(y, x))),
+    y=lambda g, x, y: g / (1 + exp2(_apart(x, y))), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
     doc="log2(2**x + 2**y), without overflow.",
 )  # fmt: skip
 
 
-def _finite(x):
-    """x, or 0 where it is infinite or NaN: for what is subtracted from something as infinite."""
-    return masked(x, isfinite(x))
+def _apart(x, y):
+    """x - y; 0 where both are the same infinity."""
+    return masked(x - y, (x != y) | isfinite(x))
 
 
 def _xlogy(xp, x, y):
@@ -158,14 +158,19 @@ tan = Op(
     doc="The tangent.",
 )  # fmt: skip
 
+def _arc_slope(x):
+    """1 / sqrt(1 - x**2), conjugated; NaN at infinity, where `**` says 0."""
+    return conj((1 - x * x) ** -0.5) + (x - x)
+
+
 asin = Op(
-    "asin", lambda xp, x: xp.arcsin(x), x=lambda g, x: g * conj((1 - x * x) ** -0.5), jvp=ELEMENTWISE,
+    "asin", lambda xp, x: xp.arcsin(x), x=lambda g, x: g * _arc_slope(x), jvp=ELEMENTWISE,
     promote=FLOAT,
     doc="The inverse of the sine.",
 )  # fmt: skip
 
 acos = Op(
-    "acos", lambda xp, x: xp.arccos(x), x=lambda g, x: g * -conj((1 - x * x) ** -0.5), jvp=ELEMENTWISE,
+    "acos", lambda xp, x: xp.arccos(x), x=lambda g, x: g * -_arc_slope(x), jvp=ELEMENTWISE,
     promote=FLOAT,
     doc="The inverse of the cosine.",
 )  # fmt: skip

@@ -495,7 +495,7 @@ def lerp(input, end, weight, *, out=None):
 
 copysign = Op(
     "copysign", lambda xp, x, y: xp.copysign(x, y),
-    x=lambda g, x, out: g * (sign(x) * sign(out)),
+    x=lambda g, x, out: g * (sign(x) * sign(out) + (x - x)),  # NaN where x is not finite, as PyTorch's
     y=lambda g: zeros_like(g), jvp=ELEMENTWISE, promote=PAIR_FLOAT,
     doc="The magnitude of x with the sign of y (that of a zero counts).",
 )  # fmt: skip

@@ -129,7 +129,7 @@ def _logcumsumexp(xp, x, axis, reverse):
 def _log_decay(out, axis, reverse):
     """exp(out[i - 1] - out[i]): how much of a running sum of exponentials the sum before it was."""
     previous = shift_row(out, axis, reverse, -np.inf)
-    return exp(masked(previous - out, previous > -np.inf)) * (previous > -np.inf)
+    return exp(masked(previous - out, previous != -np.inf)) * (previous != -np.inf)
 
 
 logcumsumexp_row = Op(
@@ -144,7 +144,7 @@ logcumsumexp_row = Op(
 
 def _share(x, out):
     """exp(x - out), 0 where x is minus infinity."""
-    return exp(masked(x - out, x > -np.inf)) * (x > -np.inf)
+    return exp(masked(x - out, x != -np.inf)) * (x != -np.inf)
 
 
 def _running_extreme(name, better):

@@ -1,5 +1,7 @@
 """logsumexp, and the softmax family."""
 
+import numpy as np
+
 from ..core.op import FLOAT, Op, through_float32
 from .arguments import deliver, normal_axis
 from .elementary import exp
@@ -33,8 +35,8 @@ logsumexp_row = Op(
 
 
 def _finite_shift(out):
-    """out, or 0 where it is infinite and `x - out` would be NaN."""
-    return masked(out, out - out == 0)
+    """out, or 0 where it is minus infinity, as every x is, and `x - out` would be NaN."""
+    return masked(out, out != -np.inf)
 
 
 @through_float32
