@@ -1,6 +1,7 @@
 """state_dict and load_state_dict: keys, metadata, hooks, strictness, messages, and PyTorch's checkpoints."""
 
 import io
+import re
 import warnings
 from collections import OrderedDict
 
@@ -63,13 +64,12 @@ def changed(library, *, missing=(), extra=None, **values):
 
 
 def outcome(call):
-    """What a load returns or is refused with, as text."""
+    """What a load returns or is refused with, as text, without the code that our errors end with."""
     try:
         return repr(call())
     except (RuntimeError, TypeError) as error:
-        return f"{type(error).__name__}: {error}".replace("retrograd.core.tensor", "torch").replace(
-            "retrograd", "torch"
-        )
+        text = re.sub(r" \[RG\d+\]$", "", f"{type(error).__name__}: {error}")
+        return text.replace("retrograd.core.tensor", "torch").replace("retrograd", "torch")
 
 
 CHANGES = {
