@@ -49,7 +49,8 @@ def main():
     args = parser.parse_args()
 
     torch.manual_seed(0)
-    digits = torch.from_numpy(load_digits().data).float() / 16
+    pixels, _ = load_digits(return_X_y=True)
+    digits = torch.from_numpy(pixels).float() / 16
     loader = DataLoader(TensorDataset(digits), batch_size=64, shuffle=True, drop_last=True)
     model = Autoencoder()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
