@@ -169,7 +169,7 @@ def test_persistent_workers_are_kept_and_end_with_the_loader():
     next(iter(loader))  # an unfinished pass
     assert [b.tolist() for b in loader] == [[0, 1], [2, 3], [4, 5]]
     assert pids[0] == pids[1] == pids[2]
-    processes = loader._kept.processes
+    processes = loader._iterator.processes
     del loader, batches
     assert not any(p.is_alive() for p in processes)
 
