@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .core.arrays import as_dtype, get_default_dtype
+from .core.modes import modes
 from .core.op import Op
 from .core.tensor import Tensor
 from .dispatch import SubclassLevel, answers, anybody_answers
@@ -88,13 +89,13 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
     """Ask the innermost mode, then classes among `relevant_args`, what `public_api(*args, **kwargs)` is."""
     found = _asked(relevant_args, []) if _state.subclasses else []
     kinds = tuple([type(f) for f in found])
-    modes = _state.modes
-    if modes:
-        _state.modes = modes[:-1]
+    stack = _state.modes
+    if stack:
+        _state.modes = stack[:-1]
         try:
-            result = modes[-1].__torch_function__(public_api, kinds, args, kwargs)
+            result = stack[-1].__torch_function__(public_api, kinds, args, kwargs)
         finally:
-            _state.modes = modes
+            _state.modes = stack
         if result is not NotImplemented:
             return result
     for value in found:
@@ -319,5 +320,9 @@ class BaseTorchFunctionMode(TorchFunctionMode):
 
 @contextmanager
 def enable_reentrant_dispatch():
-    """Accepted: what runs in a TorchDispatchMode may use the library in any case."""
-    yield
+    """Record the graph again within `__torch_dispatch__`, of what is computed in the block."""
+    before, modes.grad = modes.grad, True
+    try:
+        yield
+    finally:
+        modes.grad = before

@@ -164,7 +164,7 @@ def test_what_is_refused(torch):
     g = torch.ones(2)
     with pytest.raises(RuntimeError) as caught:
         torch.autograd.grad([x * 2], [x], grad_outputs=[g])
-    assert str(caught.value) == (
+    assert str(caught.value).startswith(
         f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {x.shape}."
     )
     with pytest.raises(RuntimeError, match="grad can be implicitly created only for real scalar outputs"):

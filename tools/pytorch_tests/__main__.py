@@ -25,7 +25,8 @@ def main():
     parser.add_argument("files", nargs="+", help="test files, as they are named in its folder test/")
     parser.add_argument("-k", help="only tests whose names match, as for pytest")
     parser.add_argument("--compare", action="store_true", help="count only what PyTorch itself passes")
-    parser.add_argument("--page", help="with --compare: write the score and the reasons there, as Markdown")
+    parser.add_argument("--expected", help="as --compare, by what --library torch --json wrote before")
+    parser.add_argument("--page", help="write the score and the reasons there, as Markdown")
     parser.add_argument("--json", help="write {test: [outcome, reason]} there")
     parser.add_argument("--limit", type=int, default=60, help="seconds for each test")
     parser.add_argument("--library", choices=["retrograd", "torch"], default="retrograd")
@@ -33,13 +34,16 @@ def main():
     options = parser.parse_args()
     if options.library == "torch" and options.compare:
         parser.error("--compare runs PyTorch beside retrograd")
-    if options.page and not options.compare:
-        parser.error("--page needs --compare")
+    if options.page and not (options.compare or options.expected):
+        parser.error("--page needs --compare or --expected")
     paths = [os.path.join(options.source, "test", name) for name in options.files]
     for path in paths:
         if not os.path.exists(path):
             parser.error(f"no such file: {path}")
     expected = _run_pytorch(options) if options.compare else None
+    if options.expected:
+        with open(options.expected) as file:
+            expected = json.load(file)
 
     from running import run
 

@@ -45,7 +45,7 @@ class Function(metaclass=_FunctionMeta):
 
     Or, apart: `forward(*args)` and `setup_context(ctx, inputs, output)`. Call it by
     `MyFunction.apply(*args)`. forward runs without a graph; backward returns a gradient (or None) for
-    each argument of forward. Where that is None, nothing behind runs (PyTorch runs it, with zeros).
+    each argument of forward; what is behind None runs too, custom Functions with zeros.
     `jvp(ctx, *tangents)` is the rule in forward mode.
     """
 
