@@ -318,6 +318,13 @@ def refused_by_pytorch(call, sample, dims):
     return False
 
 
+def as_method(name):
+    """A call of the method of that name, or None."""
+    if not hasattr(retrograd.Tensor, name):
+        return None
+    return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+
+
 def answers(op, options):
     """{kind: "works", "unanswered" or what went wrong with the first failing sample}"""
     ours = function(op.name)
@@ -327,7 +334,9 @@ def answers(op, options):
         samples = list(op.sample_inputs("cpu", torch.float64, requires_grad=op.supports_autograd))
     except Exception:
         return {}
-    method = getattr(retrograd.Tensor, getattr(op.inplace_variant, "__name__", ""), None)
+    method = as_method(getattr(op.inplace_variant, "__name__", ""))
+    if getattr(retrograd.Tensor, op.name, None) is ours:
+        ours = as_method(op.name)
     real_method = lambda x, *args, **kwargs: op.inplace_variant(x.clone(), *args, **kwargs)
     results = {}
     step = max(1, len(samples) // options.samples)

@@ -310,3 +310,12 @@ def test_a_view_of_a_tangent_that_lies_otherwise_in_memory():
         )
 
     same(program)
+
+
+def test_resizing_examples():
+    x = retrograd.arange(24.0).reshape(2, 3, 4)
+    out = retrograd.vmap(lambda x: x.clone().resize_(2, 6))(x)
+    np.testing.assert_array_equal(out.numpy(), x.numpy().reshape(2, 2, 6))
+    for f, dim in ((lambda x: x.clone().resize_(20), 0), (lambda x: x.clone().resize_(2, 4), 1)):
+        with pytest.raises(RuntimeError, match="resize_ is not supported"):
+            retrograd.vmap(f, in_dims=dim)(x)

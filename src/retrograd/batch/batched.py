@@ -1,5 +1,7 @@
 """`Batched`: a tensor inside vmap, and where in memory the dimensions are that it hides."""
 
+from math import prod
+
 import numpy as np
 
 from ..core.graph import modes
@@ -78,6 +80,18 @@ class Batched(Tensor):
         """Stand for what `other` does: how `unsqueeze_` and the like work inside vmap."""
         self._value, self._dim, self._array = other._value, other._dim, other._array
         return self
+
+    def resize_(self, *sizes, memory_format=None):
+        """Another shape for each example, of as many elements, where the batch comes first in memory."""
+        shape = tuple(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes)
+        in_order = self._dim == 0 and self._value.is_contiguous()
+        if not in_order or prod(shape) != prod(self.shape):
+            raise RuntimeError(
+                "vmap: resize_ is not supported where the batch dimension isn't the first, or examples would "
+                f"get another number of elements ({list(self.shape)} to {list(shape)}): use reshape or pad"
+            )
+        self._value.resize_(self._level.size, *shape)
+        return self._become(Batched(self._value, 0, self._level))
 
     def detach(self):
         return Batched(self._value.detach(), self._dim, self._level)

@@ -77,7 +77,9 @@ rule(
     "angle",
     "complex", "conj", "clone", "cast", "alias", "real", "imag", "view_as_real", "view_as_complex",
     "complex_to_pairs",
-    "pairs_to_complex", "frexp", "view_dtype",
+    "pairs_to_complex", "frexp", "view_dtype", "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1",
+    "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1",
+    "spherical_bessel_j0",
 )(elementwise)  # fmt: skip
 
 
@@ -176,7 +178,7 @@ rule(
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_avg_pool_input", "avg_pool", "avg_pool_input",
     "max_pool1d",
     "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
-    "pool_pick", "pool_place",
+    "pool_pick", "pool_place", "var_mean", "std_mean", "fft_c2c", "fft_r2c", "fft_c2r", "fft_lengthen",
 )(along)  # fmt: skip
 
 
