@@ -197,6 +197,18 @@ def test_gamma_gradient_is_that_of_the_inverse_cdf(concentration):
     np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("a, b", [(0.01, 100.0), (0.5, 3.0), (100.0, 0.5), (20.0, 30.0), (200.0, 3.0)])
+def test_beta_gradient_is_that_of_the_inverse_cdf(a, b):
+    special = pytest.importorskip("scipy.special")
+    x = np.maximum(special.betaincinv(a, b, [0.05, 0.3, 0.8, 0.99]), 1e-30)
+    h = 1e-4 * a
+    rise = (special.betainc(a + h, b, x) - special.betainc(a - h, b, x)) / (2 * h)
+    density = np.exp((a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - special.betaln(a, b))
+    draws, concentration = np.stack([x, 1 - x], -1), np.tile([a, b], (4, 1))
+    got = retrograd.ops.gamma_draws.dirichlet_slope_row(draws, concentration)[:, 0] * (1 - x)
+    np.testing.assert_allclose(got, -rise / density, rtol=1e-5)
+
+
 KL = (
     "Bernoulli Beta Binomial Categorical Cauchy ContinuousBernoulli Dirichlet Exponential Gamma Geometric "
     "Gumbel HalfNormal InverseGamma Laplace LogNormal LowRankMultivariateNormal MultivariateNormal Normal "

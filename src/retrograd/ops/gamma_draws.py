@@ -68,7 +68,8 @@ def _dirichlet_slope(xp, x, concentration):
     a, x = concentration.astype(np.float64), x.astype(np.float64)
     b = a.sum(-1, keepdims=True) - a
     out = np.empty_like(x)
-    low = x * (a + b) <= a  # where the series in x is the shorter one
+    # Each series is exact on its side of the mean; it has some 40 / (1 - x), or 40 / x, terms.
+    low = ((x * (a + b) <= a) | (x < 0.02)) & (x <= 0.98)
     for chosen, slope in ((low, _beta_slope_low), (~low, _beta_slope_high)):
         out[chosen] = slope(a[chosen], b[chosen], x[chosen])
     return out.astype(kind)
