@@ -319,3 +319,13 @@ def test_resizing_examples():
     for f, dim in ((lambda x: x.clone().resize_(20), 0), (lambda x: x.clone().resize_(2, 4), 1)):
         with pytest.raises(RuntimeError, match="resize_ is not supported"):
             retrograd.vmap(f, in_dims=dim)(x)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3)])
+def test_tangents_of_the_svd_of_nothing(shape):
+    for full in (True, False):
+        x = retrograd.ones(shape, dtype=retrograd.float64)
+        svd = lambda x: tuple(retrograd.linalg.svd(x, full_matrices=full))  # noqa: B023  called at once
+        outs, tangents = retrograd.func.jvp(svd, (x,), (x,))
+        assert [t.shape for t in tangents] == [o.shape for o in outs]
+        assert all(float(t.abs().sum()) == 0 for t in tangents)

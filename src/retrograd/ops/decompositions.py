@@ -223,6 +223,8 @@ def _svd_gradient(g_U, g_S, g_Vh, shape, U, S, Vh):
 def _svd_tangent(t_a, U, S, Vh):
     m, n = t_a.shape[-2:]
     k = S.shape[-1]
+    if not k:  # the bases of full matrices are then constants
+        return None, None, None
     more_u, more_v = U.shape[-1] - k, Vh.shape[-2] - k
     U, Vh = U[..., :k], Vh[..., :k, :]
     V = adjoint(Vh)
