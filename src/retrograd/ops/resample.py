@@ -200,8 +200,8 @@ def interpolate(
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, out)
     if not input.is_floating_point() and input.dtype is not uint8:
         raise RuntimeError(
-            f"interpolate with mode={mode!r} takes floating point numbers or uint8, but got {input.dtype}; "
-            "convert the input with .float()"
+            f"interpolate with mode={mode!r} is not implemented for {input.dtype}, only for floating point "
+            "numbers and uint8; convert the input with .float()"
         )
     axes = list(enumerate(zip(out, scales, strict=True), 2))
     for axis, (o, scale) in reversed(axes) if input.dtype is uint8 else axes:
