@@ -81,6 +81,7 @@ isinf = Op("isinf", _isinf, doc="Where an element is infinite.")
 isfinite = Op("isfinite", lambda xp, x: xp.isfinite(x), doc="Where an element is neither infinite nor NaN.")
 isposinf = Op("isposinf", lambda xp, x: x == xp.inf, doc="Where an element is plus infinity.")
 isneginf = Op("isneginf", lambda xp, x: x == -xp.inf, doc="Where an element is minus infinity.")
+isposinf.exact_out = isneginf.exact_out = True
 isreal = Op("isreal", lambda xp, x: xp.asarray(x.imag == 0), doc="Where an element has no imaginary part.")
 
 

@@ -226,7 +226,8 @@ def _plus_product(xp, input, x, y, beta, alpha):
     out = _matmul(xp, x, y)
     if input.dtype != out.dtype:
         raise RuntimeError(
-            f"expected input and factors of the same dtype, but got {input.dtype.name} and {out.dtype.name}"
+            f"Input dtypes must be the same, but input has {input.dtype.name} and its factors "
+            f"{out.dtype.name}"
         )
     try:
         fits = xp.broadcast_shapes(input.shape, out.shape) == out.shape

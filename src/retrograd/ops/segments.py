@@ -9,7 +9,7 @@ from .picking import scatter_add, scatter_reduce
 from .pointwise import where_row
 from .shape import expand
 
-__all__ = ["segment_reduce"]
+__all__ = ["_segment_reduce", "segment_reduce"]
 METHODS = []
 INPLACE = []
 
@@ -75,3 +75,6 @@ def _check(lengths, size):
             "segment_reduce(): Expected all rows of lengths along axis to sum to "
             f"data.size(lengths.dim()-1) = {size} when !unsafe."
         )
+
+
+_segment_reduce = segment_reduce  # the name that PyTorch had first
