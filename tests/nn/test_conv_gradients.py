@@ -52,3 +52,11 @@ def test_bytes_are_resized_as_pytorch_resizes_them(mode, antialias, channels_las
     assert out[0].dtype == retrograd.uint8 and out[0].stride() == out[1].stride()
     off = abs(mine - reference)
     assert off.max() <= 1 and (off > 0).mean() < 0.01  # PyTorch computes weights in float32
+
+
+def test_layer_norm_of_a_row_of_millions_keeps_its_digits():
+    x = np.random.default_rng(0).random((1, 2**22), dtype=np.float32)
+    exact = x.astype(np.float64)
+    exact = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-5)
+    out = retrograd.nn.functional.layer_norm(retrograd.from_numpy(x), x.shape[1:])
+    assert abs(out.numpy() - exact).max() < 1e-6
