@@ -37,10 +37,12 @@ def process_function(level, cls, args, kwargs):
     if cls.generate_vmap_rule:
         return _by_generated_rule(level, cls, args, kwargs)
     if not own:
+        more = ""
+        if cls.setup_context is Function.setup_context:
+            more = " (In PyTorch, an autograd.Function under vmap must override the setup_context too.)"
         raise RuntimeError(
             f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and "
-            "implement the vmap "
-            "staticmethod or set generate_vmap_rule=True."
+            f"implement the vmap staticmethod or set generate_vmap_rule=True.{more}"
         )
     return _by_own_rule(level, cls, args, kwargs)
 

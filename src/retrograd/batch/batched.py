@@ -110,9 +110,8 @@ class Batched(Tensor):
 
     def requires_grad_(self, requires_grad=True):
         raise RuntimeError(
-            "requires_grad_() inside vmap is not supported: use torch.func.grad, vjp, jacrev or the like "
-            "there, or call "
-            "requires_grad_() outside"
+            "Tensor.requires_grad_() inside vmap is not supported: use torch.func.grad, vjp, jacrev or the "
+            "like there, or call it outside"
         )
 
     def register_hook(self, hook, *, prepend=False):

@@ -162,7 +162,9 @@ def view_as_complex(input):
             f"view_as_complex is only supported for float32 and float64 tensors, but got {input.dtype}"
         )
     shape, strides = input._array.shape, input._array.strides
-    if not shape or shape[-1] != 2:
+    if not shape:
+        raise RuntimeError("Input tensor must have one or more dimensions, the last of them of size 2")
+    if shape[-1] != 2:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(shape)}")
     if strides[-1] != input.itemsize or any(s % (2 * input.itemsize) for s in strides[:-1]):
         raise RuntimeError(
