@@ -7,7 +7,10 @@ import sys
 import warnings
 import zipfile
 from io import BytesIO
-from urllib.parse import urlsplit
+from urllib.parse import (
+    urlparse,  # noqa: F401  timm imports it from here
+    urlsplit,
+)
 
 from retrograd import serialization
 

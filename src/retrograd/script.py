@@ -62,6 +62,7 @@ def bound_torch():
     from retrograd.version import __version__
 
     own, retrograd.__version__ = retrograd.__version__, TorchVersion(__version__)
+    retrograd.torch = retrograd  # PyTorch's module has itself as a name too
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in _BOUND}
     finder = BindFinder()
     sys.meta_path.insert(0, finder)
@@ -69,6 +70,7 @@ def bound_torch():
         yield
     finally:
         retrograd.__version__ = own
+        del retrograd.torch
         sys.meta_path.remove(finder)
         for name in list(sys.modules):
             if name.partition(".")[0] in _BOUND:

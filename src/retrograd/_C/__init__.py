@@ -24,6 +24,10 @@ _is_fwd_grad_enabled = _autograd._is_fwd_grad_enabled
 _set_fwd_grad_enabled = _autograd._set_fwd_grad_enabled
 
 
+def _log_api_usage_once(event):
+    """Without effect: nothing is logged."""
+
+
 def _set_grad_enabled(mode):
     modes.grad = bool(mode)
 
@@ -92,3 +96,25 @@ def _will_engine_execute_node(node):
     return True
 
 
+
+
+# --- tensors that somebody keeps -------------------------------------------------------------------
+
+_kept = {}  # id of a tensor -> weak reference to it
+
+
+def _set_cached_tensors_enabled(enabled):
+    """Accepted: `.grad` never takes over memory that any tensor holds."""
+
+
+def _add_cached_tensor(tensor):
+    _kept[id(tensor)] = weakref.ref(tensor)
+
+
+def _remove_cached_tensor(tensor):
+    _kept.pop(id(tensor), None)
+
+
+def _is_cached_tensor(tensor):
+    """Whether `_add_cached_tensor` was told of this tensor."""
+    return id(tensor) in _kept and _kept[id(tensor)]() is tensor

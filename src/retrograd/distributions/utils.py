@@ -77,6 +77,11 @@ class lazy_property(functools.cached_property):
             return super().__get__(instance, owner)
 
 
+def _standard_normal(shape, dtype, device):
+    """Normal numbers: the name by which other packages import this."""
+    return standard_normal(shape, retrograd.empty((), dtype=dtype, device=device))
+
+
 def tril_matrix_to_vec(mat, diag=0):
     """The elements on and below the diagonal `diag`, in row order."""
     n = mat.shape[-1]

@@ -39,7 +39,8 @@ def _between_hooks(step):
     def hooked(*args, **kwargs):
         self = args[0]
         self._opt_called = True  # schedulers warn when they are stepped first
-        if self.__dict__.get("_stepping"):
+        # One that wraps another may never have called Optimizer.__init__: it has no hooks.
+        if self.__dict__.get("_stepping") or "_optimizer_step_pre_hooks" not in self.__dict__:
             return step(*args, **kwargs)
         self._stepping = True
         try:
