@@ -75,3 +75,19 @@ def test_prefixes_of_data_parallel_checkpoints():
         return list(state), dict(state._metadata)
 
     same(program)
+
+
+def test_buffers_of_subclasses_with_the_older_signature():
+    def program(library):
+        class Noting(library.nn.Module):
+            def register_buffer(self, name, value):
+                super().register_buffer(name, value)
+                self.__dict__.setdefault("noted", []).append(name)
+
+        m = Noting()
+        m.register_buffer("x", library.zeros(1))
+        m.x = library.ones(1)
+        m.y = library.nn.Buffer(library.ones(2))
+        return m.noted, dict(m.named_buffers())
+
+    same(program)

@@ -159,7 +159,8 @@ class Module(Calls, StateDict):
                 if isinstance(value, Buffer)
                 else name not in self._non_persistent_buffers_set
             )
-            self.register_buffer(name, value, persistent)
+            # A subclass may define register_buffer(name, tensor) without the option, which is younger.
+            self.register_buffer(name, value, **({} if persistent else {"persistent": False}))
         else:
             object.__setattr__(self, name, value)
 
