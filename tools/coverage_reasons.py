@@ -90,7 +90,7 @@ DIFFERS = {
     "autograd.graph.save_on_cpu": _NO_EFFECT + "tensors are in main memory already",
     "autograd.graph.set_warn_on_accumulate_grad_stream_mismatch": _NO_EFFECT + "there are no streams",
     "autograd.graph.set_override_stale_capture_stream": _NO_EFFECT + "there are no streams",
-    "utils.checkpoint.SAC_IGNORED_OPS": "holds the names of rows here, not PyTorch's operators",
+    "utils.checkpoint.SAC_IGNORED_OPS": "holds aten.alias and aten.detach; PyTorch has more there",
     # optim
     "autograd.graph.Node": "the abstract class alone; each node has PyTorch's methods and attributes",
     "optim.SparseAdam": "gradients are dense, and their rows of zeros are the absent ones",
