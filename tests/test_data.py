@@ -4,7 +4,9 @@ cleanly.
 
 import collections
 import os
+import pickle
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -147,6 +149,30 @@ class Dying(Failing):
 def test_a_killed_worker_is_an_error_that_names_it():
     with pytest.raises(RuntimeError, match=r"DataLoader worker \d \(pid\(s\) \d+\) exited unexpectedly"):
         list(ours.DataLoader(Dying(), num_workers=2))
+
+
+class Large(Failing):
+    def __getitem__(self, index):
+        return np.zeros(10**6)
+
+
+def test_a_worker_killed_while_it_sends_a_batch_does_not_block_the_loader():
+    batches = iter(ours.DataLoader(Large(), num_workers=2))
+    time.sleep(0.5)  # by now both wait for the loader to read: a pipe holds less than a batch
+    os.kill(batches.processes[1].pid, signal.SIGKILL)
+    assert next(batches).shape == (1, 10**6)
+    with pytest.raises(RuntimeError, match=r"DataLoader worker 1 \(pid\(s\) \d+\) exited unexpectedly"):
+        next(batches)
+
+
+class Unsendable(Failing):
+    def __getitem__(self, index):
+        return lambda: index
+
+
+def test_a_batch_that_can_not_be_sent_is_an_error():
+    with pytest.raises((AttributeError, pickle.PicklingError), match="in DataLoader worker process"):
+        list(ours.DataLoader(Unsendable(), batch_size=None, num_workers=1))
 
 
 class Slow(Failing):

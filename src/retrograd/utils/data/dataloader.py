@@ -2,11 +2,15 @@
 
 import copy
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.context
 import os
-import queue
+import pickle
+import signal
+import time
 import warnings
 import weakref
+from contextlib import contextmanager
 
 from ._utils.collate import default_collate, default_convert
 from ._utils.worker import POLL, EndOfStream, Failure, Resume, fetch, work
@@ -264,20 +268,23 @@ class _WorkersIterator(_Iterator):
         self._start(copy.copy(loader))  # the loader keeps this object: a cycle would keep the processes
         context = loader.multiprocessing_context or multiprocessing.get_context()
         seed = fresh_seed(loader.generator)
-        self.results = context.Queue()
-        self.done = context.Event()
-        self.queues, self.processes = [], []
+        self.done = context.RawValue("b", 0)  # without a lock, which a worker might take to its grave
+        self.queues, self.processes, self.results = [], [], []
         for w in range(loader.num_workers):
             tasks = context.Queue()
+            receiver, sender = context.Pipe(duplex=False)
             process = context.Process(
                 target=work,
                 args=(
-                    loader.dataset, loader._iterable, tasks, self.results, self.done, loader.collate_fn, seed,
+                    loader.dataset, loader._iterable, tasks, sender, self.done, loader.collate_fn, seed,
                     loader.worker_init_fn, w, loader.num_workers,
                 ),
                 daemon=True,
             )  # fmt: skip
-            process.start()
+            with _without_interrupts():
+                process.start()
+            sender.close()  # the worker alone holds it: its end is the pipe's
+            self.results.append(receiver)
             self.queues.append(tasks)
             self.processes.append(process)
         self._stop = weakref.finalize(self, _shut_down, self.processes, self.queues, self.results, self.done)
@@ -352,30 +359,48 @@ class _WorkersIterator(_Iterator):
 
     def _receive(self):
         """What a worker sends next; an error if one died, or `timeout` passes."""
-        waited = 0.0
+        end = time.monotonic() + self.loader.timeout if self.loader.timeout else None
         while True:
-            wait = min(POLL, self.loader.timeout) if self.loader.timeout else POLL
-            try:
-                return self.results.get(timeout=wait)
-            except queue.Empty:
-                waited += wait
-            dead = [(w, p) for w, p in enumerate(self.processes) if not p.is_alive()]
-            if dead:
-                worker, process = dead[0]
-                self._stop()
-                raise RuntimeError(
-                    f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code "
-                    f"{process.exitcode}; it may have been killed, for instance for using too much memory. "
-                    "num_workers=0 shows errors where they happen."
-                )
-            if self.loader.timeout and waited >= self.loader.timeout:
+            wait = max(0.0, min(POLL, end - time.monotonic())) if end else POLL
+            for receiver in multiprocessing.connection.wait(self.results, wait):
+                try:
+                    return pickle.loads(receiver.recv_bytes())
+                except (EOFError, OSError):  # OSError: within a message
+                    self._fail(self.results.index(receiver))
+            for worker, process in enumerate(self.processes):
+                if not process.is_alive() and not self.results[worker].poll():
+                    self._fail(worker)
+            if end and time.monotonic() >= end:
                 self._stop()
                 raise RuntimeError(f"DataLoader timed out after {self.loader.timeout} seconds")
+
+    def _fail(self, worker):
+        process = self.processes[worker]
+        process.join(timeout=POLL)
+        self._stop()
+        raise RuntimeError(
+            f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code "
+            f"{process.exitcode}; it may have been killed, for instance for using too much memory. "
+            "num_workers=0 shows errors where they happen."
+        )
+
+
+@contextmanager
+def _without_interrupts():
+    """Keep Ctrl-C waiting, so that it doesn't meet a worker that has only begun."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _shut_down(processes, queues, results, done):
     """Ask the workers to end, and end those that don't."""
-    done.set()
+    done.value = 1
     for tasks in queues:
         tasks.put(None)
         tasks.cancel_join_thread()
@@ -388,5 +413,5 @@ def _shut_down(processes, queues, results, done):
             )
             process.terminate()
             process.join()
-    results.cancel_join_thread()
-    results.close()
+    for receiver in results:
+        receiver.close()

@@ -3,7 +3,10 @@
 import os
 import queue
 import random
+import signal
+import threading
 import traceback
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 
@@ -85,9 +88,43 @@ def fetch(dataset, indices, collate, iterator):
     return collate(examples)
 
 
-def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, count):
-    """The body of a worker process: batches for tasks, until None comes or the loader's process is gone."""
+class Sender:
+    """Sends results from a thread, so that the worker fetches on while the loader is busy.
+
+    Each worker has a pipe of its own: one that is killed while it writes leaves the others' whole, and an
+    end of file in its own.
+    """
+
+    def __init__(self, connection):
+        self._waiting = queue.SimpleQueue()
+        threading.Thread(target=self._send, args=(connection,), daemon=True).start()
+
+    def put(self, number, result, where):
+        try:
+            message = ForkingPickler.dumps((number, result))
+        except Exception as error:  # a batch that can't be sent
+            message = ForkingPickler.dumps((number, Failure(error, where)))
+        self._waiting.put(message)
+
+    def _send(self, connection):
+        try:
+            while True:
+                connection.send_bytes(self._waiting.get())
+        except OSError:  # the loader's process is gone
+            pass
+
+
+def work(dataset, iterable, tasks, connection, done, collate, seed, init, worker, count):
+    """The body of a worker process: batches for tasks, until None comes or the loader's process is gone.
+
+    Ctrl-C reaches every process of a terminal: the loader's is the one to answer, and ends its workers.
+    """
     global _worker_info
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    results, where = Sender(connection), f"in DataLoader worker process {worker}"
     set_num_threads(1)
     _seed_all(seed, worker)
     _worker_info = WorkerInfo(worker, count, seed + worker, dataset)
@@ -98,8 +135,8 @@ def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, c
             init(worker)
         iterator = iter(dataset) if iterable else None
     except Exception as error:
-        failure = Failure(error, f"in DataLoader worker process {worker}")
-    while not done.is_set():
+        failure = Failure(error, where)
+    while not done.value:
         try:
             task = tasks.get(timeout=POLL)
         except queue.Empty:
@@ -112,11 +149,11 @@ def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, c
             _seed_all(task.seed, worker)
             _worker_info = WorkerInfo(worker, count, task.seed + worker, dataset)
             iterator = iter(dataset) if iterable else None
-            results.put((task, None))
+            results.put(task, None, where)
             continue
         number, indices = task
         if failure is not None:
-            results.put((number, failure))
+            results.put(number, failure, where)
             failure = None
             continue
         try:
@@ -124,8 +161,8 @@ def work(dataset, iterable, tasks, results, done, collate, seed, init, worker, c
         except StopIteration:
             result = EndOfStream(worker)
         except Exception as error:
-            result = Failure(error, f"in DataLoader worker process {worker}")
-        results.put((number, result))
+            result = Failure(error, where)
+        results.put(number, result, where)
 
 
 def _generate_state(base_seed, worker_id):
