@@ -144,7 +144,6 @@ MISSING = {
     **dict.fromkeys(["cond", "while_loop", "export"], "for compiled graphs; plain Python runs here"),
     "get_device_module": "each device's module is here by name",
     "qscheme": "quantized tensors: not for a library of dense floating tensors",
-    "lobpcg": "a solver for large sparse problems; `linalg.eigh` is here",
     **dict.fromkeys(
         ["Tensor.eig", "Tensor.lstsq", "Tensor.solve", "Tensor.symeig", "Tensor.reinforce"], _REMOVED
     ),
