@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))  # the parts of hostile files, a bad server
+# For the parts of hostile files, and a server that misbehaves.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 PARTS = {
     "checkpoints": "hostile and damaged files, truncated and changed at every byte, within bounds of memory",
@@ -43,7 +44,8 @@ def main():
             command.add_argument("--sanitize", choices=["thread", "address"],
                                  help="instead: build with a sanitizer and run the kernels' tests under it")
         if part == "supply":
-            command.add_argument("--sbom", metavar="FILE", help="write the bill of materials there (CycloneDX)")
+            command.add_argument("--sbom", metavar="FILE", help="write the bill of materials (CycloneDX)")
+            command.add_argument("--pin", action="store_true", help="write tests/constraints.txt")
     options = parser.parse_args()
     begun = time.perf_counter()
     failures = importlib.import_module(f"parts.{options.part}").run(options)
