@@ -138,3 +138,21 @@ def test_logaddexp_and_logcumsumexp_of_complex_numbers():
             for t in BOTH
         ]
         np.testing.assert_allclose(np.exp(ours.numpy()), np.exp(theirs.numpy()), rtol=1e-9)
+
+
+def test_empty_indices_and_wrapped_diagonals():
+    empty, x, src = retrograd.empty(0, dtype=retrograd.int64), retrograd.ones(2, 3), retrograd.ones(2, 3)
+    src.requires_grad_()
+    for result in (
+        x.scatter(0, empty, src),
+        x.scatter_add(0, empty, src),
+        x.scatter_reduce(0, empty, src, "amax"),
+    ):
+        assert result.tolist() == x.tolist()
+        assert retrograd.autograd.grad(result.sum(), src)[0].tolist() == [[0] * 3] * 2
+    marked = []
+    for t in BOTH:
+        tall = t.zeros(7, 3, 3)[:, 1]
+        tall.fill_diagonal_(1, wrap=True)
+        marked.append(tall.tolist())
+    assert marked[0] == marked[1]

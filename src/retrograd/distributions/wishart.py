@@ -10,7 +10,7 @@ from . import constraints
 from .chi2 import Chi2
 from .distribution import ExponentialFamily
 from .multivariate_normal import factor_of, log_diagonal
-from .utils import is_number, lazy_property
+from .utils import lazy_property
 
 
 class Wishart(ExponentialFamily):
@@ -53,7 +53,7 @@ class Wishart(ExponentialFamily):
             raise ValueError(
                 f"{name} must be at least two-dimensional, with optional leading batch dimensions"
             )
-        df = retrograd.tensor(df, dtype=matrix.dtype) if is_number(df) else df
+        df = retrograd.as_tensor(df, dtype=matrix.dtype)
         batch = retrograd.broadcast_shapes(matrix.shape[:-2], df.shape)
         n = matrix.shape[-1]
         self.df = df.expand(batch)

@@ -86,8 +86,7 @@ def fill_diagonal_(self, fill_value, wrap=False):
     step, size = sum(self.stride()), min(shape)
     self.as_strided((size,), (step,)).fill_(fill_value)
     if wrap and self.ndim == 2 and shape[0] > shape[1] + 1:
-        offset = self.stride(0) * (shape[1] + 1)
-        left = self.numel() - offset
-        count = max(-(-left // step), 0)
-        self.as_strided((count,), (step,), self.storage_offset() + offset).fill_(fill_value)
+        period = shape[1] + 1
+        rows = [r for r in range(period, shape[0]) if r % period < shape[1]]
+        self[rows, [r % period for r in rows]] = fill_value
     return self

@@ -329,6 +329,14 @@ def _source(name, input, src, index):
     )
 
 
+def _matched(name, input, src, index):
+    """(`_source`, index); where the index is empty, of whatever shape, both are empty."""
+    if index.numel():
+        return _source(name, input, src, index), index
+    nothing = slice_row(src, (*[slice(0, 0, 1)] * src.ndim, Ellipsis))
+    return nothing, reshape(index, nothing.shape) if src.ndim else index
+
+
 def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
     """A copy with elements of `src` (or one number) put where `index` says along `dim`; the last one stays.
 
@@ -341,11 +349,11 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
     if not isinstance(src, Tensor):
         kind = input._array.dtype
         src = wrap(np.full(index.shape if reduce else (), src).astype(kind))
+        if not index.numel():
+            return deliver(clone(input), out)
         if not reduce:
             return deliver(scatter_row(input, src, axis, index), out)
-    if not index.numel():
-        return deliver(clone(input), out)
-    src = _source("scatter", input, src, index)
+    src, index = _matched("scatter", input, src, index)
     if reduce == "add":
         return deliver(scatter_add_row(input, src, axis, index), out)
     if reduce == "multiply":
@@ -356,9 +364,8 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
 def scatter_add(input, dim, index, src, *, out=None):
     """A copy with the elements of `src` added where `index` says along `dim`."""
     axis, index = _checked_along("scatter_add", input, dim, index)
-    if not index.numel():
-        return deliver(clone(input), out)
-    return deliver(scatter_add_row(input, _source("scatter_add", input, src, index), axis, index), out)
+    src, index = _matched("scatter_add", input, src, index)
+    return deliver(scatter_add_row(input, src, axis, index), out)
 
 
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
@@ -367,9 +374,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     reduce: "sum", "prod", "mean", "amax" or "amin"; `include_self`: what was there takes part.
     """
     axis, index = _checked_along("scatter_reduce", input, dim, index)
-    if not index.numel():
-        return deliver(clone(input), out)
-    src = _source("scatter_reduce", input, src, index)
+    src, index = _matched("scatter_reduce", input, src, index)
     return deliver(_scatter_reduced(input, axis, index, src, reduce, include_self), out)
 
 
