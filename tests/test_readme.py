@@ -68,9 +68,10 @@ def test_the_error_is_the_one_that_is_shown(library, tmp_path):
 def test_every_command_exists():
     commands = re.findall(r"python -m ([\w.]+)(?: ([a-z]+))?", README + CONTRIBUTING)
     assert {module for module, _ in commands} >= {"retrograd", "benchmarks", "pytest"}
+    needed = {"run": ["x"], "inspect": ["x"], "finetune": ["--data", "x"], "predict": ["x", "y"]}
     for module, subcommand in commands:
         if module == "retrograd":
-            assert cli.parser().parse_args([subcommand] + ["x"] * (subcommand in ("run", "inspect")))
+            assert cli.parser().parse_args([subcommand, *needed.get(subcommand, [])])
         elif module == "benchmarks":
             assert (ROOT / "benchmarks" / "__main__.py").exists()
         else:
