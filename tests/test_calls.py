@@ -156,3 +156,9 @@ def test_empty_indices_and_wrapped_diagonals():
         tall.fill_diagonal_(1, wrap=True)
         marked.append(tall.tolist())
     assert marked[0] == marked[1]
+
+
+def test_isclose_takes_no_negative_tolerance():
+    for t in BOTH:
+        with pytest.raises(RuntimeError, match="rtol must be greater than or equal to zero"):
+            t.isclose(t.ones(2), t.ones(2), rtol=-1.0)

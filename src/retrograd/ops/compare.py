@@ -60,6 +60,9 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
             f"{input.dtype} did not match {other.dtype}: isclose compares tensors of one dtype; "
             "convert one with .to()"
         )
+    if rtol < 0 or atol < 0:
+        wrong, value = ("rtol", rtol) if rtol < 0 else ("atol", atol)
+        raise RuntimeError(f"{wrong} must be greater than or equal to zero, but got {value}")
     return _isclose_row(input, other, rtol, atol, equal_nan)
 
 

@@ -74,7 +74,7 @@ def _interval(dtype, low, high):
         info = finfo(dtype)
         least, most, default = info.min, info.max, (-9, 9)
     low, high = [d if v is None else v for v, d in zip((low, high), default, strict=True)]
-    if math.isnan(low) or math.isnan(high):
+    if low != low or high != high:
         raise ValueError(f"`low` and `high` cannot be NaN, but got low={low} and high={high}")
     if low == high and dtype.category >= FLOAT:
         warnings.warn(
