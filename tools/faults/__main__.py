@@ -41,8 +41,11 @@ def main():
             command.add_argument("--keep", metavar="FOLDER", help="write new inputs and failures there")
         if part == "native":
             command.add_argument("--calls", type=int, help="calls of each function")
-            command.add_argument("--sanitize", choices=["thread", "address"],
-                                 help="instead: build with a sanitizer and run the kernels' tests under it")
+            command.add_argument(
+                "--sanitize",
+                choices=["thread", "address"],
+                help="instead: build with a sanitizer and run the kernels' tests under it",
+            )
         if part == "supply":
             command.add_argument("--sbom", metavar="FILE", help="write the bill of materials (CycloneDX)")
             command.add_argument("--pin", action="store_true", help="write tests/constraints.txt")

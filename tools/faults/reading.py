@@ -134,7 +134,11 @@ def seeds():
     files["tensor.pt"] = written({"w": torch.ones(2)})
     files["protocol4.pkl"] = pickled([{"a": {1}}, frozenset({2}), "x" * 3], pickle_protocol=4)
     entry = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
-    header = {"__metadata__": {"k": "v"}, "a": entry, "b": {"dtype": "I64", "shape": [6], "data_offsets": [16, 64]}}
+    header = {
+        "__metadata__": {"k": "v"},
+        "a": entry,
+        "b": {"dtype": "I64", "shape": [6], "data_offsets": [16, 64]},
+    }
     files["header.json"] = json.dumps(header).encode()
     small = json.dumps({"a": entry}).encode()
     files["small.safetensors"] = struct.pack("<Q", len(small)) + small + bytes(16)

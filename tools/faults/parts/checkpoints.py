@@ -119,7 +119,8 @@ def hostile():
     }  # fmt: skip
     strange = storage("torch.FloatStorage", place="meta")
     files["a size that is a tensor"] = archive(
-        whole(call("torch._utils._rebuild_tensor_v2", strange, number(0), group(strange), numbers(1))), SIXTEEN
+        whole(call("torch._utils._rebuild_tensor_v2", strange, number(0), group(strange), numbers(1))),
+        SIXTEEN,
     )
     return files
 

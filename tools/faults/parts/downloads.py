@@ -102,7 +102,9 @@ def cut(server, folder, step):
                 if path.read_bytes() != CONTENT or leftovers(path):
                     failures.append(f"{kind} {n}: {path.stat().st_size} bytes, {leftovers(path)}")
                 path.unlink()
-    print(f"{tried:,} connections that ended early, at every {step}. byte: the whole file in the end, each time")
+    print(
+        f"{tried:,} connections that ended early, at every {step}. byte: the whole file in the end, each time"
+    )
     return failures
 
 
@@ -166,7 +168,9 @@ def no_room(server, folder, step):
         fetch(server, "file", path)
         if path.read_bytes() != CONTENT:
             failures.append(f"no room after {limit} bytes: not whole afterwards")
-    print(f"{refused:,} downloads out of room: an error that names the folder, the old file kept, whole later")
+    print(
+        f"{refused:,} downloads out of room: an error that names the folder, the old file kept, whole later"
+    )
     return failures
 
 
@@ -202,4 +206,6 @@ def read_only(server, folder):
     status = os.waitstatus_to_exitcode(os.waitpid(forked(child), 0)[1])
     cache.chmod(0o755)
     print("a read-only cache: what is there is used, what is not is an error that says what to do")
-    return [] if status == 0 and not (cache / "new").exists() else [f"a read-only cache: exit status {status}"]
+    return (
+        [] if status == 0 and not (cache / "new").exists() else [f"a read-only cache: exit status {status}"]
+    )

@@ -129,9 +129,21 @@ def _guided(options, seconds):
         (folder / "found").mkdir(parents=True, exist_ok=True)
         words = folder / "words"
         words.write_text("".join('"' + "".join(f"\\x{b:02x}" for b in piece) + '"\n' for piece in PIECES))
-        command = [sys.executable, "-m", "parts.fuzz", str(folder / "found"), str(CORPUS), f"-max_total_time={seconds:.0f}",
-                   f"-timeout={SECONDS_EACH}", f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST}", f"-dict={words}",
-                   f"-artifact_prefix={folder}/failure-", "-print_final_stats=1", f"-seed={options.seed + 1}"]
+        command = [
+            sys.executable,
+            "-m",
+            "parts.fuzz",
+            str(folder / "found"),
+            str(CORPUS),
+            f"-max_total_time={seconds:.0f}",
+            f"-timeout={SECONDS_EACH}",
+            f"-rss_limit_mb={MEMORY}",
+            f"-max_len={LONGEST}",
+            f"-dict={words}",
+            f"-artifact_prefix={folder}/failure-",
+            "-print_final_stats=1",
+            f"-seed={options.seed + 1}",
+        ]
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               env=surroundings())  # fmt: skip
         stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", done.stdout))

@@ -88,7 +88,8 @@ def training_steps(torch, quick):
     linear = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.GELU(), torch.nn.Linear(16, 16))
     for reentrant in (False, True):
         again = lambda m, how=reentrant: torch.utils.checkpoint.checkpoint(
-            m, words.clone().requires_grad_(), use_reentrant=how).sum()
+            m, words.clone().requires_grad_(), use_reentrant=how
+        ).sum()
         steps[f"checkpointed, use_reentrant={reentrant}"] = with_optimizer(linear, again)
     steps["hooks"] = lambda: _hooks(torch, linear, words)
     steps["create_graph"] = lambda: _second_order(torch, linear, words)
@@ -234,8 +235,9 @@ def no_garbage(quick):
 
 
 def _named(o):
-    return f"{type(o).__module__}.{type(o).__qualname__}" + (f" {o.__qualname__}" if callable(o) and hasattr(
-        o, "__qualname__") else "")
+    return f"{type(o).__module__}.{type(o).__qualname__}" + (
+        f" {o.__qualname__}" if callable(o) and hasattr(o, "__qualname__") else ""
+    )
 
 
 # --- many nodes -------------------------------------------------------------------------------------------
@@ -376,8 +378,14 @@ def interrupted(times, rng):
             continue
         slowest = max(slowest, time.monotonic() - begun)
         tracebacks = errors.count("Traceback (most recent call last)")
-        if process.returncode not in (-signal.SIGINT, 130) or tracebacks > 1 or "KeyboardInterrupt" not in errors:
-            failures.append(f"Ctrl-C {turn}: exit status {process.returncode}, {tracebacks} tracebacks:\n{errors[-3000:]}")
+        if (
+            process.returncode not in (-signal.SIGINT, 130)
+            or tracebacks > 1
+            or "KeyboardInterrupt" not in errors
+        ):
+            failures.append(
+                f"Ctrl-C {turn}: exit status {process.returncode}, {tracebacks} tracebacks:\n{errors[-3000:]}"
+            )
         left = _group(process.pid)
         if left:
             failures.append(f"Ctrl-C {turn}: processes left: {left}")

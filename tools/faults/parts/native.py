@@ -51,7 +51,15 @@ def _all_functions(seed, calls, environment):
     while True:
         with tempfile.TemporaryDirectory() as folder:
             note = Path(folder) / "call"
-            command = [sys.executable, "-m", "parts.native", str(seed), str(calls), str(note), json.dumps(skip)]
+            command = [
+                sys.executable,
+                "-m",
+                "parts.native",
+                str(seed),
+                str(calls),
+                str(note),
+                json.dumps(skip),
+            ]
             done = subprocess.run(command, env=surroundings(**environment), capture_output=True, text=True)
             for line in done.stdout.splitlines():
                 if line.startswith("{"):
@@ -90,8 +98,9 @@ def _process(seed, calls, note, skip):
                     arguments = [copied(a, guarded, rng) for a in rng.choice(valid[name])]
                     for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
                         at = rng.randrange(len(arguments)) if arguments else 0
-                        arguments[at : at + 1] = [changed(arguments[at], guarded, rng) if arguments else anything(
-                            guarded, rng)]
+                        arguments[at : at + 1] = [
+                            changed(arguments[at], guarded, rng) if arguments else anything(guarded, rng)
+                        ]
                 else:
                     arguments = [anything(guarded, rng) for _ in range(rng.randrange(14))]
                 if name in SETTINGS:
@@ -203,7 +212,9 @@ def between_guards(array, guarded, strides=None):
     memory = np.full(array.nbytes + 2 * GUARD, 0xA5, np.uint8)
     guarded.append((memory, array.nbytes))
     order = sorted(range(array.ndim), key=lambda k: -abs(array.strides[k]))
-    body = memory[GUARD : GUARD + array.nbytes].view(array.dtype) if array.nbytes else np.empty(0, array.dtype)
+    body = (
+        memory[GUARD : GUARD + array.nbytes].view(array.dtype) if array.nbytes else np.empty(0, array.dtype)
+    )
     out = body.reshape([array.shape[k] for k in order]).transpose(np.argsort(order).tolist())
     out[...] = array
     return out
@@ -239,7 +250,9 @@ def changed(value, guarded, rng):
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return rng.choice([0, 1, -1, 2, 3, 7, 100, 2**31, -(2**31), 2**62, -(2**63), 2**63, 2**100, value + 1])
+        return rng.choice(
+            [0, 1, -1, 2, 3, 7, 100, 2**31, -(2**31), 2**62, -(2**63), 2**63, 2**100, value + 1]
+        )
     if isinstance(value, float):
         return rng.choice([0.0, -1.0, 1e308, -1e308, 1e-320, float("nan"), float("inf")])
     return anything(guarded, rng)
@@ -291,7 +304,10 @@ def shapes(a, rng):
     found = [(), (0,), (1,), (a.size,), tuple(flat[::-1]), (*flat, 1), (1, *flat), tuple(flat[1:])]
     if flat:
         k = rng.randrange(len(flat))
-        found += [tuple(flat[:k] + [n] + flat[k + 1 :]) for n in (0, 1, flat[k] + 1, 2 * flat[k], max(flat[k] - 1, 0))]
+        found += [
+            tuple(flat[:k] + [n] + flat[k + 1 :])
+            for n in (0, 1, flat[k] + 1, 2 * flat[k], max(flat[k] - 1, 0))
+        ]
     return found
 
 

@@ -97,8 +97,12 @@ nextafter logaddexp logaddexp2 xlogy eq ne lt le gt ge isclose heaviside matmul 
 def programs():
     """[(name, function of (library, values))] over 1-d arrays of 8 values, NaN and infinities among them."""
     for name in UNARY:
-        yield name, lambda lib, x, y, name=name: getattr(lib, name)(x.reshape(1, 8) if name in ("trace", "tril") else x,
-                                                                    *_more(name))
+        yield (
+            name,
+            lambda lib, x, y, name=name: getattr(lib, name)(
+                x.reshape(1, 8) if name in ("trace", "tril") else x, *_more(name)
+            ),
+        )
     for name in LAYERS:
         more = (0.1, 0.5) if name == "threshold" else ()
         yield F + name, lambda lib, x, y, name=name, more=more: getattr(lib.nn.functional, name)(x, *more)
@@ -116,19 +120,48 @@ def programs():
     yield "log_softmax", lambda lib, x, y: lib.log_softmax(x, 0)
     yield "linear", lambda lib, x, y: lib.nn.functional.linear(x[None], lib.ones_like(x).repeat(3, 1))
     yield "layer_norm", lambda lib, x, y: lib.nn.functional.layer_norm(x, (8,))
-    yield "batch_norm", lambda lib, x, y: lib.nn.functional.batch_norm(x.reshape(4, 2), None, None, training=True)
+    yield (
+        "batch_norm",
+        lambda lib, x, y: lib.nn.functional.batch_norm(x.reshape(4, 2), None, None, training=True),
+    )
     yield "group_norm", lambda lib, x, y: lib.nn.functional.group_norm(x.reshape(1, 4, 2), 2)
-    yield "conv1d", lambda lib, x, y: lib.nn.functional.conv1d(x.reshape(1, 1, 8), lib.ones(1, 1, 3, dtype=x.dtype))
-    yield "conv2d", lambda lib, x, y: lib.nn.functional.conv2d(
-        x.repeat(8).reshape(1, 1, 8, 8), lib.ones(2, 1, 3, 3, dtype=x.dtype), padding=1)
+    yield (
+        "conv1d",
+        lambda lib, x, y: lib.nn.functional.conv1d(x.reshape(1, 1, 8), lib.ones(1, 1, 3, dtype=x.dtype)),
+    )
+    yield (
+        "conv2d",
+        lambda lib, x, y: lib.nn.functional.conv2d(
+            x.repeat(8).reshape(1, 1, 8, 8), lib.ones(2, 1, 3, 3, dtype=x.dtype), padding=1
+        ),
+    )
     for pool in ("max_pool2d", "avg_pool2d"):
-        yield pool, lambda lib, x, y, pool=pool: getattr(lib.nn.functional, pool)(x.repeat(8).reshape(1, 1, 8, 8), 2)
-    yield "adaptive_avg_pool2d", lambda lib, x, y: lib.nn.functional.adaptive_avg_pool2d(x.reshape(1, 1, 2, 4), 2)
+        yield (
+            pool,
+            lambda lib, x, y, pool=pool: getattr(lib.nn.functional, pool)(x.repeat(8).reshape(1, 1, 8, 8), 2),
+        )
+    yield (
+        "adaptive_avg_pool2d",
+        lambda lib, x, y: lib.nn.functional.adaptive_avg_pool2d(x.reshape(1, 1, 2, 4), 2),
+    )
     yield "interpolate", lambda lib, x, y: lib.nn.functional.interpolate(x.reshape(1, 1, 8), scale_factor=2.0)
-    for loss in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "kl_div"):
+    for loss in (
+        "mse_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+        "huber_loss",
+        "binary_cross_entropy_with_logits",
+        "kl_div",
+    ):
         yield loss, lambda lib, x, y, loss=loss: getattr(lib.nn.functional, loss)(x, y)
-    yield "cross_entropy", lambda lib, x, y: lib.nn.functional.cross_entropy(x.reshape(2, 4), lib.tensor([0, 3]))
-    yield "attention", lambda lib, x, y: lib.nn.functional.scaled_dot_product_attention(*[x.reshape(1, 4, 2)] * 3)
+    yield (
+        "cross_entropy",
+        lambda lib, x, y: lib.nn.functional.cross_entropy(x.reshape(2, 4), lib.tensor([0, 3])),
+    )
+    yield (
+        "attention",
+        lambda lib, x, y: lib.nn.functional.scaled_dot_product_attention(*[x.reshape(1, 4, 2)] * 3),
+    )
     yield "clip_grad_norm_", _clipped
     for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"):
         yield name, lambda lib, x, y, name=name: _stepped(lib, x, getattr(lib.optim, name))
@@ -168,10 +201,16 @@ def kept(quick):
     import retrograd
 
     special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5, 0.3]
-    inputs = [special, [1, 2, np.nan, 4, 5, 6, 7, 8], [np.inf, 1, 2, 3, 4, 5, 6, 7], [1, -np.inf, 2, 3, 0, 5, 6, 7]]
+    inputs = [
+        special,
+        [1, 2, np.nan, 4, 5, 6, 7, 8],
+        [np.inf, 1, 2, 3, 4, 5, 6, 7],
+        [1, -np.inf, 2, 3, 0, 5, 6, 7],
+    ]
     failures, compared = [], 0
     for dtype, values, (name, function) in itertools.product(
-            ("float32", "float64"), inputs[:1] if quick else inputs, programs()):
+        ("float32", "float64"), inputs[:1] if quick else inputs, programs()
+    ):
         x, y = np.array(values, dtype), np.array(values[3:] + values[:3], dtype)
         results = [_with_gradient(lib, function, x, y) for lib in (torch, retrograd)]
         compared += 1
@@ -206,7 +245,9 @@ def _dropped(theirs, ours):
     if isinstance(theirs[0], str):
         return False
     return isinstance(ours[0], str) or any(
-        a.shape != b.shape or (~np.isfinite(a) & np.isfinite(b)).any() for a, b in zip(theirs, ours, strict=True))
+        a.shape != b.shape or (~np.isfinite(a) & np.isfinite(b)).any()
+        for a, b in zip(theirs, ours, strict=True)
+    )
 
 
 # --- integers at their limits -----------------------------------------------------------------------------
@@ -214,7 +255,20 @@ def _dropped(theirs, ours):
 INTEGER = ["add", "sub", "mul", "floor_divide", "remainder", "fmod", "pow", "bitwise_and", "bitwise_left_shift",
            "bitwise_right_shift", "maximum", "div", "true_divide", "eq"]  # fmt: skip
 FATAL = ["floor_divide", "remainder", "fmod"]  # of the least number and -1: PyTorch's process dies of SIGFPE
-ALONE = ["abs", "neg", "square", "sum", "prod", "cumsum", "cumprod", "mean", "sqrt", "sign", "bitwise_not", "amax"]
+ALONE = [
+    "abs",
+    "neg",
+    "square",
+    "sum",
+    "prod",
+    "cumsum",
+    "cumprod",
+    "mean",
+    "sqrt",
+    "sign",
+    "bitwise_not",
+    "amax",
+]
 TYPES = ["uint8", "int8", "int16", "int32", "int64"]
 
 
@@ -242,7 +296,9 @@ def integers(quick):
             if not _same_outcome(*found):
                 failures.append(f"{name} {dtype} {[a.ravel().tolist() for a in arguments]}: PyTorch {found[0]}, "
                                 f"retrograd {found[1]}")  # fmt: skip
-    print(f"{compared:,} calls of integers at their limits and divisions by zero: {len(failures)} differ from PyTorch")
+    print(
+        f"{compared:,} calls of integers at their limits and divisions by zero: {len(failures)} differ from PyTorch"
+    )
     return failures
 
 
@@ -259,5 +315,3 @@ def _same_outcome(one, two):
     if isinstance(one, str) or isinstance(two, str):
         return isinstance(one, str) and isinstance(two, str)
     return one.dtype == two.dtype and np.allclose(one, two, 1e-5, 0, equal_nan=True)
-
-

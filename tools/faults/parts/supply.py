@@ -24,7 +24,9 @@ BESIDE = ["torchvision"]  # installed with --no-deps: see the README
 BUILD = ["scikit-build-core", "nanobind"]
 
 # What the terms of a distribution may be, for a library under BSD-3-Clause that bundles none of them.
-KNOWN = re.compile(r"BSD|MIT|Apache|PSF|Python-2.0|MPL|Mozilla|ISC|HPND|Zlib|CC0|0BSD|Unlicense|BSL", re.IGNORECASE)
+KNOWN = re.compile(
+    r"BSD|MIT|Apache|PSF|Python-2.0|MPL|Mozilla|ISC|HPND|Zlib|CC0|0BSD|Unlicense|BSL", re.IGNORECASE
+)
 
 TEXTS = {
     "Permission is hereby granted, free of charge, to any person obtaining a copy": "MIT",
@@ -87,7 +89,9 @@ def licence(distribution):
     about = distribution.metadata
     if about["License-Expression"]:
         return about["License-Expression"]
-    classifiers = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier", ()) if c.startswith("License ::")]
+    classifiers = [
+        c.rpartition(" :: ")[2] for c in about.get_all("Classifier", ()) if c.startswith("License ::")
+    ]
     text = (about["License"] or "").strip().splitlines()
     return "; ".join(classifiers) or (text[0][:60] if text else _by_text(distribution))
 
@@ -153,8 +157,12 @@ def audited():
     done = subprocess.run([sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-r", str(CONSTRAINTS)],
                           capture_output=True, text=True)  # fmt: skip
     text = (done.stdout + done.stderr).strip()
-    if done.returncode and re.search(r"ConnectionError|ServiceError|Failed to connect|resolve|Max retries", text):
-        print(f"known vulnerabilities: not looked up, the data base can't be reached ({text.splitlines()[-1][:100]})")
+    if done.returncode and re.search(
+        r"ConnectionError|ServiceError|Failed to connect|resolve|Max retries", text
+    ):
+        print(
+            f"known vulnerabilities: not looked up, the data base can't be reached ({text.splitlines()[-1][:100]})"
+        )
         return []
     unknown = text.count("could not be audited")
     if unknown:

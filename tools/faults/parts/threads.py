@@ -28,7 +28,9 @@ def run(options):
                 except Exception as error:  # what a thread raised
                     failures.append(f"{task.__name__}, round {turn}: {type(error).__name__}: {error}")
                     break
-            print(f"{task.__doc__.rstrip('.')}: {done:,} in {rounds} rounds, {time.monotonic() - begun:.0f} s")
+            print(
+                f"{task.__doc__.rstrip('.')}: {done:,} in {rounds} rounds, {time.monotonic() - begun:.0f} s"
+            )
     finally:
         sys.setswitchinterval(interval)
     locked = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -121,7 +123,9 @@ def one_graph(torch, rng):
     x = torch.full((4,), 2.0, requires_grad=True)
     y = (x**3).tanh().exp().sum()
     (alone,) = torch.autograd.grad(y, x, retain_graph=True)
-    found = together(*(lambda: torch.autograd.grad(y, x, retain_graph=True)[0].tolist() for _ in range(COUNT)))
+    found = together(
+        *(lambda: torch.autograd.grad(y, x, retain_graph=True)[0].tolist() for _ in range(COUNT))
+    )
     if found != [alone.tolist()] * COUNT:
         raise AssertionError("a backward pass has another gradient than alone")
     return COUNT
