@@ -13,15 +13,25 @@ CORPUS = ROOT / "tests" / "corpus"
 
 def python(code, *arguments, timeout=600, **environment):
     """Run `code` in a process of its own, with this one's search path; gives the finished process."""
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], text=True,
-                          capture_output=True, timeout=timeout, env=surroundings(**environment))  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+        env=surroundings(**environment),
+    )
 
 
 def start(code, *arguments, **environment):
     """The same, not waited for."""
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env=surroundings(**environment), start_new_session=True)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=surroundings(**environment),
+        start_new_session=True,
+    )
 
 
 def surroundings(**more):
@@ -41,7 +51,7 @@ def open_files():
 
 
 def forked(body):
-    """The process id of a copy of this process that runs `body` and ends with status 0, or 1 after an error."""
+    """The id of a copy of this process that runs `body` and ends with status 0, or 1 after an error."""
     sys.stdout.flush()
     process = os.fork()
     if process == 0:
@@ -57,8 +67,13 @@ def forked(body):
 
 def pytest(*arguments, **environment):
     """Run tests in a process of their own; prints their result, gives the failures."""
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments], cwd=ROOT,
-                          text=True, capture_output=True, env=surroundings(**environment))  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env=surroundings(**environment),
+    )
     lines = done.stdout.splitlines() or [done.stderr]
     print("the tests", *(a for a in arguments if a.startswith("tests/")), "-", lines[-1])
     return [] if done.returncode == 0 else lines[-20:]

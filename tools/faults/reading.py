@@ -8,15 +8,30 @@ import tempfile
 import warnings
 
 import numpy as np
-from _pickles import SIXTEEN, archive
 
+from _pickles import SIXTEEN, archive
 from retrograd import safetensors
 from retrograd.core.tensor import Tensor
 from retrograd.serialization import CheckpointError, inspect_checkpoint, load
 
 # What Python reports before it does such things; reading a checkpoint from memory needs none of them.
-FORBIDDEN = ("exec", "compile", "import", "open", "os.", "subprocess.", "socket.", "ctypes.", "pickle.", "shutil.",
-             "marshal.", "code.", "urllib.", "tempfile.", "sys.")  # fmt: skip
+FORBIDDEN = (
+    "exec",
+    "compile",
+    "import",
+    "open",
+    "os.",
+    "subprocess.",
+    "socket.",
+    "ctypes.",
+    "pickle.",
+    "shutil.",
+    "marshal.",
+    "code.",
+    "urllib.",
+    "tempfile.",
+    "sys.",
+)
 _watching = False
 
 
@@ -120,7 +135,8 @@ def seeds():
     x = torch.arange(6.0).reshape(2, 3)
     values = {
         "tensor": x, "view": x.t()[1:], "state": layer.state_dict(), "parameter": layer.weight,
-        "dtypes": [torch.ones(2, dtype=d) for d in (torch.bool, torch.int64, torch.bfloat16, torch.complex64)],
+        "dtypes": [torch.ones(2, dtype=d) for d in (torch.bool, torch.int64, torch.bfloat16,
+        torch.complex64)],
         "plain": [1, -(2**70), 2.5, "text", None, True, (1,), {"a": {2}}, b"raw", torch.Size([1])],
         "arrays": [np.arange(3), np.float32(2), np.dtype("f8")],
         "optimizer": torch.optim.Adam(layer.parameters()).state_dict(),

@@ -10,9 +10,10 @@ import tracemalloc
 import warnings
 import zipfile
 
-from _pickles import SIXTEEN, archive, call, group, name, number, numbers, storage, tensor, text, whole
 from common import CORPUS
 from reading import Executed, read, warm_up
+
+from _pickles import SIXTEEN, archive, call, group, name, number, numbers, storage, tensor, text, whole
 
 EXPLOIT = call("os.system", text("echo executed"))
 MEMORY = 16 * 2**20  # bytes that a refusal may take at most, whatever a file promises,
@@ -46,9 +47,12 @@ def run(options):
             except Exception as error:
                 failures.append(f"{file}, {change}: {type(error).__name__}: {error}, {damaged[:80]!r}")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{len(kinds)} hostile files refused within {MEMORY >> 20} MiB; {counts['cut']:,} files cut short and "
-          f"{counts['changed']:,} with a byte changed: {counts['read']:,} still make sense and are read, "
-          f"the others are refused; memory grew by {grown:.1f} MiB")  # fmt: skip
+    print(
+        f"{len(kinds)} hostile files refused within {MEMORY >> 20} MiB; {counts['cut']:,} files cut "
+        f"short and "
+        f"{counts['changed']:,} with a byte changed: {counts['read']:,} still make sense and are read, "
+        f"the others are refused; memory grew by {grown:.1f} MiB"
+    )
     return failures[:20]
 
 
@@ -73,7 +77,8 @@ def hostile():
         "CVE-2025-32434: a pickle that calls, as a bare stream": whole(EXPLOIT),
         "CVE-2026-24747: an item set in what is no dict": archive(
             whole(tensor([4], [1]) + text("k") + b"Ns"), SIXTEEN),
-        "CVE-2026-24747: items set in a storage": archive(whole(storage() + b"(" + number(0) + b"Nu"), SIXTEEN),
+        "CVE-2026-24747: items set in a storage": archive(whole(storage() + b"(" + number(0) + b"Nu"),
+        SIXTEEN),
         "CVE-2026-24747: a storage smaller than its tensor claims": shape([5], [1]),
         "CVE-2026-24747: bytes for a storage, elements of four bytes for its tensor": archive(
             whole(tensor([16], [1], source=source) + tensor([16], [1])), SIXTEEN),
@@ -115,7 +120,8 @@ def hostile():
         "safetensors: on the same bytes": _header(b'{"a":%s,"b":%s}' % (_entry(), _entry())),
         "safetensors: past the end": _header(b'{"a":%s}' % _entry(shape=[8], data_offsets=[0, 32])),
         "safetensors: bytes that nobody names": _header(b"{}"),
-        "safetensors: a huge size of nothing": _header(b'{"a":%s}' % _entry(shape=[2**62, 0], data_offsets=[0, 0])),
+        "safetensors: a huge size of nothing": _header(b'{"a":%s}' % _entry(shape=[2**62, 0],
+        data_offsets=[0, 0])),
     }  # fmt: skip
     strange = storage("torch.FloatStorage", place="meta")
     files["a size that is a tensor"] = archive(

@@ -1,4 +1,4 @@
-"""Downloads cut, killed and raced; disks full and read-only: the cache never holds a bad file under its name."""
+"""Downloads cut, killed and raced; disks full and read-only: no bad file in the cache under its name."""
 
 import hashlib
 import os
@@ -9,8 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from _http_server import Server, whole
 from common import forked, pytest
+
+from _http_server import Server, whole
 
 CONTENT = random.Random(0).randbytes(3000)
 PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]

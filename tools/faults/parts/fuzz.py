@@ -20,13 +20,17 @@ MEMORY = 1024  # MiB for the whole process
 
 # Bytes that mean something to a reader: opcodes of pickle, signatures of zip, numbers at limits.
 PIECES = [
-    b"(", b")", b"]", b"}", b"t", b"l", b"d", b"a", b"e", b"s", b"u", b"R", b"b", b"Q", b"N", b".", b"0", b"1", b"2",
-    b"\x81", b"\x85", b"\x86", b"\x87", b"\x88", b"\x89", b"\x8f", b"\x90", b"\x91", b"\x93", b"\x94", b"\x92",
+    b"(", b")", b"]", b"}", b"t", b"l", b"d", b"a", b"e", b"s", b"u", b"R", b"b", b"Q", b"N", b".", b"0",
+    b"1", b"2",
+    b"\x81", b"\x85", b"\x86", b"\x87", b"\x88", b"\x89", b"\x8f", b"\x90", b"\x91", b"\x93", b"\x94",
+    b"\x92",
     b"h\x00", b"q\x00", b"h\x01", b"K\x00", b"K\xff", b"J\xff\xff\xff\xff", b"J\xff\xff\xff\x7f",
     b"\x8a\x08" + b"\xff" * 7 + b"\x7f", b"\x8a\x08" + b"\xff" * 8, b"\xff" * 4, b"\x00" * 4, b"\xff" * 8,
-    b"cos\nsystem\n", b"cbuiltins\neval\n", b"ccollections\nOrderedDict\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
+    b"cos\nsystem\n", b"cbuiltins\neval\n", b"ccollections\nOrderedDict\n",
+    b"ctorch._utils\n_rebuild_tensor_v2\n",
     b"ctorch\nFloatStorage\n", b"ctorch\nSize\n", b"cnumpy\ndtype\n", b"ctorch._utils\n_rebuild_parameter\n",
-    b"cnumpy.core.multiarray\n_reconstruct\n", b"ctorch\n_rebuild_wrapper_subclass\n", b"PK\x01\x02", b"PK\x03\x04",
+    b"cnumpy.core.multiarray\n_reconstruct\n", b"ctorch\n_rebuild_wrapper_subclass\n", b"PK\x01\x02",
+    b"PK\x03\x04",
     b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b'"shape":', b'"data_offsets":', b"[0,-1]", b"1e400", b"[[",
 ]  # fmt: skip
 
@@ -66,9 +70,12 @@ def _by_chance(options, seconds):
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if grown > 200:
         failures.append(f"memory grew by {grown:.0f} MiB")
-    print(f"fuzz by chance: {outcomes.total():,} inputs in {seconds:.0f} s: {outcomes['accepted']:,} accepted, "
-          f"{outcomes['refused']:,} refused, {outcomes['failed']} failed; the slowest took {slowest * 1e3:.0f} ms; "
-          f"memory grew by {grown:.1f} MiB")  # fmt: skip
+    print(
+        f"fuzz by chance: {outcomes.total():,} inputs in {seconds:.0f} s: {outcomes['accepted']:,} accepted, "
+        f"{outcomes['refused']:,} refused, {outcomes['failed']} failed; the slowest took "
+        f"{slowest * 1e3:.0f} ms; "
+        f"memory grew by {grown:.1f} MiB"
+    )
     return failures[:10]
 
 
@@ -144,16 +151,20 @@ def _guided(options, seconds):
             "-print_final_stats=1",
             f"-seed={options.seed + 1}",
         ]
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=surroundings())  # fmt: skip
+        done = subprocess.run(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=surroundings()
+        )
         stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", done.stdout))
         covered = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", done.stdout) or [("?",) * 3]
         left = [str(p) for p in folder.glob("failure-*")]
-    print(f"fuzz guided by coverage: {int(stats.get('number_of_executed_units', 0)):,} inputs in {seconds:.0f} s; "
-          f"{covered[0][0]} places of the code reached by the corpus, {covered[-1][0]} at the end; "
-          f"{stats.get('new_units_added', '?')} inputs found that reach new ones; slowest unit "
-          f"{stats.get('slowest_unit_time_sec', '?')} s; peak memory {stats.get('peak_rss_mb', '?')} MiB; "
-          f"{len(left)} failures")  # fmt: skip
+    print(
+        f"fuzz guided by coverage: {int(stats.get('number_of_executed_units', 0)):,} inputs in "
+        f"{seconds:.0f} s; "
+        f"{covered[0][0]} places of the code reached by the corpus, {covered[-1][0]} at the end; "
+        f"{stats.get('new_units_added', '?')} inputs found that reach new ones; slowest unit "
+        f"{stats.get('slowest_unit_time_sec', '?')} s; peak memory {stats.get('peak_rss_mb', '?')} MiB; "
+        f"{len(left)} failures"
+    )
     if done.returncode or left or not stats:
         return [f"exit status {done.returncode}, {left}\n" + done.stdout[-3000:]]
     return []

@@ -18,22 +18,30 @@ SLACK = 4 * 2**20  # bytes of growth that an allocator's own habits may cause
 
 def run(options):
     return (
-        flat(2_000 if options.quick else 100_000) + no_garbage(options.quick) + nodes(options.quick)
+        flat(2_000 if options.quick else 100_000)
+        + no_garbage(options.quick)
+        + nodes(options.quick)
         + workers(2 if options.quick else 60, random.Random(options.seed))
-        + interrupted(3 if options.quick else 60, random.Random(options.seed)) + no_memory(options.quick)
-    )  # fmt: skip
+        + interrupted(3 if options.quick else 60, random.Random(options.seed))
+        + no_memory(options.quick)
+    )
 
 
 # --- many steps -------------------------------------------------------------------------------------------
 
 
 def flat(steps):
-    """Steps of a small model, with the garbage collector off: memory after the first tenth (at most 1,000)."""
+    """Steps of a small model, with the garbage collector off: what is held more than at the first ones."""
     import retrograd as torch
 
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.LayerNorm(16), torch.nn.ReLU(),
-                                torch.nn.Dropout(0.1), torch.nn.Linear(16, 2))  # fmt: skip
+    model = torch.nn.Sequential(
+        torch.nn.Linear(8, 16),
+        torch.nn.LayerNorm(16),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.1),
+        torch.nn.Linear(16, 2),
+    )
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1000)
     x, target = torch.randn(4, 8), torch.tensor([0, 1, 0, 1])
@@ -53,8 +61,11 @@ def flat(steps):
         more = len(gc.get_objects()) - objects
     finally:
         gc.enable()
-    print(f"{steps:,} training steps without garbage collection: from step {first:,} on {grown:,} bytes more memory, "
-          f"{more_files} more open files, {more} more Python objects")  # fmt: skip
+    print(
+        f"{steps:,} training steps without garbage collection: from step {first:,} on {grown:,} "
+        f"bytes more memory, "
+        f"{more_files} more open files, {more} more Python objects"
+    )
     if grown > SLACK or more_files or more > 100:
         return [f"{steps} steps: {grown} bytes, {more_files} files, {more} objects"]
     return []
@@ -109,10 +120,12 @@ def training_steps(torch, quick):
 
 def _hooks(torch, model, x):
     kept = []
-    handles = [model.register_forward_hook(lambda m, i, o: kept.append(o.shape)),
-               model[0].register_full_backward_hook(lambda m, gi, go: None),
-               model[0].weight.register_hook(lambda g: g * 1),
-               model[0].weight.register_post_accumulate_grad_hook(lambda p: None)]  # fmt: skip
+    handles = [
+        model.register_forward_hook(lambda m, i, o: kept.append(o.shape)),
+        model[0].register_full_backward_hook(lambda m, gi, go: None),
+        model[0].weight.register_hook(lambda g: g * 1),
+        model[0].weight.register_post_accumulate_grad_hook(lambda p: None),
+    ]
     y = model(x)
     y.register_hook(lambda g: g * 2)
     y.retain_grad()
@@ -229,8 +242,11 @@ def no_garbage(quick):
             gc.collect()
         if left:
             failures.append(f"3 steps of {name} leave {dict(left)}")
-    print(f"{len(steps)} kinds of training steps, the collector off: {len(steps) - len(failures)} leave nothing ("
-          f"{', '.join(steps)})")  # fmt: skip
+    print(
+        f"{len(steps)} kinds of training steps, the collector off: {len(steps) - len(failures)} "
+        f"leave nothing ("
+        f"{', '.join(steps)})"
+    )
     return failures
 
 
@@ -273,8 +289,10 @@ def nodes(quick):
     done = python(CHAIN, count)
     if done.stdout.strip() != "done":
         return [f"a chain of {count} operations: {done.stderr[-1000:]} exit status {done.returncode}"]
-    print(f"a chain of {count:,} nodes walked, another freed, {count // 10:,} leaves under one sum: "
-          f"{time.monotonic() - begun:.0f} s")  # fmt: skip
+    print(
+        f"a chain of {count:,} nodes walked, another freed, {count // 10:,} leaves under one sum: "
+        f"{time.monotonic() - begun:.0f} s"
+    )
     return []
 
 
@@ -325,8 +343,10 @@ def workers(times, rng):
         del batches, loader
         if any(p.is_alive() for p in processes):
             failures.append(f"kill {turn}: workers still run")
-    print(f"{times} epochs in which one of 3 DataLoader workers was killed: {named} errors that name it, "
-          f"{len(failures)} otherwise, none later than {slowest:.1f} s")  # fmt: skip
+    print(
+        f"{times} epochs in which one of 3 DataLoader workers was killed: {named} errors that name it, "
+        f"{len(failures)} otherwise, none later than {slowest:.1f} s"
+    )
     return failures
 
 
@@ -362,7 +382,7 @@ while True:
 
 
 def interrupted(times, rng):
-    """Ctrl-C, which reaches every process of the terminal's group, at a random moment of training with workers."""
+    """Ctrl-C, which reaches every process of a terminal, at random moments of training with workers."""
     failures, slowest = [], 0.0
     for turn in range(times):
         process = start(LOADING)
@@ -390,8 +410,11 @@ def interrupted(times, rng):
         if left:
             failures.append(f"Ctrl-C {turn}: processes left: {left}")
             os.killpg(process.pid, signal.SIGKILL)
-    print(f"{times} times Ctrl-C during training with 2 workers: {times - len(failures)} ended with one traceback and "
-          f"no process left, within {slowest:.1f} s")  # fmt: skip
+    print(
+        f"{times} times Ctrl-C during training with 2 workers: {times - len(failures)} ended with "
+        f"one traceback and "
+        f"no process left, within {slowest:.1f} s"
+    )
     return failures
 
 
@@ -415,14 +438,21 @@ def _group(group):
 
 def no_memory(quick):
     """A step under limits on the address space, in a process whose allocator gives large pieces back."""
-    done = python("import sys; from parts.long import starved; starved(sys.argv[1] == 'True')", quick,
-                  MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536")  # fmt: skip
+    done = python(
+        "import sys; from parts.long import starved; starved(sys.argv[1] == 'True')",
+        quick,
+        MALLOC_MMAP_THRESHOLD_="65536",
+        MALLOC_TRIM_THRESHOLD_="65536",
+    )
     if done.returncode:
         return [f"no memory: exit status {done.returncode}: {done.stdout[-500:]}{done.stderr[-2000:]}"]
     counts, wrong = json.loads(done.stdout.splitlines()[-1])
-    print(f"too little memory for a step: {counts.get('forward', 0)} MemoryErrors in the forward pass, "
-          f"{counts.get('backward', 0)} in the backward pass ({counts.get('fits', 0)} limits were high enough); the "
-          "graph was freed and the next step gave its gradients, each time")  # fmt: skip
+    print(
+        f"too little memory for a step: {counts.get('forward', 0)} MemoryErrors in the forward pass, "
+        f"{counts.get('backward', 0)} in the backward pass ({counts.get('fits', 0)} limits were "
+        f"high enough); the "
+        "graph was freed and the next step gave its gradients, each time"
+    )
     if not (counts.get("forward") and counts.get("backward")):
         wrong.append(f"the limits did not hit both passes: {counts}")
     return wrong
@@ -434,9 +464,15 @@ def starved(quick):
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.BatchNorm2d(16, momentum=0.0), torch.nn.ReLU(),
-        torch.nn.MaxPool2d(2), torch.nn.Conv2d(16, 16, 3), torch.nn.GELU(), torch.nn.Flatten(),
-        torch.nn.Linear(16 * 14 * 14, 8))  # fmt: skip
+        torch.nn.Conv2d(3, 16, 3, padding=1),
+        torch.nn.BatchNorm2d(16, momentum=0.0),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(16, 16, 3),
+        torch.nn.GELU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16 * 14 * 14, 8),
+    )
     x, target = torch.randn(16, 3, 32, 32), torch.arange(16) % 8
 
     def step():

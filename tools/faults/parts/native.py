@@ -39,9 +39,12 @@ def run(options):
         found, counts = _all_functions(options.seed, calls, more)
         failures += found
         total += counts
-    print(f"{len(isas)} instruction sets: {total['calls']:,} calls of {total['functions'] // len(isas)} functions: "
-          f"{total['returned']:,} returned, {total['refused']:,} were refused with an error, "
-          f"{len(failures)} crashed or wrote outside their arrays")  # fmt: skip
+    print(
+        f"{len(isas)} instruction sets: {total['calls']:,} calls of "
+        f"{total['functions'] // len(isas)} functions: "
+        f"{total['returned']:,} returned, {total['refused']:,} were refused with an error, "
+        f"{len(failures)} crashed or wrote outside their arrays"
+    )
     return failures
 
 
@@ -161,7 +164,8 @@ def recorded():
     last = lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     one = (1, 1)
     taken["conv2d_forward"].append(
-        [last(image), last(weight), np.ones(4, "f4"), last(np.ones((2, 4, 6, 6), "f4")), one, one, one, 1])  # fmt: skip
+        [last(image), last(weight), np.ones(4, "f4"), last(np.ones((2, 4, 6, 6), "f4")), one, one, one, 1]
+    )
     taken["set_num_threads"] += [[1], [2]]
     taken["set_winograd"] += [[True], [False]]
     taken["multiply_adds"] += [[10]]
@@ -174,12 +178,20 @@ def programs(torch):
     for dtype in (torch.float32, torch.float64):
         x = torch.rand(3, 4, 8, 8, dtype=dtype, requires_grad=True)
         for model in (
-            torch.nn.Conv2d(4, 6, 3, padding=1, dtype=dtype), torch.nn.Conv2d(4, 8, 3, stride=2, groups=2, dtype=dtype),
-            torch.nn.Conv2d(4, 4, 1, dtype=dtype), torch.nn.BatchNorm2d(4, dtype=dtype),
-            torch.nn.BatchNorm2d(4, dtype=dtype).eval(), torch.nn.MaxPool2d(2), torch.nn.AvgPool2d(3, 2, 1),
-            torch.nn.AdaptiveAvgPool2d(3), torch.nn.ReLU(), torch.nn.LayerNorm(8, dtype=dtype), torch.nn.GELU(),
-            torch.nn.Softmax(-1), torch.nn.LogSoftmax(-1),
-        ):  # fmt: skip
+            torch.nn.Conv2d(4, 6, 3, padding=1, dtype=dtype),
+            torch.nn.Conv2d(4, 8, 3, stride=2, groups=2, dtype=dtype),
+            torch.nn.Conv2d(4, 4, 1, dtype=dtype),
+            torch.nn.BatchNorm2d(4, dtype=dtype),
+            torch.nn.BatchNorm2d(4, dtype=dtype).eval(),
+            torch.nn.MaxPool2d(2),
+            torch.nn.AvgPool2d(3, 2, 1),
+            torch.nn.AdaptiveAvgPool2d(3),
+            torch.nn.ReLU(),
+            torch.nn.LayerNorm(8, dtype=dtype),
+            torch.nn.GELU(),
+            torch.nn.Softmax(-1),
+            torch.nn.LogSoftmax(-1),
+        ):
             model(x).sum().backward()
         q = torch.rand(2, 2, 5, 4, dtype=dtype, requires_grad=True)
         for how in ({}, {"is_causal": True}, {"attn_mask": torch.zeros(5, 5, dtype=dtype)}):
@@ -189,9 +201,11 @@ def programs(torch):
             F.cross_entropy(logits, torch.arange(6) % 5, **how).backward()
         layer = torch.nn.Linear(70, 90, dtype=dtype)
         for make in (
-            lambda p: torch.optim.SGD(p, 0.1), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
-            torch.optim.Adam, lambda p: torch.optim.AdamW(p, amsgrad=True),
-        ):  # fmt: skip
+            lambda p: torch.optim.SGD(p, 0.1),
+            lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+            torch.optim.Adam,
+            lambda p: torch.optim.AdamW(p, amsgrad=True),
+        ):
             optimizer = make(layer.parameters())
             for _ in range(2):
                 layer(torch.rand(60, 70, dtype=dtype)).relu().sum().backward()
@@ -321,8 +335,33 @@ def anything(guarded, rng):
         return [anything(guarded, rng) for _ in range(rng.randrange(4))]
     if kind == 8:
         return tuple(rng.choice([0, 1, 2, -1, 2**40, 2**63, None, 1.5]) for _ in range(rng.randrange(5)))
-    return rng.choice([None, True, False, 0, 1, -1, 2**31, 2**63, -(2**70), 0.5, float("nan"), "add", "", "x" * 100, b"",
-                       object(), int, len, np.float32(1), np.ma.zeros(2), range(3), {}, lambda *a: None])  # fmt: skip
+    return rng.choice(
+        [
+            None,
+            True,
+            False,
+            0,
+            1,
+            -1,
+            2**31,
+            2**63,
+            -(2**70),
+            0.5,
+            float("nan"),
+            "add",
+            "",
+            "x" * 100,
+            b"",
+            object(),
+            int,
+            len,
+            np.float32(1),
+            np.ma.zeros(2),
+            range(3),
+            {},
+            lambda *a: None,
+        ]
+    )
 
 
 def tamed(name, arguments):
@@ -342,8 +381,12 @@ def shown(arguments):
     """For a message: arrays by what matters of them."""
     return ", ".join(
         f"array({a.shape}, {a.dtype}, strides {a.strides}{'' if a.flags.writeable else ', read-only'})"
-        if isinstance(a, np.ndarray) else f"[{shown(a)}]" if isinstance(a, list) else repr(a)[:80]
-        for a in arguments)  # fmt: skip
+        if isinstance(a, np.ndarray)
+        else f"[{shown(a)}]"
+        if isinstance(a, list)
+        else repr(a)[:80]
+        for a in arguments
+    )
 
 
 # --- sanitizers -------------------------------------------------------------------------------------------
@@ -357,7 +400,8 @@ def sanitized(kind):
     package.parent.mkdir(parents=True, exist_ok=True)
     steps = [
         ["cmake", "-S", str(ROOT), "-B", str(build), "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-         f"-DRETROGRAD_SANITIZE={switch}", "-DRETROGRAD_ISAS=generic;avx2", f"-DPython_EXECUTABLE={sys.executable}",
+         f"-DRETROGRAD_SANITIZE={switch}", "-DRETROGRAD_ISAS=generic;avx2", "
+         f"f"-DPython_EXECUTABLE={sys.executable}",
          f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={build}"],
         ["cmake", "--build", str(build), "-j", "2"],
     ]  # fmt: skip
@@ -369,18 +413,38 @@ def sanitized(kind):
     libraries = {"thread": ["libtsan.so"], "address": ["libasan.so", "libubsan.so"]}[kind]
     preload = " ".join(
         subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
-        for name in libraries)  # fmt: skip
+        for name in libraries
+    )
     ignored = Path(__file__).with_name("tsan.txt")
     environment = surroundings(
-        PYTHONPATH=str(package.parent), LD_PRELOAD=preload, ASAN_OPTIONS="detect_leaks=0",
-        UBSAN_OPTIONS="halt_on_error=1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1",
-        TSAN_OPTIONS=f"suppressions={ignored} ignore_noninstrumented_modules=1 report_thread_leaks=0 exitcode=66",
+        PYTHONPATH=str(package.parent),
+        LD_PRELOAD=preload,
+        ASAN_OPTIONS="detect_leaks=0",
+        UBSAN_OPTIONS="halt_on_error=1",
+        OMP_NUM_THREADS="1",
+        OPENBLAS_NUM_THREADS="1",
+        TSAN_OPTIONS=f"suppressions={ignored} ignore_noninstrumented_modules=1 report_thread_leaks=0",
         PYTEST_ADDOPTS="",
-    )  # fmt: skip
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_kernels.py", "tests/test_door.py",
-         "-k", "not lesser_instruction_sets and not environment and not switched and not fork and not long_graph"],
-        cwd=ROOT, env=environment, capture_output=True, text=True)  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/test_kernels.py",
+            "tests/test_door.py",
+            "-k",
+            "not lesser_instruction_sets and not environment and not switched and not fork and not "
+            "long_graph",
+        ],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     text = done.stdout + done.stderr
     races = text.count("WARNING: ThreadSanitizer") + text.count("ERROR: AddressSanitizer")
     races += text.count("runtime error:")

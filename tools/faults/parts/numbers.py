@@ -21,7 +21,8 @@ kernels.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(5)
 model = torch.nn.Sequential(
     torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.BatchNorm2d(16), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-    torch.nn.Conv2d(16, 32, 3, padding=1), torch.nn.GELU(), torch.nn.Dropout(0.2), torch.nn.AdaptiveAvgPool2d(2),
+    torch.nn.Conv2d(16, 32, 3, padding=1), torch.nn.GELU(), torch.nn.Dropout(0.2),
+    torch.nn.AdaptiveAvgPool2d(2),
     torch.nn.Flatten(), torch.nn.LayerNorm(128), torch.nn.Linear(128, 10))
 attention = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
 lstm = torch.nn.LSTM(16, 16)
@@ -68,8 +69,10 @@ def same_bits(quick):
         if any(f != found[0] for f in found):
             failures.append(f"{name}: other bits from run to run or for other numbers of threads: {found}")
         first.append(float(found[0][-1]))
-        print(f"{name}: {len(ways)} runs with 1 to {max(ways)[0]} threads end with "
-              f"{len({tuple(f) for f in found})} result, {found[0][0][:12]}, loss {first[-1]}")  # fmt: skip
+        print(
+            f"{name}: {len(ways)} runs with 1 to {max(ways)[0]} threads end with "
+            f"{len({tuple(f) for f in found})} result, {found[0][0][:12]}, loss {first[-1]}"
+        )
     if np.ptp(first) > 1e-2 * abs(first[0]):
         failures.append(f"the sets of kernels disagree: {first}")
     return failures
@@ -83,13 +86,13 @@ def _runs(isa):
 # --- NaN and infinity -------------------------------------------------------------------------------------
 
 F = "nn.functional."
-UNARY = """abs acos asinh atan ceil cos cosh deg2rad erf erfinv exp expm1 floor frac isfinite isinf isnan lgamma log
-log10 log1p log2 logit neg nan_to_num positive reciprocal relu round rsqrt sigmoid sign sgn signbit sin sinc sinh sqrt
-square tan tanh trunc sum mean prod std var amax amin max min argmax argmin median nanmedian nansum nanmean any all
-cumsum cumprod logcumsumexp logsumexp sort argsort norm cummax cummin aminmax unique diff trace flip tril
+UNARY = """abs acos asinh atan ceil cos cosh deg2rad erf erfinv exp expm1 floor frac isfinite isinf isnan lgamma
+log log10 log1p log2 logit neg nan_to_num positive reciprocal relu round rsqrt sigmoid sign sgn signbit sin sinc sinh
+sqrt square tan tanh trunc sum mean prod std var amax amin max min argmax argmin median nanmedian nansum nanmean any
+all cumsum cumprod logcumsumexp logsumexp sort argsort norm cummax cummin aminmax unique diff trace flip tril
 count_nonzero""".split()
-LAYERS = """relu relu6 gelu silu elu selu celu leaky_relu softplus softsign tanhshrink hardtanh hardswish hardsigmoid
-mish logsigmoid softshrink hardshrink threshold""".split()
+LAYERS = """relu relu6 gelu silu elu selu celu leaky_relu softplus softsign tanhshrink hardtanh hardswish
+hardsigmoid mish logsigmoid softshrink hardshrink threshold""".split()
 BINARY = """add sub mul div pow atan2 fmod remainder floor_divide maximum minimum fmax fmin hypot copysign
 nextafter logaddexp logaddexp2 xlogy eq ne lt le gt ge isclose heaviside matmul outer dot""".split()
 
@@ -216,8 +219,11 @@ def kept(quick):
         compared += 1
         if name not in KNOWN and _dropped(*results):
             failures.append(f"{name} of {values} in {dtype}: PyTorch {results[0]}, retrograd {results[1]}")
-    print(f"{compared:,} calls with NaN and infinities, values and gradients: {len(failures)} lose one that PyTorch "
-          f"keeps ({len(KNOWN)} functions differ on purpose)")  # fmt: skip
+    print(
+        f"{compared:,} calls with NaN and infinities, values and gradients: {len(failures)} lose "
+        f"one that PyTorch "
+        f"keeps ({len(KNOWN)} functions differ on purpose)"
+    )
     return failures
 
 
@@ -241,7 +247,7 @@ def _kind(t):
 
 
 def _dropped(theirs, ours):
-    """Whether a finite number stands where PyTorch has none; where PyTorch refuses, there is nothing to lose."""
+    """Whether a finite number stands where PyTorch has none (where it refuses, there is nothing to lose)."""
     if isinstance(theirs[0], str):
         return False
     return isinstance(ours[0], str) or any(
@@ -252,8 +258,22 @@ def _dropped(theirs, ours):
 
 # --- integers at their limits -----------------------------------------------------------------------------
 
-INTEGER = ["add", "sub", "mul", "floor_divide", "remainder", "fmod", "pow", "bitwise_and", "bitwise_left_shift",
-           "bitwise_right_shift", "maximum", "div", "true_divide", "eq"]  # fmt: skip
+INTEGER = [
+    "add",
+    "sub",
+    "mul",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "pow",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "maximum",
+    "div",
+    "true_divide",
+    "eq",
+]
 FATAL = ["floor_divide", "remainder", "fmod"]  # of the least number and -1: PyTorch's process dies of SIGFPE
 ALONE = [
     "abs",
@@ -294,10 +314,13 @@ def integers(quick):
             found = [_integer_outcome(lib, name, arguments) for lib in (torch, retrograd)]
             compared += 1
             if not _same_outcome(*found):
-                failures.append(f"{name} {dtype} {[a.ravel().tolist() for a in arguments]}: PyTorch {found[0]}, "
-                                f"retrograd {found[1]}")  # fmt: skip
+                failures.append(
+                    f"{name} {dtype} {[a.ravel().tolist() for a in arguments]}: PyTorch {found[0]}, "
+                    f"retrograd {found[1]}"
+                )
     print(
-        f"{compared:,} calls of integers at their limits and divisions by zero: {len(failures)} differ from PyTorch"
+        f"{compared:,} calls of integers at their limits and divisions by zero: {len(failures)} "
+        f"differ from PyTorch"
     )
     return failures
 

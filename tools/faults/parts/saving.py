@@ -85,9 +85,11 @@ def killed(folder, times, rng):
         if after < before:
             failures.append(f"kill {turn}, {form}: save {after} came back after {before}")
     left = len([p for p in folder.iterdir() if not p.name.startswith("killed-")])
-    print(f"{times:,} kills during saves in {len(FORMATS)} formats: {seen['new']:,} left a newer checkpoint "
-          f"({saves:,} saves in all), {seen['old']:,} the one before, {len(failures)} none that loads; "
-          f"{left} unfinished temporary files left")  # fmt: skip
+    print(
+        f"{times:,} kills during saves in {len(FORMATS)} formats: {seen['new']:,} left a newer checkpoint "
+        f"({saves:,} saves in all), {seen['old']:,} the one before, {len(failures)} none that loads; "
+        f"{left} unfinished temporary files left"
+    )
     return failures
 
 
@@ -151,8 +153,12 @@ def small_disk():
     with tempfile.TemporaryDirectory() as folder:
         script = SMALL_DISK.format(path=sys.path[:3])
         command = f'mount -t tmpfs -o size=512k faults {folder} && exec "$0" -c "$1" {folder}'
-        done = subprocess.run(["unshare", "-rm", "sh", "-c", command, sys.executable, script],
-                              capture_output=True, text=True, env=surroundings())  # fmt: skip
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", command, sys.executable, script],
+            capture_output=True,
+            text=True,
+            env=surroundings(),
+        )
     if "kept" in done.stdout:
         print("a full disk (512 KiB in memory): an error, the old checkpoint kept, in every format")
         return []
@@ -171,8 +177,9 @@ def train(path, epochs=4):
     from retrograd.utils.data import DataLoader, TensorDataset
 
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Dropout(0.3), torch.nn.BatchNorm1d(8),
-                                torch.nn.Linear(8, 2))  # fmt: skip
+    model = torch.nn.Sequential(
+        torch.nn.Linear(6, 8), torch.nn.Dropout(0.3), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2)
+    )
     optimizer = torch.optim.AdamW(model.parameters(), 0.01)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * 8)
     data = TensorDataset(torch.randn(32, 6), torch.arange(32) % 2)
@@ -195,9 +202,19 @@ def train(path, epochs=4):
             optimizer.step()
             scheduler.step()
             losses.append(loss.item())
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": n + 1,
-                        "scheduler": scheduler.state_dict(), "order": before, "losses": losses, "epoch": epoch,
-                        "random": torch.get_rng_state()}, path)  # fmt: skip
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": n + 1,
+                    "scheduler": scheduler.state_dict(),
+                    "order": before,
+                    "losses": losses,
+                    "epoch": epoch,
+                    "random": torch.get_rng_state(),
+                },
+                path,
+            )
         epoch, step = epoch + 1, 0
     return repr(losses).encode() + b"".join(p.detach().numpy().tobytes() for p in model.state_dict().values())
 
@@ -225,6 +242,9 @@ def resumed(folder, runs, rng):
                 pass
         if out.read_bytes() != whole:
             failures.append(f"run {run}, killed and resumed, ends with other bits")
-    print(f"{runs} training runs killed {kills} times in all: {runs - len(failures)} end with the bits of the run "
-          "that was not (parameters, statistics, losses; optimizer, schedule, dropout and order went on)")  # fmt: skip
+    print(
+        f"{runs} training runs killed {kills} times in all: {runs - len(failures)} end with the "
+        f"bits of the run "
+        "that was not (parameters, statistics, losses; optimizer, schedule, dropout and order went on)"
+    )
     return failures

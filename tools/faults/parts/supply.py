@@ -39,8 +39,11 @@ def run(options):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = closure(project["dependencies"])
     tests = closure(project["dependencies"] + project["optional-dependencies"]["test"] + BESIDE + BUILD)
-    failures = [f"{name} is required and not installed" for name, found in tests.items()
-                if found is None and name in required]  # fmt: skip
+    failures = [
+        f"{name} is required and not installed"
+        for name, found in tests.items()
+        if found is None and name in required
+    ]
     installed = {name: found for name, found in tests.items() if found is not None}
     bill = bill_of_materials(project, installed, required)
     if options.sbom:
@@ -51,8 +54,11 @@ def run(options):
         print(f"  {'required' if name in required else 'tests':9} {name:22} {found.version:14} {terms}")
         if not KNOWN.search(terms):
             failures.append(f"{name}: terms that nobody has looked at: {terms}")
-    print(f"{len(bill['components'])} components ({len(required)} required, the others for tests) with their licences"
-          + (f", written to {options.sbom}" if options.sbom else ""))  # fmt: skip
+    print(
+        f"{len(bill['components'])} components ({len(required)} required, the others for tests) "
+        f"with their licences"
+        + (f", written to {options.sbom}" if options.sbom else "")
+    )
     return failures + pinned(installed, options.pin) + audited()
 
 
@@ -61,7 +67,7 @@ def normal(name):
 
 
 def closure(requirements):
-    """{normal name: distribution, or None where it isn't installed} of requirements and all that they require."""
+    """{normal name: distribution, None where it isn't installed} of requirements and what they require."""
     found, todo = {}, [Requirement(r) for r in requirements]
     while todo:
         requirement = todo.pop()
@@ -117,14 +123,19 @@ def bill_of_materials(project, installed, required):
          "licenses": [{"license": {"name": licence(found)}}]}
         for name, found in installed.items()
     ]  # fmt: skip
-    needs = {name: closure([r for r in found.requires or () if "extra ==" not in r]) for name, found in
-             installed.items()}  # fmt: skip
+    needs = {
+        name: closure([r for r in found.requires or () if "extra ==" not in r])
+        for name, found in installed.items()
+    }
     direct = [normal(Requirement(r).name) for r in project["dependencies"]]
     graph = [{"ref": own, "dependsOn": [reference(n) for n in direct if n in installed]}]
-    graph += [{"ref": reference(n), "dependsOn": sorted(reference(m) for m in deps if m in installed)}
-              for n, deps in needs.items()]  # fmt: skip
+    graph += [
+        {"ref": reference(n), "dependsOn": sorted(reference(m) for m in deps if m in installed)}
+        for n, deps in needs.items()
+    ]
     return {
-        "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "serialNumber": f"urn:uuid:{uuid.uuid4()}",
+        "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "serialNumber": "
+        "f"urn:uuid:{uuid.uuid4()}",
         "metadata": {
             "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "component": {"type": "library", "bom-ref": own, "name": project["name"], "version": version,
@@ -144,8 +155,11 @@ def pinned(installed, write):
     held = dict(re.findall(r"^([\w-]+)==(\S+)$", CONSTRAINTS.read_text(), re.MULTILINE))
     missing = sorted(set(versions) - set(held))
     other = sorted(n for n in versions if n in held and held[n] != versions[n])
-    print(f"{CONSTRAINTS.relative_to(ROOT)} pins {len(held)} versions; {len(other)} differ from what is installed here"
-          + (f" ({', '.join(other)})" if other else ""))  # fmt: skip
+    print(
+        f"{CONSTRAINTS.relative_to(ROOT)} pins {len(held)} versions; {len(other)} differ from what "
+        f"is installed here"
+        + (f" ({', '.join(other)})" if other else "")
+    )
     return [f"tests/constraints.txt has no version for {', '.join(missing)}"] if missing else []
 
 
@@ -154,14 +168,18 @@ def audited():
     if importlib.util.find_spec("pip_audit") is None:
         print("known vulnerabilities: not looked up, pip-audit is not installed")
         return []
-    done = subprocess.run([sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-r", str(CONSTRAINTS)],
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-r", str(CONSTRAINTS)],
+        capture_output=True,
+        text=True,
+    )
     text = (done.stdout + done.stderr).strip()
     if done.returncode and re.search(
         r"ConnectionError|ServiceError|Failed to connect|resolve|Max retries", text
     ):
         print(
-            f"known vulnerabilities: not looked up, the data base can't be reached ({text.splitlines()[-1][:100]})"
+            f"known vulnerabilities: not looked up, the data base can't be reached "
+            f"({text.splitlines()[-1][:100]})"
         )
         return []
     unknown = text.count("could not be audited")

@@ -64,8 +64,13 @@ def together(*functions):
 def small_run(torch, k):
     """A few training steps with random numbers of its own; the parameters at the end."""
     numbers = np.random.default_rng(k)
-    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
-                                torch.nn.Flatten(), torch.nn.Linear(4 * 16, 3))  # fmt: skip
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4 * 16, 3),
+    )
     with torch.no_grad():
         for p in model.parameters():
             p.copy_(torch.from_numpy(numbers.standard_normal(p.shape, "f4") * 0.1))
