@@ -400,9 +400,8 @@ def sanitized(kind):
     package.parent.mkdir(parents=True, exist_ok=True)
     steps = [
         ["cmake", "-S", str(ROOT), "-B", str(build), "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-         f"-DRETROGRAD_SANITIZE={switch}", "-DRETROGRAD_ISAS=generic;avx2", "
-         f"f"-DPython_EXECUTABLE={sys.executable}",
-         f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={build}"],
+         f"-DRETROGRAD_SANITIZE={switch}", "-DRETROGRAD_ISAS=generic;avx2",
+         f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={build}"],
         ["cmake", "--build", str(build), "-j", "2"],
     ]  # fmt: skip
     for step in steps:

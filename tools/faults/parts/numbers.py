@@ -86,15 +86,21 @@ def _runs(isa):
 # --- NaN and infinity -------------------------------------------------------------------------------------
 
 F = "nn.functional."
-UNARY = """abs acos asinh atan ceil cos cosh deg2rad erf erfinv exp expm1 floor frac isfinite isinf isnan lgamma
-log log10 log1p log2 logit neg nan_to_num positive reciprocal relu round rsqrt sigmoid sign sgn signbit sin sinc sinh
-sqrt square tan tanh trunc sum mean prod std var amax amin max min argmax argmin median nanmedian nansum nanmean any
-all cumsum cumprod logcumsumexp logsumexp sort argsort norm cummax cummin aminmax unique diff trace flip tril
-count_nonzero""".split()
-LAYERS = """relu relu6 gelu silu elu selu celu leaky_relu softplus softsign tanhshrink hardtanh hardswish
-hardsigmoid mish logsigmoid softshrink hardshrink threshold""".split()
-BINARY = """add sub mul div pow atan2 fmod remainder floor_divide maximum minimum fmax fmin hypot copysign
-nextafter logaddexp logaddexp2 xlogy eq ne lt le gt ge isclose heaviside matmul outer dot""".split()
+UNARY = """
+abs acos asinh atan ceil cos cosh deg2rad erf erfinv exp expm1 floor frac isfinite isinf isnan
+lgamma log log10 log1p log2 logit neg nan_to_num positive reciprocal relu round rsqrt sigmoid sign
+sgn signbit sin sinc sinh sqrt square tan tanh trunc sum mean prod std var amax amin max min argmax
+argmin median nanmedian nansum nanmean any all cumsum cumprod logcumsumexp logsumexp sort argsort
+norm cummax cummin aminmax unique diff trace flip tril count_nonzero
+""".split()
+LAYERS = """
+relu relu6 gelu silu elu selu celu leaky_relu softplus softsign tanhshrink hardtanh hardswish
+hardsigmoid mish logsigmoid softshrink hardshrink threshold
+""".split()
+BINARY = """
+add sub mul div pow atan2 fmod remainder floor_divide maximum minimum fmax fmin hypot copysign
+nextafter logaddexp logaddexp2 xlogy eq ne lt le gt ge isclose heaviside matmul outer dot
+""".split()
 
 
 def programs():

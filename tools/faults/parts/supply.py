@@ -56,8 +56,7 @@ def run(options):
             failures.append(f"{name}: terms that nobody has looked at: {terms}")
     print(
         f"{len(bill['components'])} components ({len(required)} required, the others for tests) "
-        f"with their licences"
-        + (f", written to {options.sbom}" if options.sbom else "")
+        f"with their licences" + (f", written to {options.sbom}" if options.sbom else "")
     )
     return failures + pinned(installed, options.pin) + audited()
 
@@ -134,8 +133,8 @@ def bill_of_materials(project, installed, required):
         for n, deps in needs.items()
     ]
     return {
-        "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "serialNumber": "
-        "f"urn:uuid:{uuid.uuid4()}",
+        "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
+        "serialNumber": f"urn:uuid:{uuid.uuid4()}",
         "metadata": {
             "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "component": {"type": "library", "bom-ref": own, "name": project["name"], "version": version,
@@ -157,8 +156,7 @@ def pinned(installed, write):
     other = sorted(n for n in versions if n in held and held[n] != versions[n])
     print(
         f"{CONSTRAINTS.relative_to(ROOT)} pins {len(held)} versions; {len(other)} differ from what "
-        f"is installed here"
-        + (f" ({', '.join(other)})" if other else "")
+        f"is installed here" + (f" ({', '.join(other)})" if other else "")
     )
     return [f"tests/constraints.txt has no version for {', '.join(missing)}"] if missing else []
 
