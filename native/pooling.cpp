@@ -48,16 +48,16 @@ template <class T> void max_pool(const Array &x, const Array &out, const Array &
         std::vector<Window> result(count);
         for (int64_t i = 0; i < count; i++) {
             Window &w = result[i];
-            w = {0, kernel};
-            while (w.first < w.last && i * stride - padding + w.first * dilation < 0) w.first++;
-            while (w.first < w.last && i * stride - padding + (w.last - 1) * dilation >= size) w.last--;
-            if (w.first == w.last) refuse("max_pool2d: a window lies outside the image");
+            const int64_t begin = i * stride - padding;
+            w.first = begin < 0 ? (dilation - 1 - begin) / dilation : 0;
+            w.last = begin < size ? std::min(kernel, (size - 1 - begin) / dilation + 1) : 0;
+            if (w.first >= w.last) refuse("max_pool2d: a window lies outside the image");
         }
         return result;
     };
     const std::vector<Window> rows = windows(OH, H, g.kernel[0], g.stride[0], g.padding[0], g.dilation[0]);
     const std::vector<Window> columns = windows(OW, W, g.kernel[1], g.stride[1], g.padding[1], g.dilation[1]);
-    const int64_t most = g.kernel[0] * g.kernel[1];
+    const int64_t most = std::min(g.kernel[0], H) * std::min(g.kernel[1], W);
     Scratch<int64_t> scratch(2 * most * OH * x.shape[0]);  // for each task, the taps of one window at a time
     parallel(x.shape[0] * OH, [&](int64_t task) {
         const int64_t n = task / OH, i = task % OH;
@@ -180,6 +180,9 @@ void max_pool2d(const Array &x, const Array &out, const Array &indices, const Po
     for (int i = 0; i < 2; i++)
         if (g.kernel[i] < 1 || g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
             refuse("max_pool2d expects kernel, stride and dilation of at least 1 and padding of at least 0");
+    for (const auto *numbers : {&g.kernel, &g.stride, &g.padding, &g.dilation})
+        for (int64_t n : *numbers)
+            if (n > INT32_MAX) refuse("max_pool2d expects numbers below 2**31");
     if (x.shape[2] * x.shape[3] > INT32_MAX) refuse("max_pool2d: the image is too large");
     x.type == 'f' ? max_pool<float>(x, out, indices, g) : max_pool<double>(x, out, indices, g);
 }

@@ -49,7 +49,7 @@ def as_channels_last(x):
 def channels_last(shape, dtype):
     """An array of NaN, (N, C, ...) stored with contiguous channels."""
     n, c, *space = shape
-    return np.moveaxis(np.full((n, *space, c), np.nan, dtype), -1, 1)
+    return np.moveaxis(np.full((n, *space, c), np.nan if np.dtype(dtype).kind == "f" else 0, dtype), -1, 1)
 
 
 layouts = st.sampled_from(["contiguous", "channels_last", "strided"])
@@ -784,6 +784,13 @@ def test_bad_arguments_are_refused():
     )
     out.flags.writeable = False
     refused("read-only", native.conv2d_forward, x, w, None, out, one, one, one, 1)
+    a, nothing = channels_last((1, 2, 4, 4), np.float32), np.zeros(0, np.float32)
+    refused("must have the shape", native.batch_norm_forward, a, *np.zeros((2, 2), np.float32), 1e-5, None, None,
+            nothing, True)  # fmt: skip
+    refused("must have the shape", native.batch_norm_gradient, a, a, *np.zeros((2, 2), np.float32), 1e-5, None,
+            nothing, None, None, True)  # fmt: skip
+    pooled = channels_last((1, 2, 1, 1), np.float32), channels_last((1, 2, 1, 1), np.int64)
+    refused("below 2", native.max_pool2d, a, *pooled, (2**62, 2), one, (0, 0), one)
     refused("x has shape", native.relu, np.zeros(3, np.float32), np.zeros(4, np.float32))
     refused("not aligned", native.relu, np.zeros(9, np.int8)[1:].view(np.float64), np.zeros(1))
     refused(

@@ -77,15 +77,17 @@ class _Bar:
             self._tqdm.close()
 
     def start(self, size, total):
+        if self._silent:  # not even disabled: tqdm's lock is one for all forked processes, killed ones too
+            return
         if self._tqdm is None:
-            self._tqdm = tqdm(total=total, initial=size, disable=self._silent, unit="B", unit_scale=True,
-                              unit_divisor=1024)
+            self._tqdm = tqdm(total=total, initial=size, unit="B", unit_scale=True, unit_divisor=1024)
         else:
             self._tqdm.total, self._tqdm.n = total, size
             self._tqdm.refresh()
 
     def update(self, count):
-        self._tqdm.update(count)
+        if self._tqdm is not None:
+            self._tqdm.update(count)
 
     def say(self, text):
         if not self._silent:

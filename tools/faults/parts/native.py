@@ -10,6 +10,7 @@ import faulthandler
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ def run(options):
     if not kernels.available():
         print(f"nothing to call: {kernels.describe()}")
         return []
-    calls = options.calls or (100 if options.quick else 20_000)
+    calls = options.calls or (60 if options.quick else 5_000)
     isas = [None] if options.quick else [None, "generic"]
     failures, total = [], collections.Counter()
     for isa in isas:
@@ -111,6 +112,7 @@ def _process(seed, calls, note, skip):
                 log.seek(0)
                 log.truncate()
                 log.write(f"{name} call {n}: {shown(arguments)}".encode())
+                signal.alarm(30)  # nobody handles it: a call that hangs ends the process
                 try:
                     function(*arguments)
                     counts["returned"] += 1
@@ -120,6 +122,7 @@ def _process(seed, calls, note, skip):
                 if not all(intact(memory) for memory in guarded):
                     print(f"{name} wrote outside an array: call {n}: {shown(arguments)}"[:1500], flush=True)
                     break
+            signal.alarm(0)
             restore(_native)
             print(json.dumps(counts), flush=True)
 
