@@ -785,10 +785,9 @@ def test_bad_arguments_are_refused():
     out.flags.writeable = False
     refused("read-only", native.conv2d_forward, x, w, None, out, one, one, one, 1)
     a, nothing = channels_last((1, 2, 4, 4), np.float32), np.zeros(0, np.float32)
-    refused("must have the shape", native.batch_norm_forward, a, *np.zeros((2, 2), np.float32), 1e-5, None, None,
-            nothing, True)  # fmt: skip
-    refused("must have the shape", native.batch_norm_gradient, a, a, *np.zeros((2, 2), np.float32), 1e-5, None,
-            nothing, None, None, True)  # fmt: skip
+    wrong, mean = "must have the shape", np.zeros(2, np.float32)
+    refused(wrong, native.batch_norm_forward, a, mean, mean.copy(), 1e-5, None, None, nothing, True)
+    refused(wrong, native.batch_norm_gradient, a, a, mean, mean, 1e-5, None, nothing, None, None, True)
     pooled = channels_last((1, 2, 1, 1), np.float32), channels_last((1, 2, 1, 1), np.int64)
     refused("below 2", native.max_pool2d, a, *pooled, (2**62, 2), one, (0, 0), one)
     refused("x has shape", native.relu, np.zeros(3, np.float32), np.zeros(4, np.float32))
