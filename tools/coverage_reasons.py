@@ -152,7 +152,6 @@ MISSING = {
     **dict.fromkeys(["Tensor.index", "Tensor.storage_type"], _INTERNAL),
     **dict.fromkeys(["Tensor.ipu", "Tensor.mtia", "Tensor.xpu", "Tensor.record_stream"], "another device"),
     "Tensor.to_padded_tensor": "nested tensors are not here",
-    "segment_reduce": "a beta of PyTorch's for recommender models; `scatter_reduce` does this",
     "sym_constrain_range": _JIT,
     "sym_constrain_range_for_size": _JIT,
     **dict.fromkeys(["fork", "wait"], "TorchScript's tasks; Python's threads do this"),

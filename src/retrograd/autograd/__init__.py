@@ -1,6 +1,7 @@
 """Gradients: `backward`, `grad`, custom Functions, and the modes that say whether a graph is recorded."""
 
 import importlib
+import sys
 
 from ..core.modes import is_grad_enabled, is_inference_mode_enabled
 from ..core.saved import SavedTensor
@@ -31,7 +32,18 @@ __all__ = [
     "watch", "zero_gradient_rule",
 ]  # fmt: skip
 
-_LAZY = ("_functions", "anomaly_mode", "forward_ad", "functional", "graph", "profiler")
+_LAZY = ("_functions", "anomaly_mode", "forward_ad", "functional", "graph", "profiler", "profiler_util")
+
+
+def _profiler_enabled():
+    """Whether a profiler is at work."""
+    recording = sys.modules.get("retrograd.profiler.recording")  # if nobody imported it, none is
+    return bool(recording and recording.active)
+
+
+def kineto_available():
+    """False: profiles are made by retrograd itself, without PyTorch's library for them."""
+    return False
 
 
 def __getattr__(name):

@@ -4,7 +4,32 @@ from ..profiler import sessions
 from ..profiler.events import EventList, FunctionEvent, FunctionEventAvg
 from ..profiler.recording import record_function
 
-__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "profile", "record_function"]
+__all__ = [
+    "EventList", "FunctionEvent", "FunctionEventAvg", "emit_itt", "emit_nvtx", "profile", "record_function",
+]  # fmt: skip
+
+
+class emit_nvtx:
+    """Marks for NVIDIA's profiler; entering raises RuntimeError, as there is none here."""
+
+    _tool = "NVTX"
+
+    def __init__(self, enabled=True, record_shapes=False):
+        self.enabled = enabled
+
+    def __enter__(self):
+        if self.enabled:
+            raise RuntimeError(f"{self._tool} marks are not written here; use torch.profiler.profile")
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+
+class emit_itt(emit_nvtx):
+    """Marks for Intel's profiler; entering raises RuntimeError, as there is none here."""
+
+    _tool = "ITT"
 
 
 class profile(sessions.profile):

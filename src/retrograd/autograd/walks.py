@@ -177,7 +177,7 @@ def _roots(tensors, gradients):
         elif g._array.shape != shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape "
-                f"of {Size(shape)}. [RG007]"
+                f"of {Size(shape)}."
             )
         elif (g._array.dtype.kind == "c") != (kind.kind == "c"):
             raise RuntimeError(

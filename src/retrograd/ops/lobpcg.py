@@ -13,9 +13,9 @@ def lobpcg(
 ):  # fmt: skip
     """The `k` largest (or smallest) eigenvalues of A, or of A x = lambda B x, and eigenvectors (columns).
 
-    A: (*, m, m), symmetric; B: the same, positive definite. k: 1 if neither it nor X is given, else the number
-    of columns of X. Found directly, by `linalg.eigh`: X, a first guess, and the arguments of the iteration
-    have no further effect, and `tracker` is not called.
+    A: (*, m, m), symmetric; B: the same, positive definite. k: 1 if neither it nor X is given, else the
+    number of columns of X. Found directly, by `linalg.eigh`: X, a first guess, and the arguments of the
+    iteration have no further effect, and `tracker` is not called.
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ValueError(f"lobpcg: A must be a batch of square matrices, got shape {list(A.shape)}")

@@ -205,7 +205,9 @@ def _in_order(tensor):
     """
     base = tensor if tensor._view is None else tensor._view.base
     array = base._array
-    if array.ndim < 3 or tensor._restructured or base._restructured or not np.moveaxis(array, 1, -1).flags.c_contiguous:
+    if array.ndim < 3 or tensor._restructured or base._restructured:
+        return False
+    if not np.moveaxis(array, 1, -1).flags.c_contiguous:
         return False
     holders = [base]
     twin = base._twin and base._twin()

@@ -5,11 +5,12 @@
         loss.backward()
     print(prof.key_averages().table(sort_by="self_cpu_time_total", row_limit=10))
 
-Events are the operations of the library (`conv2d`), the nodes of a backward walk (`ConvolutionBackward0`),
-optimizers' steps, and what `record_function` names. Nothing is measured, and nothing costs, outside of a
-profiler. `memory_timeline` draws what holds memory over time.
+Events are the operations of the library (`aten::conv2d`, as PyTorch writes them), the nodes of a backward
+walk (`ConvolutionBackward0`), optimizers' steps, and what `record_function` names. Nothing is measured, and
+nothing costs, outside of a profiler. `memory_timeline` draws what holds memory over time.
 """
 
+from . import itt
 from .events import EventList, FunctionEvent, FunctionEventAvg
 from .graph import GraphStats, graph_stats
 from .memory import memory_timeline
@@ -31,6 +32,7 @@ __all__ = [
     "ProfilerAction",
     "ProfilerActivity",
     "graph_stats",
+    "itt",
     "memory_timeline",
     "profile",
     "record_function",

@@ -38,7 +38,7 @@ class Recorder:
 
     def begin(self, what, given):
         if isinstance(what, Op):
-            event = self._new(what.name, "operation", user_location())
+            event = self._new(f"aten::{what.name}", "operation", user_location())
             if self.shapes:
                 event.input_shapes = shapes_of(given)
         elif hasattr(what, "edges") or hasattr(what, "variable"):
