@@ -305,7 +305,8 @@ def array_changed(a, guarded, rng):
     if how == 8 and a.ndim:
         return a[0] if a.shape[0] else a
     if how == 9 and a.dtype.kind == "i":
-        return between_guards(a + rng.choice([-(2**62), -1, 1, 1000, 2**62]), guarded)
+        shift = np.array(rng.choice([-(2**62), -1, 1, 1000, 2**62])).astype(a.dtype)
+        return between_guards(a + shift, guarded)
     if how == 10 and a.itemsize > 1 and a.size and not a.dtype.hasobject:  # not aligned
         memory = np.zeros(a.nbytes + 1, np.uint8)
         return memory[1:].view(a.dtype).reshape(a.shape)

@@ -7,6 +7,7 @@ import multiprocessing.context
 import os
 import pickle
 import signal
+import threading
 import time
 import warnings
 import weakref
@@ -387,15 +388,24 @@ class _WorkersIterator(_Iterator):
 
 @contextmanager
 def _without_interrupts():
-    """Keep Ctrl-C waiting, so that it doesn't meet a worker that has only begun."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Keep Ctrl-C waiting, so that it doesn't meet a worker that has only begun.
+
+    Nor is it lost: what is raised in the functions that Python calls around a fork is printed and forgotten.
+    """
+    answer, missed = signal.getsignal(signal.SIGINT), []
+    if threading.current_thread() is not threading.main_thread() or not callable(answer):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, lambda *arguments: missed.append(arguments))
+    mask = hasattr(signal, "pthread_sigmask") and signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if mask is not False:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, answer)
+    if missed:
+        answer(*missed[0])
 
 
 def _shut_down(processes, queues, results, done):
