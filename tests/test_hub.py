@@ -123,6 +123,13 @@ def test_progress_bar_counts_bytes_and_can_be_silent(server, dst, capsys):
     assert out.err == out.out == ""
 
 
+def test_silent_downloads_leave_the_progress_bar_alone(server, dst, monkeypatch):
+    """Its lock is one for all forked processes: a killed one may hold it for ever."""
+    monkeypatch.setattr(_download, "tqdm", None)
+    hub.download_url_to_file(server.serve("file.bin", whole(CONTENT)), str(dst), progress=False)
+    assert dst.read_bytes() == CONTENT
+
+
 def test_existing_file_is_replaced(server, dst):
     dst.write_bytes(b"old")
     fetch(server.serve("file.bin", whole(CONTENT)), dst)
