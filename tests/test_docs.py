@@ -1,6 +1,7 @@
 """The code of every page runs and prints what stands under it; the pages' menu has them all."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -35,3 +36,23 @@ def test_a_page_that_prints_something_else_is_seen(tmp_path):
     page.write_text("```python\nraise ValueError('no')\n```\n")
     with pytest.raises(ValueError):
         pages.run(page)
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["tutorial", "nan-hunt", "freeze-digits"])
+def test_the_notebook_is_its_page(name):
+    """Its cells are the page's code, in order, which the first test runs."""
+    notebooks = load("notebooks")
+    text = (ROOT / "docs" / "notebooks" / f"{name}.ipynb").read_text()
+    assert text == notebooks.written(name), "run python tools/notebooks.py"
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    page = (ROOT / "docs" / f"{name}.md").read_text()
+    assert ["".join(cell["source"]) + "\n" for cell in cells] == re.findall(
+        r"```python\n(.*?)```", page, re.DOTALL
+    )
