@@ -15,7 +15,30 @@ def _seeded(method, *args):
     return draw
 
 
+def _drawn(function):
+    """The function of x, after a seed."""
+
+    def draw(torch, *args):
+        torch.manual_seed(5)
+        return getattr(torch, function)(*args)
+
+    draw.__name__ = function
+    return draw
+
+
 SAMPLES = [
+    Sample(_drawn("normal"), arr(6), arr(6, low=0.5, high=2.0)).but(
+        second=False, forward=False, dtypes=(), why="its gradients are zero, by other formulas in PyTorch"
+    ),
+    Sample(_drawn("poisson"), arr(6, low=0.5, high=4.0)).but(
+        second=False, forward=False, dtypes=(), why="its gradient is zero"
+    ),
+    Sample(_drawn("_standard_gamma"), arr(6, low=0.5, high=4.0)).but(
+        second=False, forward=False, dtypes=(), tol=3e-4, why="PyTorch's derivative is a fit"
+    ),
+    Sample(_drawn("_sample_dirichlet"), arr(3, 4, low=0.5, high=4.0)).but(
+        grad=False, second=False, forward=False, dtypes=(), why="PyTorch's is in `distributions`"
+    ),
     Sample(_seeded("bernoulli"), arr(6, low=0.0, high=1.0)).but(dtypes=()),
     Sample(_seeded("bernoulli", 0.3), arr(6)).but(
         grad=False, why="PyTorch has no derivative of it; ours is zero"
