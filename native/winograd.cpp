@@ -139,8 +139,8 @@ bool winograd_pays(int64_t N, int64_t in, int64_t out, int64_t OH, int64_t OW, i
     for (int i = 0; i < 2; i++)
         if (g.stride[i] != 1 || g.dilation[i] != 1 || g.padding[i] > 2) return false;
     if (!allowed || KH != 3 || KW != 3 || g.groups != 1 || in < 16 || out < 16) return false;
-    // Few pixels gain little, and are not worth the larger rounding errors.
-    if (OH * OW < 400 && N * OH * OW < 1536) return false;
+    // Few pixels of few channels gain little, and are not worth the larger rounding errors.
+    if (OH * OW < 400 && N * OH * OW < 1536 && in * out < 65536) return false;
     // In products of one channel pair: a product counts 1, the transforms what they were measured to cost beside it.
     const double tiles = static_cast<double>(N) * ceil_div(OH, 4) * ceil_div(OW, 4), pairs = static_cast<double>(in) * out;
     const double weights = pass == WinogradPass::forward ? 24 : pass == WinogradPass::input_gradient ? 4 : 8;
