@@ -17,7 +17,7 @@ BATCHES, SIZES, DEPTHS = (1, 2, 4, 8, 16, 32, 64), (32, 64, 96, 128, 160, 192, 2
 LENGTHS = (100, 1_000, 10_000, 100_000, 1_000_000)
 SERIES = {
     "batch": ("ResNet-18, N x 3 x 64 x 64, by N", BATCHES),
-    "size": ("ResNet-18, 1 x 3 x S x S, by S", SIZES),
+    "size": ("ResNet-18, 2 x 3 x S x S, by S", SIZES),
     "depth": ("ResNet, 1 x 3 x 64 x 64, by layers", DEPTHS),
     "length": ("graph of small operations, by length", LENGTHS),
 }
@@ -63,7 +63,7 @@ def case(name):
     value = int(value)
     build = {
         "batch": lambda: resnet_step(18, value, 64),
-        "size": lambda: resnet_step(18, 1, value),
+        "size": lambda: resnet_step(18, 2, value),
         "depth": lambda: resnet_step(value, 1, 64),
         "length": lambda: long_graph(value),
     }[kind]()
