@@ -46,3 +46,15 @@ def test_a_wrong_call_is_found(tmp_path):
         "y: str = x.exp()\n"
     )
     assert sorted(line for _, line, _ in pyright(str(program))) == [3, 4, 5, 6]
+
+
+def test_a_layer_is_a_module_and_a_parameter_a_tensor(tmp_path):
+    program = tmp_path / "bases.py"
+    program.write_text(
+        "import retrograd as torch\n"
+        "from retrograd import nn\n"
+        "layers: list[nn.Module] = [nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.LSTM(2, 2)]\n"
+        "x: torch.Tensor = nn.Parameter(torch.ones(2))\n"
+        "y: nn.Module = torch.optim.SGD([x], lr=1.0)\n"
+    )
+    assert [line for _, line, _ in pyright(str(program))] == [5]

@@ -184,11 +184,10 @@ def function_stub(name, function, path):
 
 
 def class_stub(name, cls, module):
-    bases = [b.__name__ for b in cls.__bases__ if b is not object and public(b, module)]
-    if issubclass(cls, Exception) and not bases:
-        bases = ["Exception"]
-    lines = [f"class {name}({', '.join(bases)}):" if bases else f"class {name}:"]
-    for key, value in sorted(own_members(cls, module).items()):
+    bases = public_bases(cls, module)
+    names = [base.__name__ for base in bases] or (["Exception"] if issubclass(cls, Exception) else [])
+    lines = [f"class {name}({', '.join(names)}):" if names else f"class {name}:"]
+    for key, value in sorted(own_members(cls, bases).items()):
         wanted = key in (
             "__init__",
             "__call__",
@@ -224,9 +223,20 @@ def class_stub(name, cls, module):
     return lines if len(lines) > 1 else [lines[0] + " ..."]
 
 
-def own_members(cls, module):
+def public_bases(cls, module):
+    """The nearest ancestors of a class that the module's users can name, without those of one another."""
+    found = []
+    for base in cls.__bases__:
+        known = base is Tensor or public(base, module)
+        found += [base] if known else public_bases(base, module)
+    return [
+        b for b in dict.fromkeys(found) if not any(b is not other and issubclass(other, b) for other in found)
+    ]
+
+
+def own_members(cls, bases):
     """What a class has beyond its public bases: its own, and what it takes from private ones."""
-    inherited = {base for b in cls.__bases__ if public(b, module) for base in b.__mro__}
+    inherited = {ancestor for base in bases for ancestor in base.__mro__}
     members = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith("retrograd") and base not in inherited:
