@@ -166,10 +166,8 @@ _NO_EDGE = (None, 0)
 
 _INFERENCE = (
     "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
-    "computation "
-    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in "
-    "autograd, or use "
-    "`torch.no_grad()` instead of `torch.inference_mode()`."
+    "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and "
+    "use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`. [RG011]"
 )
 
 
@@ -186,7 +184,7 @@ def _save(node, plan, args, result):
                     a = pack(a)
                 elif a._version_counter is not None and a._version_counter.n:
                     if a._version_counter is untracked:
-                        raise RuntimeError(_INFERENCE + " [RG011]")
+                        raise RuntimeError(_INFERENCE)
                     versions = versions or {}
                     versions[slot] = a._version_counter.n
             saved.append(a)

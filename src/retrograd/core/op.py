@@ -7,8 +7,7 @@
 A keyword is an input's name. What a formula may name, and what of it is saved until backward:
 
 - `g`: the gradient of the output. Where `outputs="q r"` names several, `g` is a list of them (None where
-nothing
-  arrived) and `g_q`, `g_r` are its members;
+  nothing arrived) and `g_q`, `g_r` are its members;
 - an input's name: its value; `x_shape`, `x_dtype`: only that; a parameter's name; `out`, or an output's name;
 - `needs`: a tuple of bools, in a joint formula: which inputs want a gradient.
 
@@ -44,10 +43,8 @@ class Plan:
     """What one set of wanted gradients saves and computes: made once per row and set, then looked up.
 
     `entries` says what is saved, under which `names`. A step is (formula, getter of its arguments) or None;
-    the
-    getter picks, by the indices in `sources`, from the saved values, followed by g, by the outputs' gradients
-    where there are several, and by
-    `wanted` for a joint formula.
+    the getter picks, by the indices in `sources`, from the saved values, followed by g, by the outputs'
+    gradients where there are several, and by `wanted` for a joint formula.
     """
 
     __slots__ = (
@@ -231,9 +228,8 @@ class Op:
         if isinstance(error, (ValueError, TypeError)) and "could not be broadcast" in str(error):
             return RuntimeError(
                 f"{self.name}: the shapes can't be broadcast together ({given}). The size of each dimension, "
-                "counted from "
-                "the last, must match or be 1 (PyTorch: 'The size of tensor a must match the size of tensor "
-                "b'). [RG030]"
+                "counted from the last, must match or be 1 (PyTorch: 'The size of tensor a must match the "
+                "size of tensor b'). [RG030]"
             )
         if isinstance(error, TypeError) and "boolean subtract" in str(error):
             return RuntimeError(

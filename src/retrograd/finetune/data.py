@@ -7,10 +7,11 @@ from retrograd import Generator, nn, randperm
 from retrograd.random import fork_rng, manual_seed
 from retrograd.utils.data import DataLoader, Dataset, Sampler
 from retrograd.vision import transforms
+from retrograd.vision.datasets.folder import IMG_EXTENSIONS, has_file_allowed_extension
 
 from . import UsageError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
 
 
 def seed_of(*parts):
@@ -49,7 +50,7 @@ def images_under(folder):
     """The paths of all images in `folder` and below, sorted."""
     paths = []
     for where, _, names in os.walk(folder, followlinks=True):
-        paths += [os.path.join(where, name) for name in names if name.lower().endswith(EXTENSIONS)]
+        paths += [os.path.join(where, n) for n in names if has_file_allowed_extension(n, EXTENSIONS)]
     return sorted(paths)
 
 

@@ -7,6 +7,7 @@ last.pth: all that the next step depends on. best.pth: the model with the best v
 import os
 
 import retrograd
+from retrograd._checkpoint.writer import writing
 
 from . import UsageError
 from .options import deciding
@@ -77,9 +78,6 @@ def save_best(options, model, classes, mean, std, row):
 
 def write_metrics(options, history):
     """metrics.csv anew, in place of the old one at once."""
-    path = os.path.join(options.out, METRICS)
-    with open(path + ".new", "w") as file:
-        file.write(",".join(COLUMNS) + "\n")
-        for row in history:
-            file.write(",".join(repr(row[name]) for name in COLUMNS) + "\n")
-    os.replace(path + ".new", path)
+    lines = [COLUMNS, *([repr(row[name]) for name in COLUMNS] for row in history)]
+    with writing(os.path.join(options.out, METRICS)) as file:
+        file.write("".join(",".join(line) + "\n" for line in lines).encode())

@@ -176,9 +176,7 @@ class _Run:
         self.step(images, labels)
         seconds = time.perf_counter() - start
         epoch = seconds * self.order.batches
-        print(
-            f"a step takes {seconds:.2f} s, an epoch {epoch:.0f} s without validation; nothing was written"
-        )
+        print(f"a step takes {seconds:.2f} s, an epoch {epoch:.0f} s without validation; nothing was written")
         return 0
 
 
