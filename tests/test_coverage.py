@@ -1,30 +1,15 @@
 """The pages of PyTorch's names in docs/coverage: up to date, and true."""
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import retrograd
+from tool import ROOT, tool
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import coverage_signatures  # noqa: E402
-
-
-def _load(name):
-    """tools/NAME.py under another name: there is a well-known package `coverage`."""
-    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-coverage = _load("coverage")
+coverage = tool("coverage.py")  # under another name: there is a well-known package of this one
+coverage_signatures = tool("coverage_signatures.py")
 
 FOLDER = ROOT / "docs/coverage"
 

@@ -1,16 +1,13 @@
 """The code of every page runs and prints what stands under it; the pages' menu has them all."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location("pages", ROOT / "tools" / "pages.py")
-pages = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pages)
+from tool import ROOT, tool
+
+pages = tool("pages.py")
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled", "ignore:Error detected in")
@@ -38,17 +35,10 @@ def test_a_page_that_prints_something_else_is_seen(tmp_path):
         pages.run(page)
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", ["tutorial", "nan-hunt", "freeze-digits"])
 def test_the_notebook_is_its_page(name):
     """Its cells are the page's code, in order, which the first test runs."""
-    notebooks = load("notebooks")
+    notebooks = tool("notebooks.py")
     text = (ROOT / "docs" / "notebooks" / f"{name}.ipynb").read_text()
     assert text == notebooks.written(name), "run python tools/notebooks.py"
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]

@@ -1,15 +1,10 @@
 """Scripts in the ordinary idiom, and packages that build on torch, run unmodified and print the same."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location("other_code", ROOT / "tools" / "other_code" / "__main__.py")
-other_code = sys.modules.setdefault("other_code", importlib.util.module_from_spec(spec))
-spec.loader.exec_module(other_code)
+from tool import tool
+
+other_code = tool("other_code/__main__.py")
 
 SCRIPTS = [name for name, path in other_code.programs().items() if path.parent.name == "scripts"]
 

@@ -13,9 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import digits_folder
-
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))
+
+import digits_folder  # noqa: E402
+
 PICTURE = ROOT / "docs" / "images" / "digits.svg"
 
 
@@ -24,11 +26,10 @@ def train(folder, library, epochs):
     if library == "torch":
         import torch
         import torch.nn.functional as F
+        from benchmarks.cases import torchvision_models
         from torch.utils.data import DataLoader, random_split
 
-        kit = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            kit.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        torchvision_models()  # torchvision may lack its compiled operators
         from torchvision.datasets import ImageFolder
         from torchvision.models.resnet import BasicBlock, ResNet
         from torchvision.transforms import Compose, Grayscale, ToTensor

@@ -5,12 +5,10 @@ The pages' code is run by the tests, so the notebooks run.
 """
 
 import json
-import re
-from pathlib import Path
 
-DOCS = Path(__file__).parents[1] / "docs"
+from pages import BLOCK, DOCS
+
 PAGES = ["tutorial", "nan-hunt", "freeze-digits"]
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n*^```text\n(.*?)^```\n?)?", re.MULTILINE | re.DOTALL)
 
 
 def notebook(page):
@@ -20,9 +18,9 @@ def notebook(page):
         cells += text_cell(page[at : block.start()])
         at = block.end()
         outputs = []
-        if block[2]:
-            outputs = [{"name": "stdout", "output_type": "stream", "text": block[2].splitlines(True)}]
-        source = block[1].rstrip("\n").splitlines(True)
+        if block["text"]:
+            outputs = [{"name": "stdout", "output_type": "stream", "text": block["text"].splitlines(True)}]
+        source = block["code"].rstrip("\n").splitlines(True)
         cells.append(
             {
                 "cell_type": "code",
