@@ -29,7 +29,7 @@ REFUSED = {
     "draws random numbers, which vmap must be told how to": """
         bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ rrelu_training
         svd_lowrank pca_lowrank
-        uniform_
+        uniform_ normal poisson _standard_gamma _sample_dirichlet
     """,
     "asks for gradients inside": "ctc_gradient",
 }  # fmt: skip
