@@ -18,6 +18,8 @@ constexpr int64_t kPoints = 36;
 constexpr int64_t kBudget = 3 << 18, kLargeBudget = 10 << 20, kGradientBudget = 6 << 20;
 constexpr int64_t kSmallWeights = 4 << 20;  // bytes of transformed weights
 constexpr int64_t kTilesPerTask = 12;
+constexpr int64_t kDepth = 16;      // of the weights that are transformed at a time
+constexpr int64_t kMostLanes = 32;  // at least any tile_lanes
 constexpr size_t kLargeWeights = 1 << 20;  // bytes of transformed weights
 
 bool allowed_at_start() {
@@ -54,17 +56,14 @@ void transform_weights(const float *w, int64_t depth, int64_t width, bool backwa
             k.winograd_weights(w + d * 9 * width + first, width, true, used, u + d * lanes, point);
         return;
     }
-    constexpr int64_t kLanes = 16, kDepth = 8;  // what is between the two steps stays in the first cache
-    float part[kPoints * kDepth * kLanes];
-    for (int64_t d = d0; d < d1; d += kDepth)
-        for (int64_t lane = 0; lane < used; lane += kLanes) {
-            const int64_t rows = std::min(kLanes, used - lane), columns = std::min(kDepth, d1 - d);
-            for (int64_t r = 0; r < rows; r++)
-                k.winograd_weights(w + (first + lane + r) * 9 * depth + d, depth, false, columns,
-                                   part + r * kPoints * kDepth, kDepth);
-            for (int64_t p = 0; p < kPoints; p++)
-                k.transpose(part + p * kDepth, kPoints * kDepth, rows, columns, u + p * point + d * lanes + lane, lanes);
-        }
+    float part[9 * kDepth * kMostLanes];  // transposed first: there are nine numbers, and there will be 36
+    for (int64_t d = d0; d < d1; d += kDepth) {
+        const int64_t columns = std::min(kDepth, d1 - d);
+        for (int64_t tap = 0; tap < 9; tap++)
+            k.transpose(w + (first * 9 + tap) * depth + d, 9 * depth, used, columns, part + tap * kDepth * lanes, lanes);
+        for (int64_t i = 0; i < columns; i++)
+            k.winograd_weights(part + i * lanes, kDepth * lanes, false, used, u + (d + i) * lanes, point);
+    }
 }
 
 // m (rows, width) = v (rows, depth) times the panel u (depth, lanes), for one point.
@@ -163,7 +162,6 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
     Scratch<float> u(kPoints * matrix * (by_panel ? slots : panels));
     Scratch<float> v(buffers * kPoints * size * s.C), m(buffers * kPoints * size * s.O);
     if (!by_panel) {
-        constexpr int64_t kDepth = 16;
         const int64_t parts = ceil_div(s.C, kDepth);
         parallel(panels * parts, [&](int64_t task) {
             const int64_t panel = task / parts, d0 = task % parts * kDepth;

@@ -1,4 +1,4 @@
-// The transforms of Winograd's F(4x4, 3x3) (Lavin & Gray 2015, with the points 0, 1, -1, 2, -2), lanes along channels.
+// The transforms of Winograd's F(4x4, 3x3) (Lavin & Gray 2015), lanes along channels.
 // A 6x6 tile of input gives 4x4 of output with 36 products per channel pair instead of 144.
 #pragma once
 #include "kernels.h"
@@ -7,50 +7,65 @@
 
 namespace retrograd::RETROGRAD_ISA {
 
-template <class V> INLINE void input_line(const V *d, V *t) {
-    const V a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2], e = 2 * (d[3] - d[1]);
-    t[0] = 4 * d[0] - 5 * d[2] + d[4];
-    t[1] = a + b;
-    t[2] = a - b;
-    t[3] = c + e;
-    t[4] = c - e;
-    t[5] = 4 * d[1] - 5 * d[3] + d[5];
+// The points 0, a, -a, b, -b and infinity. With 3/4 and 3/2 rounding errors are half of what they are with the usual 1
+// and 2, the largest a quarter; all but the weights' factors are exact in binary.
+template <class T> struct Points {
+    static constexpr T a = 0.75, b = 1.5, aa = a * a, bb = b * b, sum = aa + bb, product = aa * bb;
+    static constexpr T zero = T(1 / (0.5625 * 2.25)), at_a = T(0.5 / (0.5625 * (0.5625 - 2.25))),
+                       at_b = T(0.5 / (2.25 * (2.25 - 0.5625)));  // of the weights
+};
+
+template <class T, class V> INLINE void input_line(const V *d, V *t) {
+    using P = Points<T>;
+    const V near = d[4] - P::bb * d[2], odd_near = P::a * d[3] - (P::a * P::bb) * d[1];
+    const V far = d[4] - P::aa * d[2], odd_far = P::b * d[3] - (P::b * P::aa) * d[1];
+    t[0] = P::product * d[0] - P::sum * d[2] + d[4];
+    t[1] = near + odd_near;
+    t[2] = near - odd_near;
+    t[3] = far + odd_far;
+    t[4] = far - odd_far;
+    t[5] = P::product * d[1] - P::sum * d[3] + d[5];
 }
 
-template <class V> INLINE void output_line(const V *m, V *y) {
-    const V a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
-    y[0] = m[0] + a + c;
-    y[1] = b + 2 * d;
-    y[2] = a + 4 * c;
-    y[3] = b + 8 * d + m[5];
+template <class T, class V> INLINE void output_line(const V *m, V *y) {
+    using P = Points<T>;
+    const V near = m[1] + m[2], odd_near = m[1] - m[2], far = m[3] + m[4], odd_far = m[3] - m[4];
+    y[0] = m[0] + near + far;
+    y[1] = P::a * odd_near + P::b * odd_far;
+    y[2] = P::aa * near + P::bb * far;
+    y[3] = (P::a * P::aa) * odd_near + (P::b * P::bb) * odd_far + m[5];
 }
 
-template <class V> INLINE void gradient_line(const V *g, V *z) {  // the transpose of output_line
-    const V a = g[0] + g[2], b = g[1] + g[3], c = g[0] + 4 * g[2], d = 2 * g[1] + 8 * g[3];
+template <class T, class V> INLINE void gradient_line(const V *g, V *z) {  // the transpose of output_line
+    using P = Points<T>;
+    const V near = g[0] + P::aa * g[2], odd_near = P::a * g[1] + (P::a * P::aa) * g[3];
+    const V far = g[0] + P::bb * g[2], odd_far = P::b * g[1] + (P::b * P::bb) * g[3];
     z[0] = g[0];
-    z[1] = a + b;
-    z[2] = a - b;
-    z[3] = c + d;
-    z[4] = c - d;
+    z[1] = near + odd_near;
+    z[2] = near - odd_near;
+    z[3] = far + odd_far;
+    z[4] = far - odd_far;
     z[5] = g[3];
 }
 
 template <class T, class V> INLINE void weight_line(const V *w, V *u) {
-    const V a = (w[0] + w[2]) * T(-1. / 6), b = w[1] * T(1. / 6), c = w[0] * T(1. / 24) + w[2] * T(1. / 6);
-    const V d = w[1] * T(1. / 12);
-    u[0] = w[0] * T(0.25);
-    u[1] = a - b;
-    u[2] = a + b;
-    u[3] = c + d;
-    u[4] = c - d;
+    using P = Points<T>;
+    const V near = (w[0] + P::aa * w[2]) * P::at_a, odd_near = w[1] * (P::a * P::at_a);
+    const V far = (w[0] + P::bb * w[2]) * P::at_b, odd_far = w[1] * (P::b * P::at_b);
+    u[0] = w[0] * P::zero;
+    u[1] = near + odd_near;
+    u[2] = near - odd_near;
+    u[3] = far + odd_far;
+    u[4] = far - odd_far;
     u[5] = w[2];
 }
 
 template <class T, class V> INLINE void weight_gradient_line(const V *u, V *g) {  // the transpose of weight_line
-    const V a = (u[1] + u[2]) * T(-1. / 6), b = u[3] + u[4];
-    g[0] = u[0] * T(0.25) + a + b * T(1. / 24);
-    g[1] = (u[2] - u[1]) * T(1. / 6) + (u[3] - u[4]) * T(1. / 12);
-    g[2] = a + b * T(1. / 6) + u[5];
+    using P = Points<T>;
+    const V near = (u[1] + u[2]) * P::at_a, far = (u[3] + u[4]) * P::at_b;
+    g[0] = u[0] * P::zero + near + far;
+    g[1] = (u[1] - u[2]) * (P::a * P::at_a) + (u[3] - u[4]) * (P::b * P::at_b);
+    g[2] = P::aa * near + P::bb * far + u[5];
 }
 
 // Turns a From x From square into To x To: `line` applied to its columns, then to the rows of what comes out.
@@ -81,7 +96,7 @@ void winograd_input(const T *x, int64_t row, int64_t pixel, int r0, int r1, int 
     using V = Vec<T>;
     const bool whole = r0 == 0 && r1 == 6 && c0 == 0 && c1 == 6;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-        auto line = [](const V *d, V *t) INLINE_LAMBDA { input_line(d, t); };
+        auto line = [](const V *d, V *t) INLINE_LAMBDA { input_line<T>(d, t); };
         auto keep = [=](int i, int j, V t) INLINE_LAMBDA { put(v + (6 * i + j) * stride + c, t); };
         auto inside = [=](int i, int j) INLINE_LAMBDA { return get(x + i * row + j * pixel + c); };
         if (whole) return both_ways<6, 6, V>(line, inside, keep);
@@ -98,7 +113,7 @@ void winograd_output(const T *m, int64_t stride, int64_t channels, const T *bias
     using V = Vec<T>;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
         const V shift = bias ? get(bias + c) : V{};
-        both_ways<6, 4, V>([](const V *t, V *out) INLINE_LAMBDA { output_line(t, out); },
+        both_ways<6, 4, V>([](const V *t, V *out) INLINE_LAMBDA { output_line<T>(t, out); },
                            [=](int i, int j) INLINE_LAMBDA { return get(m + (6 * i + j) * stride + c); },
                            [=](int i, int j, V out) INLINE_LAMBDA {
                                if (i < rows && j < columns) put(y + i * row + j * pixel + c, out + shift);
@@ -111,7 +126,7 @@ void winograd_gradient(const T *g, int64_t row, int64_t pixel, int rows, int col
                        int64_t stride) {
     using V = Vec<T>;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-        both_ways<4, 6, V>([](const V *d, V *t) INLINE_LAMBDA { gradient_line(d, t); },
+        both_ways<4, 6, V>([](const V *d, V *t) INLINE_LAMBDA { gradient_line<T>(d, t); },
                            [=](int i, int j) INLINE_LAMBDA {
                                return i < rows && j < columns ? get(g + i * row + j * pixel + c) : V{};
                            },
