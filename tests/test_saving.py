@@ -1,5 +1,6 @@
 """Where checkpoints come from and go: devices, files, what they may name; saving is atomic."""
 
+import errno
 import io
 import os
 import pathlib
@@ -18,6 +19,7 @@ import torch
 from _exchange import bits, both_ways, from_torch
 from retrograd import nn, serialization
 from retrograd._checkpoint import writer
+from retrograd._checkpoint.replacing import writing
 from retrograd._checkpoint.source import open_source
 from retrograd._checkpoint.zip_reader import ZipArchive
 from retrograd.core.device import device
@@ -403,6 +405,88 @@ def test_killed_saves_leave_a_loadable_file(tmp_path):
         child.stdout.close()
         n, values = load(path)
         assert (values._array == n).all()
+
+
+def _abandoned(folder):
+    return [p.name for p in folder.iterdir() if p.name.endswith(".retrograd.tmp")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 and flock are POSIX")
+def test_the_next_save_removes_what_a_killed_one_left_and_nothing_else(tmp_path):
+    script = (
+        "import sys, time, retrograd\n"
+        "from retrograd._checkpoint.replacing import writing\n"
+        "with writing(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush()\n"
+        "    print('ready', flush=True); time.sleep(600)\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=str(pathlib.Path(serialization.__file__).parents[1]))
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, tmp_path / name], stdout=subprocess.PIPE, env=environment
+        )
+        for name in ("alive.pt", "dead.pt")
+    ]
+    try:
+        for child in children:
+            child.stdout.readline()
+        others = [".a.0123456789abcdef.tmp", "b.0123456789abcdef.retrograd.tmp", ".c.xyz.retrograd.tmp"]
+        for name in others:
+            (tmp_path / name).write_bytes(b"")
+        (tmp_path / ".link.0123456789abcdef.retrograd.tmp").symlink_to(tmp_path / others[0])
+        (tmp_path / ".folder.0123456789abcdef.retrograd.tmp").mkdir()
+        save([1], tmp_path / "a.pt")
+        assert len(_abandoned(tmp_path)) == 2 + 4  # of writers that live
+        children[1].kill()
+        children[1].wait()
+        save([2], tmp_path / "a.pt")
+        left = _abandoned(tmp_path)
+        assert len(left) == 1 + 4 and any("alive" in name for name in left)
+        assert not any("dead" in name for name in left)
+        with writing(tmp_path / "within.pt") as file:  # this process, too, keeps what it is writing
+            save([3], tmp_path / "a.pt")
+            file.write(b"whole")
+        assert (tmp_path / "within.pt").read_bytes() == b"whole"
+        assert all((tmp_path / name).exists() for name in others)
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+            child.stdout.close()
+
+
+def test_a_temporary_file_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    flock, removed = fcntl.flock, []
+
+    def late(descriptor, how):
+        if not removed:  # another process's save, at the worst moment
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    save([1], tmp_path / "a.pt")
+    assert len(removed) == 1 and load(tmp_path / "a.pt") == [1] and len(list(tmp_path.iterdir())) == 1
+
+
+def test_saving_where_files_cannot_be_locked(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(descriptor, how):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    left = tmp_path / ".b.0123456789abcdef.retrograd.tmp"
+    left.write_bytes(b"someone may be writing this")
+    save([1], tmp_path / "a.pt")
+    assert load(tmp_path / "a.pt") == [1] and left.exists()
+
+
+def test_the_longest_name_that_a_file_may_have(tmp_path):
+    for name in ("n" * 255, "\N{GREEK SMALL LETTER OMEGA}" * 127):
+        save([1], tmp_path / name)
+        assert load(tmp_path / name) == [1]
 
 
 # --- inspect ----------------------------------------------------------------------------------------------

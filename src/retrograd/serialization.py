@@ -12,11 +12,12 @@ from ._checkpoint.errors import CheckpointError, NotAllowedError
 from ._checkpoint.inspect import inspect_checkpoint, unsafe_globals
 from ._checkpoint.load_legacy import load_legacy
 from ._checkpoint.load_zip import load_zip
+from ._checkpoint.replacing import writing
 from ._checkpoint.safetensors import load_file
 from ._checkpoint.source import open_source
 from ._checkpoint.storage import restorer
 from ._checkpoint.trusting import Trusting, allow_arbitrary_code_execution, is_allowed
-from ._checkpoint.writer import save_legacy, save_zip, writing
+from ._checkpoint.writer import save_legacy, save_zip
 
 __all__ = [
     "CheckpointError", "add_safe_globals", "allow_arbitrary_code_execution", "clear_safe_globals",
@@ -186,7 +187,8 @@ def save(
     Tensors that share memory share it again after loading; like PyTorch, a view is saved with all of the
     memory that it views (save `t.clone()` to avoid that). A path is replaced atomically: the data goes to a
     temporary file in the same folder, which takes the path's place when it is complete and on disk; if that
-    fails the old file is kept.
+    fails the old file is kept. What a killed process left of such files (`.NAME.xxxx.retrograd.tmp`) is
+    removed by the next save into that folder, where the file system has locks.
 
     Differs from PyTorch: the pickle inside is always of protocol 2, which every reader understands, and
     `pickle_module` can't be another than `pickle`.

@@ -15,9 +15,10 @@ from ..core import arrays
 from ..core.device import device as _device
 from ..core.tensor import Tensor, wrap
 from .errors import CheckpointError, quote
+from .replacing import writing
 from .source import Source, open_source
 from .storage import is_size, swap_bytes
-from .writer import write_all, writing
+from .writer import write_all
 
 __all__ = ["load", "load_file", "save", "save_file"]
 

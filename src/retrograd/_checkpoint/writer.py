@@ -1,14 +1,9 @@
-"""Writing checkpoints: storages under tensors, the zip and the stream format, atomic replacement."""
+"""Writing checkpoints: storages under tensors, the zip and the stream format."""
 
-import errno
 import hashlib
-import os
-import stat
 import struct
 import sys
 import zlib
-from contextlib import contextmanager
-from secrets import token_hex
 
 import numpy as np
 
@@ -176,59 +171,3 @@ def _little_endian(data, dtype):
         return data
     part = dtype.itemsize // (2 if dtype.kind == "c" else 1)
     return data.view(f"u{part}").byteswap().view(np.uint8)
-
-
-# --- replacing a file ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def writing(f):
-    """A file to write: `f` itself, or one that takes the place of the path `f` when everything is on disk."""
-    if not isinstance(f, (str, os.PathLike)):
-        if not hasattr(f, "write"):
-            raise AttributeError(
-                "expected 'f' to be string, path, or a file-like object with a 'write' attribute, got "
-                f"{type(f).__name__}"
-            )
-        yield f
-        return
-    path = os.path.realpath(f)  # a symbolic link stays one: what it points to is replaced
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb") as file:  # a device or a pipe can't be replaced; a folder is refused here
-            yield file
-        return
-    folder = os.path.dirname(path)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"can't save {os.fspath(f)!r}: the folder {folder!r} does not exist")
-    temporary = os.path.join(folder, f".{os.path.basename(path)[:200]}.{token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            if os.path.exists(path):
-                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        _remove(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def _remove(path):
-    if os.path.exists(path):
-        os.remove(path)
-
-
-def _sync_folder(folder):
-    """Make the new name itself durable, where the system lets a folder be synced."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such thing
-            raise
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,7 @@ last.pth: all that the next step depends on. best.pth: the model with the best v
 import os
 
 import retrograd
-from retrograd._checkpoint.writer import writing
+from retrograd._checkpoint.replacing import writing
 
 from . import UsageError
 from .options import deciding

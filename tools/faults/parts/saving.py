@@ -58,13 +58,13 @@ def which(path, form):
 
 def killed(folder, times, rng):
     """kill -9 at random moments of saves in a row; then the path must load, as a save that was begun."""
-    failures, seen, saves = [], collections.Counter(), 0
+    failures, seen, saves, abandoned = [], collections.Counter(), 0, 0
     for turn in range(times):
         form = FORMATS[turn % len(FORMATS)]
         path = folder / f"killed-{form}"
         if not path.exists():
             save(0, path, form)
-        before = which(path, form)
+        before, abandoned = which(path, form), abandoned + _unfinished(folder)
 
         def child():
             for n in range(before + 1, before + 10**6):
@@ -84,13 +84,21 @@ def killed(folder, times, rng):
         saves += after - before
         if after < before:
             failures.append(f"kill {turn}, {form}: save {after} came back after {before}")
-    left = len([p for p in folder.iterdir() if not p.name.startswith("killed-")])
+    for form in FORMATS:  # the next save removes what a kill left
+        abandoned += _unfinished(folder)
+        save(0, folder / f"killed-{form}", form)
+        if left := _unfinished(folder):
+            failures.append(f"{left} unfinished temporary files outlive a save")
     print(
         f"{times:,} kills during saves in {len(FORMATS)} formats: {seen['new']:,} left a newer checkpoint "
         f"({saves:,} saves in all), {seen['old']:,} the one before, {len(failures)} none that loads; "
-        f"{left} unfinished temporary files left"
+        f"{abandoned} unfinished temporary files, all removed by the next save"
     )
     return failures
+
+
+def _unfinished(folder):
+    return sum(1 for p in folder.iterdir() if p.name.endswith(".tmp"))
 
 
 def no_room(folder, steps):
@@ -115,10 +123,8 @@ def no_room(folder, steps):
             refused += status == 3
             if status != 3 or which(path, form) != 1:
                 failures.append(f"{form}: writing stopped at byte {limit} of {size}: exit status {status}")
-    left = [p.name for p in folder.iterdir() if not p.name.startswith(("room-", "killed-"))]
-    known = [name for name in left if "killed" in name]  # of the kills before
-    if len(left) > len(known):
-        failures.append(f"left behind: {sorted(set(left) - set(known))[:5]}")
+    if left := [p.name for p in folder.iterdir() if not p.name.startswith(("room-", "killed-"))]:
+        failures.append(f"left behind: {left[:5]}")
     print(f"{refused:,} saves stopped at a byte by the system: an error each time, the old checkpoint kept")
     return failures
 
