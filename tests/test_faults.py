@@ -1,8 +1,10 @@
 """The commands of tools/faults in their quick form, and that they can fail; docs/faults.md has long ones."""
 
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,39 @@ def test_supply(tmp_path):
     bill = tmp_path / "bill.json"
     faults("supply", "--sbom", bill)
     assert '"bomFormat": "CycloneDX"' in bill.read_text() and "pkg:pypi/numpy@" in bill.read_text()
+
+
+def test_known_vulnerabilities_are_looked_up_in_files(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "faults"))
+    from parts import supply
+
+    def advisory(number, name="NumPy", ecosystem="PyPI", versions=(), **more):
+        events = [{key: value} for key, value in more.pop("events", {}).items()]
+        affected = {
+            "package": {"name": name, "ecosystem": ecosystem},
+            "versions": list(versions),
+            "ranges": [{"type": "ECOSYSTEM", "events": events}],
+        }
+        text = json.dumps({"id": f"TEST-{number}", "summary": "bad", "affected": [affected], **more})
+        (tmp_path / f"TEST-{number}.json").write_text(text)
+
+    monkeypatch.setattr(supply, "constraints", lambda: {"numpy": "2.4.6", "tqdm": "4.70.1"})
+    advisory(1, events={"introduced": "0", "fixed": "2.4.6"})
+    advisory(2, events={"introduced": "2.4.7"})
+    advisory(3, events={"introduced": "1.0", "last_affected": "2.4.5"})
+    advisory(4, versions=["2.4.6"], withdrawn="2026-01-01T00:00:00Z")
+    advisory(5, ecosystem="npm", events={"introduced": "0"})
+    advisory(6, name="other", events={"introduced": "0"})
+    assert supply.offline(tmp_path) == []
+    advisory(7, events={"introduced": "2.0", "fixed": "2.10"})
+    advisory(8, name="tqdm", versions=["4.70.1"])
+    advisory(9, events={"introduced": "0", "last_affected": "2.4.6"})
+    found = ["numpy 2.4.6: TEST-7 bad", "tqdm 4.70.1: TEST-8 bad", "numpy 2.4.6: TEST-9 bad"]
+    assert supply.offline(tmp_path) == found
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted(tmp_path.glob("*.json")):
+            archive.write(path, path.name)
+    assert supply.offline(tmp_path / "all.zip") == found
 
 
 def test_the_watch_sees_a_reader_that_executes_or_reads_elsewhere(monkeypatch):

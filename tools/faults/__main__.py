@@ -48,6 +48,11 @@ def main():
             )
         if part == "supply":
             command.add_argument("--sbom", metavar="FILE", help="write the bill of materials (CycloneDX)")
+            command.add_argument(
+                "--advisories",
+                metavar="PATH",
+                help="look up known vulnerabilities there: a folder or zip of OSV's JSON files for PyPI",
+            )
             command.add_argument("--pin", action="store_true", help="write tests/constraints.txt")
     options = parser.parse_args()
     begun = time.perf_counter()

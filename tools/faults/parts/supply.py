@@ -1,6 +1,6 @@
 """What is installed and from whom: a bill of materials, licences, pinned versions, known vulnerabilities.
 
-    python tools/faults supply [--sbom FILE] [--pin]
+    python tools/faults supply [--sbom FILE] [--advisories PATH] [--pin]
 
 Everything is read from the metadata of the installed distributions, starting from the dependencies and the
 extra `test` of pyproject.toml. tests/constraints.txt pins what the tests run with; --pin writes it anew.
@@ -15,9 +15,12 @@ import subprocess
 import sys
 import tomllib
 import uuid
+import zipfile
+from pathlib import Path
 
 from common import ROOT
 from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
 
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 BESIDE = ["torchvision"]  # installed with --no-deps: see the README
@@ -58,7 +61,8 @@ def run(options):
         f"{len(bill['components'])} components ({len(required)} required, the others for tests) "
         f"with their licences" + (f", written to {options.sbom}" if options.sbom else "")
     )
-    return failures + pinned(installed, options.pin) + audited()
+    failures += pinned(installed, options.pin)
+    return failures + (offline(options.advisories) if options.advisories else audited())
 
 
 def normal(name):
@@ -151,7 +155,7 @@ def pinned(installed, write):
         lines = ["# What the tests run with; made by: python tools/faults supply --pin"]
         lines += [f"{name}=={version}" for name, version in versions.items()]
         CONSTRAINTS.write_text("\n".join(lines) + "\n")
-    held = dict(re.findall(r"^([\w-]+)==(\S+)$", CONSTRAINTS.read_text(), re.MULTILINE))
+    held = constraints()
     missing = sorted(set(versions) - set(held))
     other = sorted(n for n in versions if n in held and held[n] != versions[n])
     print(
@@ -161,10 +165,86 @@ def pinned(installed, write):
     return [f"tests/constraints.txt has no version for {', '.join(missing)}"] if missing else []
 
 
+def constraints():
+    return dict(re.findall(r"^([\w-]+)==(\S+)$", CONSTRAINTS.read_text(), re.MULTILINE))
+
+
+# --- known vulnerabilities ----------------------------------------------------------------------------------
+
+
+def offline(path):
+    """The pinned versions against advisories on this machine: OSV's files, in a folder or an archive."""
+    versions, found, count, about = constraints(), [], 0, 0
+    for advisory in advisories(Path(path)):
+        count += 1
+        names = {normal(a["package"]["name"]) for a in advisory.get("affected", ()) if of_pypi(a)}
+        about += bool(names & set(versions))
+        found += [
+            f"{name} {versions[name]}: {advisory['id']} {advisory.get('summary', '')}".rstrip()
+            for name in sorted(names & set(versions))
+            if affects(advisory, name, versions[name])
+        ]
+    print(
+        f"known vulnerabilities: {len(found)} in the {len(versions)} pinned versions, by {count:,} "
+        f"advisories of {path}, of which {about} are about one of them"
+    )
+    return found if count else [f"no advisory in {path}"]
+
+
+def advisories(path):
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            yield json.loads(file.read_bytes())
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".json"):
+                yield json.loads(archive.read(name))
+
+
+def of_pypi(affected):
+    return affected.get("package", {}).get("ecosystem") == "PyPI"
+
+
+def affects(advisory, name, version):
+    """Whether an OSV advisory holds for that version, by its list of versions or one of its ranges."""
+    if advisory.get("withdrawn"):
+        return False
+    for affected in advisory["affected"]:
+        if of_pypi(affected) and normal(affected["package"]["name"]) == name:
+            if version in affected.get("versions", ()):
+                return True
+            ranges = [r for r in affected.get("ranges", ()) if r["type"] == "ECOSYSTEM"]
+            if any(within(Version(version), r["events"]) for r in ranges):
+                return True
+    return False
+
+
+def within(version, events):
+    """Whether the last event at or below `version` leaves it affected."""
+    state = False
+    for event in sorted(events, key=lambda e: _place(next(iter(e.values())))):
+        ((kind, text),) = event.items()
+        at = _place(text)
+        if kind == "introduced" and at <= version:
+            state = True
+        elif (kind == "fixed" and at <= version) or (kind == "last_affected" and at < version):
+            state = False
+    return state
+
+
+def _place(text):
+    """A version to compare with; OSV's "0" is before all others, and so is what is no version of Python's."""
+    try:
+        return Version("0.dev0" if text == "0" else text)
+    except InvalidVersion:
+        return Version("0.dev0")
+
+
 def audited():
     """pip-audit over the pinned versions, where it is installed and reaches its data base."""
     if importlib.util.find_spec("pip_audit") is None:
-        print("known vulnerabilities: not looked up, pip-audit is not installed")
+        print("known vulnerabilities: not looked up, pip-audit is not installed and no --advisories given")
         return []
     done = subprocess.run(
         [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-r", str(CONSTRAINTS)],
