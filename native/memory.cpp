@@ -63,7 +63,11 @@ class Cache {
     void give(char *block, size_t size) {
         if (size < kLarge) {
             if (held_ + size > limit()) return std::free(block);
-            small_[size].push_back(block);
+            try {
+                small_[size].push_back(block);
+            } catch (const std::bad_alloc &) {  // no memory for the books
+                return std::free(block);
+            }
             held_ += size;
             return;
         }
@@ -193,7 +197,10 @@ void release(void *data) {
     if (!data) return;
     char *block = static_cast<char *>(data) - kHeader;
     std::lock_guard<std::mutex> lock(cache().mutex);
-    cache().give(block, *reinterpret_cast<size_t *>(block));
+    try {
+        cache().give(block, *reinterpret_cast<size_t *>(block));
+    } catch (const std::bad_alloc &) {  // no memory for the books: arrays are freed where nothing may be thrown,
+    }                                   // and the piece is lost
 }
 
 size_t capacity(void *data) { return *reinterpret_cast<size_t *>(static_cast<char *>(data) - kHeader) - kHeader; }

@@ -7,7 +7,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -32,8 +34,12 @@ inline void relax() {
 
 class Pool {
   public:
+    // Where the system has no room for another thread, the pool works with those that it has.
     explicit Pool(int workers) : shares_(workers + 1) {
-        for (int i = 0; i < workers; i++) threads_.emplace_back([this, i] { work(i + 1); });
+        try {
+            for (int i = 0; i < workers; i++) threads_.emplace_back([this, i] { work(i + 1); });
+        } catch (const std::exception &) {  // std::system_error, std::bad_alloc
+        }
     }
 
     ~Pool() {
@@ -119,6 +125,14 @@ class Pool {
     bool open_ = false, stop_ = false;
 };
 
+Pool *made(int workers) {
+    try {
+        return new Pool(workers);
+    } catch (const std::bad_alloc &) {  // the caller works alone
+        return nullptr;
+    }
+}
+
 int default_threads() {
     if (const char *text = std::getenv("OMP_NUM_THREADS")) {
         int value = std::atoi(text);
@@ -174,11 +188,13 @@ void parallel_run(int64_t tasks, int slots, void (*body)(void *, int64_t, int), 
     if (tasks > 1 && threads > 1 && !inside) {
         std::unique_lock<std::mutex> lock(state->in_use, std::try_to_lock);
         if (lock.owns_lock()) {
-            if (!state->pool) state->pool = new Pool(threads - 1);
-            inside = true;
-            state->pool->run(tasks, slots, body, context);
-            inside = false;
-            return;
+            if (!state->pool) state->pool = made(threads - 1);
+            if (state->pool) {
+                inside = true;
+                state->pool->run(tasks, slots, body, context);
+                inside = false;
+                return;
+            }
         }
     }
     for (int64_t task = 0; task < tasks; task++) body(context, task, 0);

@@ -873,6 +873,26 @@ def test_new_arrays(size):
     assert native.empty((), plain).shape == ()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space, as Linux does")
+def test_without_room_for_threads_the_caller_works_alone():
+    code = """if True:
+        import os, resource
+        import numpy as np
+        from retrograd import kernels
+        x = np.linspace(-1, 1, 100_000, dtype="f4").reshape(100, 1000)
+        out = np.empty_like(x)
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (now + 2**21, -1))  # a thread's stack is larger
+        kernels.native.relu(x, out)
+        resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+        assert (out == x.clip(0)).all()
+        print(len(os.listdir("/proc/self/task")))
+    """
+    done = run(code, OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1")
+    assert done.stdout.strip() == "1", done.stderr
+
+
 # --- switches --------------------------------------------------------------------------
 
 

@@ -11,7 +11,6 @@ wants the same change to the other, and tests/test_door.py holds them against ea
 import sys
 import threading
 from heapq import heappop, heappush
-from itertools import count
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from .core.location import anomaly, describe_location
 from .core.modes import modes
 from .core.op import ELEMENTWISE, TABLE, zeros_like
 from .core.tensor import Tensor, wrap
+from .core.threads import count
 
 _accumulating = threading.Lock()  # several threads may add to one leaf
 # autograd/watch.py adds itself: called before and after `.grad` of a leaf is added to

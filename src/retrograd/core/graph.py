@@ -3,7 +3,6 @@
 import re
 import weakref
 from collections import OrderedDict
-from itertools import count
 from typing import NamedTuple
 
 from . import arrays
@@ -19,6 +18,7 @@ from .modes import modes as modes
 from .modes import no_grad as no_grad
 from .modes import set_grad_enabled as set_grad_enabled
 from .size import Size
+from .threads import count, making
 
 # --- memory shared by views -----------------------------------------------------------------------
 
@@ -297,8 +297,11 @@ def accumulator(leaf):
     """The leaf's AccumulateGrad, the same one as long as some graph holds it."""
     node = leaf._accumulator and leaf._accumulator()
     if node is None:
-        node = AccumulateGrad(leaf)
-        leaf._accumulator = weakref.ref(node)
+        with making:
+            node = leaf._accumulator and leaf._accumulator()
+            if node is None:
+                node = AccumulateGrad(leaf)
+                leaf._accumulator = weakref.ref(node)
     return node
 
 

@@ -8,6 +8,7 @@ from . import arrays
 from .device import cpu
 from .graph import Handle, Version, accumulator, modes, untracked
 from .size import Size
+from .threads import making
 
 
 class Tensor:
@@ -194,7 +195,9 @@ class Tensor:
     def _versions(self):
         """The counter of writes to this tensor's memory, made when it is first needed."""
         if self._version_counter is None:
-            self._version_counter = Version()
+            with making:
+                if self._version_counter is None:
+                    self._version_counter = Version()
         return self._version_counter
 
     @property

@@ -8,10 +8,15 @@ import os
 import random
 import resource
 import signal
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
+import numpy as np
 from common import open_files, python, resident, start
+
+from _http_server import Server
 
 SLACK = 4 * 2**20  # bytes of growth that an allocator's own habits may cause
 
@@ -22,7 +27,7 @@ def run(options):
         + no_garbage(options.quick)
         + nodes(options.quick)
         + workers(2 if options.quick else 60, random.Random(options.seed))
-        + interrupted(3 if options.quick else 60, random.Random(options.seed))
+        + interrupted(options.quick, random.Random(options.seed))
         + no_memory(options.quick)
     )
 
@@ -381,41 +386,132 @@ while True:
 """
 
 
-def interrupted(times, rng):
-    """Ctrl-C, which reaches every process of a terminal, at random moments of training with workers."""
+DEEP = """
+import retrograd as torch
+x = torch.ones(3, requires_grad=True)
+print("ready", flush=True)
+while True:
+    y = x
+    for _ in range(20_000):
+        y = (y * 1.0).sin()
+    y.sum().backward()
+    x.grad = None
+"""
+
+# Each kernel takes some tenths of a second: the signal waits for its end.
+HEAVY = """
+import retrograd as torch
+x = torch.rand(8, 64, 112, 112, requires_grad=True)
+conv, norm = torch.nn.Conv2d(64, 64, 3, padding=1), torch.nn.BatchNorm2d(64)
+print("ready", flush=True)
+while True:
+    norm(conv(x)).relu().sum().backward()
+"""
+
+SAVING = """
+import sys
+import retrograd as torch
+from pathlib import Path
+state = {"a": torch.rand(2_000_000)}
+print("ready", flush=True)
+while True:
+    torch.save(state, Path(sys.argv[1]) / "a.pt")
+    torch.load(Path(sys.argv[1]) / "a.pt")
+"""
+
+# The server runs elsewhere; what comes slowly is interrupted while it is waited for.
+FETCHING = """
+import sys
+from retrograd import hub
+print("ready", flush=True)
+while True:
+    hub.download_url_to_file(sys.argv[2], sys.argv[1] + "/a.pth", progress=False)
+"""
+
+FINETUNING = """
+import os, sys
+from retrograd.cli import main
+print("ready", flush=True)
+sys.exit(main(["finetune", "--data", sys.argv[2], "--out", f"{sys.argv[1]}/run-{os.getpid()}", "--size", "64",
+               "--weights", "none", "--batch-size", "8", "--epochs", "1000", "--workers", "2"]))
+"""
+
+
+def interrupted(quick, rng):
+    """Ctrl-C, which reaches every process of a terminal, at random moments of what people wait for."""
+    times, failures = 2 if quick else 60, []
+    with tempfile.TemporaryDirectory() as folder, Server() as server:
+        url = server.serve("a.pth", _slowly)
+        images = _images(Path(folder) / "images")
+        for name, code, *more in (
+            ("training with 2 workers", LOADING),
+            ("a backward pass through 40,000 nodes", DEEP),
+            ("kernels that take long", HEAVY),
+            ("saving and loading", SAVING),
+            ("a download", FETCHING, url),
+            ("finetune with 2 workers", FINETUNING, images),
+        ):
+            failures += _interrupt(name, times, code, rng, folder, *more)
+        if left := [p.name for p in Path(folder).iterdir() if p.name.endswith(".tmp")]:
+            failures.append(f"Ctrl-C during saves left {left}")
+        import retrograd as torch
+
+        torch.load(Path(folder) / "a.pt")
+    return failures
+
+
+def _interrupt(name, times, code, rng, *arguments):
     failures, slowest = [], 0.0
+    clean = code is FINETUNING  # a command says so in one line
     for turn in range(times):
-        process = start(LOADING)
+        process = start(code, *arguments)
         process.stdout.readline()
-        time.sleep(rng.uniform(0, 1.0))
+        time.sleep(rng.uniform(0, 5.0 if clean else 1.0))
         os.killpg(process.pid, signal.SIGINT)
         begun = time.monotonic()
         try:
             _, errors = process.communicate(timeout=60)
         except Exception:  # a hang
             os.killpg(process.pid, signal.SIGKILL)
-            failures.append(f"Ctrl-C {turn}: still running after 60 s: {process.communicate()[1][-2000:]}")
+            errors = process.communicate()[1][-2000:]
+            failures.append(f"{name}, Ctrl-C {turn}: still running after 60 s: {errors}")
             continue
         slowest = max(slowest, time.monotonic() - begun)
         tracebacks = errors.count("Traceback (most recent call last)")
-        if (
-            process.returncode not in (-signal.SIGINT, 130)
-            or tracebacks > 1
-            or "KeyboardInterrupt" not in errors
-        ):
+        most, said = (0, "interrupted") if clean else (1, "KeyboardInterrupt")
+        if process.returncode not in (-signal.SIGINT, 130) or tracebacks > most or said not in errors:
             failures.append(
-                f"Ctrl-C {turn}: exit status {process.returncode}, {tracebacks} tracebacks:\n{errors[-3000:]}"
+                f"{name}, Ctrl-C {turn}: exit status {process.returncode}, {tracebacks} tracebacks:\n"
+                f"{errors[-3000:]}"
             )
-        left = _group(process.pid)
-        if left:
-            failures.append(f"Ctrl-C {turn}: processes left: {left}")
+        if left := _group(process.pid):
+            failures.append(f"{name}, Ctrl-C {turn}: processes left: {left}")
             os.killpg(process.pid, signal.SIGKILL)
     print(
-        f"{times} times Ctrl-C during training with 2 workers: {times - len(failures)} ended with "
-        f"one traceback and "
-        f"no process left, within {slowest:.1f} s"
+        f"{times} times Ctrl-C during {name}: {times - len(failures)} ended with "
+        f"{'one line' if clean else 'one traceback'} and no process left, within {slowest:.1f} s"
     )
     return failures
+
+
+def _slowly(handler):
+    """An answer of which a little comes every now and then."""
+    handler.head(200, Content_Length=10**6)
+    for _ in range(1000):
+        handler.body(bytes(1000))
+        time.sleep(0.05)
+
+
+def _images(folder):
+    """A folder of images of two classes, for finetune; its path."""
+    from PIL import Image
+
+    colours = np.random.default_rng(0).integers(0, 255, (2, 20, 64, 64, 3), np.uint8)
+    for label, images in zip(("one", "two"), colours, strict=True):
+        (folder / label).mkdir(parents=True)
+        for number, pixels in enumerate(images):
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    return folder
 
 
 def _group(group):
