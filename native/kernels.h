@@ -28,15 +28,16 @@ template <class T> struct DotTile {
     int rows, columns;  // at most dot_rows, dot_columns
 };
 
-// c[r][l] = start + sum over k < depth of a[k tile_rows + r] b[k tile_lanes + l], for rows <= tile_rows and
-// lanes <= tile_lanes. `start` is bias[l], or zero, and what c
-// holds if `accumulate`. b is padded to tile_lanes.
+// c[r][l] = start + sum over k < depth of a[r a_row + k a_step] b[k tile_lanes + l], for rows <= tile_rows and
+// lanes <= tile_lanes. `start` is bias[l], or zero, and what c holds if `accumulate`. b is padded to tile_lanes.
+// a is packed where a_row is 1 and a_step tile_rows.
 template <class T> struct ProductTile {
     const T *a, *b, *bias;
     T *c;
     int64_t c_stride, depth;
     int rows, lanes;
     bool accumulate;
+    int64_t a_row, a_step;
 };
 
 // A convolution's taps as pairs of an output pixel and the offset of what it sees: those of a tap from its start on.

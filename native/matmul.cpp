@@ -15,6 +15,8 @@ constexpr int64_t kDepth = 256;   // of one pass: a panel of b then fits the fir
 constexpr int64_t kHeight = 96;   // rows of a that are packed together, for the second cache
 constexpr int64_t kTogether = 16;     // runs of memory that are packed at a time
 constexpr int64_t kWidest = 4 << 20;  // bytes of b that are packed at a time
+constexpr int64_t kPanels = 4;        // that one task packs
+constexpr int64_t kFewPanels = 2;     // for which packing a takes longer than it saves
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -71,19 +73,16 @@ template <class T> class Product {
             const int64_t end = std::min(last, first + kHeight);
             for (int64_t k = 0; k < depth_; k += kDepth) {
                 const int64_t depth = std::min(kDepth, depth_ - k);
-                const int64_t some = a.rows == 1 ? kTogether : depth;
-                for (int64_t s = 0; s < depth; s += some)
-                    for (int64_t r = first; r < end; r += step)
-                        pack(kernel_, {a.data + r * a.rows + (k + s) * a.columns, a.rows, a.columns},
-                             std::min(step, end - r), std::min(some, depth - s), step,
-                             block + (r - first) * depth + s * step);
+                const bool as_it_lies = lies_well(a);
+                if (!as_it_lies) pack_block(a, first, end, k, depth, block);
                 const T *b = packed + k * panels() * lanes;
                 for (int64_t j = 0; j < width_; j += lanes, b += lanes * depth)
                     for (int64_t r = first; r < end; r += step)
-                        kernel_.product({block + (r - first) * depth, b, bias && k == 0 ? bias + j : nullptr,
-                                         c + r * c_stride + j, c_stride, depth,
+                        kernel_.product({as_it_lies ? a.data + r * a.rows + k * a.columns : block + (r - first) * depth, b,
+                                         bias && k == 0 ? bias + j : nullptr, c + r * c_stride + j, c_stride, depth,
                                          static_cast<int>(std::min(step, end - r)),
-                                         static_cast<int>(std::min(lanes, width_ - j)), accumulate || k > 0});
+                                         static_cast<int>(std::min(lanes, width_ - j)), accumulate || k > 0,
+                                         as_it_lies ? a.rows : 1, as_it_lies ? a.columns : step});
             }
         }
     }
@@ -91,6 +90,21 @@ template <class T> class Product {
   private:
     const TypedKernels<T> &kernel_ = kernels().of<T>();
     int64_t height_, width_, depth_;
+
+    // Whether tiles read a from where it is: not if its rows would drive each other out of the first cache.
+    bool lies_well(Matrix<T> a) const {
+        if (panels() > kFewPanels) return false;
+        return a.rows == 1 || (a.columns == 1 && a.rows * sizeof(T) % 4096 != 0);
+    }
+
+    // Rows [first, end) and columns [k, k + depth) of a, tile by tile.
+    void pack_block(Matrix<T> a, int64_t first, int64_t end, int64_t k, int64_t depth, T *block) const {
+        const int64_t step = kernel_.tile_rows, some = a.rows == 1 ? kTogether : depth;
+        for (int64_t s = 0; s < depth; s += some)
+            for (int64_t r = first; r < end; r += step)
+                pack(kernel_, {a.data + r * a.rows + (k + s) * a.columns, a.rows, a.columns}, std::min(step, end - r),
+                     std::min(some, depth - s), step, block + (r - first) * depth + s * step);
+    }
 };
 
 // Calls body(offset in x, offset in y) for the products of a batch, in order.
@@ -139,7 +153,9 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
         });
         return;
     }
-    const int64_t lanes = kernels().of<T>().tile_lanes;
+    const int64_t lanes = kernels().of<T>().tile_lanes, step = kernels().of<T>().tile_rows;
+    // The rows in tasks of nearly one size, as many for each thread.
+    const int64_t tiles = (M + step - 1) / step, tasks = std::min(tiles, round_up((M + kHeight - 1) / kHeight, slots));
     const int64_t widest = round_up(std::max<int64_t>(lanes, kWidest / sizeof(T) / std::max<int64_t>(1, K)), lanes);
     Scratch<T> blocks(slots * block), scratch(Product<T>(M, std::min(N, widest), K).packed_size());
     for (int64_t i = 0; i < batch.count; i++)
@@ -148,13 +164,13 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
             batch.offsets(i, out, in_x, in_y);
             const Product<T> product(M, std::min(widest, N - j), K);
             const Matrix<T> a = last_two<T>(x, in_x), b = last_two<T>(y, in_y + j * y.stride[y.ndim - 1]);
-            parallel((product.panels() + 7) / 8, [&](int64_t task) {
-                product.pack_panels(b, task * 8, std::min(product.panels(), task * 8 + 8), scratch.get());
+            parallel((product.panels() + kPanels - 1) / kPanels, [&](int64_t task) {
+                product.pack_panels(b, task * kPanels, std::min(product.panels(), (task + 1) * kPanels), scratch.get());
             });
-            parallel((M + kHeight - 1) / kHeight, slots, [&](int64_t task, int slot) {
-                product.rows(task * kHeight, std::min(M, (task + 1) * kHeight), a, scratch.get(),
-                             shift ? shift + j : nullptr, out.as<T>() + i * M * N + j, N, false,
-                             blocks.get() + slot * block);
+            parallel(tasks, slots, [&](int64_t task, int slot) {
+                const auto start = [&](int64_t t) { return std::min(M, tiles * t / tasks * step); };
+                product.rows(start(task), start(task + 1), a, scratch.get(), shift ? shift + j : nullptr,
+                             out.as<T>() + i * M * N + j, N, false, blocks.get() + slot * block);
             });
         }
 }

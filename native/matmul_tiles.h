@@ -1,4 +1,5 @@
-// The register tile of matrix products of any shape: both operands packed, so that it reads memory in one direction.
+// The register tile of matrix products of any shape. Operands are packed, so that it reads memory in one direction; the
+// left one need not be.
 #pragma once
 #include "kernels.h"
 #include "tiles.h"
@@ -7,7 +8,7 @@
 namespace retrograd::RETROGRAD_ISA {
 
 // See ProductTile, for Rows rows and more than Vectors - 1 vectors of lanes.
-template <class T, int Rows, int Vectors> void product_tile(const ProductTile<T> &t) {
+template <class T, int Rows, int Vectors, bool Packed> void product_tile(const ProductTile<T> &t) {
     constexpr int L = kLanes<T>, Width = kTileVectors * L;
     const int rest = t.lanes % L;
     auto whole = [&](int v) INLINE_LAMBDA { return v < Vectors - 1 || rest == 0; };
@@ -20,7 +21,11 @@ template <class T, int Rows, int Vectors> void product_tile(const ProductTile<T>
         UNROLL
         for (int v = 0; v < Vectors; v++)
             acc[r][v] = !t.bias ? Vec<T>{} : whole(v) ? load(t.bias + v * L) : load_part(t.bias + v * L, rest);
-    const T *a = t.a, *b = t.b;
+    // Three rows share a register: processors add an index once or twice to an address by themselves.
+    const T *a[(Rows + 2) / 3], *b = t.b;
+    const int64_t a_row = Packed ? 1 : t.a_row, a_step = Packed ? kTileRows : t.a_step;
+    UNROLL
+    for (int r = 0; r < Rows; r += 3) a[r / 3] = t.a + r * a_row;
 #pragma GCC unroll 4
     for (int64_t k = 0; k < t.depth; k++) {
         Vec<T> row[Vectors];
@@ -28,11 +33,12 @@ template <class T, int Rows, int Vectors> void product_tile(const ProductTile<T>
         for (int v = 0; v < Vectors; v++) row[v] = load(b + v * L);
         UNROLL
         for (int r = 0; r < Rows; r++) {
-            const Vec<T> x = broadcast(a[r]);
+            const Vec<T> x = broadcast(Packed ? a[0][r] : a[r / 3][r % 3 * a_row]);
             UNROLL
             for (int v = 0; v < Vectors; v++) acc[r][v] += x * row[v];
         }
-        a += kTileRows;
+        UNROLL
+        for (int r = 0; r < Rows; r += 3) a[r / 3] += a_step;
         b += Width;
     }
     UNROLL
@@ -87,8 +93,9 @@ template <class T> void pack_runs(const T *from, int64_t stride, int count, int6
 template <class T, int Rows = kTileRows> void product(const ProductTile<T> &t) {
     if constexpr (Rows > 0) {
         if (t.rows != Rows) return product<T, Rows - 1>(t);
-        if (t.lanes > kLanes<T>) return product_tile<T, Rows, 2>(t);
-        return product_tile<T, Rows, 1>(t);
+        const bool packed = t.a_row == 1 && t.a_step == kTileRows;
+        if (t.lanes > kLanes<T>) return packed ? product_tile<T, Rows, 2, true>(t) : product_tile<T, Rows, 2, false>(t);
+        return packed ? product_tile<T, Rows, 1, true>(t) : product_tile<T, Rows, 1, false>(t);
     }
 }
 
