@@ -13,7 +13,7 @@ from . import growth, limits, machine, memory, report, rivals, sizes, timing
 from .cases import CASES
 from .worker import WorkerError
 
-TIME, MEMORY, IMPORT, SIZE = "Time", "Peak memory", "Import, beyond NumPy", "Installed size"
+TIME, MEMORY, IMPORT, SIZE = "Time", "Peak memory, beyond imports", "Import, beyond NumPy", "Installed size"
 
 
 def measurements(options, others=(), peaks=None):

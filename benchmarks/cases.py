@@ -98,17 +98,20 @@ def torchvision_models():
 
 
 def fill(library, model):
-    """Give `model` weights that depend on their order and shapes only, by He's scale for matrices."""
+    """Give `model` weights that depend on their order and shapes only, by He's scale for matrices.
+
+    In place and one after the other: a case's peak of memory is then what the libraries need.
+    """
     random = np.random.default_rng(0)
-    state = model.state_dict()
-    for name, value in state.items():
-        shape = tuple(value.shape)
-        if len(shape) > 1:
-            scale = np.sqrt(2 / np.prod(shape[1:]))
-            state[name] = library.array(random.normal(0, scale, shape).astype(np.float32))
-        elif name.endswith("bias"):
-            state[name] = library.array(np.zeros(shape, np.float32))
-    model.load_state_dict(state)
+    with library.torch.no_grad():
+        for name, value in model.state_dict().items():
+            shape = tuple(value.shape)
+            if len(shape) > 1:
+                values = random.standard_normal(shape, np.float32)
+                values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
+                value.copy_(library.array(values))
+            elif name.endswith("bias"):
+                value.zero_()
 
 
 def batch(library, *shape):

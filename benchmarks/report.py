@@ -50,6 +50,10 @@ def rows(result):
         else:
             ratio = ours["median"] / times["median"]
             lines.append(_row(f"    {name}", ours["median"], times["median"], unit, ratio))
+    if "whole" in result:
+        whole = result["whole"]
+        title, ours, theirs = "    the whole process", whole["retrograd"]["median"], whole["torch"]["median"]
+        return [*lines, _row(title, ours, theirs, unit, whole["ratio"]["median"])]
     for phase, times in ours.get("phases", {}).items():
         rival = theirs["phases"][phase]["median"]
         lines.append(_row("    " + phase, times["median"], rival, unit, times["median"] / rival))

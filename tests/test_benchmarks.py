@@ -72,6 +72,14 @@ def test_times_have_quartiles_around_the_median_and_phases(quick):
     assert list(chain["torch"]["variants"]) == ["eager"]
 
 
+def test_peak_memory_is_given_beyond_imports_and_for_the_whole_process(quick):
+    table, results = quick
+    memory = next(r for r in results["results"] if r["name"] == "memory-mlp")
+    for library in ("retrograd", "torch"):
+        assert memory["whole"][library]["median"] > memory[library]["median"]
+    assert "Peak memory, beyond imports" in table and "    the whole process" in table
+
+
 def test_sizes_are_those_of_the_packages(quick):
     alone, required = (r for r in quick[1]["results"] if r["unit"] == "B" and r["name"].startswith("size"))
     assert alone["retrograd"]["packages"] == ["retrograd"]
