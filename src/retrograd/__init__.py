@@ -179,4 +179,4 @@ def __getattr__(name):
         value = getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'retrograd' has no attribute '{name}'")
+    raise AttributeError(f"module 'retrograd' has no attribute '{name}' [RG135]")

@@ -277,6 +277,6 @@ def _final_error(job, error, attempts):
     tried = f" ({attempts} attempts)" if attempts > 1 else ""
     if isinstance(error, HTTPError):
         source = "" if error.url == job.url else f", which redirects to {error.url}"
-        message = f"{error.msg}{tried}: could not download {job.url}{source}. {job.remedy}"
+        message = f"{error.msg}{tried}: could not download {job.url}{source}. {job.remedy} [RG077]"
         return HTTPError(job.url, error.code, message, error.headers, BytesIO())
     return job.failed(_describe(error) + tried, error)

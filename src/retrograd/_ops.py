@@ -66,7 +66,7 @@ class OpOverloadPacket:
 
     def __getattr__(self, name):
         if name.startswith("__") or not name.isidentifier():
-            raise AttributeError(f"The operator '{self._qualified_op_name}' has no overload '{name}'")
+            raise AttributeError(f"The operator '{self._qualified_op_name}' has no overload '{name}' [RG135]")
         overload = self.__dict__[name] = OpOverload(self, name)
         return overload
 
@@ -98,7 +98,7 @@ def find(namespace, name):
         if function is None:
             raise AttributeError(
                 f"'_OpNamespace' '{namespace}' object has no attribute '{name}': no operator of that name is "
-                "known here"
+                "known here [RG135]"
             )
         packet = _packets[namespace, name] = OpOverloadPacket(namespace, name, function)
     return packet

@@ -48,10 +48,9 @@ class Job:
     hint: str = ""
     max_bytes: int = MAX_BYTES
 
-    def failed(self, why, reason=None, code=None):
+    def failed(self, why, reason=None, code="RG077"):
         """The error to raise: why, what to do, and the code that `explain` expands."""
-        mark = f" [{code}]" if code else ""
-        return DownloadError(f"could not download {self.url}: {why}. {self.remedy}{mark}", reason)
+        return DownloadError(f"could not download {self.url}: {why}. {self.remedy} [{code}]", reason)
 
     @property
     def remedy(self):
@@ -71,7 +70,9 @@ def writing(job):
             why = f"{error}. Choose"
         raise DownloadError(
             f"cannot write {os.path.basename(job.path)} into {folder}: {why} another folder: "
-            "the environment variable TORCH_HOME and hub.set_dir move the cache", error) from None
+            "the environment variable TORCH_HOME and hub.set_dir move the cache [RG077]",
+            error,
+        ) from None
 
 
 @contextmanager
@@ -184,8 +185,12 @@ class Partial:
         if self.size == 0 or not self.can_be_continued():
             self.discard()
             return
-        note = {"url": self._job.url,
-                "size": self.size, "total": self.total, "validator": self.validator or ""}
+        note = {
+            "url": self._job.url,
+            "size": self.size,
+            "total": self.total,
+            "validator": self.validator or "",
+        }
         try:
             os.fsync(self._file.fileno())
             with open(self._note_path, "w", encoding="utf-8") as file:

@@ -20,7 +20,7 @@ class _NameOnly(dtype):
 
     @property
     def numpy(self):
-        raise TypeError(f"tensors of {self!r} are not supported; use one of: {', '.join(DTYPES)}")
+        raise TypeError(f"tensors of {self!r} are not supported; use one of: {', '.join(DTYPES)} [RG041]")
 
     def __reduce__(self):
         return self.name
@@ -99,14 +99,14 @@ def unravel_index(indices, shape):
     """
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
-        raise TypeError(f"expected 'indices' to be a tensor of integers, but got {got}")
+        raise TypeError(f"expected 'indices' to be a tensor of integers, but got {got} [RG047]")
     if isinstance(shape, int):
         shape = (shape,)
     for n in shape:
         if not isinstance(n, int):
-            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)} [RG047]")
         if n < 0:
-            raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
+            raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)} [RG049]")
     indices = indices.long()
     coordinates = []
     for n in reversed(shape):

@@ -21,7 +21,7 @@ def item(self):
     if a.size != 1:
         raise RuntimeError(
             f"a Tensor with {a.size} elements cannot be converted to Scalar: shape {list(a.shape)}; pick an "
-            "element first"
+            "element first [RG034]"
         )
     return float(a.reshape(())) if a.dtype.kind == "V" else a.item()
 
@@ -47,13 +47,13 @@ def _one(self, kind):
     if self._array.size != 1:
         raise ValueError(
             f"only one element tensors can be converted to Python scalars: {kind}() of a tensor of shape "
-            f"{list(self.shape)}"
+            f"{list(self.shape)} [RG034]"
         )
     value = item(self)
     if isinstance(value, complex) and kind != "complex":
         if value.imag:
             raise RuntimeError(
-                f"value cannot be converted to type {kind} without overflow: {value} is complex"
+                f"value cannot be converted to type {kind} without overflow: {value} is complex [RG042]"
             )
         value = value.real
     return value
@@ -63,21 +63,22 @@ def _index(self):
     if self._array.size != 1 or self._array.dtype.kind not in "biu":
         raise TypeError(
             "only integer tensors of a single element can be converted to an index, "
-            f"not a tensor of shape {list(self.shape)} and dtype {self.dtype}"
+            f"not a tensor of shape {list(self.shape)} and dtype {self.dtype} [RG121]"
         )
     return int(self._array.reshape(()))
 
 
 def _len(self):
     if not self.ndim:
-        raise TypeError("len() of a 0-d tensor")
+        raise TypeError("len() of a 0-d tensor [RG034]")
     return self._array.shape[0]
 
 
 def _contains(self, element):
     if not isinstance(element, (Tensor, int, float, complex, np.generic)):
         raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}. "
+            "[RG047]"
         )
     return bool(np.any(self._array == (element._array if isinstance(element, Tensor) else element)))
 
@@ -119,7 +120,8 @@ def numpy(self, *, force=False):
         )
     if self._array.dtype.kind == "V":
         raise TypeError(
-            f"Got unsupported ScalarType {self.dtype}: NumPy has no such dtype; convert with .float() first"
+            f"Got unsupported ScalarType {self.dtype}: NumPy has no such dtype; convert with .float() "
+            "first [RG041]"
         )
     return self._array
 
@@ -128,7 +130,7 @@ def _as_numpy(self, dtype=None, copy=None):
     a = numpy(self)
     if dtype is not None and dtype != a.dtype:
         if copy is False:
-            raise ValueError(f"can't view {a.dtype} as {dtype} without a copy")
+            raise ValueError(f"can't view {a.dtype} as {dtype} without a copy [RG046]")
         return a.astype(dtype)
     return a.copy() if copy else a
 
@@ -139,10 +141,11 @@ def _array_wrap(self, array, context=None, return_scalar=False):
 
 def _dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
     if self.requires_grad:
-        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach() [RG015]")
     if self._array.dtype.kind == "V":
         raise BufferError(
-            f"{self.dtype} can't be exported: NumPy's DLPack has no such dtype; convert with .float() first"
+            f"{self.dtype} can't be exported: NumPy's DLPack has no such dtype; convert with .float() "
+            "first [RG041]"
         )
     return self._array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
@@ -242,7 +245,8 @@ def type_as(self, other):
 def pin_memory(self, device=None):
     """For copies to a GPU; there is none here, which is an error, as in PyTorch."""
     raise RuntimeError(
-        "Cannot access accelerator device when none is available: memory is pinned to be copied to a GPU"
+        "Cannot access accelerator device when none is available: memory is pinned to be copied to a GPU "
+        "[RG036]"
     )
 
 
@@ -252,7 +256,7 @@ def share_memory_(self):
     raise NotImplementedError(
         "share_memory_: tensors here live in ordinary memory. Threads share them as they are; between "
         "processes, wrap "
-        "multiprocessing.shared_memory in an array and pass it to from_numpy"
+        "multiprocessing.shared_memory in an array and pass it to from_numpy [RG137]"
     )
 
 
@@ -269,7 +273,7 @@ def detach_(self):
     """Take this tensor out of the graph: from now on it is a leaf that requires no gradient."""
     if self._is_view():
         raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead: a view follows what its base becomes."
+            "Can't detach views in-place. Use detach() instead: a view follows what its base becomes. [RG004]"
         )
     if self._grad_fn is not None:
         self._detached = True
@@ -299,10 +303,11 @@ def _by_element(name, count):
     def method(self, *args):
         *others, function = args
         if len(others) != count:
-            raise TypeError(f"{name}() takes {count} tensors and a function")
+            raise TypeError(f"{name}() takes {count} tensors and a function [RG134]")
         if self.requires_grad or any([t.requires_grad for t in others]):
             raise RuntimeError(
-                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead. "
+                "[RG015]"
             )
         inplace.prepare(self, name)
         inplace.check_writeable(self, name)
@@ -322,7 +327,7 @@ def _by_element(name, count):
 def as_subclass(self, cls):
     """This tensor as an instance of `cls`, a subclass of Tensor; shares memory and history."""
     if not issubclass(cls, Tensor):
-        raise TypeError(f"as_subclass expects a subclass of Tensor, but got {cls}")
+        raise TypeError(f"as_subclass expects a subclass of Tensor, but got {cls} [RG047]")
     out = self._alias() if self.requires_grad else self.detach()
     out.__class__ = cls
     return out

@@ -63,7 +63,8 @@ class DispatchLevel:
 def _fresh(function, out):
     if not isinstance(out, Tensor):
         raise TypeError(
-            f"__torch_dispatch__ must return a Tensor for {function}, but it returned {type(out).__name__}"
+            f"__torch_dispatch__ must return a Tensor for {function}, but it returned "
+            f"{type(out).__name__} [RG107]"
         )
     result = wrap(out._array)
     if type(out) is not Tensor:  # with what the user keeps in it
@@ -100,7 +101,7 @@ class SubclassLevel(DispatchLevel):
                 return out
         raise TypeError(
             f"Multiple dispatch failed for '{function}'; all __torch_dispatch__ handlers returned "
-            f"NotImplemented: those of {[k.__name__ for k in kinds]}"
+            f"NotImplemented: those of {[k.__name__ for k in kinds]} [RG107]"
         )
 
 
@@ -124,7 +125,7 @@ class TorchDispatchMode:
     """
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        raise NotImplementedError(f"{type(self).__name__} must define __torch_dispatch__")
+        raise NotImplementedError(f"{type(self).__name__} must define __torch_dispatch__ [RG107]")
 
     def __enter__(self):
         levels = self.__dict__.setdefault("_levels", [])

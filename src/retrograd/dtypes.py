@@ -26,7 +26,7 @@ class finfo:
         if not d.is_floating_point:
             raise TypeError(
                 f"torch.finfo() requires a floating point input type, not {d}. Use torch.iinfo to handle "
-                "whole numbers"
+                "whole numbers [RG041]"
             )
         info = ml_dtypes.finfo(d.numpy)
         self.dtype, self.bits = d.name, info.bits
@@ -54,7 +54,8 @@ class iinfo:
         d = arrays.as_dtype(type)
         if d.category != arrays.INT:
             raise TypeError(
-                f"torch.iinfo() requires an integer input type, not {d}. Use torch.finfo for floating dtypes"
+                f"torch.iinfo() requires an integer input type, not {d}. Use torch.finfo for floating "
+                "dtypes [RG041]"
             )
         info = np.iinfo(d.numpy)
         self.dtype, self.bits, self.min, self.max = d.name, info.bits, int(info.min), int(info.max)

@@ -184,7 +184,7 @@ def in_thread(function, *args, **kwargs):
 def queue_callback(callback):
     """Call `callback()` when the backward walk that runs now is done."""
     if modes.task is None:
-        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+        raise RuntimeError("Final callbacks can only be installed during backward pass. [RG029]")
     modes.task.callbacks.append(callback)
 
 
@@ -259,7 +259,7 @@ def _check_fits(way, given, shape):
         raise RuntimeError(
             f"Function {name} returned an invalid gradient at index {index} - got {list(given)} but expected "
             "shape "
-            f"compatible with {list(shape)}"
+            f"compatible with {list(shape)} [RG019]"
         )
 
 
@@ -341,17 +341,21 @@ def _checked(new, old, node):
     if new is None:
         return old
     if not isinstance(new, Tensor):
-        raise TypeError(f"a hook on {node.name()} must return a Tensor or None, not {type(new).__name__}")
+        raise TypeError(
+            f"a hook on {node.name()} must return a Tensor or None, not {type(new).__name__} [RG017]"
+        )
     if old is None:
-        raise RuntimeError(f"hook on {node.name()}: can't replace a None gradient with a non-None value")
+        raise RuntimeError(
+            f"hook on {node.name()}: can't replace a None gradient with a non-None value [RG017]"
+        )
     if new._array.shape != old._array.shape:
         raise RuntimeError(
             f"hook on {node.name()} has changed the size of value: from {list(old._array.shape)} to "
-            f"{list(new._array.shape)}"
+            f"{list(new._array.shape)} [RG017]"
         )
     if new._array.dtype != old._array.dtype:
         raise RuntimeError(
-            f"hook on {node.name()} has changed the type of value: from {old.dtype} to {new.dtype}"
+            f"hook on {node.name()} has changed the type of value: from {old.dtype} to {new.dtype} [RG017]"
         )
     return new
 
@@ -366,7 +370,7 @@ def _run_hooks_after(node, grads, g, graph):
             new = new if isinstance(new, tuple) else (new,)
             if len(new) != len(grads_in):
                 raise RuntimeError(
-                    f"hook on {node.name()} returned {len(new)} gradients, expected {len(grads_in)}"
+                    f"hook on {node.name()} returned {len(new)} gradients, expected {len(grads_in)} [RG017]"
                 )
             grads_in = new
     return [_as_carrier(x, graph) for x in grads_in]
@@ -410,7 +414,7 @@ def _accumulate(node, g, graph):
     if leaf._post_hooks:
         for hook in list(leaf._post_hooks.values()):
             if hook(leaf) is not None:
-                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+                raise RuntimeError("Tensor post accumulate grad hooks should return None. [RG017]")
     _run_hooks_of_leaf(node, g, graph)
 
 

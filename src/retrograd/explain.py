@@ -6,6 +6,7 @@ The texts stand in `explain.toml`; where an error is raised, its text ends with 
 import contextlib
 import difflib
 import io
+import itertools
 import os
 import tempfile
 import textwrap
@@ -17,9 +18,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """code: RG and three digits. title: a sentence. cause, remedy: paragraphs. example: code that fails."""
+    """code: RG and three digits. title: a sentence. cause, remedy: paragraphs. example: code that fails.
+    section: the subject that it belongs to."""
 
     code: str
+    section: str
     title: str
     cause: str
     remedy: str
@@ -31,15 +34,23 @@ def catalogue():
     import tomllib
 
     with open(Path(__file__).with_suffix(".toml"), "rb") as file:
-        return {code: Entry(code, **texts) for code, texts in tomllib.load(file).items()}
+        found = tomllib.load(file)
+    sections = found.pop("sections")
+    return {
+        code: Entry(code, [title for first, title in sections if first <= int(code[2:])][-1], **texts)
+        for code, texts in found.items()
+    }
 
 
 def explain(code):
     """Print what `code` means and what its example prints; no code: list all. Gives the exit status."""
     entries = catalogue()
     if code is None:
-        for entry in entries.values():
-            print(f"{entry.code}  {entry.title}")
+        for section, group in itertools.groupby(entries.values(), lambda entry: entry.section):
+            print(section)
+            for entry in group:
+                print(f"  {entry.code}  {entry.title}")
+        print("\n`python -m retrograd explain CODE` tells why, what to do, and runs an example.")
         return 0
     entry = entries.get(code.upper().strip("[]()"))
     if entry is None:

@@ -116,7 +116,7 @@ def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
 def _hermitian(input, s, dim, norm, name):
     axes, sizes = fourier._dims(input, s, dim, name)
     if not axes:
-        raise RuntimeError(f"{name} must transform at least one axis")
+        raise RuntimeError(f"{name} must transform at least one axis [RG145]")
     if len(axes) > 1:
         input = transform(input, [-1 if n is None else n for n in sizes[:-1]], axes[:-1], norm, True, name)
     return to_real(input, [-1 if sizes[-1] is None else sizes[-1]], axes[-1:], norm, True, name)
@@ -125,7 +125,7 @@ def _hermitian(input, s, dim, norm, name):
 def _inverse_hermitian(input, s, dim, norm, name):
     axes, sizes = fourier._dims(input, s, dim, name)
     if not axes:
-        raise RuntimeError(f"{name} must transform at least one axis")
+        raise RuntimeError(f"{name} must transform at least one axis [RG145]")
     half = to_half(input, [-1 if sizes[-1] is None else sizes[-1]], axes[-1:], norm, False, name)
     if len(axes) == 1:
         return half

@@ -99,7 +99,7 @@ class DualLevel:
             except NotImplementedError as error:
                 raise NotImplementedError(
                     f"Trying to use forward AD with {op.name} that does not support it because it has not "
-                    f"been implemented yet: {error}"
+                    f"been implemented yet: {error} [RG027]"
                 ) from error
             finally:
                 modes.interpreters = stack

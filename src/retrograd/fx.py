@@ -10,5 +10,5 @@ def symbolic_trace(root, concrete_args=None):
     """Raises NotImplementedError: programs are run as they are, never traced."""
     raise NotImplementedError(
         "torch.fx.symbolic_trace: retrograd does not trace programs; a result keeps its graph in grad_fn, "
-        "and retrograd.draw.graph shows it"
+        "and retrograd.draw.graph shows it [RG137]"
     )

@@ -82,7 +82,7 @@ def load_state_dict_from_url(
     url_name = os.path.basename(urlsplit(url).path)
     name = url_name if file_name is None else file_name
     if name in ("", ".", ".."):
-        raise ValueError(f"{url} does not end in a file's name: give one with file_name=")
+        raise ValueError(f"{url} does not end in a file's name: give one with file_name= [RG077]")
     path = os.path.join(model_dir, name)
     prefix = _hash_in(name, check_hash)
     if not _is_intact(path, prefix):
@@ -93,20 +93,29 @@ def load_state_dict_from_url(
     return serialization.load(path, map_location=map_location, weights_only=weights_only)
 
 
-def load(repo_or_dir, model, *args, source="github", trust_repo="check", force_reload=False, verbose=True,
-         skip_validation=False, **kwargs):
+def load(
+    repo_or_dir,
+    model,
+    *args,
+    source="github",
+    trust_repo="check",
+    force_reload=False,
+    verbose=True,
+    skip_validation=False,
+    **kwargs,
+):
     """Not offered: raises `NotImplementedError`. PyTorch runs the repository's `hubconf.py` here."""
-    raise _runs_foreign_code("load", repo_or_dir)
+    raise _runs_foreign_code("load [RG077]", repo_or_dir)
 
 
 def list(github, force_reload=False, skip_validation=False, trust_repo="check", verbose=True):
     """Not offered: raises `NotImplementedError`. PyTorch runs the repository's `hubconf.py` here."""
-    raise _runs_foreign_code("list", github)
+    raise _runs_foreign_code("list [RG077]", github)
 
 
 def help(github, model, force_reload=False, skip_validation=False, trust_repo="check"):
     """Not offered: raises `NotImplementedError`. PyTorch runs the repository's `hubconf.py` here."""
-    raise _runs_foreign_code("help", github)
+    raise _runs_foreign_code("help [RG077]", github)
 
 
 def _runs_foreign_code(function, repository):
@@ -114,13 +123,16 @@ def _runs_foreign_code(function, repository):
         f"hub.{function}({str(repository)!r}): retrograd does not run a repository's code (its hubconf.py): "
         "nothing can tell whether it is safe, nor whether it keeps to what retrograd offers of PyTorch. Take "
         "the model from retrograd.vision.models, or install or clone the repository, read it and import "
-        "the model; hub.load_state_dict_from_url loads its weights")
+        "the model; hub.load_state_dict_from_url loads its weights [RG078]"
+    )
 
 
 def _checked_prefix(prefix):
     prefix = (prefix or "").lower()
     if not re.fullmatch("[0-9a-f]{0,64}", prefix):
-        raise ValueError(f"hash_prefix must be the beginning of a SHA-256 in hexadecimal, not {prefix!r}")
+        raise ValueError(
+            f"hash_prefix must be the beginning of a SHA-256 in hexadecimal, not {prefix!r} [RG077]"
+        )
     return prefix
 
 
@@ -149,8 +161,11 @@ def _download_once(url, path, prefix, download_prefix, progress):
     hint = ". Or build the model with weights=None: untrained, with random parameters"
     job = _partial.Job(url, path, download_prefix, progress, hint)
     if os.path.isfile(path):
-        warnings.warn(f"{path} is damaged: its SHA-256 does not begin with {prefix}. It is moved to "
-                      f"{path}.corrupt and downloaded again", stacklevel=3)
+        warnings.warn(
+            f"{path} is damaged: its SHA-256 does not begin with {prefix}. It is moved to "
+            f"{path}.corrupt and downloaded again",
+            stacklevel=3,
+        )
     with _partial.locked(job):
         if _is_intact(path, prefix):  # another process was faster
             return
@@ -173,13 +188,20 @@ def _is_legacy_zip(path):
 
 
 def _load_legacy_zip(path, map_location, weights_only):
-    warnings.warn(f"{path} is a zip archive around a checkpoint in the format before PyTorch 1.6: save it "
-                  "again in today's format, without the archive", FutureWarning, stacklevel=3)
+    warnings.warn(
+        f"{path} is a zip archive around a checkpoint in the format before PyTorch 1.6: save it "
+        "again in today's format, without the archive",
+        FutureWarning,
+        stacklevel=3,
+    )
     with zipfile.ZipFile(path) as archive:
         member = archive.infolist()[0]
         most = max(2**20, _MOST_EXPANSION * os.path.getsize(path))
         if member.file_size > most:
-            raise RuntimeError(f"{path}: its member {member.filename!r} would expand to {member.file_size} "
-                               f"bytes, over {_MOST_EXPANSION} times the archive: this is not a checkpoint")
+            raise RuntimeError(
+                f"{path}: its member {member.filename!r} would expand to {member.file_size} "
+                f"bytes, over {_MOST_EXPANSION} times the archive: this is not a "
+                "checkpoint [RG071]"
+            )
         content = BytesIO(archive.read(member))
     return serialization.load(content, map_location=map_location, weights_only=weights_only)

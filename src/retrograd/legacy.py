@@ -42,11 +42,11 @@ def construct(kind, args, name):
         if isinstance(data, Tensor):
             if data._array.dtype != kind:
                 raise TypeError(
-                    f"expected {arrays._FROM_NUMPY[kind]} (got {data.dtype}); convert it with .to()"
+                    f"expected {arrays._FROM_NUMPY[kind]} (got {data.dtype}); convert it with .to() [RG043]"
                 )
             return data.detach()
         if isinstance(data, (float, complex)):
-            raise TypeError(f"{name}(): data must be a sequence (got {type(data).__name__})")
+            raise TypeError(f"{name}(): data must be a sequence (got {type(data).__name__}) [RG043]")
         return wrap(as_array(data, kind))
     return wrap(np.empty(args if args else (0,), kind))
 
@@ -78,7 +78,7 @@ def as_dtype(d):
         if d == "torch.Tensor":
             return arrays.get_default_dtype()
         if d not in _BY_NAME:
-            raise ValueError(f"invalid type: '{d}'; expected one of {', '.join(_BY_NAME)}")
+            raise ValueError(f"invalid type: '{d}'; expected one of {', '.join(_BY_NAME)} [RG043]")
         return _BY_NAME[d]
     return d.dtype if isinstance(d, _Typed) else arrays.as_dtype(d)
 

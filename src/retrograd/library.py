@@ -39,7 +39,9 @@ class CustomOpDef:
     def __init__(self, name, fn=None, mutates_args=()):
         space, separator, short = name.partition("::")
         if not separator or not space.isidentifier() or not short.isidentifier():
-            raise ValueError(f"custom_op: expected a name such as 'mylib::sin_twice', but got {name!r}")
+            raise ValueError(
+                f"custom_op: expected a name such as 'mylib::sin_twice', but got {name!r} [RG047]"
+            )
         self._qualname, self._kernel, self._mutates = name, fn, mutates_args
         self.__name__, self.__doc__ = short, getattr(fn, "__doc__", None)
         self._backward = self._setup_context = self._vmap = None
@@ -51,7 +53,9 @@ class CustomOpDef:
 
     def __call__(self, *args, **kwargs):
         if self._kernel is None:
-            raise NotImplementedError(f"{self._qualname} was defined, but has no kernel: register one")
+            raise NotImplementedError(
+                f"{self._qualname} was defined, but has no kernel: register one [RG018]"
+            )
         args = self._bound(args, kwargs)
         if self._mutates:
             with no_grad():
@@ -136,7 +140,7 @@ def _function_of(op):
         if op._backward is None:
             raise RuntimeError(
                 f"Trying to backward through {op._qualname} but no autograd formula was registered: see "
-                "torch.library.register_autograd"
+                "torch.library.register_autograd [RG027]"
             )
         return op._backward(ctx, *grads)
 
@@ -153,7 +157,7 @@ def _find(op):
         return op
     name = op.overloadpacket._qualified_op_name if isinstance(op, _ops.OpOverload) else op
     if name not in _defined:
-        raise RuntimeError(f"no operator {name!r} was made by torch.library.custom_op or define")
+        raise RuntimeError(f"no operator {name!r} was made by torch.library.custom_op or define [RG018]")
     return _defined[name]
 
 
@@ -220,4 +224,3 @@ class Library:
 def _scoped_library(*args, **kwargs):
     """A Library for a block."""
     yield Library(*args, **kwargs)
-

@@ -33,7 +33,7 @@ def _full_mask(input, mask):
     if mask.ndim > input.ndim:
         raise IndexError(
             f"masked: expected a mask of at most the {input.ndim} dimensions of the input, but its shape is "
-            f"{list(mask.shape)}"
+            f"{list(mask.shape)} [RG122]"
         )
     if mask._array.dtype.kind != "b":
         mask = mask != 0
@@ -43,7 +43,7 @@ def _full_mask(input, mask):
 def _filled(input, mask, neutral):
     """`input` with `neutral` where it is left out."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"masked: expected input to be a Tensor, not {type(input).__name__}")
+        raise TypeError(f"masked: expected input to be a Tensor, not {type(input).__name__} [RG047]")
     if mask is None:
         return input
     kind = input._array.dtype
@@ -124,7 +124,8 @@ def mean(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     kind = _kept(input, dtype)
     if not (kind.is_floating_point or kind.is_complex):
         raise ValueError(
-            f"mean(): Could not infer output dtype: it must be a floating point or complex one, but is {kind}"
+            "mean(): Could not infer output dtype: it must be a floating point or complex one, but is "
+            f"{kind} [RG041]"
         )
     axes = _axes(dim, input.ndim)
     return sum(input, axes, keepdim=keepdim, dtype=dtype, mask=mask) / _count(
@@ -141,7 +142,9 @@ def median(input, dim=-1, *, keepdim=False, dtype=None, mask=None):
     if floating:
         return values
     if np.isnan(values._array).any():
-        raise ValueError("masked median expects no fully masked out rows if dtype is not floating point")
+        raise ValueError(
+            "masked median expects no fully masked out rows if dtype is not floating point [RG122]"
+        )
     return values.to(_kept(input, dtype))
 
 
@@ -160,7 +163,7 @@ def norm(input, ord=2.0, dim=None, *, keepdim=False, dtype=None, mask=None):
 def var(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype=None, mask=None):
     """The variance over `dim` of the n elements that `mask` keeps, over n - correction (by default 1)."""
     if unbiased is not None and correction is not None:
-        raise AssertionError("Only one of unbiased and correction may be given")
+        raise AssertionError("Only one of unbiased and correction may be given [RG120]")
     if correction is None:
         correction = 1.0 if unbiased in (None, True) else 0.0
     kind = _kept(input, dtype)

@@ -31,7 +31,9 @@ def get_sharing_strategy():
 def set_sharing_strategy(new_strategy):
     """Accepted for scripts that call it: tensors are copied between processes."""
     if new_strategy not in _strategies:
-        raise AssertionError(f"unknown sharing strategy {new_strategy!r}; there are {sorted(_strategies)}")
+        raise AssertionError(
+            f"unknown sharing strategy {new_strategy!r}; there are {sorted(_strategies)} [RG048]"
+        )
     _strategies.sort(key=lambda name: name != new_strategy)
 
 
@@ -108,7 +110,7 @@ class ProcessContext:
         if code < 0:
             name = _signal.Signals(-code).name
             how = f"signal {name}"
-        raise ProcessExitedException(f"process {i} terminated with {how}", i, process.pid, code, name)
+        raise ProcessExitedException(f"process {i} terminated with {how} [RG091]", i, process.pid, code, name)
 
 
 SpawnContext = ProcessContext

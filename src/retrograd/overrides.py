@@ -104,7 +104,7 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
             return result
     raise TypeError(
         f"Multiple dispatch failed for '{resolve_name(public_api)}'; all __torch_function__ handlers "
-        f"returned NotImplemented: those of {[k.__name__ for k in kinds]}"
+        f"returned NotImplemented: those of {[k.__name__ for k in kinds]} [RG107]"
     )
 
 
@@ -300,7 +300,7 @@ class TorchFunctionMode:
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        raise NotImplementedError(f"{type(self).__name__} must define __torch_function__")
+        raise NotImplementedError(f"{type(self).__name__} must define __torch_function__ [RG107]")
 
     def __enter__(self):
         install()

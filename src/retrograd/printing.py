@@ -41,7 +41,9 @@ def set_printoptions(
     if profile is not None:
         if profile not in _PROFILES:
             names = ", ".join(_PROFILES)
-            raise ValueError(f"set_printoptions(): unknown profile {profile!r}; choose one of {names}")
+            raise ValueError(
+                f"set_printoptions(): unknown profile {profile!r}; choose one of {names} [RG048]"
+            )
         for name, value in _PROFILES[profile].items():
             setattr(_options, name, value)
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}

@@ -81,7 +81,7 @@ def is_nonzero(self):
     if self._array.size != 1:
         raise RuntimeError(
             f"Boolean value of Tensor with {'no values' if not self._array.size else 'more than one value'} "
-            "is ambiguous"
+            "is ambiguous [RG034]"
         )
     return bool(self._array)
 

@@ -30,7 +30,7 @@ class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         except ModuleNotFoundError as error:
             if error.name is None or not ours.startswith(error.name):
                 raise
-            raise ModuleNotFoundError(f"retrograd has no module {fullname}", name=fullname) from None
+            raise ModuleNotFoundError(f"retrograd has no module {fullname} [RG135]", name=fullname) from None
         spec = importlib.machinery.ModuleSpec(fullname, self, is_package=hasattr(module, "__path__"))
         self.specs[id(module)] = module.__spec__
         spec.loader_state = module

@@ -49,15 +49,16 @@ def _check_global(item):
         if len(item) != 2:
             raise ValueError(
                 "Expected tuple of length 2 (global, str of callable full path), but got tuple of length: "
-                f"{len(item)}"
+                f"{len(item)} [RG075]"
             )
         if type(item[1]) is not str:
             raise TypeError(
-                f"Expected second item in tuple to be str of callable full path, but got: {type(item[1])}"
+                f"Expected second item in tuple to be str of callable full path, but got: {type(item[1])} "
+                "[RG075]"
             )
     elif not hasattr(item, "__module__") or not hasattr(item, "__qualname__"):
         raise TypeError(
-            f"a safe global is a class or a function (or a pair of it and its name), got {item!r}"
+            f"a safe global is a class or a function (or a pair of it and its name), got {item!r} [RG075]"
         )
 
 
@@ -119,7 +120,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     if isinstance(f, (str, os.PathLike)) and os.fspath(f).endswith(".safetensors"):
         return _load_safetensors(f, map_location)
     if mmap and not isinstance(f, (str, os.PathLike)):
-        raise ValueError("mmap=True needs a path: an open file or a buffer can't be mapped")
+        raise ValueError("mmap=True needs a path: an open file or a buffer can't be mapped [RG075]")
     restore = restorer(map_location)
     kind = Trusting if weights_only is False and is_allowed() else WeightsOnly
 
@@ -143,19 +144,19 @@ def _encoding(pickle_module, weights_only, pickle_load_args):
     if pickle_module not in (None, pickle):
         raise ValueError(
             f"load does not use pickle modules, got pickle_module={pickle_module!r}: files are read by "
-            "retrograd's own interpreter, which runs no code"
+            "retrograd's own interpreter, which runs no code [RG075]"
         )
     if pickle_module is not None and weights_only is not False:
-        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
+        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified [RG075]")
     unknown = set(pickle_load_args) - {"encoding", "fix_imports", "errors"}
     if unknown:
-        raise TypeError(f"load() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+        raise TypeError(f"load() got an unexpected keyword argument {sorted(unknown)[0]!r} [RG134]")
     return pickle_load_args.get("encoding", "utf-8")
 
 
 def _load_safetensors(f, map_location):
     if map_location is not None and (isinstance(map_location, dict) or callable(map_location)):
-        raise RuntimeError("for a safetensors file, map_location must be a device such as 'cpu'")
+        raise RuntimeError("for a safetensors file, map_location must be a device such as 'cpu' [RG075]")
     return load_file(f, "cpu" if map_location is None else map_location)
 
 
@@ -194,9 +195,9 @@ def save(
     `pickle_module` can't be another than `pickle`.
     """
     if pickle_module not in (None, pickle):
-        raise ValueError(f"save writes its own pickle and can't use pickle_module={pickle_module!r}")
+        raise ValueError(f"save writes its own pickle and can't use pickle_module={pickle_module!r} [RG075]")
     if pickle_protocol not in (2, 3, 4, 5):
-        raise ValueError(f"pickle_protocol must be 2, 3, 4 or 5, got {pickle_protocol!r}")
+        raise ValueError(f"pickle_protocol must be 2, 3, 4 or 5, got {pickle_protocol!r} [RG075]")
     with writing(f) as file:
         if _use_new_zipfile_serialization:
             save_zip(obj, file, byte_order=not _disable_byteorder_record)

@@ -24,7 +24,8 @@ def set_float32_matmul_precision(precision):
     global _matmul_precision
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(
-            f"{precision!r} is not one of 'highest', 'high', or 'medium' (set_float32_matmul_precision)"
+            f"{precision!r} is not one of 'highest', 'high', or 'medium' (set_float32_matmul_precision) "
+            "[RG048]"
         )
     _matmul_precision = precision
 
@@ -46,7 +47,7 @@ def compile(
 def set_num_interop_threads(threads):
     """Accepted: operations don't run beside each other here."""
     if not isinstance(threads, int) or threads < 1:
-        raise RuntimeError(f"set_num_interop_threads expects a positive integer, got {threads!r}")
+        raise RuntimeError(f"set_num_interop_threads expects a positive integer, got {threads!r} [RG049]")
 
 
 def get_num_interop_threads():
@@ -57,16 +58,16 @@ def get_num_interop_threads():
 def set_deterministic_debug_mode(debug_mode):
     """`use_deterministic_algorithms` by a word or number: "default" or 0, "warn" or 1, "error" or 2."""
     if not isinstance(debug_mode, (str, int)):
-        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)} [RG047]")
     if isinstance(debug_mode, str):
         if debug_mode not in ("default", "warn", "error"):
             raise RuntimeError(
                 "invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got "
-                f"{debug_mode}"
+                f"{debug_mode} [RG048]"
             )
         debug_mode = ("default", "warn", "error").index(debug_mode)
     if debug_mode not in (0, 1, 2):
-        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode} [RG048]")
     use_deterministic_algorithms(debug_mode > 0, warn_only=debug_mode == 1)
 
 

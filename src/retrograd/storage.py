@@ -62,7 +62,7 @@ class UntypedStorage:
         if length < nbytes:
             raise RuntimeError(
                 f"from_file: {filename!r} has {length} bytes and {nbytes} were asked for; a longer file is "
-                "needed, or shared=True, which extends it"
+                "needed, or shared=True, which extends it [RG043]"
             )
         if not nbytes:
             return cls(np.empty(0, np.uint8))
@@ -164,7 +164,7 @@ def resize_(self, *sizes, memory_format=None):
     """
     shape = as_sizes(sizes)
     if self.requires_grad and modes.grad:
-        raise RuntimeError("cannot resize variables that require grad")
+        raise RuntimeError("cannot resize variables that require grad [RG015]")
     old = self._array
     if old.shape == shape:
         return self
@@ -194,7 +194,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     elif isinstance(source, Tensor):
         if source._array.dtype != self._array.dtype:
             raise RuntimeError(
-                f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}"
+                f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype} [RG040]"
             )
         self._array = source._array
     else:
@@ -209,7 +209,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
         if 0 not in size and last >= flat.size:
             raise RuntimeError(
                 f"set_: size {list(size)} at offset {storage_offset} is out of bounds for a storage of "
-                f"{flat.size}"
+                f"{flat.size} [RG046]"
             )
         self._array = np.lib.stride_tricks.as_strided(flat[storage_offset:], size, steps)
     self._view = self._version_counter = self._accumulator = None

@@ -110,7 +110,7 @@ class Tour:
         if not retrograd.equal(ours, by_hand):
             raise TourError(
                 f"{name} is {ours.tolist()} where {formula} is {by_hand.tolist()}; "
-                "please report this with the output of `python -m retrograd env`"
+                "please report this with the output of `python -m retrograd env` [RG173]"
             )
         self.say(f"{MARGIN}{name} = {ours.tolist()}", end="")
         self.say(f"  equals {formula} by hand", GREEN)
@@ -127,7 +127,7 @@ class Tour:
         try:
             from PIL import Image, ImageOps, UnidentifiedImageError
         except ImportError:
-            raise TourError("reading a photo needs Pillow: pip install Pillow") from None
+            raise TourError("reading a photo needs Pillow: pip install Pillow [RG173]") from None
         try:
             with Image.open(path) as photo:
                 self.names["photo"] = ImageOps.exif_transpose(photo).convert("RGB")
@@ -136,7 +136,7 @@ class Tour:
             reason = (
                 "not an image that Pillow knows" if unknown else getattr(error, "strerror", None) or error
             )
-            raise TourError(f"--image {path}: {reason}; give a JPEG or PNG file") from None
+            raise TourError(f"--image {path}: {reason}; give a JPEG or PNG file [RG173]") from None
         size = self["f'{photo.width} x {photo.height}'"]
         origin = "" if self.image else ", of scikit-learn's samples"
         self.source = f"photo: {os.path.basename(path)}{origin}, {size}"
@@ -148,7 +148,7 @@ class Tour:
         try:
             ResNet18_Weights.verify(self.weights)
         except KeyError as error:
-            raise TourError(f"--weights: {error.args[0]}; or give a file, or none") from None
+            raise TourError(f"--weights: {error.args[0]}; or give a file, or none [RG173]") from None
 
     def build_network(self):
         self.section("A network")
@@ -172,7 +172,7 @@ class Tour:
         try:
             self.code(f"model.load_state_dict(torch.load({self.weights!r}))")
         except (OSError, RuntimeError, TypeError) as error:
-            raise TourError(f"--weights {self.weights}: {error}") from None
+            raise TourError(f"--weights {self.weights}: {error} [RG173]") from None
 
     def load_pretrained(self):
         self.names["resnet18"] = partial(resnet18, progress=sys.stderr.isatty())

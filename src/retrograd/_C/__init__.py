@@ -46,7 +46,7 @@ def __getattr__(name):
     """What is of overrides.py, which is imported when it is needed."""
     if name in ("DisableTorchFunction", "DisableTorchFunctionSubclass", "_disabled_torch_function_impl"):
         return getattr(importlib.import_module("retrograd.overrides"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}' [RG135]")
 
 
 # --- the backward walk that runs now ---------------------------------------------------------------
@@ -54,7 +54,7 @@ def __getattr__(name):
 
 def _task():
     if modes.task is None:
-        raise RuntimeError("This function should only be called during the backward pass")
+        raise RuntimeError("This function should only be called during the backward pass [RG029]")
     return modes.task
 
 
@@ -74,7 +74,8 @@ def _current_graph_task_execution_order():
     if modes.multithreading:
         raise RuntimeError(
             "_current_graph_task_execution_order expects the current backward to be executed with "
-            "multithreading disabled, e.g. by running: with torch.autograd.set_multithreading_enabled(False)"
+            "multithreading disabled, e.g. by running: with "
+            "torch.autograd.set_multithreading_enabled(False) [RG029]"
         )
     return task.order()
 
@@ -82,7 +83,9 @@ def _current_graph_task_execution_order():
 def _will_engine_execute_node(node):
     """Whether the walk that runs now runs `node`, a grad_fn."""
     if not isinstance(node, Node):
-        raise RuntimeError(f"_will_engine_execute_node expects an grad_fn, but got {type(node).__name__}")
+        raise RuntimeError(
+            f"_will_engine_execute_node expects an grad_fn, but got {type(node).__name__} [RG029]"
+        )
     task = _task()
     if task.needed is None:
         return node in task.reached()
@@ -91,11 +94,9 @@ def _will_engine_execute_node(node):
     if not task.accumulate and not node.edges:
         raise RuntimeError(
             "A leaf node was passed to _will_engine_execute_node but we are currently running "
-            "autograd.grad(). This is currently not supported."
+            "autograd.grad(). This is currently not supported. [RG029]"
         )
     return True
-
-
 
 
 # --- tensors that somebody keeps -------------------------------------------------------------------

@@ -48,4 +48,4 @@ def __getattr__(name):
     for op in TABLE.values():
         if op.node_name == name:
             return op.node_class()
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}' [RG135]")

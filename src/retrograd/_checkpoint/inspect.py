@@ -89,7 +89,7 @@ def inspect_checkpoint(f):
                 return _inspect_safetensors(source)
             return _inspect_legacy(source)
         except CheckpointError as error:
-            raise CheckpointError(f"can't read {source.name!r}: {error}") from error.__cause__
+            raise CheckpointError(f"can't read {source.name!r}: {error} [RG071]") from error.__cause__
 
 
 def unsafe_globals(f, user_globals):

@@ -61,7 +61,7 @@ class Pickler:
         try:
             self.save(obj)
         except RecursionError:
-            raise PicklingError("can't save: containers are nested too deeply") from None
+            raise PicklingError("can't save: containers are nested too deeply [RG074]") from None
         self.out += b"."
         return bytes(self.out)
 
@@ -72,14 +72,14 @@ class Pickler:
             writer(self, obj)
             return
         if id(obj) in self.open:
-            raise PicklingError(f"can't save a {kind.__name__} that contains itself")
+            raise PicklingError(f"can't save a {kind.__name__} that contains itself [RG074]")
         known = self.memo.get(id(obj))
         if known is not None:
             self._get(known[0])
             return
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise PicklingError(f"can't save containers nested more than {MAX_DEPTH} deep")
+            raise PicklingError(f"can't save containers nested more than {MAX_DEPTH} deep [RG074]")
         if writer is not None:
             writer(self, obj)
         elif isinstance(obj, Tensor):
@@ -225,7 +225,7 @@ class Pickler:
         if found is not obj:
             raise PicklingError(
                 f"can't save {module}.{name}: it is not found under that name in its module (lambdas and "
-                "what is defined inside functions can't be saved)"
+                "what is defined inside functions can't be saved) [RG074]"
             )
         self._global(obj, module, name)
 
@@ -235,7 +235,7 @@ class Pickler:
         self.save(args)
         self.out += b"R"
         if id(result) in self.memo:  # the arguments led back to it
-            raise PicklingError(f"can't save a {type(result).__name__} that contains itself")
+            raise PicklingError(f"can't save a {type(result).__name__} that contains itself [RG074]")
         self._put(result)
 
     # --- PyTorch's objects ---

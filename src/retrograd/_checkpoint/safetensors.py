@@ -42,23 +42,27 @@ def load_file(filename, device="cpu", *, backend="mmap"):
     file is read into memory either way. Raises `serialization.CheckpointError` for a file that is damaged.
     """
     if backend not in ("mmap", "pread"):
-        raise ValueError(f"backend must be 'mmap' or 'pread', got {backend!r}")
+        raise ValueError(f"backend must be 'mmap' or 'pread', got {backend!r} [RG075]")
     if _device(device).type != "cpu":
         raise RuntimeError(
-            f"safetensors files are loaded into host memory, got device={device!r}; move them afterwards"
+            f"safetensors files are loaded into host memory, got device={device!r}; move them afterwards "
+            "[RG075]"
         )
     with open_source(filename) as source:
         try:
             return _load(source)
         except CheckpointError as error:
-            raise CheckpointError(f"can't load {os.fspath(filename)!r}: {error}") from error.__cause__
+            raise CheckpointError(f"can't load {os.fspath(filename)!r}: {error} [RG071]") from error.__cause__
 
 
 def load(data):
     """The tensors in `data`, the bytes of a safetensors file, by name."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"load expects the bytes of a safetensors file, got {type(data).__name__}")
-    return _load(Source.of_bytes(data))
+        raise TypeError(f"load expects the bytes of a safetensors file, got {type(data).__name__} [RG075]")
+    try:
+        return _load(Source.of_bytes(data))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} [RG071]") from error.__cause__
 
 
 def save_file(tensors, filename, metadata=None):
@@ -182,7 +186,7 @@ def _describe(tensors, metadata):
     if metadata is not None and not (
         _is_metadata(metadata) and all(isinstance(key, str) for key in metadata)
     ):
-        raise TypeError(f"metadata must be a dict from str to str, got {metadata!r}")
+        raise TypeError(f"metadata must be a dict from str to str, got {metadata!r} [RG074]")
     named = [(name, _WRITE[tensor._array.dtype], tensor._array) for name, tensor in tensors.items()]
     named.sort(key=lambda entry: (-_ORDER[entry[1]], entry[0]))
     header, at = {} if metadata is None else {"__metadata__": metadata}, 0
@@ -196,17 +200,21 @@ def _describe(tensors, metadata):
 
 def _check_tensors(tensors):
     if not isinstance(tensors, dict):
-        raise ValueError(f"Expected a dict of [str, torch.Tensor] but received {type(tensors)}")
+        raise ValueError(f"Expected a dict of [str, torch.Tensor] but received {type(tensors)} [RG074]")
     owners = {}
     for name, tensor in tensors.items():
         if not isinstance(name, str) or name == "__metadata__":
-            raise ValueError(f"the name of a tensor must be text other than __metadata__, got {name!r}")
+            raise ValueError(
+                f"the name of a tensor must be text other than __metadata__, got {name!r} [RG074]"
+            )
         if not isinstance(tensor, Tensor):
-            raise ValueError(f"Key `{name}` is invalid, expected torch.Tensor but received {type(tensor)}")
+            raise ValueError(
+                f"Key `{name}` is invalid, expected torch.Tensor but received {type(tensor)} [RG074]"
+            )
         if tensor._array.dtype not in _WRITE:
-            raise ValueError(f"tensor `{name}` is of {tensor.dtype}, which safetensors does not have")
+            raise ValueError(f"tensor `{name}` is of {tensor.dtype}, which safetensors does not have [RG074]")
         if not tensor._array.flags.c_contiguous:
-            raise ValueError(f"tensor `{name}` is not contiguous; save its .contiguous()")
+            raise ValueError(f"tensor `{name}` is not contiguous; save its .contiguous() [RG074]")
         owners.setdefault(_extent(tensor._array), []).append(name)
     _check_overlap(sorted((extent, names) for extent, names in owners.items() if extent[0] != extent[1]))
 
@@ -224,7 +232,7 @@ def _check_overlap(extents):
         if shared:
             raise RuntimeError(
                 f"the tensors {shared} share memory, which safetensors can't describe: save one of them, or "
-                "a .clone()"
+                "a .clone() [RG074]"
             )
         last_end, last_names = end, names
 

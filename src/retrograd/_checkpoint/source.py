@@ -63,7 +63,8 @@ def open_source(f):
         return
     if not all(hasattr(f, name) for name in ("read", "seek", "tell")):
         raise AttributeError(
-            f"load expects a path or a file-like object with read, seek and tell, got {type(f).__name__}"
+            f"load expects a path or a file-like object with read, seek and tell, got {type(f).__name__} "
+            "[RG075]"
         )
     yield Source(_seekable(f), getattr(f, "name", type(f).__name__))
 
@@ -73,6 +74,7 @@ def _seekable(file):
         file.seek(file.tell())
     except (io.UnsupportedOperation, AttributeError, OSError):
         raise io.UnsupportedOperation(
-            "a checkpoint can only be loaded from a file that is seekable; read it into an io.BytesIO first"
+            "a checkpoint can only be loaded from a file that is seekable; read it into an io.BytesIO "
+            "first [RG075]"
         ) from None
     return file

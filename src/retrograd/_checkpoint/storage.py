@@ -62,7 +62,7 @@ class Storage:
         """Refused: checkpoints are loaded into host memory."""
         raise RuntimeError(
             "a storage was to be moved to a CUDA device while a checkpoint is loaded; load it with "
-            "map_location='cpu' and move the tensors afterwards"
+            "map_location='cpu' and move the tensors afterwards [RG075]"
         )
 
     def __repr__(self):
@@ -187,7 +187,7 @@ def restorer(map_location):
         return lambda storage, location: _by_callable(map_location, storage, location)
     raise TypeError(
         "map_location must be a device such as 'cpu', a dict from one to another, or a function of "
-        f"(storage, location), got {map_location!r}"
+        f"(storage, location), got {map_location!r} [RG075]"
     )
 
 
@@ -198,7 +198,7 @@ def _by_callable(function, storage, location):
     if not isinstance(result, Storage):
         raise TypeError(
             "a map_location function must return the storage (moved) or None, it returned "
-            f"{type(result).__name__}"
+            f"{type(result).__name__} [RG075]"
         )
     return result
 
@@ -209,16 +209,16 @@ def _default_restore(storage, location, asked=False):
     except (RuntimeError, TypeError) as error:
         raise RuntimeError(
             f"don't know how to restore a tensor saved on {quote(location)} ({error}): load it with "
-            "map_location='cpu'"
+            "map_location='cpu' [RG075]"
         ) from None
     if place.type == "cpu":
         return storage
     if asked:
         raise RuntimeError(
             f"map_location={location!r} asks for a device that checkpoints can't be loaded to: load with "
-            "map_location='cpu' and move the tensors afterwards"
+            "map_location='cpu' and move the tensors afterwards [RG075]"
         )
     raise RuntimeError(
         f"Attempting to deserialize an object on device '{place}', which is not available: its tensors were "
-        "saved from there. Load it into host memory with map_location='cpu'"
+        "saved from there. Load it into host memory with map_location='cpu' [RG075]"
     )

@@ -92,7 +92,7 @@ class budget:
 
     def __init__(self, limit):
         if limit < 0:
-            raise ValueError(f"budget: expected a number of bytes, got {limit}")
+            raise ValueError(f"budget: expected a number of bytes, got {limit} [RG049]")
         self.limit = limit
         self.wanted = 0  # bytes that would have been saved
         self.kept = 0  # bytes that are saved now
@@ -336,5 +336,5 @@ def _refuse(value):
         "tensor that "
         f"budget() computes from again is at version {value.counter.n}; expected version {value.version} "
         "instead.\n"
-        f"  it was overwritten at {describe_location(value.counter.where)}"
+        f"  it was overwritten at {describe_location(value.counter.where)} [RG002]"
     )

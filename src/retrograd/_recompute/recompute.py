@@ -81,7 +81,8 @@ class _Argument:
                 f"version {self.version} instead.\n"
                 f"  it was given to the checkpoint at {describe_location(self.where)}\n"
                 f"  and overwritten at {describe_location(self.counter.where)}\n"
-                "  Remedy: let the checkpointed function work on a clone(), or write the change out of place."
+                "  Remedy: let the checkpointed function work on a clone(), or write the change out of "
+                "place. [RG002]"
             )
         return self.tensor
 
@@ -131,7 +132,7 @@ class _Region:
         if value is None:
             raise CheckpointError(
                 "torch.utils.checkpoint: Unpack is being triggered for a tensor that was already unpacked "
-                "once in this backward, and let go. Read ctx.saved_tensors only once in your backward"
+                "once in this backward, and let go. Read ctx.saved_tensors only once in your backward [RG021]"
             )
         if self.group is None:
             values[slot.index] = None
@@ -214,7 +215,7 @@ class _Region:
                     ("Saved in the forward", self.saved), ("Saved when computed again", again)
                 )
             ])  # fmt: skip
-        raise CheckpointError(f"torch.utils.checkpoint: {message}{tip}")
+        raise CheckpointError(f"torch.utils.checkpoint: {message}{tip} [RG023]")
 
 
 def _describe(saved):
@@ -265,7 +266,8 @@ def run_and_recompute(function, args, kwargs, *, contexts, **options):
     `utils.checkpoint.checkpoint`."""
     if options["determinism_check"] not in ("default", "none"):
         raise ValueError(
-            f"determinism_check should be one of ['default', 'none'], but got {options['determinism_check']}"
+            "determinism_check should be one of ['default', 'none'], but got "
+            f"{options['determinism_check']} [RG023]"
         )
     forward, again = contexts
     if not modes.grad:

@@ -21,7 +21,7 @@ def detach_variable(inputs):
     """The tensors in a tuple detached, requiring gradients as they did."""
     if not isinstance(inputs, tuple):
         raise RuntimeError(
-            f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}"
+            f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__} [RG023]"
         )
     out = []
     for x in inputs:
@@ -55,7 +55,7 @@ class CheckpointFunction(Function):
                 "`inputs` "
                 "parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or "
                 "call "
-                ".backward() without passing the `inputs` argument."
+                ".backward() without passing the `inputs` argument. [RG023]"
             )
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
@@ -68,6 +68,8 @@ class CheckpointFunction(Function):
             (o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Tensor) and o.requires_grad
         ]
         if not chosen:
-            raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
+            raise RuntimeError(
+                "none of output has requires_grad=True, this checkpoint() is not necessary [RG023]"
+            )
         backward([o for o, _ in chosen], [g for _, g in chosen])
         return None, None, *[a.grad if isinstance(a, Tensor) else None for a in args]

@@ -57,7 +57,7 @@ def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mu
     elif callable(policy_fn_or_list):
         policy = policy_fn_or_list
     else:
-        raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
+        raise TypeError("policy_fn_or_list must be either a function or a list of ops. [RG023]")
     storage = {}
     return (
         _CachingTorchDispatchMode(policy, storage),
@@ -78,7 +78,7 @@ def _operator(op):
             return operator_of(TABLE[name], None)[0]
     raise ValueError(
         f"Expected op in `op_list` to be an OpOverload but got: {op} of type {type(op)}.{extra} Or give the "
-        "name of a row: 'mm', 'linear', 'conv2d', 'exp'..."
+        "name of a row: 'mm', 'linear', 'conv2d', 'exp'... [RG023]"
     )
 
 
@@ -95,7 +95,8 @@ class _Kept:
     def get(self, op, allow_mutation):
         if self.counter.n != self.version and not allow_mutation:
             raise RuntimeError(
-                f"Tensor cached during selective activation checkpoint has been mutated: a result of {op}"
+                f"Tensor cached during selective activation checkpoint has been mutated: a result of {op} "
+                "[RG023]"
             )
         return self.val
 
@@ -160,13 +161,14 @@ class _CachedTorchDispatchMode(_Selecting):
         if at >= len(self.storage.get(func, ())):
             raise RuntimeError(
                 f"{func} encountered during backward, but not found in storage: the policy must decide as it "
-                "did in the forward"
+                "did in the forward [RG023]"
             )
         kept = self.storage[func][at]
         if kept is None:
             raise RuntimeError(
                 "Trying to backward an extra time through a region computed under selective activation "
-                "checkpoint: what it kept was let go by the first backward, which had not create_graph=True"
+                "checkpoint: what it kept was let go by the first backward, which had not "
+                "create_graph=True [RG023]"
             )
         if not self.keep:
             self.storage[func][at] = None

@@ -57,7 +57,7 @@ class GraphExecGroup:
 
     def __enter__(self):
         if switches.group is not None:
-            raise RuntimeError("Checkpoint GraphExecGroup cannot be nested")
+            raise RuntimeError("Checkpoint GraphExecGroup cannot be nested [RG023]")
         switches.group = self
         return self
 

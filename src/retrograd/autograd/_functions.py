@@ -17,7 +17,7 @@ class Resize(Function):
                 f"requested resize to {'x'.join(map(str, sizes))} ({math.prod(sizes)} elements in total), "
                 f"but the given tensor has a size of {'x'.join(map(str, tensor.size()))} ({tensor.numel()} "
                 "elements). autograd's resize can only change the shape of a given tensor, while preserving "
-                "the number of elements."
+                "the number of elements. [RG032]"
             )
         ctx.sizes = tensor.size()
         return tensor.contiguous().view(*sizes).clone()

@@ -88,7 +88,7 @@ class ForwardCheck:
                 raise RuntimeError(
                     f"{op.name}: the first bad value of output {i}, of shape {list(r._array.shape)}, is "
                     f"{value} at index "
-                    f"{index}, and the inputs have none: {', '.join(_describe(a) for a in args)}"
+                    f"{index}, and the inputs have none: {', '.join(_describe(a) for a in args)} [RG010]"
                 )
         return result
 

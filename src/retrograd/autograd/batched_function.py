@@ -32,7 +32,7 @@ def process_function(level, cls, args, kwargs):
             f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an "
             "overridden vmap "
             "staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to "
-            "avoid ambiguity."
+            "avoid ambiguity. [RG020]"
         )
     if cls.generate_vmap_rule:
         return _by_generated_rule(level, cls, args, kwargs)
@@ -42,7 +42,7 @@ def process_function(level, cls, args, kwargs):
             more = " (In PyTorch, an autograd.Function under vmap must override the setup_context too.)"
         raise RuntimeError(
             f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and "
-            f"implement the vmap staticmethod or set generate_vmap_rule=True.{more}"
+            f"implement the vmap staticmethod or set generate_vmap_rule=True.{more} [RG020]"
         )
     return _by_own_rule(level, cls, args, kwargs)
 
@@ -55,7 +55,7 @@ def _positional(cls, args, kwargs):
     if any([isinstance(x, Tensor) for x in tree_leaves(list(bound.kwargs.values()))]):
         raise NotImplementedError(
             f"vmap: Run {cls.__name__}.apply with kwarg-only Tensor args: this is not supported, let forward "
-            "take them by position too"
+            "take them by position too [RG020]"
         )
     return bound.args[len(first) :], bound.kwargs
 
@@ -73,7 +73,7 @@ def _by_own_rule(level, cls, args, kwargs):
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RuntimeError(
             f"Expected {cls.__name__}.vmap to have two returns, (output, out_dims), but got "
-            f"{type(result).__name__}{f' of {len(result)}' if isinstance(result, tuple) else ''}"
+            f"{type(result).__name__}{f' of {len(result)}' if isinstance(result, tuple) else ''} [RG020]"
         )
     output, out_dims = result
     leaves, form = tree_flatten(output)
@@ -82,7 +82,7 @@ def _by_own_rule(level, cls, args, kwargs):
     except ValueError:
         raise RuntimeError(
             f"{cls.__name__}.vmap returned an incompatible (output, out_dims): the output has the structure "
-            f"{form}, out_dims is {out_dims}"
+            f"{form}, out_dims is {out_dims} [RG020]"
         ) from None
     hidden = [
         o if d is None or not isinstance(o, Tensor) else level.wrap(o, d % o.ndim)
@@ -135,7 +135,7 @@ class _OnBatch(Function):
             raise RuntimeError(
                 f"vmap: {cls.__name__} changes its inputs in place (mark_dirty), for which no vmap rule can "
                 "be generated: "
-                "override its vmap staticmethod"
+                "override its vmap staticmethod [RG020]"
             )
         if not isinstance(result, tuple):
             single.append(True)

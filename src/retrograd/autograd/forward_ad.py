@@ -24,7 +24,7 @@ def enter_dual_level():
     """Enter a level of forward mode; gives its number. Prefer the context manager `dual_level`."""
     if _levels:
         raise RuntimeError(
-            "Nested forward mode AD is not supported at the moment; torch.func.jvp can be nested"
+            "Nested forward mode AD is not supported at the moment; torch.func.jvp can be nested [RG024]"
         )
     _levels.append(DualLevel().enter())
     return len(_levels) - 1
@@ -35,7 +35,7 @@ def exit_dual_level(*, level=None):
     if not _levels or (level is not None and level != len(_levels) - 1):
         raise RuntimeError(
             f"Trying to exit a forward AD level that was not the last one that was created: {level}; levels "
-            f"open: {len(_levels)}"
+            f"open: {len(_levels)} [RG024]"
         )
     _levels.pop().exit()
 
@@ -63,14 +63,14 @@ def _is_fwd_grad_enabled():
 def __getattr__(name):
     if name == "_current_level":  # the number of the innermost level, -1 outside of all
         return len(_levels) - 1
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}' [RG135]")
 
 
 def _level(level):
     if not _levels or (level is not None and level < 0):
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
-            "enter_dual_level() first."
+            "enter_dual_level() first. [RG024]"
         )
     return _levels[-1 if level is None else level]
 
@@ -79,24 +79,28 @@ def make_dual(tensor, tangent, *, level=None):
     """A view of `tensor` that carries `tangent` (same shape and dtype) through what is computed from it."""
     current = _level(level)
     if not (tensor.is_floating_point() or tensor.is_complex()):
-        raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
+        raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype} [RG024]")
     if not (tangent.is_floating_point() or tangent.is_complex()):
-        raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
+        raise ValueError(
+            f"Expected tangent to be floating point or complex, but got: {tangent.dtype} [RG024]"
+        )
     if tuple(tangent.shape) != tuple(tensor.shape):
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original Tensor: "
             "the tensor is "
-            f"of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}"
+            f"of size {list(tensor.shape)} while the given forward gradient is of size "
+            f"{list(tangent.shape)} [RG024]"
         )
     if tangent.dtype != tensor.dtype:
         raise RuntimeError(
-            f"Expected tangent to have the dtype of the primal, got {tangent.dtype} and {tensor.dtype}"
+            f"Expected tangent to have the dtype of the primal, got {tangent.dtype} and {tensor.dtype} "
+            "[RG024]"
         )
     if current.tangent(tangent) is not None:
         raise RuntimeError(
             "Trying to set a forward gradient that has a forward gradient at the same level; levels of "
             "dual_level can't be "
-            "nested, torch.func.jvp can"
+            "nested, torch.func.jvp can [RG024]"
         )
     dual = on_its_own(TABLE["alias"](spread(tensor, hidden_by(tangent))))
     if not modes.interpreters[-1].batching and not _alike(tensor._array, tangent._array):

@@ -30,8 +30,7 @@ class _FunctionMeta(type):
 
 _NO_BACKWARD = (
     "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
-    "backward "
-    "mode AD."
+    "backward mode AD. [RG018]"
 )
 _INSTANCE = frozenset(
     "next_functions name register_hook register_prehook _register_hook_dict _sequence_nr _set_sequence_nr "
@@ -65,24 +64,26 @@ class Function(metaclass=_FunctionMeta):
         raise RuntimeError(
             "Legacy autograd function with non-static forward method is deprecated. Please use new-style "
             "autograd "
-            f"function with static forward method, and {type(self).__name__}.apply(...)."
+            f"function with static forward method, and {type(self).__name__}.apply(...). [RG018]"
         )
 
     def __getattr__(self, name):
         if name in _INSTANCE:
             raise RuntimeError(
                 f"Attribute '{name}' is invalid for an instance of a Function: it belongs to the node that "
-                f"{type(self).__name__}.apply(...) makes, the grad_fn of what it returns"
+                f"{type(self).__name__}.apply(...) makes, the grad_fn of what it returns [RG018]"
             )
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}' [RG136]")
 
     @staticmethod
     def forward(*args, **kwargs):
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function. [RG018]"
+        )
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        raise NotImplementedError("setup_context is not implemented.")
+        raise NotImplementedError("setup_context is not implemented. [RG018]")
 
     @staticmethod
     def backward(ctx, *grad_outputs):
@@ -95,14 +96,15 @@ class Function(metaclass=_FunctionMeta):
     @staticmethod
     def jvp(ctx, *grad_inputs):
         raise NotImplementedError(
-            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+            "You must implement the jvp function for custom autograd.Function to use it with forward "
+            "mode AD. [RG018]"
         )
 
     @staticmethod
     def vmap(info, in_dims, *args):
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or set "
-            "generate_vmap_rule=True."
+            "generate_vmap_rule=True. [RG018]"
         )
 
     @classmethod
@@ -187,7 +189,7 @@ class _Twice(Function):
     @staticmethod
     def backward(ctx, *grads):
         raise RuntimeError(
-            "trying to differentiate twice a function that was marked with @once_differentiable"
+            "trying to differentiate twice a function that was marked with @once_differentiable [RG027]"
         )
 
 

@@ -61,7 +61,7 @@ def _check_dirty(node, inputs, results):
             raise RuntimeError(
                 f"Some elements marked as dirty during the forward method of {node.name()} were not returned "
                 "as output. "
-                "The inputs that are modified inplace must all be outputs of the Function."
+                "The inputs that are modified inplace must all be outputs of the Function. [RG019]"
             )
         if not _is_in(t, inputs):
             message = (
@@ -70,7 +70,7 @@ def _check_dirty(node, inputs, results):
                 "changed in place should be passed to it."
             )
             if t._view is not None:
-                raise RuntimeError(message)
+                raise RuntimeError(message + " [RG019]")
             warnings.warn(message, UserWarning, stacklevel=5)
 
 
@@ -95,7 +95,7 @@ def _attach(node, inputs, results, record):
         raise RuntimeError(
             "Pure view custom Function can only have one input Tensor and one output Tensor. Open an issue "
             "if you need to "
-            "support more."
+            "support more. [RG019]"
         )
     attached = {}
     for i in tensor_outputs:
@@ -158,7 +158,7 @@ def _rebase_dirty(x, node, output, many):
         raise RuntimeError(
             "a leaf Variable that requires grad has been used in an in-place operation: do it under "
             "torch.no_grad(), or on "
-            "a clone()."
+            "a clone(). [RG003]"
         )
     if x._view is not None:
         inplace.check_history(x, node.name())
@@ -167,7 +167,7 @@ def _rebase_dirty(x, node, output, many):
                 "If your Function modifies inplace an input that is a view of another Tensor, your Function "
                 "cannot return "
                 "more than one Tensor. Make sure that the input is no view (clone() it), or split the "
-                "Function in two."
+                "Function in two. [RG019]"
             )
     result = wrap(x._array)
     result._grad_fn, result._output_nr = node, output
@@ -182,7 +182,8 @@ def _keep(node, results):
         output = None
         if t is not None and not isinstance(t, Tensor):
             raise TypeError(
-                f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}"
+                f"save_for_backward can only save variables, but argument {i} is of type "
+                f"{type(t).__name__} [RG019]"
             )
         if t is not None:
             places = [j for j, r in enumerate(results) if r is t and j in node.differentiable_outputs]
@@ -244,7 +245,7 @@ def call_with_tangents(level, cls, args, kwargs):
         raise RuntimeError(
             f"{cls.__name__}.jvp returned an incorrect number of forward gradients: expected {len(outs)}, "
             "got "
-            f"{len(results)}"
+            f"{len(results)} [RG019]"
         )
     for i, (out, t) in enumerate(zip(outs, results, strict=True)):
         if t is not None:
@@ -264,7 +265,7 @@ def _check_tangent(node, args, tangents, out, t, dirty):
         raise RuntimeError(
             f"{node.function.__name__}.jvp returned a tangent for an output that is not differentiable (or "
             "no tensor). "
-            "You should return None at that position instead."
+            "You should return None at that position instead. [RG019]"
         )
     if dirty:
         own, version = next((s for a, s in zip(args, tangents, strict=True) if a is out), (t, None))
@@ -273,7 +274,7 @@ def _check_tangent(node, args, tangents, out, t, dirty):
                 "An inplace custom Function is not modifying the forward mode gradients inplace. If the "
                 "forward is "
                 "modifying an input inplace, then the jvp function must modify the corresponding gradient "
-                "inplace."
+                "inplace. [RG019]"
             )
         return
     source = out._view and next(
@@ -290,18 +291,18 @@ def _check_tangent(node, args, tangents, out, t, dirty):
     if t._view is None:
         raise RuntimeError(
             "A custom Function's forward is returning a view (or an input as-is) but the jvp is not "
-            "returning a view."
+            "returning a view. [RG019]"
         )
     if _base(a) is a and t._view.base is not _base(s):
         raise RuntimeError(
             "A custom Function is returning a view but the jvp is not returning a view of the given grad "
-            "input."
+            "input. [RG019]"
         )
     if t._view.base is not _base(s):
         raise RuntimeError(
             "A custom Function is returning a view but the jvp is not returning a view of the same base as "
             "the given grad "
-            "input."
+            "input. [RG019]"
         )
 
 

@@ -38,7 +38,9 @@ class FunctionCtx:
         node = self.__dict__.get("_node")
         node = node and node()
         if node is None or name.startswith("__") or name == "ctx":
-            raise AttributeError(f"this ctx has no attribute '{name}'; set it in forward or setup_context")
+            raise AttributeError(
+                f"this ctx has no attribute '{name}'; set it in forward or setup_context [RG136]"
+            )
         return object.__getattribute__(node, name)
 
     @property
@@ -51,7 +53,7 @@ class FunctionCtx:
             raise RuntimeError(
                 "saved_tensors: the graph of this ctx is gone, and with it what was saved (as when backward "
                 "goes through "
-                "the graph a second time)"
+                "the graph a second time) [RG001]"
             )
         return node.unpack()
 
@@ -71,7 +73,9 @@ class FunctionCtx:
         """Keep tensors for the function's `jvp`: `ctx.saved_tensors` there."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_forward can only save tensors or None, got {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_forward can only save tensors or None, got {type(t).__name__} [RG019]"
+                )
         self.saved_for_forward = tensors
 
     def mark_dirty(self, *tensors):
@@ -111,7 +115,7 @@ class FunctionNode(Node):
     def __getattr__(self, name):
         ctx = self.__dict__.get("ctx")
         if ctx is None or name.startswith("__"):
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}' [RG136]")
         return object.__getattribute__(ctx, name)
 
     def unpack(self):
@@ -123,7 +127,7 @@ class FunctionNode(Node):
                     "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is set "
                     "on the "
                     "autograd.Function. Either access saved_tensors only once, or set "
-                    "clear_saved_tensors_on_access=False."
+                    "clear_saved_tensors_on_access=False. [RG021]"
                 )
             self._accessed = True
         values = tuple([self._unpack(slot) for slot in range(len(self.saved))])
@@ -182,7 +186,7 @@ class FunctionNode(Node):
             raise RuntimeError(
                 "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should "
                 "only "
-                f"implement one of them ({cls.__name__})."
+                f"implement one of them ({cls.__name__}). [RG018]"
             )
         return cls.backward if backward else cls.vjp
 
@@ -208,13 +212,13 @@ class FunctionNode(Node):
                 raise RuntimeError(
                     f"function {self.name()} returned a gradient different than None at position {i + 1}, "
                     "but the "
-                    "corresponding forward input was not a Variable"
+                    "corresponding forward input was not a Variable [RG019]"
                 )
             if not isinstance(x, Tensor):
                 raise RuntimeError(
                     f"expected Variable or None (got {type(x).__name__}), at position {i + 1} of what the "
                     "backward of "
-                    f"{self.name()} returned"
+                    f"{self.name()} returned [RG019]"
                 )
             kept.append(x if graph else x._array)
         return kept

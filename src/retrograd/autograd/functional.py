@@ -29,7 +29,7 @@ def _as_tuple(given, what, function):
             raise TypeError(
                 f"The {what} given to {function} must be either a Tensor or a tuple of Tensors but {found} "
                 "has "
-                f"type {type(x)}."
+                f"type {type(x)}. [RG025]"
             )
     return several, given if several else (given,)
 
@@ -61,12 +61,14 @@ def _run(func, inputs, function):
 def _check_vector(v, others):
     if len(v) != len(others):
         if len(others) == 1:
-            raise RuntimeError("The given v should contain a single Tensor.")
-        raise RuntimeError(f"v is a tuple of invalid length: should be {len(others)} but got {len(v)}.")
+            raise RuntimeError("The given v should contain a single Tensor. [RG025]")
+        raise RuntimeError(
+            f"v is a tuple of invalid length: should be {len(others)} but got {len(v)}. [RG025]"
+        )
     for i, (a, b) in enumerate(zip(v, others, strict=True)):
         if a.shape != b.shape:
             prefix = f"Entry {i} in " if len(others) > 1 else ""
-            raise RuntimeError(f"{prefix}v has invalid size: should be {b.shape} but got {a.shape}.")
+            raise RuntimeError(f"{prefix}v has invalid size: should be {b.shape} but got {a.shape}. [RG025]")
 
 
 def _vector(v, others, function, whose):
@@ -76,7 +78,9 @@ def _vector(v, others, function, whose):
         _check_vector(v, others)
         return v
     if len(others) != 1 or others[0]._array.size != 1:
-        raise RuntimeError(f"The vector v can only be None if {whose} a single Tensor with a single element.")
+        raise RuntimeError(
+            f"The vector v can only be None if {whose} a single Tensor with a single element. [RG025]"
+        )
     return (wrap(np.ones_like(others[0]._array)),)
 
 
@@ -93,7 +97,7 @@ def _check_outputs(outputs):
             raise RuntimeError(
                 f"Output {i} of the user-provided function does not require gradients. The outputs must be "
                 "computed "
-                "in a differentiable manner from the input when running in strict mode."
+                "in a differentiable manner from the input when running in strict mode. [RG008]"
             )
 
 
@@ -131,7 +135,7 @@ def _grad(outputs, inputs, v=None, *, create_graph, strict, kind):
     results = []
     for i, (x, g) in enumerate(zip(inputs, found, strict=True)):
         if g is None and strict:
-            raise RuntimeError(_independent(i, kind))
+            raise RuntimeError(_independent(i, kind) + " [RG008]")
         results.append(wrap(np.zeros_like(x._array)) if g is None else g)
     return tuple(results)
 
@@ -142,7 +146,7 @@ def _check_graph(results, matrix, create_graph, strict):
         if not r.requires_grad:
             raise RuntimeError(
                 f"The {matrix} of the user-provided function is independent of input {i}. This is not "
-                "allowed in strict mode when create_graph=True."
+                "allowed in strict mode when create_graph=True. [RG008]"
             )
 
 
@@ -197,7 +201,7 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
 def _check_graph_of_first(pulled):
     for i, g in enumerate(pulled):
         if not g.requires_grad:
-            raise RuntimeError(_independent(i, "back"))
+            raise RuntimeError(_independent(i, "back") + " [RG008]")
 
 
 def _probe(x):
@@ -211,10 +215,10 @@ def _scalar_gradient(func, inputs, function, strict):
     """(func(*inputs), its gradient with the graph), for a func that returns a single number."""
     many, outputs = _run(func, inputs, function)
     if many:
-        raise RuntimeError(f"The function given to {function} should return a single Tensor")
+        raise RuntimeError(f"The function given to {function} should return a single Tensor [RG025]")
     if outputs[0]._array.size != 1:
         raise RuntimeError(
-            f"The Tensor returned by the function given to {function} should contain a single element"
+            f"The Tensor returned by the function given to {function} should contain a single element [RG025]"
         )
     if strict:
         _check_outputs(outputs)
@@ -223,7 +227,7 @@ def _scalar_gradient(func, inputs, function, strict):
     if strict:
         for i, g in enumerate(gradient):
             if not g.requires_grad:
-                raise RuntimeError(_independent(i, "hessian"))
+                raise RuntimeError(_independent(i, "hessian") + " [RG008]")
     return outputs, gradient
 
 
@@ -268,12 +272,13 @@ def _check_strategy(name, strategy, vectorize):
         raise AssertionError(
             f'Expected {name} to be either "forward-mode" or "reverse-mode". Hint: If your function has more '
             "outputs than "
-            'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+            'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use '
+            '"reverse-mode". [RG025]'
         )
     if strategy == "forward-mode" and not vectorize:
         raise NotImplementedError(
             "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
-            "`vectorize=True`."
+            "`vectorize=True`. [RG025]"
         )
 
 
@@ -290,7 +295,7 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
         raise RuntimeError(
             "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
             "together. Please "
-            "either set `strict=False` or `vectorize=False`."
+            "either set `strict=False` or `vectorize=False`. [RG025]"
         )
     several, inputs = _as_tuple(inputs, "inputs", "jacobian")
     if strategy == "forward-mode":
@@ -298,7 +303,7 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
             raise NotImplementedError(
                 'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are '
                 "not supported "
-                'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
+                'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`. [RG025]'
             )
         many, rows = _by_columns(func, inputs)
     else:
@@ -338,13 +343,13 @@ def _check_row(i, found, create_graph):
         if g is None:
             raise RuntimeError(
                 f"Output {i} of the user-provided function is independent of input {j}. This is not allowed "
-                "in strict mode."
+                "in strict mode. [RG008]"
             )
         if create_graph and not g.requires_grad:
             raise RuntimeError(
                 f"The jacobian of the user-provided function is independent of input {j}. This is not "
                 "allowed in strict "
-                "mode when create_graph=True."
+                "mode when create_graph=True. [RG008]"
             )
 
 
@@ -408,7 +413,7 @@ def hessian(
     """
     several, inputs = _as_tuple(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
-        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode". [RG025]')
 
     def gradient(*xs):
         if outer_jacobian_strategy == "forward-mode":

@@ -44,11 +44,15 @@ def gradcheck(
     are none here.
     """
     if not (check_forward_ad or check_backward_ad):
-        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
+        raise AssertionError(
+            "Expected at least one of check_forward_ad or check_backward_ad to be True [RG120]"
+        )
     if check_batched_grad and not check_backward_ad:
-        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
+        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True [RG120]")
     if check_batched_forward_grad and not check_forward_ad:
-        raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
+        raise AssertionError(
+            "Setting check_batched_forward_grad=True requires check_forward_ad to be True [RG120]"
+        )
     at = Differentiated(func, inputs, eps)
     try:
         differentiable = bool(at.differentiable_outputs())
@@ -172,7 +176,7 @@ def _check_projected(at, by_forward, by_reverse, atol, rtol, nondet_tol):
             "directions: "
             f"numerical {expected:.10g}, analytical {value:.10g}, difference {abs(expected - value):.3g}; "
             "yet "
-            "entry by entry (fast_mode=False) it passes"
+            "entry by entry (fast_mode=False) it passes [RG026]"
         )
 
     for j, (out, v) in enumerate(zip(outputs, weights, strict=True)):
@@ -216,6 +220,7 @@ def _compare(at, numerical, analytical, j, n, out, mode, atol, rtol):
         + _table(lines)
         + (f"\n  ... and {more} more" if more else "")
         + _hint(numerical, analytical)
+        + " [RG026]"
     )
 
 
@@ -228,7 +233,7 @@ def _check_constant(at, atol):
                 raise GradcheckError(
                     "Numerical gradient for function expected to be zero, as no output requires a gradient, "
                     f"but output {j} changes with input {i} by up to {worst:g}. Was it computed under "
-                    "no_grad, or from something detached?"
+                    "no_grad, or from something detached? [RG026]"
                 )
 
 
@@ -241,7 +246,9 @@ def _check_dtypes(at):
         gradients = grad([out], at.inputs, [wrap(np.ones_like(out._array))], allow_unused=True)
         for i, x, g in zip(at.chosen, at.inputs, gradients, strict=True):
             if g is not None and g.dtype != x.dtype:
-                raise GradcheckError(f"Gradient has dtype mismatch: {g.dtype} for input {i} of {x.dtype}")
+                raise GradcheckError(
+                    f"Gradient has dtype mismatch: {g.dtype} for input {i} of {x.dtype} [RG026]"
+                )
 
 
 def _check_zero_gradients(at):
@@ -272,12 +279,12 @@ def _expect_zeros(at, outs, message):
                 UserWarning,
                 stacklevel=6,
             )
-        raise GradcheckError(f"{message}: {type(error).__name__}: {error}") from error
+        raise GradcheckError(f"{message}: {type(error).__name__}: {error} [RG026]") from error
     for i, g in zip(at.chosen, found, strict=True):
         if g is not None and np.any(g._array != 0):
             worst = np.abs(g._array).max()
             raise GradcheckError(
-                f"{message}: the gradient of input {i} should be zero, and is up to {worst:g}"
+                f"{message}: the gradient of input {i} should be zero, and is up to {worst:g} [RG026]"
             )
 
 
@@ -303,7 +310,7 @@ def _check_batched_gradients(at, atol, rtol):
 def _check_batch(found, expected, j, i, atol, rtol):
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=rtol, atol=atol):
         raise GradcheckError(
-            f"Batched derivatives of output {j} with respect to input {i} differ from one at a time"
+            f"Batched derivatives of output {j} with respect to input {i} differ from one at a time [RG026]"
         )
 
 
@@ -336,7 +343,7 @@ def _check_undefined_tangents(at, atol, rtol):
             if not np.allclose(a, b, rtol=rtol, atol=atol):
                 raise GradcheckError(
                     f"Mismatch in tangent values for output {j} when input {i} has an undefined tangent "
-                    f"value: up to {np.abs(a - b).max():g} from those for a tangent of zeros"
+                    f"value: up to {np.abs(a - b).max():g} from those for a tangent of zeros [RG026]"
                 )
 
 
@@ -365,7 +372,7 @@ def _check_batched_tangents(at, atol, rtol):
                 raise
             raise RuntimeError(
                 "check_batched_forward_grad: vmap: We do not yet support calling random operations inside of "
-                f"vmap, as the function or its jvp does ({error})"
+                f"vmap, as the function or its jvp does ({error}) [RG102]"
             ) from error
         finally:
             modes.plain_functions = False
@@ -405,7 +412,7 @@ def _warn_private(name, grad_out):
         stacklevel=3,
     )
     if grad_out != 1.0:
-        raise ValueError("Expected grad_out to be 1.0: other values are no longer supported.")
+        raise ValueError("Expected grad_out to be 1.0: other values are no longer supported. [RG120]")
 
 
 # --- what a message shows ----------------------------------------------------------------------

@@ -31,7 +31,7 @@ def get_gradient_edge(tensor):
     tensor."""
     if not tensor.requires_grad:
         raise RuntimeError(
-            "It is not possible to get the gradient edge for a Tensor that does not require gradients"
+            "It is not possible to get the gradient edge for a Tensor that does not require gradients [RG005]"
         )
     return GradientEdge(*tensor._whole._edge())
 
@@ -48,7 +48,7 @@ def increment_version(tensor):
     except TypeError:
         tensors = [None]
     if not all(isinstance(t, Tensor) for t in tensors):
-        raise RuntimeError("increment_version expect a Iterable[Tensor] as input")
+        raise RuntimeError("increment_version expect a Iterable[Tensor] as input [RG047]")
     for t in tensors:
         if not t._inference:
             t._versions().bump()
@@ -74,7 +74,7 @@ class saved_tensors_hooks:
         if not (callable(self.pack_hook) and callable(self.unpack_hook)):
             raise TypeError(
                 "saved_tensors_hooks: pack_hook and unpack_hook must be callable, but they are "
-                f"{type(self.pack_hook).__name__} and {type(self.unpack_hook).__name__}"
+                f"{type(self.pack_hook).__name__} and {type(self.unpack_hook).__name__} [RG017]"
             )
         if modes.saving_disabled is not None:
             raise RuntimeError(modes.saving_disabled)
@@ -142,7 +142,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
 
     def __enter__(self):
         if modes.before_write is not None:
-            raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+            raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested [RG021]")
         super().__enter__()
         modes.before_write = self._save_values
         return self
@@ -182,7 +182,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
             raise AssertionError(
                 "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the "
                 "graph was "
-                "originally recorded."
+                "originally recorded. [RG021]"
             )
         return kept
 
@@ -221,10 +221,12 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
     (PyTorch: with the last one that it reaches). "any" calls fn(gradient) with the first one.
     """
     if mode not in ("all", "any"):
-        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode} [RG048]")
     for t in tensors:
         if not t.requires_grad:
-            raise AssertionError("Expected gradient function to be set: a tensor does not require gradients")
+            raise AssertionError(
+                "Expected gradient function to be set: a tensor does not require gradients [RG005]"
+            )
     group = _Group(len(tensors), fn)
     register = group.first if mode == "any" else group.collector
     return _MultiHandle([t.register_hook(register(i)) for i, t in enumerate(tensors)])
@@ -286,7 +288,7 @@ def region_activation_memory_budget(budget):
     raise RuntimeError(
         "torch.autograd.graph.region_activation_memory_budget can only be used inside a torch.compile "
         "region; it has no "
-        "effect in eager mode. See torch.utils.checkpoint"
+        "effect in eager mode. See torch.utils.checkpoint [RG137]"
     )
 
 

@@ -71,7 +71,8 @@ def floating_outputs(outputs):
     for o in outputs:
         if not isinstance(o, Tensor):
             raise TypeError(
-                f"the checked function must return a Tensor or a tuple of Tensors, not {type(o).__name__}"
+                f"the checked function must return a Tensor or a tuple of Tensors, not {type(o).__name__} "
+                "[RG025]"
             )
     return [o for o in outputs if o._array.dtype.kind in "fcV"]
 
@@ -82,7 +83,7 @@ def check_inputs(inputs):
     if not chosen:
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of them have "
-            "requires_grad=True."
+            "requires_grad=True. [RG005]"
         )
     for i in chosen:
         array = inputs[i]._array
@@ -97,12 +98,12 @@ def check_inputs(inputs):
             raise RuntimeError(
                 f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
                 "non-overlapping to be able to compute the numerical gradients correctly. You should call "
-                ".clone() on the input before passing it to gradcheck."
+                ".clone() on the input before passing it to gradcheck. [RG037]"
             )
         if not array.flags.writeable:
             raise RuntimeError(
                 f"Input #{i} is read-only (it came from a read-only NumPy array), and gradcheck changes its "
-                "inputs by eps: clone() it first"
+                "inputs by eps: clone() it first [RG124]"
             )
     return chosen
 
@@ -152,7 +153,7 @@ class Differentiated:
                     "within +-"
                     f"{self.eps:g}, but output {j} is of shape {list(a.shape)}, {a.dtype} and of shape "
                     f"{list(b.shape)}, "
-                    f"{b.dtype} at almost the same place"
+                    f"{b.dtype} at almost the same place [RG026]"
                 )
         return [(to_reals(a) - to_reals(b)) / (2 * self.eps) for a, b in zip(above, below, strict=True)]
 
@@ -186,7 +187,8 @@ class Differentiated:
                 raise GradcheckError(
                     "Backward is not reentrant, i.e., running backward with same input and grad_output "
                     f"multiple times gives different values: those of input {i} are {apart:g} apart, and "
-                    f"nondet_tol is {nondet_tol:g}. If the operation is meant to be so, pass a larger one"
+                    f"nondet_tol is {nondet_tol:g}. If the operation is meant to be so, pass a larger one "
+                    "[RG026]"
                 )
         return first
 

@@ -19,7 +19,7 @@ class emit_nvtx:
 
     def __enter__(self):
         if self.enabled:
-            raise RuntimeError(f"{self._tool} marks are not written here; use torch.profiler.profile")
+            raise RuntimeError(f"{self._tool} marks are not written here; use torch.profiler.profile [RG137]")
         return self
 
     def __exit__(self, *exc):

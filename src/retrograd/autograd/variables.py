@@ -27,7 +27,7 @@ class Variable(metaclass=_VariableMeta):
 
     def __new__(cls, data, requires_grad=False):
         if not isinstance(data, Tensor):
-            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__} [RG022]")
         out = data.detach()
         out.requires_grad = requires_grad
         return out
@@ -35,4 +35,4 @@ class Variable(metaclass=_VariableMeta):
 
 def variable(*args, **kwargs):
     """Gone: use `tensor(...)`."""
-    raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead")
+    raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead [RG137]")

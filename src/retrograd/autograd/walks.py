@@ -28,14 +28,14 @@ def backward(
     if inputs is not None and _is_one(inputs):
         inputs = (inputs,)
     if inputs is not None and len(inputs) == 0:
-        raise RuntimeError("'inputs' argument to backward cannot be empty.")
+        raise RuntimeError("'inputs' argument to backward cannot be empty. [RG016]")
     tensors = _several(tensors)
     gradients = _several(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
     if levels():
         raise RuntimeError(
             "backward() called inside vmap. This is not supported: what it would add to .grad differs from "
             "example to "
-            "example. Use torch.func.grad or torch.func.vjp there, or call backward() outside"
+            "example. Use torch.func.grad or torch.func.vjp there, or call backward() outside [RG103]"
         )
     roots, gradients = _roots(tensors, gradients)
     keep = create_graph if retain_graph is None else retain_graph
@@ -78,7 +78,7 @@ def grad(
     """
     outputs, inputs = _several(outputs), _several(inputs)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True [RG016]")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     if not only_inputs:
         warnings.warn(
@@ -87,7 +87,7 @@ def grad(
             "parts of the graph, please use torch.autograd.backward.", FutureWarning, stacklevel=2,
         )  # fmt: skip
     if not inputs:
-        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty. [RG016]")
     gradients = _several(grad_outputs) if grad_outputs is not None else (None,) * len(outputs)
     if is_grads_batched:
         results = _batched(outputs, inputs, gradients, retain_graph, create_graph)
@@ -107,7 +107,7 @@ def grad(
             raise RuntimeError(
                 "materialize_grads cannot be used when the given input is a GradientEdge: no tensor says of "
                 "which shape "
-                "and dtype the zeros are"
+                "and dtype the zeros are [RG016]"
             )
         if materialize_grads:
             results[i] = wrap(np.zeros_like(x._array))
@@ -129,11 +129,13 @@ def _grad(outputs, inputs, gradients, retain_graph, create_graph):
 def _batched(outputs, inputs, gradients, retain_graph, create_graph):
     """One walk for all entries of the gradients' leading dimension, by vmap."""
     if any(g is None for g in gradients):
-        raise RuntimeError("is_grads_batched=True needs grad_outputs, each with a leading batch dimension")
+        raise RuntimeError(
+            "is_grads_batched=True needs grad_outputs, each with a leading batch dimension [RG007]"
+        )
     sizes = {g.shape[0] for g in gradients}
     if len(sizes) != 1:
         raise RuntimeError(
-            f"is_grads_batched=True: the leading dimensions of grad_outputs differ: {sorted(sizes)}"
+            f"is_grads_batched=True: the leading dimensions of grad_outputs differ: {sorted(sizes)} [RG007]"
         )
     for i, (t, g) in enumerate(zip(outputs, gradients, strict=True)):
         shape = _root(t, i)[1]
@@ -146,7 +148,7 @@ def _batched(outputs, inputs, gradients, retain_graph, create_graph):
                 f"mismatch was detected: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a "
                 "shape of "
                 f"{Size(shape)}. If you only want some tensors in `grad_output` to be considered batched, "
-                "use vmap."
+                "use vmap. [RG007]"
             )
     with BatchLevel(sizes.pop()) as level:
         gradients = [level.wrap(g) for g in gradients]
@@ -165,7 +167,7 @@ def _several(x):
 def _roots(tensors, gradients):
     """Edges to start from, with a gradient for each."""
     if len(tensors) != len(gradients):
-        raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients [RG007]")
     roots, starts = [], []
     for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
         edge, shape, kind = _root(t, i)
@@ -173,17 +175,18 @@ def _roots(tensors, gradients):
             _check_scalar(shape, kind)
             g = wrap(np.ones(shape, kind))
         elif not isinstance(g, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__} [RG007]")
         elif g._array.shape != shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape "
-                f"of {Size(shape)}."
+                f"of {Size(shape)}. [RG007]"
             )
         elif (g._array.dtype.kind == "c") != (kind.kind == "c"):
             raise RuntimeError(
                 "For complex Tensors, both grad_output and output are required to have the same dtype. "
                 "Mismatch in dtype: "
-                f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {kind.name}."
+                f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {kind.name}. "
+                "[RG007]"
             )
         roots.append(edge)
         starts.append(g)
@@ -197,7 +200,7 @@ def _root(t, i):
         shape, kind = t.node.shape, t.node.dtype
         return tuple(t[:2]), shape[t.output_nr] if many else shape, kind[t.output_nr] if many else kind
     if not isinstance(t, Tensor):
-        raise TypeError(f"backward and grad take Tensors, got {type(t).__name__} at position {i}")
+        raise TypeError(f"backward and grad take Tensors, got {type(t).__name__} at position {i} [RG016]")
     if not t.requires_grad:
         raise RuntimeError(
             f"element {i} of tensors does not require grad and does not have a grad_fn: none of what it was "
@@ -219,7 +222,7 @@ def _check_scalar(shape, kind):
     if kind.kind == "c":
         raise RuntimeError(
             "grad can be implicitly created only for real scalar outputs but got a complex one; pass "
-            "gradient="
+            "gradient= [RG007]"
         )
 
 
@@ -227,11 +230,11 @@ def _input_edge(x):
     if isinstance(x, GradientEdge):
         return (x.node, x.output_nr)
     if isinstance(x, Node):
-        raise TypeError("inputs are Tensors or GradientEdges; for a node use GradientEdge(node, 0)")
+        raise TypeError("inputs are Tensors or GradientEdges; for a node use GradientEdge(node, 0) [RG016]")
     if not isinstance(x, Tensor):
-        raise TypeError(f"inputs are Tensors or GradientEdges, got {type(x).__name__}")
+        raise TypeError(f"inputs are Tensors or GradientEdges, got {type(x).__name__} [RG016]")
     if not x.requires_grad:
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
+        raise RuntimeError("One of the differentiated Tensors does not require grad [RG005]")
     return x._edge()
 
 

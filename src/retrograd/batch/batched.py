@@ -88,7 +88,8 @@ class Batched(Tensor):
         if not in_order or prod(shape) != prod(self.shape):
             raise RuntimeError(
                 "vmap: resize_ is not supported where the batch dimension isn't the first, or examples would "
-                f"get another number of elements ({list(self.shape)} to {list(shape)}): use reshape or pad"
+                f"get another number of elements ({list(self.shape)} to {list(shape)}): use reshape or "
+                "pad [RG103]"
             )
         self._value.resize_(self._level.size, *shape)
         return self._become(Batched(self._value, 0, self._level))
@@ -111,7 +112,7 @@ class Batched(Tensor):
     def requires_grad_(self, requires_grad=True):
         raise RuntimeError(
             "Tensor.requires_grad_() inside vmap is not supported: use torch.func.grad, vjp, jacrev or the "
-            "like there, or call it outside"
+            "like there, or call it outside [RG103]"
         )
 
     def register_hook(self, hook, *, prepend=False):
@@ -142,7 +143,9 @@ class Batched(Tensor):
 def _split(x, level):
     """What `x`, whose outermost wrapper is of `level`, wraps."""
     if not (isinstance(x, Batched) and x._level is level):
-        raise RuntimeError("vmap: a tensor of an inner vmap was used where one of an outer vmap was expected")
+        raise RuntimeError(
+            "vmap: a tensor of an inner vmap was used where one of an outer vmap was expected [RG103]"
+        )
     return x._value
 
 

@@ -31,12 +31,12 @@ def draw(level, function, args, kwargs):
     if level.randomness == "error":
         raise RuntimeError(
             "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
-            "'different' randomness flags on vmap or perform the randomness operation out of vmap"
+            "'different' randomness flags on vmap or perform the randomness operation out of vmap [RG102]"
         )
     if kwargs.get("out") is not None:
         raise RuntimeError(
             "vmap: It looks like you're calling out variants of random operations, which vmap doesn't "
-            "support. Draw without out= and use the result"
+            "support. Draw without out= and use the result [RG102]"
         )
     args = level.with_tangents(args)
     if level.randomness == "different":
@@ -46,7 +46,7 @@ def draw(level, function, args, kwargs):
     if any([level.hides(a) for a in _distributions(function.__name__, args, kwargs)]):
         raise RuntimeError(
             "Vmap does not currently support same randomness with a batched tensor input: the examples' "
-            f"distributions differ ({function.__name__.strip('_')}). Use randomness='different'"
+            f"distributions differ ({function.__name__.strip('_')}). Use randomness='different' [RG102]"
         )
     return function(*args, **kwargs)
 
@@ -148,5 +148,5 @@ def _check_batched(level, x):
         raise RuntimeError(
             "vmap: Cannot ask for different inplace randomness on an unbatched tensor: it has one value for "
             "all examples. Make it with the batch's size (x.new_zeros(...) of a batched x), or use an "
-            "out-of-place operation"
+            "out-of-place operation [RG102]"
         )

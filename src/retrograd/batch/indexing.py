@@ -39,7 +39,7 @@ def _refuse_masks(level, indices):
             raise RuntimeError(
                 "vmap: We do not support batching operators that can support dynamic shape. Attempting to "
                 "batch over indexing "
-                "with a boolean mask. Use torch.where with the mask"
+                "with a boolean mask. Use torch.where with the mask [RG101]"
             )
 
 

@@ -123,7 +123,7 @@ class BatchLevel:
                 "vmap: the results of the examples differ in shape ("
                 f"{', '.join(str(list(r._array.shape)) for r in results[:3])}...): operators whose output "
                 "shape depends on "
-                "values can't be batched"
+                "values can't be batched [RG101]"
             )
         return self.wrap(TABLE["stack"](0, *results))
 
@@ -186,13 +186,13 @@ def write_whole(x, result, name):
             f"that has more elements than `self` ({name}): `other` is vmapped over, `self` is not. Please "
             "use an out-of-place "
             "operator, or make `self` with the batch's size, for instance from the vmapped tensor "
-            "(x.new_zeros(...))"
+            "(x.new_zeros(...)) [RG103]"
         )
     if tuple(result.shape) != tuple(x.shape):
         raise RuntimeError(
             f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)} "
             f"({name} can't grow its "
-            "tensor)"
+            "tensor) [RG103]"
         )
     whole = layout(x)[0]
     inplace.check_distinct(whole, name)
@@ -229,7 +229,7 @@ def pull_back(outputs, inputs, cotangents, *, keep, graph):
                 "vmap: the gradient of a batched output with respect to a tensor that is not batched would "
                 "be a sum over the "
                 "examples, not a gradient for each: use torch.func.grad or vjp, with the tensor as an "
-                "argument"
+                "argument [RG103]"
             )
         results.append(None if g is None else hidden_as(g, x))
     return results
@@ -237,4 +237,3 @@ def pull_back(outputs, inputs, cotangents, *, keep, graph):
 
 def _edge(x):
     return (x.node, x.output_nr) if isinstance(x, GradientEdge) else layout(x)[0]._edge()
-

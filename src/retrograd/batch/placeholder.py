@@ -56,7 +56,7 @@ def refuse_dynamic(name, *values):
     raise RuntimeError(
         "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
         f"{name}: how many elements there are differs from example to example. Use torch.where(condition, x, "
-        "y) for choices, or do it outside vmap."
+        "y) for choices, or do it outside vmap. [RG101]"
     )
 
 
@@ -67,7 +67,8 @@ def check_living(*values):
         if isinstance(v, Placeholder) and v.level is not None and v.level.ended:
             raise RuntimeError(
                 "vmap: your tensor may have escaped from inside a function being vmapped: it stands for one "
-                "example of a vmap that has ended. Return from the function what is to be used outside of it."
+                "example of a vmap that has ended. Return from the function what is to be used outside "
+                "of it. [RG103]"
             )
 
 
@@ -75,7 +76,7 @@ def refuse_item(x):
     check_living(x._array)
     raise RuntimeError(
         "vmap: It looks like you're calling .item() on a Tensor. Inside vmap a tensor stands for a whole "
-        "batch and has no one value: compute with the tensor itself, or call .item() outside vmap."
+        "batch and has no one value: compute with the tensor itself, or call .item() outside vmap. [RG101]"
     )
 
 
@@ -84,5 +85,6 @@ def refuse_to_read(*values, **kwargs):
     raise RuntimeError(
         "vmap: It looks like you're attempting to use a Tensor's values in Python (.item(), bool(), an `if` "
         "or data-dependent control flow, nonzero, a boolean mask that selects...). Inside vmap a tensor "
-        "stands for a whole batch and has no one value. Use torch.where for choices, or do it outside vmap."
+        "stands for a whole batch and has no one value. Use torch.where for choices, or do it outside "
+        "vmap. [RG101]"
     )

@@ -14,7 +14,7 @@ def _matmul(level, op, args):
         wanted = " and a ".join([f"{n}-D" for n in _RANKS[op.name]])
         raise RuntimeError(
             f"Shape mismatch: {op.name} inside vmap: expected a {wanted} tensor, but got {rank(x)}-D and "
-            f"{rank(y)}-D; matmul() takes any ranks"
+            f"{rank(y)}-D; matmul() takes any ranks [RG038]"
         )
     return level.wrap(_product(level, x, y))
 

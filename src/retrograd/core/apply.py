@@ -326,7 +326,7 @@ class RowNode(Node):
             raise RuntimeError(
                 "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(): its "
                 "derivative would be lost. Use the out-of-place .detach() instead "
-                f"(saved by {self.name()}, made at {describe_location(self.where)})"
+                f"(saved by {self.name()}, made at {describe_location(self.where)}) [RG002]"
             )
 
     def differentiates(self, output, tensor):
@@ -348,7 +348,7 @@ class RowNode(Node):
             slot = self.plan.slot_of(attribute.partition("saved_")[2])
             if slot is not None:
                 return self._raw(slot) if raw else self.unpack(True)[slot]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}' [RG136]")
 
     def _raw(self, slot):
         check_kept(self, self.saved)

@@ -120,7 +120,9 @@ def set_default_dtype(d):
     float64)."""
     global _default_dtype
     if not isinstance(d, dtype) or d.category != FLOAT:
-        raise TypeError(f"set_default_dtype expects a floating-point dtype such as float64, got {d!r}")
+        raise TypeError(
+            f"set_default_dtype expects a floating-point dtype such as float64, got {d!r} [RG041]"
+        )
     _default_dtype = d
 
 
@@ -133,7 +135,7 @@ def from_numpy_dtype(d):
         if native in _FROM_NUMPY:
             return _FROM_NUMPY[native]
         raise TypeError(
-            f"can't convert an array of NumPy dtype {d}; the supported types are: {', '.join(DTYPES)}"
+            f"can't convert an array of NumPy dtype {d}; the supported types are: {', '.join(DTYPES)} [RG041]"
         ) from None
 
 
@@ -148,7 +150,7 @@ def as_dtype(d):
             raise TypeError
         return from_numpy_dtype(np.dtype(d))
     except TypeError:
-        raise TypeError(f"expected a dtype such as float32, got {d!r}") from None
+        raise TypeError(f"expected a dtype such as float32, got {d!r} [RG041]") from None
 
 
 # --- promotion ------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ def _promote_types(a, b):
             return wide
         raise RuntimeError(
             f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a.name} and "
-            f"{b.name}"
+            f"{b.name} [RG041]"
         )
     return _FROM_NUMPY[np.promote_types(a.numpy, b.numpy)]
 
@@ -192,9 +194,7 @@ def scalar_name(d):
 
 def cannot_cast(found, wanted):
     """What the error says where results would have to be cast to a lower category."""
-    return (
-        f"result type {scalar_name(found)} can't be cast to the desired output type {scalar_name(wanted)}"
-    )
+    return f"result type {scalar_name(found)} can't be cast to the desired output type {scalar_name(wanted)}"
 
 
 _SCALAR_NAMES = {

@@ -15,7 +15,9 @@ def _load():
     if choice == "numpy":
         return None, "RETROGRAD_KERNELS=numpy"
     if choice not in ("", "native"):
-        raise ValueError(f"RETROGRAD_KERNELS is {choice!r}: expected 'native' (the default) or 'numpy'.")
+        raise ValueError(
+            f"RETROGRAD_KERNELS is {choice!r}: expected 'native' (the default) or 'numpy'. [RG140]"
+        )
     try:
         module = importlib.import_module("retrograd._native")
     except ImportError as error:

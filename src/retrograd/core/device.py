@@ -14,19 +14,23 @@ class device:
         elif isinstance(type, int):
             type, index = "cuda", type
         elif not isinstance(type, str):
-            raise TypeError(f"device(): expected a string such as 'cpu' or 'cuda:0', got {type!r}")
+            raise TypeError(f"device(): expected a string such as 'cpu' or 'cuda:0', got {type!r} [RG127]")
         name, colon, number = type.partition(":")
         if colon:
             if index is not None or not number.isdigit():
-                raise RuntimeError(f"Invalid device string: '{type}' (expected 'cpu', 'cuda' or 'cuda:N')")
+                raise RuntimeError(
+                    f"Invalid device string: '{type}' (expected 'cpu', 'cuda' or 'cuda:N') [RG127]"
+                )
             index = int(number)
         if name not in ("cpu", "cuda", "meta", "mps", "xpu"):
-            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {name}")
+            raise RuntimeError(
+                f"Expected one of cpu, cuda device type at start of device string: {name} [RG127]"
+            )
         object.__setattr__(self, "type", name)
         object.__setattr__(self, "index", index)
 
     def __setattr__(self, name, value):
-        raise AttributeError(f"device.{name} cannot be changed; make a new device")
+        raise AttributeError(f"device.{name} cannot be changed; make a new device [RG047]")
 
     def __eq__(self, other):
         return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
@@ -78,7 +82,7 @@ def resolve(to):
     to = get_default_device() if to is None else device(to)
     if to.type not in ("cpu", "cuda"):
         raise RuntimeError(
-            f"device '{to}' is not supported: retrograd computes on 'cpu', and on 'cuda' through CuPy"
+            f"device '{to}' is not supported: retrograd computes on 'cpu', and on 'cuda' through CuPy [RG036]"
         )
     if to.type == "cuda":
         raise RuntimeError(

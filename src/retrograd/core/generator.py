@@ -40,9 +40,9 @@ class Generator:
         Seeds with the same low 32 bits give the same stream.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-            raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__}")
+            raise RuntimeError(f"manual_seed expected an int, but got {type(seed).__name__} [RG131]")
         if not -(2**63) <= seed < 2**64:
-            raise ValueError(f"manual_seed expected a seed from -2**63 to 2**64 - 1, but got {seed}")
+            raise ValueError(f"manual_seed expected a seed from -2**63 to 2**64 - 1, but got {seed} [RG131]")
         with self.lock:
             self._seed = int(seed) % 2**64
             self._source = None  # made by the first draw: importing numpy.random takes a while
@@ -80,9 +80,11 @@ class Generator:
         this generator back."""
         state = np.asarray(state)
         if state.dtype != np.uint8:
-            raise TypeError(f"RNG state must be an array of uint8, but got {state.dtype}")
+            raise TypeError(f"RNG state must be an array of uint8, but got {state.dtype} [RG131]")
         if state.size != _STATE.itemsize:
-            raise RuntimeError(f"RNG state must have {_STATE.itemsize} bytes, but got {state.size} bytes")
+            raise RuntimeError(
+                f"RNG state must have {_STATE.itemsize} bytes, but got {state.size} bytes [RG131]"
+            )
         state = np.frombuffer(state.tobytes(), _STATE)[0]
         left, position = int(state["left"]), int(state["next"])
         used_up = left == 1
@@ -90,7 +92,7 @@ class Generator:
         if not (state["seeded"] and 1 <= left <= 624 and consistent):
             raise RuntimeError(
                 f"Invalid mt19937 state: seeded={state['seeded']}, left={left}, next={position}; "
-                "pass what get_state or torch.get_rng_state returned"
+                "pass what get_state or torch.get_rng_state returned [RG131]"
             )
         with self.lock:
             self.manual_seed(int(state["seed"]))

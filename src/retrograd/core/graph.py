@@ -130,7 +130,7 @@ class View:
             raise RuntimeError(
                 f"a view of shape {list(x._array.shape)} is used after its base was reshaped in place (by "
                 "unsqueeze_, "
-                "transpose_ and the like): make the view after that, or use the out-of-place form"
+                "transpose_ and the like): make the view after that, or use the out-of-place form [RG004]"
             )
 
 
@@ -176,7 +176,7 @@ class Node:
         Tensors when it is true. wanted: a bool per edge, False where the gradient would not be used
         (None: all are).
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define run(g, graph) [RG144]")
 
     def free(self, freed):
         """Let the saved values go."""
@@ -220,7 +220,7 @@ class Node:
         """Run this node alone: the gradients of its inputs, from Tensors that are the gradients of its
         outputs."""
         if len(grads) != self.outputs:
-            raise TypeError(f"expected {self.outputs} arguments, got {len(grads)} instead")
+            raise TypeError(f"expected {self.outputs} arguments, got {len(grads)} instead [RG134]")
         results = tuple(self.run(list(grads) if self.outputs > 1 else grads[0], True))
         return results[0] if len(results) == 1 else results
 
@@ -285,7 +285,9 @@ class AccumulateGrad(Node):
 
     @tensor_hooks.setter
     def tensor_hooks(self, value):
-        raise AttributeError("hooks on a leaf's gradient belong to the leaf: use Tensor.register_hook")
+        raise AttributeError(
+            "hooks on a leaf's gradient belong to the leaf: use Tensor.register_hook [RG017]"
+        )
 
     def hooks_of(self, output):
         if self.variable._hooks is None:

@@ -185,7 +185,7 @@ def check_writeable(x, name):
     if not x._array.flags.writeable:
         raise RuntimeError(
             f"{name}: this tensor's memory is read-only (it came from a read-only NumPy array); clone() it "
-            "first"
+            "first [RG124]"
         )
 
 
@@ -205,7 +205,7 @@ def check_history(x, name):
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone "
             "to get a normal "
-            "tensor before doing inplace update."
+            "tensor before doing inplace update. [RG011]"
         )
 
 
@@ -216,7 +216,8 @@ def _check_view(x, view, name):
     if view.base._grad_fn is None and x.requires_grad:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation. "
-            f"({name}: the leaf's history would be lost; do it under torch.no_grad(), or on a clone().)"
+            f"({name}: the leaf's history would be lost; do it under torch.no_grad(), or on a clone().) "
+            "[RG003]"
         )
 
 
@@ -235,7 +236,7 @@ def _write(x, result, name):
     if new.shape != array.shape:
         raise RuntimeError(
             f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new.shape)} "
-            f"({name} can't grow its tensor)"
+            f"({name} can't grow its tensor) [RG125]"
         )
     if new.dtype != array.dtype and arrays._FROM_NUMPY[new.dtype].category > x.dtype.category:
         raise RuntimeError(
@@ -344,7 +345,7 @@ def copy_from(x, source, name="copy_"):
     except ValueError:
         raise RuntimeError(
             f"{name}: a tensor of shape {list(new.shape)} doesn't broadcast to the shape {list(array.shape)} "
-            "that is written to"
+            "that is written to [RG125]"
         ) from None
     finally:
         arrays.quiet.leave(token)

@@ -18,7 +18,8 @@ class memory_format:
             return tuple(range(ndim))
         if ndim != self.ndim:
             raise RuntimeError(
-                f"required rank {self.ndim} tensor to use {self.name} format, got one of {ndim} dimensions"
+                f"required rank {self.ndim} tensor to use {self.name} format, got one of {ndim} "
+                "dimensions [RG038]"
             )
         return (0, *range(2, ndim), 1)
 
@@ -120,7 +121,8 @@ def strided_view(array, shape, strides, offset):
         raise RuntimeError(
             f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and "
             f"itemsize {itemsize} requiring a "
-            f"storage size of {(last + 1) * itemsize} are out of bounds for storage of size {whole.size}"
+            f"storage size of {(last + 1) * itemsize} are out of bounds for storage of size {whole.size} "
+            "[RG046]"
         )
     flat = whole[offset * itemsize :][: (whole.size - offset * itemsize) // itemsize * itemsize].view(
         array.dtype

@@ -201,7 +201,9 @@ class zero_gradient_rule(Switch):
 
     def __init__(self, mode):
         if mode not in ("powers", "never", "always"):
-            raise ValueError(f"zero_gradient_rule: expected 'powers', 'never' or 'always', got {mode!r}")
+            raise ValueError(
+                f"zero_gradient_rule: expected 'powers', 'never' or 'always', got {mode!r} [RG048]"
+            )
         super().__init__(mode)
 
 

@@ -127,7 +127,7 @@ class Op:
         if doc:
             self.__doc__ = doc
         if name in TABLE:
-            raise ValueError(f"two rows are named {name}")
+            raise ValueError(f"two rows are named {name} [RG139]")
         TABLE[name] = self
 
     # --- running ---
@@ -162,7 +162,7 @@ class Op:
         if len(args) > len(self.parameters) and self.variadic is None:
             raise TypeError(
                 f"{self.name}() takes {len(self.parameters)} arguments ({', '.join(self.parameters)}) but "
-                f"{len(args)} were given"
+                f"{len(args)} were given [RG134]"
             )
         full = list(args)
         for p in self.parameters[len(args) :]:
@@ -172,13 +172,14 @@ class Op:
                 full.append(self.defaults[p])
             else:
                 raise TypeError(
-                    f"{self.name}() missing required argument '{p}'; it takes ({', '.join(self.parameters)})"
+                    f"{self.name}() missing required argument '{p}'; it takes "
+                    f"({', '.join(self.parameters)}) [RG134]"
                 )
         if named:
             wrong = next(iter(named))
             raise TypeError(
                 f"{self.name}() got an unexpected keyword argument '{wrong}'; it takes "
-                f"({', '.join(self.parameters)})"
+                f"({', '.join(self.parameters)}) [RG134]"
             )
         return tuple(full)
 
@@ -188,7 +189,9 @@ class Op:
             return result
         if self.exact_out and out._array.dtype != result._array.dtype:
             found, expected = [arrays.scalar_name(t.dtype) for t in (out, result)]
-            raise RuntimeError(f"Found dtype {found} but expected {expected}: {self.name}() casts no results")
+            raise RuntimeError(
+                f"Found dtype {found} but expected {expected}: {self.name}() casts no results [RG035]"
+            )
         return write_out(result, out)
 
     def promote_arguments(self, values):
@@ -234,17 +237,18 @@ class Op:
         if isinstance(error, TypeError) and "boolean subtract" in str(error):
             return RuntimeError(
                 "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-                f"`logical_xor()` operator instead, or convert them first ({given})"
+                f"`logical_xor()` operator instead, or convert them first ({given}) [RG132]"
             )
         if isinstance(error, TypeError) and "not supported for the input types" in str(error):
             kinds = [arrays.scalar_name(a.dtype) for a in args if isinstance(a, Tensor)]
-            return NotImplementedError(f"\"{self.name}\" not implemented for '{kinds[0]}' ({given})")
+            return NotImplementedError(f"\"{self.name}\" not implemented for '{kinds[0]}' ({given}) [RG041]")
         if isinstance(error, MemoryError):
-            return MemoryError(f"{self.name}: not enough memory for the result ({given})")
+            return MemoryError(f"{self.name}: not enough memory for the result ({given}) [RG138]")
         kind = {ValueError: RuntimeError}.get(type(error), type(error))
-        text, mark, code = str(error).partition(" [RG")  # the code stays at the end
+        text, _, code = str(error).partition(" [RG")  # the code stays at the end
+        code = code or ("047]" if isinstance(error, (AttributeError, TypeError)) else "146]")
         try:
-            return kind(f"{self.name}: {text} ({given}){mark}{code}")
+            return kind(f"{self.name}: {text} ({given}) [RG{code}")
         except TypeError:
             return error
 
@@ -336,14 +340,15 @@ class Op:
             return (SHAPE if what == "shape" else DTYPE), self.parameters.index(stem)
         raise TypeError(
             f"row {self.name}: a formula names '{name}', which is none of g, out, needs, "
-            f"{', '.join((*self.parameters, *(self.outputs or ())))} (or x_shape, x_dtype of one)"
+            f"{', '.join((*self.parameters, *(self.outputs or ())))} (or x_shape, x_dtype of one) [RG139]"
         )
 
     def _check(self, formulas):
         for name, formula in formulas.items():
             if name not in self.parameters and name != self.variadic:
                 raise TypeError(
-                    f"row {self.name}: a formula for '{name}', which is no input; they are {self.parameters}"
+                    f"row {self.name}: a formula for '{name}', which is no input; they are "
+                    f"{self.parameters} [RG139]"
                 )
             for n in _arguments(formula):
                 if not self._is_gradient(n):
@@ -378,7 +383,7 @@ def _getter(indices):
 
 def no_derivative(name, of="its input"):
     """The formula of a gradient that is not known, here as in PyTorch: an error once it is wanted."""
-    raise NotImplementedError(f"the derivative of '{name}' with respect to {of} is not implemented")
+    raise NotImplementedError(f"the derivative of '{name}' with respect to {of} is not implemented [RG027]")
 
 
 def write_out(result, out):
@@ -391,22 +396,23 @@ def write_out(result, out):
     if out.requires_grad or (isinstance(result, Tensor) and result.requires_grad):
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
+            "arguments requires grad. [RG028]"
         )
     if out._tangents or (isinstance(result, Tensor) and result._tangents):
         raise RuntimeError(
             "Trying to use forward AD with an out= function, which does not support it: leave out= away, or "
             "write with "
-            "copy_()"
+            "copy_() [RG028]"
         )
     if out._inference and not modes.inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed. clone() it first."
+            "Inplace update to inference tensor outside InferenceMode is not allowed. clone() it first. "
+            "[RG011]"
         )
     array = result._array if isinstance(result, Tensor) else np.asarray(result)
     kind = arrays._FROM_NUMPY[array.dtype]
     if kind.category > out.dtype.category:
-        raise RuntimeError(arrays.cannot_cast(kind, out.dtype))
+        raise RuntimeError(arrays.cannot_cast(kind, out.dtype) + " [RG035]")
     if out._array.shape == array.shape:
         if modes.before_write is not None:
             modes.before_write(out)

@@ -33,14 +33,16 @@ def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
     largest = float(ml_dtypes.finfo(np_dtype).max)
     for name, bound in (("from", low), ("to", high)):
         if not -largest <= bound <= largest:
-            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound}")
+            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound} [RG130]")
     if low > high:
         raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}; swap them"
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}; swap them "
+            "[RG130]"
         )
     if high - low > largest:
         raise RuntimeError(
-            f"uniform_ expects to - from <= {largest} for {np_dtype}, but found to={high} and from={low}"
+            f"uniform_ expects to - from <= {largest} for {np_dtype}, but found to={high} and from={low} "
+            "[RG130]"
         )
     if np_dtype == np.float64:
         low, high = float(low), float(high)
@@ -75,9 +77,9 @@ def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
     arrays = isinstance(mean, np.ndarray), isinstance(std, np.ndarray)
     if any(arrays):
         if np.iscomplexobj(std):
-            raise RuntimeError("normal expects a real standard deviation, but got a complex std")
+            raise RuntimeError("normal expects a real standard deviation, but got a complex std [RG130]")
         if np.size(std) and not np.min(std) >= 0:
-            raise RuntimeError(f"normal expects all elements of std >= 0.0, but found {np.min(std)}")
+            raise RuntimeError(f"normal expects all elements of std >= 0.0, but found {np.min(std)} [RG130]")
         shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if shape is None else shape
         out = normal(shape, np_dtype, 0.0, 1.0 if arrays[1] else std, generator, contiguous)
         if arrays[1]:
@@ -85,7 +87,7 @@ def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
         out += mean if arrays[0] else np.array(mean, np_dtype)
         return out
     if not std >= 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std} [RG130]")
     if np_dtype.kind == "c":
         return _complex(normal, shape, np_dtype, mean, std / math.sqrt(2), generator, contiguous)
     _check_floating("normal_", np_dtype)
@@ -120,23 +122,28 @@ def random_(shape, np_dtype, low=None, high=None, generator=None):
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     floating = np_dtype in _FLOATS
     if not floating and np_dtype.kind not in "iub":
-        raise NotImplementedError(f"random_ is not implemented for {np_dtype}; use integers, floats or bool")
+        raise NotImplementedError(
+            f"random_ is not implemented for {np_dtype}; use integers, floats or bool [RG041]"
+        )
     digits = ml_dtypes.finfo(np_dtype).nmant + 1 if floating else None
     largest = 2**digits if floating else 1 if np_dtype.kind == "b" else int(np.iinfo(np_dtype).max)
     if low is None and high is None:
         if np_dtype.kind == "u" and np_dtype.itemsize > 1:
-            raise NotImplementedError(f"random_ of {np_dtype} needs bounds: give from and to")
+            raise NotImplementedError(f"random_ of {np_dtype} needs bounds: give from and to [RG130]")
         return _integers(shape, np_dtype, 0, largest + 1, np_dtype in (np.int64, np.float64), generator)
     low = 0 if low is None else int(low)
     if high is None and low == -_INT64_MAX - 1:
         if np_dtype not in (np.int64, np.float64, np.float32, ml_dtypes.bfloat16):
             raise NotImplementedError(
-                f"random_ from -2**63 handles only int64, float64, float32 and bfloat16, but got {np_dtype}"
+                "random_ from -2**63 handles only int64, float64, float32 and bfloat16, but got "
+                f"{np_dtype} [RG041]"
             )
         return _integers(shape, np_dtype, 0, 2**64, True, generator)
     high = min(largest, _INT64_MAX) + 1 if high is None else int(high)
     if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high} [RG130]"
+        )
     _check_bounds(np_dtype, low, high, digits)
     if floating:
         low, high = _representable(np_dtype, low, high, digits)
@@ -158,7 +165,9 @@ def _check_bounds(np_dtype, low, high, digits):
         limits = int(np.iinfo(np_dtype).min), min(int(np.iinfo(np_dtype).max), _INT64_MAX)
     for name, bound in (("from", low), ("to - 1", high - 1)):
         if not limits[0] <= bound <= limits[1]:
-            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound}; allowed: {limits}")
+            raise RuntimeError(
+                f"{name} is out of bounds for {np_dtype}, but got {bound}; allowed: {limits} [RG130]"
+            )
         if digits and abs(bound) > 2**digits:
             warnings.warn(
                 f"{name} = {bound} is out of bounds [-(2**{digits}), 2**{digits}]: {np_dtype} does not hold "
@@ -177,7 +186,8 @@ def _representable(np_dtype, low, high, digits):
         high = rounded(high - 1) - step(high - 1)
     if low >= high:
         raise RuntimeError(
-            f"random_ expects 'from' to be less than 'to' as {np_dtype}, but got from={low} >= to={high}"
+            f"random_ expects 'from' to be less than 'to' as {np_dtype}, but got from={low} >= to={high} "
+            "[RG130]"
         )
     return low, high
 
@@ -208,15 +218,19 @@ def randperm(n, np_dtype=np.int64, generator=None):
     """The integers from 0 to `n` - 1 in random order, as `torch.randperm`."""
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if n < 0:
-        raise RuntimeError(f"randperm expects n >= 0, but got {n}")
+        raise RuntimeError(f"randperm expects n >= 0, but got {n} [RG130]")
     if np_dtype in _FLOATS:
         largest = 2 ** (ml_dtypes.finfo(np_dtype).nmant + 1) + 1
     elif np_dtype.kind in "iu":
         largest = int(np.iinfo(np_dtype).max)
     else:
-        raise NotImplementedError(f"randperm is not implemented for {np_dtype}; use integers or floats")
+        raise NotImplementedError(
+            f"randperm is not implemented for {np_dtype}; use integers or floats [RG041]"
+        )
     if n > largest:
-        raise RuntimeError(f"randperm: n cannot be greater than {largest} for {np_dtype}, but got {n}")
+        raise RuntimeError(
+            f"randperm: n cannot be greater than {largest} for {np_dtype}, but got {n} [RG130]"
+        )
     if n >= _RANDPERM_SMALL:
         return _narrow(_inside_out(_modulo_64(generator.bits64(n))), np_dtype)
     return _narrow(_swapped(generator.bits32(max(n - 1, 0)))[:n], np_dtype)
@@ -273,14 +287,16 @@ def bernoulli(p, shape=None, np_dtype=np.float32, generator=None):
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if isinstance(p, np.ndarray):
         if p.dtype not in _FLOATS:
-            raise NotImplementedError(f"bernoulli expects p of a floating dtype, but got {p.dtype}")
+            raise NotImplementedError(f"bernoulli expects p of a floating dtype, but got {p.dtype} [RG041]")
         if not np.all((p >= 0) & (p <= 1)):
-            raise RuntimeError(f"bernoulli expects p in [0, 1], but got p from {np.min(p)} to {np.max(p)}")
+            raise RuntimeError(
+                f"bernoulli expects p in [0, 1], but got p from {np.min(p)} to {np.max(p)} [RG130]"
+            )
         shape = p.shape if shape is None else shape
         draw = generator.doubles if p.dtype == np.float64 else generator.floats
         return (draw(math.prod(shape)).reshape(shape) < np.broadcast_to(p, shape)).astype(np_dtype)
     if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p} [RG130]")
     threshold = np.uint64(math.ceil(p * 2**53))  # u < p for u a multiple of 2**-53
 
     def draw(n):
@@ -296,7 +312,7 @@ def exponential(shape, np_dtype, lambd=1.0, generator=None):
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     _check_floating("exponential_", np_dtype)
     if not lambd > 0:
-        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd} [RG130]")
     log1p = _exact(math.log1p) if np_dtype == np.float64 else np.log1p
     return _fill(shape, np_dtype, lambda n: -1.0 / lambd * log1p(-generator.doubles(n)), generator)
 
@@ -305,9 +321,11 @@ def geometric(shape, np_dtype, p, generator=None):
     """The number of trials up to the first success of probability `p`, as `Tensor.geometric_`."""
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if np_dtype not in _FLOATS and np_dtype.kind not in "iu":
-        raise NotImplementedError(f"geometric_ is not implemented for {np_dtype}; use integers or floats")
+        raise NotImplementedError(
+            f"geometric_ is not implemented for {np_dtype}; use integers or floats [RG041]"
+        )
     if not 0 < p < 1:
-        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p} [RG130]")
     log_failure = math.log1p(-p)
     return _fill(shape, np_dtype, lambda n: np.ceil(np.log(generator.doubles(n)) / log_failure), generator)
 
@@ -317,7 +335,7 @@ def cauchy(shape, np_dtype, median=0.0, sigma=1.0, generator=None):
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     _check_floating("cauchy_", np_dtype)
     if not sigma > 0:
-        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma} [RG130]")
     tan = _exact(math.tan) if np_dtype == np.float64 else np.tan
     draw = lambda n: fma64(tan(math.pi * (generator.doubles(n) - 0.5)), sigma, median)
     return _fill(shape, np_dtype, draw, generator)
@@ -328,7 +346,7 @@ def log_normal(shape, np_dtype, mean=1.0, std=2.0, generator=None):
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     _check_floating("log_normal_", np_dtype)
     if not std > 0:
-        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std} [RG130]")
     exp = _exact(_exp) if np_dtype == np.float64 else np.exp
     return _fill(shape, np_dtype, lambda n: exp(fma64(generator.normals(n), std, mean)), generator)
 
@@ -341,26 +359,37 @@ def multinomial(weights, num_samples, replacement=False, generator=None):
     generator = generator or default_generator
     weights = np.asarray(weights)
     if weights.ndim not in (1, 2):
-        raise RuntimeError(f"multinomial expects weights of 1 or 2 dimensions, but got shape {weights.shape}")
+        raise RuntimeError(
+            f"multinomial expects weights of 1 or 2 dimensions, but got shape {weights.shape} [RG038]"
+        )
     if weights.dtype not in _FLOATS:
-        raise RuntimeError(f"multinomial only supports weights of a floating dtype, but got {weights.dtype}")
+        raise RuntimeError(
+            f"multinomial only supports weights of a floating dtype, but got {weights.dtype} [RG041]"
+        )
     if num_samples <= 0:
-        raise RuntimeError(f"multinomial cannot draw {num_samples} samples; num_samples must be at least 1")
+        raise RuntimeError(
+            f"multinomial cannot draw {num_samples} samples; num_samples must be at least 1 [RG130]"
+        )
     categories = weights.shape[-1]
     if not replacement and num_samples > categories:
         raise RuntimeError(
-            f"multinomial cannot draw {num_samples} samples without replacement from {categories} categories"
+            f"multinomial cannot draw {num_samples} samples without replacement from {categories} "
+            "categories [RG130]"
         )
     if categories > 2**24:
-        raise RuntimeError(f"multinomial: the number of categories cannot exceed 2**24, but got {categories}")
+        raise RuntimeError(
+            f"multinomial: the number of categories cannot exceed 2**24, but got {categories} [RG038]"
+        )
     if weights.ndim == 2 and not weights.shape[0]:
         return np.empty((0, num_samples), np.int64)
     wide = weights.astype(np.float64 if weights.dtype == np.float64 else np.float32)
     if not np.all((wide >= 0) & (wide < np.inf)):
-        raise RuntimeError("multinomial: the weights contain inf, nan or a number below 0")
+        raise RuntimeError("multinomial: the weights contain inf, nan or a number below 0 [RG130]")
     sums = np.cumsum(wide, -1)
     if not (categories and np.all(sums[..., -1] > 0)):
-        raise RuntimeError("multinomial: the weights of a distribution sum to 0; one must be positive")
+        raise RuntimeError(
+            "multinomial: the weights of a distribution sum to 0; one must be positive [RG130]"
+        )
     if not replacement or num_samples == 1:
         with np.errstate(divide="ignore", over="ignore"):
             ratio = weights / exponential(weights.shape, weights.dtype, 1.0, generator)
@@ -379,7 +408,7 @@ def _check_floating(name, np_dtype):
     if np_dtype not in _FLOATS:
         raise NotImplementedError(
             f"{name} draws from a continuous distribution and is not implemented for {np_dtype}; "
-            "use float16, bfloat16, float32 or float64"
+            "use float16, bfloat16, float32 or float64 [RG041]"
         )
 
 

@@ -19,7 +19,7 @@ def poisson(rates, generator=None):
     """
     rates = _floating("poisson", rates, np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
     if not np.all(rates >= 0):
-        raise RuntimeError(f"poisson expects rates >= 0, but got {np.min(rates)}")
+        raise RuntimeError(f"poisson expects rates >= 0, but got {np.min(rates)} [RG130]")
     with (generator or default_generator).one_by_one() as (uniform, _):
         drawn = [_poisson(rate, uniform) for rate in rates.astype(np.float64).reshape(-1).tolist()]
     values = np.array(drawn, np.float64 if rates.dtype == np.float64 else np.float32)
@@ -62,7 +62,7 @@ def binomial(count, prob, generator=None):
     count, prob = (_floating("binomial", x, np.float32, np.float64) for x in (count, prob))
     if count.dtype != prob.dtype:
         raise RuntimeError(
-            f"binomial expects count and prob of one dtype, but got {count.dtype} and {prob.dtype}"
+            f"binomial expects count and prob of one dtype, but got {count.dtype} and {prob.dtype} [RG041]"
         )
     count, prob = np.broadcast_arrays(count, prob)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -136,7 +136,7 @@ def standard_gamma(shapes, generator=None):
     """
     shapes = _floating("standard_gamma", shapes, np.float32, np.float64)
     if not np.all(shapes >= 0):
-        raise RuntimeError(f"standard_gamma expects shapes >= 0, but got {np.min(shapes)}")
+        raise RuntimeError(f"standard_gamma expects shapes >= 0, but got {np.min(shapes)} [RG130]")
     third = np.float32(1) / np.float32(3)
     with np.errstate(divide="ignore"):
         small = shapes < 1
@@ -181,7 +181,7 @@ def _floating(name, x, *dtypes):
     x = np.asarray(x)
     if x.dtype not in dtypes:
         allowed = ", ".join(np.dtype(d).name for d in dtypes)
-        raise NotImplementedError(f"{name} is not implemented for {x.dtype}; use one of {allowed}")
+        raise NotImplementedError(f"{name} is not implemented for {x.dtype}; use one of {allowed} [RG041]")
     return x
 
 

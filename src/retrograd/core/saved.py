@@ -42,7 +42,9 @@ def pack_with(tensor, output, pack_hook, unpack_hook):
     finally:
         modes.grad = before_mode
     if version.n != before:
-        raise RuntimeError("A saved tensor pack hook is modifying its input in place; let it work on a copy")
+        raise RuntimeError(
+            "A saved tensor pack hook is modifying its input in place; let it work on a copy [RG017]"
+        )
     if output is not None:
         return Packed(value, unpack_hook, output)
     edge = tensor._edge() if tensor.requires_grad else None
@@ -54,7 +56,8 @@ def unpack_packed(packed, node):
     value = packed.unpack(packed.value)
     if not isinstance(value, Tensor):
         raise TypeError(
-            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value)}"
+            "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+            f"{type(value)} [RG017]"
         )
     if packed.output is not None:
         return rebuild(node, value._array, packed.output)
@@ -111,7 +114,7 @@ class SavedTensor:
     __slots__ = ("_node", "_kept", "_slot")
 
     def __init__(self, *args):
-        raise RuntimeError("Trying to create a SavedTensor object from Python is forbidden.")
+        raise RuntimeError("Trying to create a SavedTensor object from Python is forbidden. [RG021]")
 
     @classmethod
     def of(cls, node, slot, kept=None):
@@ -140,19 +143,19 @@ class SavedTensor:
         if len(hooks) != 2 or not all(callable(h) for h in hooks):
             raise TypeError(
                 "register_hooks(): incompatible function arguments: it takes two callables, pack_hook and "
-                "unpack_hook"
+                "unpack_hook [RG017]"
             )
         if type(self._node.saved) is Freed:
             raise RuntimeError(
                 "Calling register_hooks on a saved tensor after it has been freed: backward() and "
                 "autograd.grad() free "
-                "them unless retain_graph=True"
+                "them unless retain_graph=True [RG001]"
             )
         value = self._kept[self._slot]
         if type(value) is Packed:
             raise RuntimeError(
                 "Calling register_hooks on a saved tensor whose hooks have already been set: there is one "
-                "pair at a time"
+                "pair at a time [RG017]"
             )
         if type(value) is tuple:  # an output
             array, counter = value
@@ -162,5 +165,7 @@ class SavedTensor:
         elif isinstance(value, Tensor):
             value = pack_with(value, None, *hooks)
         else:
-            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor with value None is forbidden [RG017]"
+            )
         self._kept[self._slot] = value

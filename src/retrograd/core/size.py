@@ -33,7 +33,7 @@ class Size(tuple):
 
     def __add__(self, other):
         if not isinstance(other, tuple):
-            raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to torch.Size")
+            raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to torch.Size [RG047]")
         return Size(tuple.__add__(self, other))
 
     def __radd__(self, other):
@@ -57,5 +57,6 @@ def _as_ints(items):
             yield index(item)
         except TypeError:
             raise TypeError(
-                f"torch.Size() takes an iterable of 'int' (item {position} is '{type(item).__name__}')"
+                f"torch.Size() takes an iterable of 'int' (item {position} is '{type(item).__name__}') "
+                "[RG047]"
             ) from None

@@ -120,7 +120,7 @@ class Tensor:
                     "you can only change requires_grad flags of leaf variables. If you want to use a "
                     "computed "
                     "variable in a subgraph that doesn't require differentiation use var_no_grad = "
-                    "var.detach()."
+                    "var.detach(). [RG022]"
                 )
             return
         if value and self._array.dtype.kind not in "fcV":
@@ -131,7 +131,7 @@ class Tensor:
             )
         if value and self._inference and not modes.inference:
             raise RuntimeError(
-                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed. [RG011]"
             )
         self._requires = value
 
@@ -153,7 +153,7 @@ class Tensor:
         if not view.base.requires_grad:
             return
         if view.kind is not None and view.kind != "multi":
-            raise RuntimeError(view.refusal(self))
+            raise RuntimeError(view.refusal(self) + " [RG004]")
         before = modes.grad
         modes.grad = True
         try:
@@ -177,7 +177,7 @@ class Tensor:
     @property
     def _version(self):
         if self._version_counter is untracked:
-            raise RuntimeError("Inference tensors do not track version counter.")
+            raise RuntimeError("Inference tensors do not track version counter. [RG011]")
         return 0 if self._version_counter is None else self._version_counter.n
 
     @property
@@ -224,10 +224,10 @@ class Tensor:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(
-                    f"assigned grad expected to be a Tensor or None but got {type(value).__name__}"
+                    f"assigned grad expected to be a Tensor or None but got {type(value).__name__} [RG014]"
                 )
             if value is self:
-                raise RuntimeError("can't assign Variable as its own grad")
+                raise RuntimeError("can't assign Variable as its own grad [RG014]")
             if value._array.shape != self._array.shape:
                 raise RuntimeError(
                     f"assigned grad has data of a different size: the tensor is {list(self._array.shape)}, "
@@ -238,7 +238,7 @@ class Tensor:
                 raise RuntimeError(
                     f"assigned grad has data of a different type: attempting to assign a gradient with dtype "
                     f"'{value.dtype}' to a tensor with grad_dtype '{arrays._FROM_NUMPY[expected]}' "
-                    f"({_type_name(expected)}); convert it, or set the tensor's grad_dtype"
+                    f"({_type_name(expected)}); convert it, or set the tensor's grad_dtype [RG014]"
                 )
         self._grad = value
 
@@ -251,7 +251,7 @@ class Tensor:
         """The dtype that gradients are brought to as they are added to `.grad` of this leaf; None keeps
         theirs."""
         if not self.is_leaf:
-            raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+            raise RuntimeError("grad_dtype can only be accessed on leaf tensors. [RG022]")
         if self._grad_dtype is None:
             return None
         return self.dtype if self._grad_dtype is False else arrays._FROM_NUMPY[self._grad_dtype]
@@ -259,12 +259,12 @@ class Tensor:
     @grad_dtype.setter
     def grad_dtype(self, value):
         if not self.is_leaf:
-            raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+            raise RuntimeError("grad_dtype can only be set on leaf tensors. [RG022]")
         if self._grad is not None and value is not None and value != self._grad.dtype:
             raise RuntimeError(
                 f"Cannot set grad_dtype to '{value}' because there is already a gradient of dtype "
                 f"'{self._grad.dtype}'; "
-                "set grad to None first"
+                "set grad to None first [RG022]"
             )
         self._grad_dtype = None if value is None else value.numpy
         node = self._accumulator and self._accumulator()
@@ -285,7 +285,7 @@ class Tensor:
     def retain_grad(self):
         """Keep this result's gradient in `.grad` too, as if it were a leaf."""
         if not self.requires_grad:
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False [RG017]")
         if self.is_leaf or self._retains:
             return
         self._retains = True
@@ -303,7 +303,7 @@ class Tensor:
         Returns a handle with `remove()`.
         """
         if not self.requires_grad:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient [RG017]")
         node = self.grad_fn
         if node is not None:
             hooks = node.hooks_of(self._output_nr)
@@ -321,16 +321,16 @@ class Tensor:
 
     def __delattr__(self, name):
         if name in ("data", "requires_grad", "_grad_fn", "_backward_hooks"):
-            raise RuntimeError(f"{name} of a tensor can't be deleted")
+            raise RuntimeError(f"{name} of a tensor can't be deleted [RG022]")
         object.__delattr__(self, name)
 
     def register_post_accumulate_grad_hook(self, hook):
         """Call `hook(leaf)` after backward has added to this leaf's `.grad`. Returns a handle with
         `remove()`."""
         if not self.requires_grad:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient [RG017]")
         if not self.is_leaf:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors [RG017]")
         if self._post_hooks is None:
             self._post_hooks = OrderedDict()
         return Handle(self._post_hooks, hook)
@@ -366,10 +366,10 @@ class Tensor:
     @data.setter
     def data(self, value):
         if not isinstance(value, Tensor):
-            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__} [RG022]")
         if self.requires_grad and value._array.dtype.kind not in "fcV":
             raise RuntimeError(
-                "data set to a tensor that requires gradients must be floating point or complex dtype"
+                "data set to a tensor that requires gradients must be floating point or complex dtype [RG009]"
             )
         self._array = value._array
         self._accumulator = None  # its shape or dtype may be another now

@@ -53,7 +53,7 @@ def reset_peak_memory_stats(device=None):
 def _refuse():
     raise RuntimeError(
         "retrograd computes on the CPU only in this installation; torch.cuda.is_available() is False, choose "
-        "device='cpu'"
+        "device='cpu' [RG036]"
     )
 
 

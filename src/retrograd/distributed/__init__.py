@@ -31,7 +31,7 @@ class ProcessGroup:
     """A name for annotations and isinstance; there are no process groups."""
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError(_WHY)
+        raise RuntimeError(_WHY + " [RG137]")
 
 
 class group:
@@ -45,4 +45,6 @@ _WHY = "retrograd trains in one process: torch.distributed.is_available() is Fal
 
 def init_process_group(*args, **kwargs):
     """Raises RuntimeError: there is one process."""
-    raise RuntimeError(f"init_process_group: {_WHY}; run the script without a launcher, as one process")
+    raise RuntimeError(
+        f"init_process_group: {_WHY}; run the script without a launcher, as one process [RG137]"
+    )

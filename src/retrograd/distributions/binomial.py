@@ -57,6 +57,6 @@ class Binomial(ByProbsOrLogits, Distribution):
         most = int(self.total_count.max())
         if self.total_count.min() != most:
             raise NotImplementedError(
-                "Inhomogeneous total count not supported by `enumerate_support` and `entropy`."
+                "Inhomogeneous total count not supported by `enumerate_support` and `entropy`. [RG152]"
             )
         return self._enumerated(retrograd.arange(1 + most, dtype=self._param.dtype), expand)

@@ -21,7 +21,7 @@ class Categorical(ByProbsOrLogits, Distribution):
     def __init__(self, probs=None, logits=None, validate_args=None):
         name, given = the_one(probs, logits)
         if given.ndim < 1:
-            raise ValueError(f"`{name}` parameter must be at least one-dimensional.")
+            raise ValueError(f"`{name}` parameter must be at least one-dimensional. [RG153]")
         if name == "probs":
             self.probs = given / given.sum(-1, keepdim=True)
         else:

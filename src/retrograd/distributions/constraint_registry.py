@@ -20,7 +20,8 @@ class ConstraintRegistry:
         kind = constraint if isinstance(constraint, type) else type(constraint)
         if not issubclass(kind, constraints.Constraint):
             raise TypeError(
-                f"Expected constraint to be either a Constraint subclass or instance, but got {constraint}"
+                "Expected constraint to be either a Constraint subclass or instance, but got "
+                f"{constraint} [RG154]"
             )
         self._registry[kind] = factory
         return factory
@@ -29,7 +30,8 @@ class ConstraintRegistry:
         factory = self._registry.get(type(constraint))
         if factory is None:
             raise NotImplementedError(
-                f"Cannot transform {type(constraint).__name__} constraints: register a factory for them"
+                f"Cannot transform {type(constraint).__name__} constraints: register a factory for them "
+                "[RG154]"
             )
         return factory(constraint)
 

@@ -25,7 +25,7 @@ class Constraint:
 
     def check(self, value):
         """Where `value` is in the set."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define check(value) [RG144]")
 
     def __repr__(self):
         return f"{type(self).__name__}()"
@@ -47,7 +47,7 @@ def _bounded(name, words, check, is_discrete=False):
     def __init__(self, *args, **kwargs):
         values = dict(zip(names, args, strict=False), **kwargs)
         if sorted(values) != sorted(names):
-            raise TypeError(f"{name}() takes {', '.join(names)}, but got {', '.join(values)}")
+            raise TypeError(f"{name}() takes {', '.join(names)}, but got {', '.join(values)} [RG154]")
         vars(self).update(values)
 
     def __repr__(self):
@@ -149,7 +149,7 @@ class _Independent(Constraint):
         if result.ndim < n:
             raise ValueError(
                 f"Expected value.dim() >= {self.event_dim} but got {value.ndim}: {n} batch dimensions count "
-                "as one event"
+                "as one event [RG154]"
             )
         return result.reshape(*result.shape[: result.ndim - n], -1).all(-1) if n else result
 
@@ -198,7 +198,7 @@ class _Dependent(Constraint):
     def _known(self, name):
         value = getattr(self, "_" + name)
         if value is None:
-            raise NotImplementedError(f".{name} cannot be determined statically")
+            raise NotImplementedError(f".{name} cannot be determined statically [RG154]")
         return value
 
     is_discrete = property(lambda self: self._known("is_discrete"))
@@ -211,7 +211,7 @@ class _Dependent(Constraint):
         )
 
     def check(self, value):
-        raise ValueError("Cannot determine validity of dependent constraint")
+        raise ValueError("Cannot determine validity of dependent constraint [RG154]")
 
 
 class dependent_property(property, _Dependent):

@@ -35,7 +35,7 @@ class ContinuousBernoulli(ExponentialFamily):
         (value,) = broadcast_all(given)
         if name == "probs":
             if validate_args and not self.arg_constraints["probs"].check(value).all():
-                raise ValueError("The parameter probs has invalid values")
+                raise ValueError("The parameter probs has invalid values [RG150]")
             value = clamp_probs(value)
         setattr(self, name, value)
         self._lims = lims

@@ -19,7 +19,7 @@ class Dirichlet(ExponentialFamily):
 
     def __init__(self, concentration, validate_args=None):
         if concentration.ndim < 1:
-            raise ValueError("`concentration` parameter must be at least one-dimensional.")
+            raise ValueError("`concentration` parameter must be at least one-dimensional. [RG153]")
         self.concentration = concentration
         shape = concentration.shape
         super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)

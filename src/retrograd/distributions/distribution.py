@@ -10,6 +10,10 @@ from . import constraints
 from .utils import lazy_property
 
 
+def _lacks(distribution, what):
+    return NotImplementedError(f"{type(distribution).__name__} has no {what} [RG152]")
+
+
 class Distribution:
     """A batch of probability distributions over events of one shape.
 
@@ -26,13 +30,13 @@ class Distribution:
 
     @property
     def arg_constraints(self):
-        raise NotImplementedError
+        raise _lacks(self, "arg_constraints")
 
     @staticmethod
     def set_default_validate_args(value):
         """Whether parameters and samples are checked, in distributions made from now on that aren't told."""
         if value not in (True, False):
-            raise ValueError(f"set_default_validate_args expects a bool, got {value!r}")
+            raise ValueError(f"set_default_validate_args expects a bool, got {value!r} [RG047]")
         Distribution._validate_args = value
 
     def __init__(self, batch_shape=Size(), event_shape=Size(), validate_args=None):  # noqa: B008
@@ -61,7 +65,7 @@ class Distribution:
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of "
                     f"distribution {self!r} to satisfy the constraint {constraint!r}, but found invalid "
-                    f"values:\n{value}"
+                    f"values:\n{value} [RG150]"
                 )
 
     # --- shapes ---
@@ -78,7 +82,7 @@ class Distribution:
 
     def _extended_shape(self, sample_shape=()):
         if isinstance(sample_shape, int):
-            raise TypeError(f"sample_shape must be a tuple such as ({sample_shape},), not an int")
+            raise TypeError(f"sample_shape must be a tuple such as ({sample_shape},), not an int [RG047]")
         return Size((*sample_shape, *self._batch_shape, *self._event_shape))
 
     def expand(self, batch_shape, _instance=None):
@@ -107,19 +111,19 @@ class Distribution:
 
     @property
     def support(self):
-        raise NotImplementedError
+        raise _lacks(self, "support")
 
     @property
     def mean(self):
-        raise NotImplementedError
+        raise _lacks(self, "mean")
 
     @property
     def mode(self):
-        raise NotImplementedError(f"{type(self)} does not implement mode")
+        raise NotImplementedError(f"{type(self)} does not implement mode [RG152]")
 
     @property
     def variance(self):
-        raise NotImplementedError
+        raise _lacks(self, "variance")
 
     @property
     def stddev(self):
@@ -135,7 +139,9 @@ class Distribution:
 
     def rsample(self, sample_shape=Size()):  # noqa: B008
         """Samples through which gradients flow to the parameters (where `has_rsample`)."""
-        raise NotImplementedError(f"{type(self).__name__} has no reparameterized samples: use sample()")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no reparameterized samples: use sample() [RG152]"
+        )
 
     def sample_n(self, n):
         """`sample((n,))`. Deprecated."""
@@ -146,19 +152,19 @@ class Distribution:
 
     def log_prob(self, value):
         """The logarithm of the density, or of the probability, of each event in `value`."""
-        raise NotImplementedError
+        raise _lacks(self, "log_prob")
 
     def cdf(self, value):
         """The probability of values up to `value`."""
-        raise NotImplementedError
+        raise _lacks(self, "cdf")
 
     def icdf(self, value):
         """The inverse of `cdf`."""
-        raise NotImplementedError
+        raise _lacks(self, "icdf")
 
     def enumerate_support(self, expand=True):
         """All values of a discrete distribution, along a new first dimension."""
-        raise NotImplementedError
+        raise _lacks(self, "enumerate_support")
 
     def _enumerated(self, values, expand):
         values = values.view(-1, *[1] * len(self._batch_shape))
@@ -166,7 +172,7 @@ class Distribution:
 
     def entropy(self):
         """The entropy, in nats."""
-        raise NotImplementedError
+        raise _lacks(self, "entropy")
 
     def perplexity(self):
         """exp(entropy)."""
@@ -175,18 +181,19 @@ class Distribution:
     def _validate_sample(self, value):
         """ValueError for a value of the wrong shape or outside of the support."""
         if not isinstance(value, Tensor):
-            raise ValueError("The value argument to log_prob must be a Tensor")
+            raise ValueError("The value argument to log_prob must be a Tensor [RG151]")
         first = value.ndim - len(self._event_shape)
         if value.shape[first:] != self._event_shape or first < 0:
             raise ValueError(
-                f"The right-most size of value must match event_shape: {value.shape} vs {self._event_shape}."
+                f"The right-most size of value must match event_shape: {value.shape} vs "
+                f"{self._event_shape}. [RG151]"
             )
         expected = (*self._batch_shape, *self._event_shape)
         for n, m in zip(reversed(value.shape), reversed(expected)):
             if n != m and n != 1 and m != 1:
                 raise ValueError(
                     f"Value is not broadcastable with batch_shape+event_shape: {value.shape} vs "
-                    f"{Size(expected)}."
+                    f"{Size(expected)}. [RG151]"
                 )
         try:
             support = self.support
@@ -201,7 +208,7 @@ class Distribution:
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be "
                 f"within the support ({support!r}) of the distribution {self!r}, but found invalid "
-                f"values:\n{value}"
+                f"values:\n{value} [RG151]"
             )
 
     def _checked(self, value):
@@ -225,14 +232,14 @@ class ExponentialFamily(Distribution):
     @property
     def _mean_carrier_measure(self):
         """The mean of k(x)."""
-        raise NotImplementedError(f"{type(self).__name__} has no entropy in closed form")
+        raise NotImplementedError(f"{type(self).__name__} has no entropy in closed form [RG152]")
 
     @property
     def _natural_params(self):
-        raise NotImplementedError
+        raise _lacks(self, "natural parameters")
 
     def _log_normalizer(self, *natural_params):
-        raise NotImplementedError
+        raise _lacks(self, "log normalizer")
 
     def entropy(self):
         natural = [p.detach().requires_grad_() for p in self._natural_params]

@@ -24,7 +24,7 @@ class Geometric(ByProbsOrLogits, Distribution):
         if self._validate_args and name == "probs" and not (value > 0).all():
             raise ValueError(
                 f"Expected parameter probs ({type(value).__name__} of shape {tuple(value.shape)}) of "
-                f"distribution {self!r} to be positive but found invalid values:\n{value[value <= 0]}"
+                f"distribution {self!r} to be positive but found invalid values:\n{value[value <= 0]} [RG150]"
             )
 
     mean = property(lambda self: 1.0 / self.probs - 1.0)

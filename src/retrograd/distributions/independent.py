@@ -21,7 +21,7 @@ class Independent(Distribution):
         if n > len(batch):
             raise ValueError(
                 "Expected reinterpreted_batch_ndims <= len(base_distribution.batch_shape), actual "
-                f"{n} vs {len(batch)}"
+                f"{n} vs {len(batch)} [RG153]"
             )
         kept = len(batch) - n
         self.base_dist, self.reinterpreted_batch_ndims = base_distribution, n
@@ -61,7 +61,7 @@ class Independent(Distribution):
 
     def enumerate_support(self, expand=True):
         if self.reinterpreted_batch_ndims:
-            raise NotImplementedError("Enumeration over cartesian product is not implemented")
+            raise NotImplementedError("Enumeration over cartesian product is not implemented [RG152]")
         return self.base_dist.enumerate_support(expand)
 
     def __repr__(self):

@@ -41,7 +41,9 @@ def register_kl(type_p, type_q):
     """A decorator: let `function(p, q)` compute the divergence of these types and their subclasses."""
     for kind in (type_p, type_q):
         if not isinstance(kind, type):
-            raise TypeError(f"Expected type_p and type_q to be Distribution subclasses but got {kind!r}")
+            raise TypeError(
+                f"Expected type_p and type_q to be Distribution subclasses but got {kind!r} [RG047]"
+            )
 
     def register(function):
         _TABLE[type_p, type_q] = function
@@ -71,7 +73,8 @@ def kl_divergence(p, q):
         _FOUND[pair] = _find(*pair)
     if _FOUND[pair] is None:
         raise NotImplementedError(
-            f"No KL(p || q) is implemented for p type {pair[0].__name__} and q type {pair[1].__name__}"
+            f"No KL(p || q) is implemented for p type {pair[0].__name__} and q type {pair[1].__name__} "
+            "[RG152]"
         )
     return _FOUND[pair](p, q)
 
@@ -108,7 +111,7 @@ def _betas(p, q):
 def _binomials(p, q):
     if (p.total_count < q.total_count).any():
         raise NotImplementedError(
-            "KL between Binomials where q.total_count > p.total_count is not implemented"
+            "KL between Binomials where q.total_count > p.total_count is not implemented [RG152]"
         )
     each = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
     return _infinite(p.total_count > q.total_count, p.total_count * each)
@@ -158,7 +161,7 @@ def _families(p, q):
     if type(p) is not type(q):
         raise NotImplementedError(
             "The cross KL-divergence between different exponential families cannot be computed using Bregman "
-            "divergences"
+            "divergences [RG152]"
         )
     natural = [n.detach().requires_grad_() for n in p._natural_params]
     normalizer = p._log_normalizer(*natural)
@@ -231,7 +234,7 @@ def _same_events(p, q):
     if p.event_shape != q.event_shape:
         raise ValueError(
             "KL-divergence between two multivariate normals with different event shapes cannot be computed: "
-            f"{p.event_shape} and {q.event_shape}"
+            f"{p.event_shape} and {q.event_shape} [RG153]"
         )
 
 
@@ -266,14 +269,14 @@ def _wisharts(p, q):
 @register_kl(Independent, Independent)
 def _independents(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
-        raise NotImplementedError("KL of Independents with different reinterpreted_batch_ndims")
+        raise NotImplementedError("KL of Independents with different reinterpreted_batch_ndims [RG152]")
     return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
 
 
 @register_kl(TransformedDistribution, TransformedDistribution)
 def _transformed(p, q):
     if p.transforms != q.transforms or p.event_shape != q.event_shape:
-        raise NotImplementedError("KL of distributions that are transformed in different ways")
+        raise NotImplementedError("KL of distributions that are transformed in different ways [RG152]")
     return kl_divergence(p.base_dist, q.base_dist)
 
 

@@ -24,7 +24,7 @@ class LKJCholesky(Distribution):
     def __init__(self, dim, concentration=1.0, validate_args=None):
         if dim < 2:
             raise ValueError(
-                f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}."
+                f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}. [RG150]"
             )
         self.dim = dim
         (self.concentration,) = broadcast_all(concentration)

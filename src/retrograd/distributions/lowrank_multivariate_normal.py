@@ -28,22 +28,22 @@ class LowRankMultivariateNormal(Distribution):
 
     def __init__(self, loc, cov_factor, cov_diag, validate_args=None):
         if loc.ndim < 1:
-            raise ValueError("loc must be at least one-dimensional.")
+            raise ValueError("loc must be at least one-dimensional. [RG153]")
         n = loc.shape[-1]
         if cov_factor.ndim < 2:
             raise ValueError(
-                "cov_factor must be at least two-dimensional, with optional leading batch dimensions"
+                "cov_factor must be at least two-dimensional, with optional leading batch dimensions [RG153]"
             )
         if cov_factor.shape[-2] != n:
-            raise ValueError(f"cov_factor must be a batch of matrices with shape {n} x m")
+            raise ValueError(f"cov_factor must be a batch of matrices with shape {n} x m [RG153]")
         if cov_diag.shape[-1:] != loc.shape[-1:]:
-            raise ValueError(f"cov_diag must be a batch of vectors with shape {loc.shape[-1:]}")
+            raise ValueError(f"cov_diag must be a batch of vectors with shape {loc.shape[-1:]} [RG153]")
         try:
             batch = retrograd.broadcast_shapes(loc.shape[:-1], cov_factor.shape[:-2], cov_diag.shape[:-1])
         except RuntimeError as error:
             raise ValueError(
                 f"Incompatible batch shapes: loc {loc.shape}, cov_factor {cov_factor.shape}, cov_diag "
-                f"{cov_diag.shape}"
+                f"{cov_diag.shape} [RG153]"
             ) from error
         self.loc, self.cov_diag = loc.expand(*batch, -1), cov_diag.expand(*batch, -1)
         self.cov_factor = cov_factor.expand(*batch, -1, -1)

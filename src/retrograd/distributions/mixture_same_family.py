@@ -39,24 +39,25 @@ class MixtureSameFamily(Distribution):
     def __init__(self, mixture_distribution, component_distribution, validate_args=None):
         if not isinstance(mixture_distribution, Categorical):
             raise ValueError(
-                "The Mixture distribution needs to be an instance of torch.distributions.Categorical"
+                "The Mixture distribution needs to be an instance of torch.distributions.Categorical [RG153]"
             )
         if not isinstance(component_distribution, Distribution):
             raise ValueError(
-                "The Component distribution needs to be an instance of torch.distributions.Distribution"
+                "The Component distribution needs to be an instance of torch.distributions.Distribution "
+                "[RG153]"
             )
         ours, theirs = mixture_distribution.batch_shape, component_distribution.batch_shape[:-1]
         for n, m in zip(reversed(ours), reversed(theirs)):
             if n != m and n != 1 and m != 1:
                 raise ValueError(
                     f"`mixture_distribution.batch_shape` ({ours}) is not compatible with "
-                    f"`component_distribution.batch_shape` ({theirs})"
+                    f"`component_distribution.batch_shape` ({theirs}) [RG153]"
                 )
         parts, others = mixture_distribution._num_events, component_distribution.batch_shape[-1]
         if parts != others:
             raise ValueError(
                 f"`mixture_distribution component` ({parts}) does not equal "
-                f"`component_distribution.batch_shape[-1]` ({others})"
+                f"`component_distribution.batch_shape[-1]` ({others}) [RG153]"
             )
         self.mixture_distribution, self.component_distribution = mixture_distribution, component_distribution
         self._num_component = parts

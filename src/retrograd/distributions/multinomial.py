@@ -20,7 +20,7 @@ class Multinomial(OfCategorical, Distribution):
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         if not isinstance(total_count, int):
-            raise NotImplementedError("inhomogeneous total_count is not supported")
+            raise NotImplementedError("inhomogeneous total_count is not supported [RG152]")
         self.total_count = total_count
         self._categorical = Categorical(probs, logits)
         super().__init__(

@@ -46,7 +46,7 @@ class MultivariateNormal(Distribution):
         self, loc, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None
     ):
         if loc.ndim < 1:
-            raise ValueError("loc must be at least one-dimensional.")
+            raise ValueError("loc must be at least one-dimensional. [RG153]")
         given = {
             "covariance_matrix": covariance_matrix,
             "precision_matrix": precision_matrix,
@@ -55,12 +55,13 @@ class MultivariateNormal(Distribution):
         given = {name: m for name, m in given.items() if m is not None}
         if len(given) != 1:
             raise ValueError(
-                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
+                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified. [RG153]"
             )
         ((name, matrix),) = given.items()
         if matrix.ndim < 2:
             raise ValueError(
-                f"{name} matrix must be at least two-dimensional, with optional leading batch dimensions"
+                f"{name} matrix must be at least two-dimensional, with optional leading batch dimensions "
+                "[RG153]"
             )
         batch_shape = retrograd.broadcast_shapes(matrix.shape[:-2], loc.shape[:-1])
         setattr(self, name, matrix.expand(*batch_shape, -1, -1))

@@ -29,7 +29,7 @@ class ByProbsOrLogits:
 def the_one(probs, logits):
     """(name, value) of the parameter that was given; ValueError unless it is just one."""
     if (probs is None) == (logits is None):
-        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        raise ValueError("Either `probs` or `logits` must be specified, but not both. [RG153]")
     return ("probs", probs) if logits is None else ("logits", logits)
 
 

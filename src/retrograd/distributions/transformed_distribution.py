@@ -22,13 +22,13 @@ class TransformedDistribution(Distribution):
         self.transforms = [transforms] if isinstance(transforms, Transform) else transforms
         listed = isinstance(self.transforms, list)
         if not listed or not all(isinstance(t, Transform) for t in self.transforms):
-            raise ValueError(f"transforms must be a Transform or list, but was {transforms}")
+            raise ValueError(f"transforms must be a Transform or list, but was {transforms} [RG154]")
         whole, base = ComposeTransform(self.transforms), base_distribution
         shape, events = (*base.batch_shape, *base.event_shape), len(base.event_shape)
         into = whole.domain.event_dim
         if len(shape) < into:
             raise ValueError(
-                f"base_distribution needs to have shape with size at least {into}, but got {shape}."
+                f"base_distribution needs to have shape with size at least {into}, but got {shape}. [RG154]"
             )
         out_shape = whole.forward_shape(Size(shape))
         in_shape = tuple(whole.inverse_shape(out_shape))

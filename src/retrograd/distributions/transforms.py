@@ -31,7 +31,7 @@ class Transform:
 
     def __init__(self, cache_size=0):
         if cache_size not in (0, 1):
-            raise ValueError(f"cache_size must be 0 or 1, got {cache_size}")
+            raise ValueError(f"cache_size must be 0 or 1, got {cache_size} [RG154]")
         self._cache_size, self._pair, self._inverted = cache_size, (None, None), None
 
     def _arguments(self):
@@ -48,7 +48,7 @@ class Transform:
     def event_dim(self):
         """The number of dimensions that an event has on both sides."""
         if self.domain.event_dim != self.codomain.event_dim:
-            raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
+            raise ValueError("Please use either .domain.event_dim or .codomain.event_dim [RG154]")
         return self.domain.event_dim
 
     @property
@@ -61,7 +61,7 @@ class Transform:
     @property
     def sign(self):
         """1 where it grows, -1 where it falls: of maps of numbers that do either."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no sign [RG154]")
 
     def __getstate__(self):
         return {**self.__dict__, "_inverted": None, "_pair": (None, None)}
@@ -95,14 +95,14 @@ class Transform:
             self._pair = x, y
 
     def _call(self, x):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _call [RG154]")
 
     def _inverse(self, y):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _inverse [RG154]")
 
     def log_abs_det_jacobian(self, x, y):
         """log |dy / dx|."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no log_abs_det_jacobian [RG154]")
 
     def forward_shape(self, shape):
         """The shape of what becomes of values of this shape."""
@@ -287,7 +287,7 @@ class IndependentTransform(Transform):
 
 def _with_dims(x, least):
     if x.ndim < least:
-        raise ValueError(f"Too few dimensions on input: {x.ndim}, expected at least {least}")
+        raise ValueError(f"Too few dimensions on input: {x.ndim}, expected at least {least} [RG154]")
     return x
 
 
@@ -372,7 +372,7 @@ class ReshapeTransform(Transform):
     def __init__(self, in_shape, out_shape, cache_size=0):
         self.in_shape, self.out_shape = Size(in_shape), Size(out_shape)
         if self.in_shape.numel() != self.out_shape.numel():
-            raise ValueError("in_shape, out_shape have different numbers of elements")
+            raise ValueError("in_shape, out_shape have different numbers of elements [RG154]")
         super().__init__(cache_size)
 
     def _arguments(self):
@@ -400,9 +400,9 @@ class ReshapeTransform(Transform):
 def _exchanged(shape, old, new):
     kept = len(shape) - len(old)
     if kept < 0:
-        raise ValueError("Too few dimensions on input")
+        raise ValueError("Too few dimensions on input [RG154]")
     if tuple(shape[kept:]) != tuple(old):
-        raise ValueError(f"Shape mismatch: expected {tuple(old)} but got {tuple(shape[kept:])}")
+        raise ValueError(f"Shape mismatch: expected {tuple(old)} but got {tuple(shape[kept:])} [RG154]")
     return Size((*shape[:kept], *new))
 
 
@@ -587,7 +587,7 @@ class CumulativeDistributionTransform(Transform):
 
     def __init__(self, distribution, cache_size=0):
         if not isinstance(distribution, Distribution):
-            raise TypeError(f"expected a distribution, got {type(distribution).__name__}")
+            raise TypeError(f"expected a distribution, got {type(distribution).__name__} [RG154]")
         super().__init__(cache_size)
         self.distribution = distribution
 
@@ -630,7 +630,7 @@ class SoftmaxTransform(Transform):
 
 def _with_sizes(shape, least):
     if len(shape) < least:
-        raise ValueError("Too few dimensions on input")
+        raise ValueError("Too few dimensions on input [RG154]")
     return shape
 
 
@@ -725,10 +725,10 @@ class CorrCholeskyTransform(Transform):
     def forward_shape(self, shape):
         n = round((0.25 + 2 * _with_sizes(shape, 1)[-1]) ** 0.5 + 0.5)
         if n * (n - 1) // 2 != shape[-1]:
-            raise ValueError("Input is not a flattened lower-diagonal number")
+            raise ValueError("Input is not a flattened lower-diagonal number [RG154]")
         return Size((*shape[:-1], n, n))
 
     def inverse_shape(self, shape):
         if _with_sizes(shape, 2)[-1] != shape[-2]:
-            raise ValueError("Input is not square")
+            raise ValueError("Input is not square [RG154]")
         return Size((*shape[:-2], shape[-1] * (shape[-1] - 1) // 2))

@@ -21,7 +21,7 @@ def broadcast_all(*values):
         if not isinstance(v, Tensor) and not is_number(v):
             raise ValueError(
                 "Input arguments must all be instances of Number, torch.Tensor or objects implementing "
-                f"__torch_function__, but got {type(v).__name__}."
+                f"__torch_function__, but got {type(v).__name__}. [RG047]"
             )
     given = [v.dtype for v in values if isinstance(v, Tensor)]
     dtype = given[0] if given else retrograd.get_default_dtype()
@@ -86,7 +86,7 @@ def tril_matrix_to_vec(mat, diag=0):
     """The elements on and below the diagonal `diag`, in row order."""
     n = mat.shape[-1]
     if not -n <= diag < n:
-        raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}].")
+        raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}]. [RG153]")
     return mat[..., retrograd.ones(n, n, dtype=retrograd.bool).tril(diag)]
 
 
@@ -99,7 +99,7 @@ def vec_to_tril_matrix(vec, diag=0):
     if int(mask.sum()) != length:
         raise ValueError(
             f"The size of last dimension is {length} which cannot be expressed as the lower triangular part "
-            "of a square D x D matrix."
+            "of a square D x D matrix. [RG153]"
         )
     out = vec.new_zeros(*vec.shape[:-1], n, n)
     out[..., mask] = vec

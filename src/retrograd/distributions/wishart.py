@@ -46,19 +46,19 @@ class Wishart(ExponentialFamily):
         given = {name: m for name, m in given.items() if m is not None}
         if len(given) != 1:
             raise AssertionError(
-                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
+                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified. [RG153]"
             )
         ((name, matrix),) = given.items()
         if matrix.ndim < 2:
             raise ValueError(
-                f"{name} must be at least two-dimensional, with optional leading batch dimensions"
+                f"{name} must be at least two-dimensional, with optional leading batch dimensions [RG153]"
             )
         df = retrograd.as_tensor(df, dtype=matrix.dtype)
         batch = retrograd.broadcast_shapes(matrix.shape[:-2], df.shape)
         n = matrix.shape[-1]
         self.df = df.expand(batch)
         if (self.df <= n - 1).any():
-            raise ValueError(f"Value of df={df} expected to be greater than ndim - 1 = {n - 1}.")
+            raise ValueError(f"Value of df={df} expected to be greater than ndim - 1 = {n - 1}. [RG150]")
         if (self.df < n).any():
             warnings.warn(
                 "Low df values detected. Singular samples are highly likely to occur for ndim - 1 < df < "

@@ -33,12 +33,12 @@ class gradients(Health):
 
     def __init__(self, model, *, every=1, window=20):
         if not hasattr(model, "named_parameters"):
-            raise TypeError(f"gradients() watches a Module, not a {type(model).__name__}")
+            raise TypeError(f"gradients() watches a Module, not a {type(model).__name__} [RG170]")
         if every < 1 or window < 1:
-            raise ValueError(f"every and window must be at least 1, not {every} and {window}")
+            raise ValueError(f"every and window must be at least 1, not {every} and {window} [RG048]")
         pairs = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         if not pairs:
-            raise ValueError("gradients(): the model has no parameter that requires a gradient")
+            raise ValueError("gradients(): the model has no parameter that requires a gradient [RG170]")
         self.window, self._every = window, every
         self.names = [name for name, _ in pairs]
         self.sizes = [p.numel() for _, p in pairs]

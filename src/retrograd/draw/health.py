@@ -151,7 +151,7 @@ class Health:
         kind = path.suffix.lower().lstrip(".")
         if kind not in ("svg", "html", "png", "txt"):
             raise ValueError(
-                f"save: the ending of {path.name!r} says no form; use one of .svg, .html, .png, .txt"
+                f"save: the ending of {path.name!r} says no form; use one of .svg, .html, .png, .txt [RG171]"
             )
         if kind == "png":
             path.write_bytes(png(self.svg("light")))

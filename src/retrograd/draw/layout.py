@@ -119,7 +119,7 @@ def assign_ranks(boxes, lines):
             if not waiting[j]:
                 queue.append(j)
     if len(queue) < n:
-        raise ValueError("layered: the lines form a cycle")
+        raise ValueError("layered: the lines form a cycle [RG170]")
     for i in reversed(queue):
         if after[i] and boxes[i].end != "first" and len(after[i]) >= len(before[i]):
             ranks[i] = min(ranks[j] for j in after[i]) - 1

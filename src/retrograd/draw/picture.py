@@ -27,9 +27,9 @@ def graph(tensor, params=None, *, direction="forward", depth=None, saved=True, t
     that is not enough, run the model inside `draw.recording()`.
     """
     if direction not in ("forward", "backward"):
-        raise ValueError(f'direction is "forward" or "backward", not {direction!r}')
+        raise ValueError(f'direction is "forward" or "backward", not {direction!r} [RG048]')
     if depth is not None and not isinstance(depth, int):
-        raise TypeError(f"depth is a number of levels or None, not a {type(depth).__name__}")
+        raise TypeError(f"depth is a number of levels or None, not a {type(depth).__name__} [RG048]")
     params = listed(params)
     return Picture(tensor, params, direction, depth, saved, theme)
 
@@ -88,7 +88,7 @@ class Picture:
         kind = path.suffix.lower().lstrip(".")
         if kind not in _KINDS:
             raise ValueError(
-                f"save: the ending of {path.name!r} says no form; use one of .{', .'.join(_KINDS)}"
+                f"save: the ending of {path.name!r} says no form; use one of .{', .'.join(_KINDS)} [RG171]"
             )
         if kind == "png":
             path.write_bytes(self.png())

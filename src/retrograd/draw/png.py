@@ -11,6 +11,6 @@ def png(svg, scale=2.0):
         import resvg_py
     except ImportError as error:
         raise ImportError(
-            "a PNG needs resvg-py: pip install 'retrograd[png]' (SVG and HTML need nothing)"
+            "a PNG needs resvg-py: pip install 'retrograd[png]' (SVG and HTML need nothing) [RG141]"
         ) from error
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=scale, skip_system_fonts=False))

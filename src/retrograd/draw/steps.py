@@ -30,23 +30,23 @@ def steps(tensor, params=None, *, gradient=None, accumulate=False, max_steps=400
     max_steps: of longer walks, only so many are shown.
     """
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"steps() plays the backward of a Tensor, not of a {type(tensor).__name__}")
+        raise TypeError(f"steps() plays the backward of a Tensor, not of a {type(tensor).__name__} [RG170]")
     if tensor.grad_fn is None:
         raise RuntimeError(
             "steps(): this tensor has no grad_fn, so there is no walk to play. Compute it from a tensor with "
-            "requires_grad=True, outside of no_grad()"
+            "requires_grad=True, outside of no_grad() [RG170]"
         )
     if gradient is None:
         if tensor._array.size != 1:
             raise RuntimeError(
                 f"steps(): a tensor of shape {list(tensor._array.shape)} needs gradient=..., of the same "
-                "shape, to start from; only for one element it is 1"
+                "shape, to start from; only for one element it is 1 [RG170]"
             )
         gradient = wrap(np.ones_like(tensor._array))
     elif tuple(gradient.shape) != tuple(tensor._array.shape):
         raise RuntimeError(
             f"steps(): gradient has shape {list(gradient.shape)}, the tensor {list(tensor._array.shape)}: "
-            "they must be equal"
+            "they must be equal [RG170]"
         )
     params = listed(params)
     picture = graph(tensor, params, direction="backward", depth=-1, theme=theme)
@@ -213,7 +213,7 @@ class Steps:
         """Write the page to `path`, which must end in .html."""
         path = Path(path)
         if path.suffix.lower() != ".html":
-            raise ValueError(f"save: the steps are a page; {path.name!r} should end in .html")
+            raise ValueError(f"save: the steps are a page; {path.name!r} should end in .html [RG171]")
         path.write_text(self.html(), encoding="utf-8")
         return path
 

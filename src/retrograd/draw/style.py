@@ -66,7 +66,7 @@ RULES = f"""
 def css(theme="auto", scope=".rg", rules=RULES):
     """The style sheet. theme: "light", "dark", or "auto": what the reader's system says."""
     if theme not in ("auto", "light", "dark"):
-        raise ValueError(f'theme is "auto", "light" or "dark", not {theme!r}')
+        raise ValueError(f'theme is "auto", "light" or "dark", not {theme!r} [RG048]')
     light = rules.format(s=scope, **(DARK if theme == "dark" else LIGHT)).strip()
     if theme != "auto":
         return light

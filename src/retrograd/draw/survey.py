@@ -89,7 +89,7 @@ def named(params):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Tensor)):
             raise TypeError(
                 "params: expected (name, parameter) pairs such as model.named_parameters(), or the model "
-                f"itself, but found a {type(pair).__name__} among them"
+                f"itself, but found a {type(pair).__name__} among them [RG170]"
             )
     return {id(p): name for name, p in pairs}, pairs, types
 
@@ -104,7 +104,7 @@ def listed(params):
 def survey(tensor, params=None):
     """The graph that made `tensor`. params: what names the leaves, see `named`."""
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"a graph is drawn of a Tensor, not of a {type(tensor).__name__}")
+        raise TypeError(f"a graph is drawn of a Tensor, not of a {type(tensor).__name__} [RG170]")
     names, pairs, types = named(params)
     nodes = reachable(tensor.grad_fn)
     items, links, index = [], [], {}

@@ -18,7 +18,7 @@ def tree(tensor, params=None, max_nodes=60):
     and those that no gradient reaches are listed below the tree. max_nodes: after how many nodes to stop.
     """
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"tree() draws the graph of a Tensor, not of a {type(tensor).__name__}")
+        raise TypeError(f"tree() draws the graph of a Tensor, not of a {type(tensor).__name__} [RG170]")
     names, params, _ = named(params)
     root = tensor.grad_fn
     if root is None:

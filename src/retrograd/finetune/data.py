@@ -31,13 +31,15 @@ def find_images(folder, classes=None):
     try:
         found = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
     except OSError as error:
-        raise UsageError(f"can't read the folder {folder!r}: {error.strerror}") from None
+        raise UsageError(f"can't read the folder {folder!r}: {error.strerror} [RG173]") from None
     if not found:
         raise UsageError(
-            f"{folder!r} has no sub-folders; it needs one for each class, with the class's images"
+            f"{folder!r} has no sub-folders; it needs one for each class, with the class's images [RG173]"
         )
     if classes is not None and (unknown := sorted(set(found) - set(classes))):
-        raise UsageError(f"{folder!r} has classes that the training folder lacks: {', '.join(unknown)}")
+        raise UsageError(
+            f"{folder!r} has classes that the training folder lacks: {', '.join(unknown)} [RG173]"
+        )
     classes = found if classes is None else classes
     samples = []
     for number, name in enumerate(classes):
@@ -66,12 +68,12 @@ def split(options):
     for name, samples in (("training", train), ("validation", val)):
         if not samples:
             kinds = ", ".join(EXTENSIONS)
-            raise UsageError(f"no {name} images in {options.data!r}; looked for {kinds}")
+            raise UsageError(f"no {name} images in {options.data!r}; looked for {kinds} [RG173]")
     if missing := [name for i, name in enumerate(classes) if all(label != i for _, label in train)]:
-        raise UsageError(f"no training images of {', '.join(missing)} in {options.data!r}")
+        raise UsageError(f"no training images of {', '.join(missing)} in {options.data!r} [RG173]")
     if len(classes) < 2:
         raise UsageError(
-            f"{options.data!r} has one class only, {classes[0]!r}; a classifier needs two or more"
+            f"{options.data!r} has one class only, {classes[0]!r}; a classifier needs two or more [RG173]"
         )
     return train, val, classes
 
@@ -98,12 +100,14 @@ def open_image(path):
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise UsageError('reading images needs Pillow: pip install "retrograd[vision]"') from None
+        raise UsageError('reading images needs Pillow: pip install "retrograd[vision]" [RG173]') from None
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"can't read the image {path!r} ({error}); repair it or take it out") from None
+        raise UsageError(
+            f"can't read the image {path!r} ({error}); repair it or take it out [RG173]"
+        ) from None
 
 
 def preprocessing(size, mean, std):

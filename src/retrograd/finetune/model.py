@@ -25,7 +25,7 @@ def build(options, classes):
     try:
         weights = models.get_model_weights(options.model).verify(options.weights)
     except KeyError as error:
-        raise UsageError(f"--weights: {error.args[0]}; or give a file, or none") from None
+        raise UsageError(f"--weights: {error.args[0]}; or give a file, or none [RG173]") from None
     model = builder(weights=weights)
     return model, replace_head(model, len(weights.meta["categories"]), classes), notes
 
@@ -37,7 +37,7 @@ def _unknown(name):
     advice = (
         f"did you mean {', '.join(near)}?" if near else "retrograd.vision.models.list_models() has them all"
     )
-    return f"--model: there is no architecture {name!r}; {advice}"
+    return f"--model: there is no architecture {name!r}; {advice} [RG173]"
 
 
 def _from_file(builder, options, classes, notes):
@@ -47,14 +47,18 @@ def _from_file(builder, options, classes, notes):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, retrograd.Tensor) for v in state.values()):
-        raise UsageError(f"--weights: {options.weights!r} holds no dictionary of tensors; give a state dict")
+        raise UsageError(
+            f"--weights: {options.weights!r} holds no dictionary of tensors; give a state dict [RG173]"
+        )
     state = {name.removeprefix("module."): value for name, value in state.items()}
     outputs = _outputs(state)
     model = builder(weights=None, num_classes=outputs)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise UsageError(f"--weights: {options.weights!r} does not fit {options.model}: {error}") from None
+        raise UsageError(
+            f"--weights: {options.weights!r} does not fit {options.model}: {error} [RG173]"
+        ) from None
     if outputs == classes:
         notes.append("the checkpoint's last layer is kept: it has as many classes")
         return model, []
@@ -80,7 +84,7 @@ def replace_head(model, old, new):
         setattr(model.get_submodule(parent), last, fresh)
         names.append(name)
     if not names:
-        raise UsageError(f"found no layer with {old} outputs in {type(model).__name__} to replace")
+        raise UsageError(f"found no layer with {old} outputs in {type(model).__name__} to replace [RG173]")
     return names
 
 
@@ -91,7 +95,8 @@ def freeze(model, what, heads):
     if what == "backbone":
         if not heads:
             raise UsageError(
-                "--freeze backbone: no layer is new, so nothing would learn; it is for pretrained --weights"
+                "--freeze backbone: no layer is new, so nothing would learn; it is for pretrained "
+                "--weights [RG173]"
             )
         frozen = [n for n, _ in model.named_parameters() if not n.startswith(tuple(h + "." for h in heads))]
     else:
@@ -101,12 +106,13 @@ def freeze(model, what, heads):
             if not any(n.startswith(prefix) for n in names):
                 top = ", ".join(dict.fromkeys(n.partition(".")[0] for n in names))
                 raise UsageError(
-                    f"--freeze: no parameter's name starts with {prefix!r}; the names begin with {top}"
+                    f"--freeze: no parameter's name starts with {prefix!r}; the names begin with {top} "
+                    "[RG173]"
                 )
         frozen = [n for n in names if n.startswith(prefixes)]
     parameters = dict(model.named_parameters())
     if len(frozen) == len(parameters):
-        raise UsageError(f"--freeze {what}: that is every parameter, and nothing would learn")
+        raise UsageError(f"--freeze {what}: that is every parameter, and nothing would learn [RG173]")
     for name in frozen:
         parameters[name].requires_grad_(False)
     # A module all of whose parameters are frozen keeps its running statistics too.

@@ -100,7 +100,7 @@ def _number(kind, fits, words):
         except ValueError:
             value = None
         if value is None or not fits(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {words} [RG173]")
         return value
 
     return parse

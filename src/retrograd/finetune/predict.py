@@ -50,10 +50,10 @@ def load(path):
         state = retrograd.load(path, weights_only=True)
     except FileNotFoundError:
         raise UsageError(
-            f"there is no {path!r}; `finetune` writes {BEST} at the end of its first epoch"
+            f"there is no {path!r}; `finetune` writes {BEST} at the end of its first epoch [RG173]"
         ) from None
     if not isinstance(state, dict) or state.get("format") != "retrograd-finetune-1":
-        raise UsageError(f"{path!r} is not a model of `finetune`; give its {BEST}")
+        raise UsageError(f"{path!r} is not a model of `finetune`; give its {BEST} [RG173]")
     return state
 
 
@@ -68,7 +68,7 @@ def _paths(given):
     for path in given:
         found = data.images_under(path) if os.path.isdir(path) else [path]
         if not found:
-            raise UsageError(f"no images in {path!r}; looked for {', '.join(data.EXTENSIONS)}")
+            raise UsageError(f"no images in {path!r}; looked for {', '.join(data.EXTENSIONS)} [RG173]")
         paths += found
     return paths
 

@@ -21,9 +21,11 @@ def prepare_folder(options):
     path = os.path.join(options.out, LAST)
     if options.resume:
         if not os.path.exists(path):
-            raise UsageError(f"--resume: there is no {path!r} to go on from; leave --resume out to start")
+            raise UsageError(
+                f"--resume: there is no {path!r} to go on from; leave --resume out to start [RG173]"
+            )
     elif os.path.exists(path):
-        raise UsageError(f"{options.out!r} holds a run; go on with --resume, or choose another --out")
+        raise UsageError(f"{options.out!r} holds a run; go on with --resume, or choose another --out [RG173]")
     elif not options.dry_run:
         os.makedirs(options.out, exist_ok=True)
 
@@ -47,13 +49,13 @@ def load_last(options, model, optimizer, schedule):
     path = os.path.join(options.out, LAST)
     state = retrograd.load(path, weights_only=True)
     if not isinstance(state, dict) or state.get("format") != "retrograd-finetune-last-1":
-        raise UsageError(f"{path!r} is not a run of `finetune`")
+        raise UsageError(f"{path!r} is not a run of `finetune` [RG173]")
     now = deciding(options)
     if different := [k for k in now if state["options"].get(k) != now[k]]:
         told = "; ".join(
             f"--{k.replace('_', '-')} was {state['options'].get(k)}, is {now[k]}" for k in different
         )
-        raise UsageError(f"--resume: the run in {options.out!r} had other arguments: {told}")
+        raise UsageError(f"--resume: the run in {options.out!r} had other arguments: {told} [RG173]")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])

@@ -138,7 +138,7 @@ class _Run:
         if not retrograd.isfinite(total):
             raise UsageError(
                 f"the loss is {total.item()} at epoch {p['epoch']}, step {p['step'] + 1}; a smaller --lr "
-                f"(now {self.optimizer.param_groups[0]['lr']:.3g}) may help"
+                f"(now {self.optimizer.param_groups[0]['lr']:.3g}) may help [RG173]"
             )
         self.optimizer.zero_grad()
         total.backward()

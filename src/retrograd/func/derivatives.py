@@ -36,10 +36,11 @@ def fresh_tree(tree):
     leaves, form = tree_flatten(tree)
     for x in leaves:
         if not isinstance(x, Tensor):
-            raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+            raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)} [RG104]")
         if x._array.dtype.kind not in "fcV":
             raise RuntimeError(
-                f"only Tensors of floating point dtype can require gradients, and an input is of {x.dtype}"
+                "only Tensors of floating point dtype can require gradients, and an input is of "
+                f"{x.dtype} [RG009]"
             )
     fresh = [_fresh(x) for x in leaves]
     return fresh, tree_unflatten(fresh, form), form
@@ -96,18 +97,18 @@ def _zeros(x):
 def select(args, argnums):
     """The positions that `argnums` names, none of them negative."""
     if not isinstance(argnums, (int, tuple)):
-        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)} [RG104]")
     nums = (argnums,) if isinstance(argnums, int) else argnums
     for n in nums:
         if not isinstance(n, int):
-            raise RuntimeError(f"argnums elements must be int, got {type(n)}")
+            raise RuntimeError(f"argnums elements must be int, got {type(n)} [RG104]")
         if not -len(args) <= n < len(args):
-            raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
+            raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs [RG104]")
     nums = [n % len(args) for n in nums]
     if not nums:
-        raise RuntimeError("argnums must be non-empty")
+        raise RuntimeError("argnums must be non-empty [RG104]")
     if len(set(nums)) < len(nums):
-        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
+        raise RuntimeError(f"argnums elements must be unique, got {argnums} [RG104]")
     return nums
 
 
@@ -125,32 +126,32 @@ def with_aux(output, call, has_aux):
         return output, None
     if not (isinstance(output, tuple) and len(output) == 2):
         raise RuntimeError(
-            f"{call}: output of function f should be a tuple: (output, aux) if has_aux is True"
+            f"{call}: output of function f should be a tuple: (output, aux) if has_aux is True [RG104]"
         )
     for x in tree_flatten(output[1])[0]:
         if not isinstance(x, Tensor):
-            raise RuntimeError(f"{call}: Expected tensors, got unsupported type {type(x)} in aux")
+            raise RuntimeError(f"{call}: Expected tensors, got unsupported type {type(x)} in aux [RG104]")
     return output
 
 
 def check_outputs(output, outs, call):
     if output is None or not outs:
         raise RuntimeError(
-            f"{call}: Expected f to be a function that has non-empty output (got output = {output})"
+            f"{call}: Expected f to be a function that has non-empty output (got output = {output}) [RG104]"
         )
     for o in outs:
         if not isinstance(o, Tensor):
             raise RuntimeError(
-                f"{call}: expected f(*primals) to return only tensors, got unsupported type {type(o)}"
+                f"{call}: expected f(*primals) to return only tensors, got unsupported type {type(o)} [RG104]"
             )
 
 
 def check_inputs(values, call, what):
     if not values:
-        raise RuntimeError(f"{call}: Expected {what} to have at least one Tensor, got none")
+        raise RuntimeError(f"{call}: Expected {what} to have at least one Tensor, got none [RG104]")
     for x in values:
         if not isinstance(x, Tensor):
-            raise RuntimeError(f"{call}: Expected {what} to only contain Tensors, got {type(x)}")
+            raise RuntimeError(f"{call}: Expected {what} to only contain Tensors, got {type(x)} [RG104]")
 
 
 # --- reverse mode -----------------------------------------------------------------------
@@ -172,12 +173,14 @@ def grad_and_value(func, argnums=0, has_aux=False):
             fresh, tree, form = fresh_tree([args[n] for n in nums])
             output, aux = with_aux(func(*replaced(args, nums, tree), **kwargs), call, has_aux)
             if not isinstance(output, Tensor):
-                raise RuntimeError(f"{call}: Expected f(*args) to return a tensor, got {type(output)}")
+                raise RuntimeError(
+                    f"{call}: Expected f(*args) to return a tensor, got {type(output)} [RG104]"
+                )
             if output.ndim:
                 raise RuntimeError(
                     f"{call}: Expected f(*args) to return a scalar tensor, got tensor with {output.ndim} "
                     "dims. Maybe you "
-                    "wanted to use the vjp or jacrev APIs instead?"
+                    "wanted to use the vjp or jacrev APIs instead? [RG104]"
                 )
             outside = recording and reaches_outside([output], fresh, start)
             found = pulled([output], fresh, [_zeros(output) + 1], keep=outside, graph=outside)
@@ -227,13 +230,13 @@ def vjp(func, *primals, has_aux=False):
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to "
                 "the function. "
-                f"cotangents: {given_form}, primal output: {out_form}"
+                f"cotangents: {given_form}, primal output: {out_form} [RG007]"
             )
         for i, (o, g) in enumerate(zip(outs, given, strict=True)):
             if tuple(o.shape) != tuple(g.shape):
                 raise RuntimeError(
                     f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a "
-                    f"shape of {o.shape}."
+                    f"shape of {o.shape}. [RG007]"
                 )
         graph = modes.grad if create_graph is None else create_graph
         graph = graph and (outside or any([g.requires_grad for g in given]))
@@ -261,7 +264,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     if not isinstance(primals, tuple):
         raise RuntimeError(
             f"{call}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got "
-            f"{type(primals)}"
+            f"{type(primals)} [RG104]"
         )
     leaves, form = tree_flatten(primals)
     given, given_form = tree_flatten(tangents)
@@ -270,7 +273,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             f"{call}: Expected primals and tangents to have the same python structure. For example, if "
             "primals is a tuple of "
             f"3 tensors, tangents also must be. Got primals with structure {form} and tangents with "
-            f"structure {given_form}"
+            f"structure {given_form} [RG024]"
         )
     check_inputs(leaves, call, "primals")
     check_inputs(given, call, "tangents")
@@ -293,7 +296,7 @@ def _dual(level, x, tangent):
             "Trying to set a forward gradient that has a different size than that of the original Tensor, "
             "this is not "
             f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size "
-            f"{list(tangent.shape)}."
+            f"{list(tangent.shape)}. [RG024]"
         )
     dual = on_its_own(TABLE["alias"](x))
     level.attach(dual, tangent)
@@ -305,7 +308,8 @@ def _tangent(level, o, strict, call):
     if t is None:
         if strict:
             raise RuntimeError(
-                f"{call}: The output of f is independent of the inputs. This is not allowed with strict=True."
+                f"{call}: The output of f is independent of the inputs. This is not allowed with "
+                "strict=True. [RG008]"
             )
         return _zeros(o)
     return t
@@ -339,14 +343,14 @@ def linearize(func, *primals):
         given, given_form = tree_flatten(tangents)
         if given_form != form:
             raise RuntimeError(
-                f"Expected the tangents {given_form} to have the same structure as the primals {form}"
+                f"Expected the tangents {given_form} to have the same structure as the primals {form} [RG024]"
             )
         for i, (x, t) in enumerate(zip(leaves, given, strict=True)):
             if tuple(x.shape) != tuple(t.shape):
                 raise RuntimeError(
                     f"tangent:{i} with shape {t.shape} in flattened pytree doesn't match the shape {x.shape} "
                     "of the "
-                    "corresponding primal."
+                    "corresponding primal. [RG024]"
                 )
         return jvp(func, primals, tangents)[1]
 

@@ -31,7 +31,7 @@ def _check_real(values, name, what):
             raise RuntimeError(
                 f"{name}: Expected all {what} to be real but received complex tensor of shape "
                 f"{list(x.shape)}: what a Jacobian of complex numbers is depends on the convention. "
-                "Use view_as_real, or jvp and vjp"
+                "Use view_as_real, or jvp and vjp [RG104]"
             )
 
 
@@ -43,7 +43,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     so many rows at a time, to bound memory.
     """
     if not (chunk_size is None or chunk_size > 0):
-        raise ValueError("jacrev: `chunk_size` should be greater than 0.")
+        raise ValueError("jacrev: `chunk_size` should be greater than 0. [RG100]")
 
     @functools.wraps(func)
     def wrapper(*args, **kwargs):

@@ -28,18 +28,18 @@ def _one_dict(dicts):
     if not isinstance(dicts, (list, tuple)):
         raise ValueError(
             "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
-            f"{type(dicts)}"
+            f"{type(dicts)} [RG105]"
         )
     for d in dicts:
         if not isinstance(d, dict):
             raise ValueError(
-                f"Expected all elements of parameter_and_buffer_dicts to be dicts, but got {type(d)}"
+                f"Expected all elements of parameter_and_buffer_dicts to be dicts, but got {type(d)} [RG105]"
             )
     names = [name for d in dicts for name in d]
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise ValueError(
-            f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+            f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous [RG105]"
         )
     return {name: value for d in dicts for name, value in d.items()}
 
@@ -52,7 +52,7 @@ def _swapped(module, given, tie_weights, strict):
         _check_names(module, own, given)
     for value in given.values():
         if not isinstance(value, Tensor):
-            raise TypeError(f"{value} is not an instance of torch.Tensor")
+            raise TypeError(f"{value} is not an instance of torch.Tensor [RG105]")
     new = _with_tied_names(own, given) if tie_weights else given
     before = []
     try:
@@ -87,7 +87,7 @@ def _attribute(module, name):
     *path, key = name.split(".")
     for part in path:
         if part not in module._modules:
-            raise AttributeError(f"{type(module).__name__} has no attribute `{part}`")
+            raise AttributeError(f"{type(module).__name__} has no attribute `{part}` [RG105]")
         module = module._modules[part]
     return module.__dict__, key
 
@@ -101,7 +101,7 @@ def _check_names(module, own, given):
     for title, names in (("Unexpected", unexpected), ("Missing", missing)):
         if names:
             lines.append(f"\t{title} key(s): {', '.join(map(repr, names))}.")
-    raise RuntimeError("\n".join(lines))
+    raise RuntimeError("\n".join(lines) + " [RG105]")
 
 
 def _with_tied_names(own, given):
@@ -115,7 +115,7 @@ def _with_tied_names(own, given):
         if any(v is not values[0] for v in values):
             raise ValueError(
                 f"functional_call got multiple values for keys {[n for n in names if n in given]}, which are "
-                "tied. Consider using tie_weights=False"
+                "tied. Consider using tie_weights=False [RG105]"
             )
         if values:
             new.update(dict.fromkeys(names, values[0]))
@@ -129,11 +129,13 @@ def stack_module_state(models):
     the models' do.
     """
     if len(models) == 0:
-        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0. [RG105]")
     if any(m.training != models[0].training for m in models):
-        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+        raise RuntimeError(
+            "stack_module_state: Expected all models to have the same training/eval mode. [RG105]"
+        )
     if any(type(m) is not type(models[0]) for m in models):
-        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+        raise RuntimeError("stack_module_state: Expected all models to be of the same class. [RG105]")
     parameters = [dict(m.named_parameters()) for m in models]
     buffers = [dict(m.named_buffers()) for m in models]
     return (
@@ -144,10 +146,10 @@ def stack_module_state(models):
 
 def _stack(name, tensors):
     if any(t.requires_grad != tensors[0].requires_grad for t in tensors):
-        raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
+        raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad [RG105]")
     if any(t.shape != tensors[0].shape for t in tensors):
         raise RuntimeError(
-            f"stack_module_state: {name} has different shapes: {[list(t.shape) for t in tensors]}"
+            f"stack_module_state: {name} has different shapes: {[list(t.shape) for t in tensors]} [RG105]"
         )
     stacked = TABLE["stack"](0, *[t.detach() for t in tensors])
     stacked.requires_grad = tensors[0].requires_grad

@@ -20,10 +20,12 @@ def rearrange(tensor, pattern, **axes_lengths):
     if isinstance(tensor, (list, tuple)):
         tensor = stack(tensor)
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"rearrange: expected a Tensor or a list of Tensors, got {type(tensor).__name__}")
+        raise TypeError(
+            f"rearrange: expected a Tensor or a list of Tensors, got {type(tensor).__name__} [RG047]"
+        )
     sides = pattern.split("->")
     if len(sides) != 2:
-        raise ValueError("Pattern must contain a single '->' separator")
+        raise ValueError("Pattern must contain a single '->' separator [RG106]")
     left, right = [_groups(side) for side in sides]
     left, right = _check(left, right, tensor.ndim, axes_lengths)
     sizes = _sizes(left, tensor.shape, axes_lengths)
@@ -39,11 +41,11 @@ def _groups(text):
     for token in _TOKEN.findall(text):
         if token == "(":
             if inside is not None:
-                raise ValueError(f"rearrange: brackets within brackets in '{text.strip()}'")
+                raise ValueError(f"rearrange: brackets within brackets in '{text.strip()}' [RG106]")
             inside = []
         elif token == ")":
             if inside is None:
-                raise ValueError(f"rearrange: a bracket closes that none opened in '{text.strip()}'")
+                raise ValueError(f"rearrange: a bracket closes that none opened in '{text.strip()}' [RG106]")
             groups.append(inside)
             inside = None
         else:
@@ -55,7 +57,7 @@ def _groups(text):
             else:
                 inside += names
     if inside is not None:
-        raise ValueError(f"rearrange: a bracket is not closed in '{text.strip()}'")
+        raise ValueError(f"rearrange: a bracket is not closed in '{text.strip()}' [RG106]")
     return groups
 
 
@@ -65,7 +67,7 @@ def _name(token):
     if not token.isidentifier() or token.startswith("_") or token.endswith("_"):
         raise ValueError(
             f"Invalid axis identifier: {token}. An axis has a name (which does not start or end with an "
-            "underscore), or is 1"
+            "underscore), or is 1 [RG106]"
         )
     return token
 
@@ -76,22 +78,24 @@ def _check(left, right, ndim, lengths):
         names = [n for group in side for n in group]
         for n in names:
             if names.count(n) > 1:
-                raise ValueError(f"Indexing expression contains duplicate dimension '{n}'")
+                raise ValueError(f"Indexing expression contains duplicate dimension '{n}' [RG106]")
     if any("..." in group and group is not BARE for group in left):
-        raise ValueError("rearrange: an ellipsis may not stand in brackets on the left")
+        raise ValueError("rearrange: an ellipsis may not stand in brackets on the left [RG106]")
     ours, theirs = [{n for group in side for n in group} for side in (left, right)]
     if ours != theirs:
         raise ValueError(
             "Identifiers only on one side of rearrange expression (should be on both): "
-            f"{sorted(ours ^ theirs)}"
+            f"{sorted(ours ^ theirs)} [RG106]"
         )
     if lengths.keys() - ours:
-        raise ValueError(f"Identifiers not found in rearrange expression: {sorted(lengths.keys() - ours)}")
+        raise ValueError(
+            f"Identifiers not found in rearrange expression: {sorted(lengths.keys() - ours)} [RG106]"
+        )
     rest = ndim - sum("..." not in group for group in left)
     if rest < 0 or ("..." not in ours and rest):
         raise ValueError(
             f"Number of dimensions in pattern ({len(left)}) must be equal to the number of dimensions in the "
-            f"tensor ({ndim})"
+            f"tensor ({ndim}) [RG106]"
         )
     hidden = [f"...{i}" for i in range(rest)]
     left, right = [
@@ -109,13 +113,13 @@ def _sizes(left, shape, lengths):
         known = math.prod([sizes[n] for n in group if n in sizes])
         if len(unknown) > 1:
             raise ValueError(
-                f"rearrange: cannot infer the sizes of several axes at once: {', '.join(unknown)}"
+                f"rearrange: cannot infer the sizes of several axes at once: {', '.join(unknown)} [RG106]"
             )
         if unknown and known and size % known == 0:
             sizes[unknown[0]] = size // known
         elif unknown or known != size:
             raise ValueError(
                 f"rearrange: an axis of size {size} does not divide into ({' '.join(group)}) with "
-                f"{ {n: sizes[n] for n in group if n in sizes} }"
+                f"{ {n: sizes[n] for n in group if n in sizes} } [RG106]"
             )
     return sizes

@@ -19,10 +19,11 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """
     if randomness not in ("error", "different", "same"):
         raise RuntimeError(
-            f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}"
+            f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness} "
+            "[RG048]"
         )
     if not (chunk_size is None or chunk_size > 0):
-        raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
+        raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size}) [RG100]")
 
     @functools.wraps(func)
     def mapped(*args, **kwargs):
@@ -53,13 +54,13 @@ def take_apart(func, in_dims, args):
         raise ValueError(
             f"{call}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of "
             "inputs, got: "
-            f"{type(in_dims)}."
+            f"{type(in_dims)}. [RG100]"
         )
     if not args:
         raise ValueError(
             f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are "
             "trying to vmap over "
-            "a function with no inputs. The latter is unsupported."
+            "a function with no inputs. The latter is unsupported. [RG100]"
         )
     leaves, form = tree_flatten(args)
     try:
@@ -67,7 +68,7 @@ def take_apart(func, in_dims, args):
     except ValueError:
         raise ValueError(
             f"{call}: in_dims is not compatible with the structure of `inputs`. in_dims has structure "
-            f"{tree_flatten(in_dims)[1]} but inputs has structure {form}."
+            f"{tree_flatten(in_dims)[1]} but inputs has structure {form}. [RG100]"
         ) from None
     sizes = []
     for i, (x, d) in enumerate(zip(leaves, dims, strict=True)):
@@ -75,19 +76,20 @@ def take_apart(func, in_dims, args):
             continue
         if not isinstance(d, int):
             raise ValueError(
-                f"{call}: Got in_dim={d} for an input but in_dim must be either an integer dimension or None."
+                f"{call}: Got in_dim={d} for an input but in_dim must be either an integer dimension or "
+                "None. [RG100]"
             )
         if not isinstance(x, Tensor):
             raise ValueError(
                 f"{call}: Got in_dim={d} for an input but the input is of type {type(x)}. We cannot vmap "
                 "over non-Tensor "
-                "arguments, please use None as the respective in_dim"
+                "arguments, please use None as the respective in_dim [RG100]"
             )
         if not -x.ndim <= d < x.ndim:
             raise ValueError(
                 f"{call}: Got in_dim={d} for some input, but that input is a Tensor of dimensionality "
                 f"{x.ndim} so expected "
-                f"in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}."
+                f"in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}. [RG100]"
             )
         dims[i] = d % x.ndim
         sizes.append(x.shape[dims[i]])
@@ -95,12 +97,12 @@ def take_apart(func, in_dims, args):
         raise ValueError(
             f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} "
             "for the mapped "
-            "dimension"
+            "dimension [RG100]"
         )
     if not sizes:
         raise ValueError(
             f"{call}: at least one in_dim must not be None, and at least one Tensor be among the inputs: "
-            "there is nothing to map over"
+            "there is nothing to map over [RG100]"
         )
     return leaves, dims, form, sizes[0]
 
@@ -123,13 +125,15 @@ def _out_dims(func, out_dims, form):
         raise ValueError(
             f"vmap({name_of(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the "
             "structure of "
-            f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {form}."
+            f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure "
+            f"{form}. [RG100]"
         ) from None
     for d in found:
         if d is not None and not isinstance(d, int):
             raise ValueError(
                 f"vmap({name_of(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a "
-                f"python collection of ints, the places of the batch dimension in the outputs, got {d!r}"
+                f"python collection of ints, the places of the batch dimension in the outputs, got {d!r} "
+                "[RG100]"
             )
     return found
 
@@ -142,19 +146,19 @@ def _unwrap(func, out, dim, level):
             raise ValueError(
                 f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None: it "
                 "differs from example "
-                "to example"
+                "to example [RG100]"
             )
         return out
     if not isinstance(out, Tensor):
         raise ValueError(
             f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(out)}. Did you mean to "
             "set out_dims= to "
-            "None for output?"
+            "None for output? [RG100]"
         )
     if level.hides(out):
         return _move(out._value, out._dim, dim)
     if any(inner.depth > level.depth for inner in hidden_by(out)):
-        raise RuntimeError(f"vmap({name}, ...): a tensor of a vmap that has ended was returned")
+        raise RuntimeError(f"vmap({name}, ...): a tensor of a vmap that has ended was returned [RG103]")
     return _move(TABLE["broadcast_to"](out, (level.size, *out.shape)), 0, dim)
 
 
@@ -162,7 +166,7 @@ def _move(value, source, dim):
     n = value.ndim
     if not -n <= dim < n:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim}) [RG039]"
         )
     if source == dim % n:
         return value

@@ -16,7 +16,7 @@ def functionalize(func, *, remove="mutations"):
         raise RuntimeError(
             f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid "
             "options "
-            "are: 'mutations' and 'mutations_and_views'"
+            "are: 'mutations' and 'mutations_and_views' [RG048]"
         )
 
     @functools.wraps(func)
@@ -33,7 +33,7 @@ def debug_unwrap(tensor, *, recurse=True):
     behind all levels of vmap, not the innermost alone.
     """
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"debug_unwrap: expected a Tensor, got {type(tensor).__name__}")
+        raise TypeError(f"debug_unwrap: expected a Tensor, got {type(tensor).__name__} [RG047]")
     if not recurse and isinstance(tensor, Batched):
         return tensor._value.detach()
     return layout(tensor)[0].detach()

@@ -14,7 +14,7 @@ def chunk_vmap(func, in_dims=0, out_dims=0, randomness="error", chunks=2):
     `vmap` has `chunk_size` for the same purpose.
     """
     if chunks < 1:
-        raise ValueError(f"chunk_vmap: expected chunks to be at least 1, got {chunks}")
+        raise ValueError(f"chunk_vmap: expected chunks to be at least 1, got {chunks} [RG100]")
 
     @functools.wraps(func)
     def mapped(*args, **kwargs):

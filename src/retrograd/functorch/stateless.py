@@ -44,7 +44,7 @@ def make_functional(model, disable_autograd_tracking=False):
     if any(True for _ in model.buffers()):
         raise RuntimeError(
             "make_functional(model): `model` has buffers. Please use make_functional_with_buffers(model) "
-            "instead."
+            "instead. [RG105]"
         )
     names, params = _state(model.named_parameters())
     return FunctionalModule(copy.deepcopy(model), names, ()), _tracked(params, disable_autograd_tracking)
@@ -76,4 +76,3 @@ def _state(named):
 
 def _tracked(params, disable):
     return tuple([p.detach() for p in params]) if disable else params
-

@@ -32,7 +32,9 @@ class ScriptModule:
     """A name for isinstance and annotations: nothing is of this kind here."""
 
     def __init__(self, *args, **kwargs):
-        raise NotImplementedError("torch.jit.ScriptModule: modules run eagerly here; use torch.nn.Module")
+        raise NotImplementedError(
+            "torch.jit.ScriptModule: modules run eagerly here; use torch.nn.Module [RG137]"
+        )
 
 
 class ScriptFunction(ScriptModule):
@@ -97,5 +99,5 @@ def load(f, map_location=None, **kwargs):
     """TorchScript archives hold code and are not read."""
     raise NotImplementedError(
         "torch.jit.load: a TorchScript archive holds code, which retrograd does not run; save a state_dict "
-        "instead"
+        "instead [RG137]"
     )

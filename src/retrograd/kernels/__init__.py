@@ -99,7 +99,7 @@ def set_num_threads(threads):
     """Sets the number of threads that the kernels use (NumPy's own matrix products are not affected)."""
     global _threads
     if not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"set_num_threads expects a number of at least 1, not {threads!r}")
+        raise ValueError(f"set_num_threads expects a number of at least 1, not {threads!r} [RG049]")
     _threads = threads
     if native is not None:
         native.set_num_threads(threads)

@@ -14,7 +14,7 @@ from ..core.op import TABLE, kernel
 from . import describe, empty_like, native
 
 if native is None:
-    raise ImportError(f"there are no compiled kernels to register ({describe()})")
+    raise ImportError(f"there are no compiled kernels to register ({describe()}) [RG140]")
 
 FLOATS = "fd"  # the dtypes, by NumPy's letters, that the kernels are compiled for
 SMALL = 1 << 13  # elements below which NumPy's own loop is over before a kernel has started
@@ -405,9 +405,7 @@ def _classes_ready(x, target, weight):
     return ready(x, weight) and type(target) is np.ndarray and target.ndim == 1 and target.dtype == np.int64
 
 
-@kernel(
-    "nll_loss", when=lambda x, target, weight, *rest: x.ndim == 2 and _classes_ready(x, target, weight)
-)
+@kernel("nll_loss", when=lambda x, target, weight, *rest: x.ndim == 2 and _classes_ready(x, target, weight))
 def nll_loss(x, target, weight, ignore_index, reduction):
     out = np.empty(x.shape[:1] if reduction == "none" else (), x.dtype)
     if native.nll_loss(x, target, weight, ignore_index, out, reduction == "mean"):

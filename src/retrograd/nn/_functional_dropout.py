@@ -35,7 +35,7 @@ def _whole_channels(input, p, train):
 def dropout1d(input, p=0.5, training=True, inplace=False):
     """Dropout of whole channels of (N, C, L) or (C, L)."""
     if input.ndim not in (2, 3):
-        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input.")
+        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. [RG058]")
     function = dropouts.feature_dropout if input.ndim == 3 else _whole_channels
     return _dropped(function, input, p, training, inplace)
 

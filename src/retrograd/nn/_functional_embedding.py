@@ -8,7 +8,9 @@ def _row_number(padding_idx, weight, kind):
         return -1
     rows = weight.shape[0]
     if not -rows <= padding_idx < rows:
-        raise kind(f"padding_idx must be within the number of embeddings, {rows}, but is {padding_idx}")
+        raise kind(
+            f"padding_idx must be within the number of embeddings, {rows}, but is {padding_idx} [RG068]"
+        )
     return padding_idx % rows
 
 
@@ -37,20 +39,21 @@ def embedding_bag(
     `padding_idx` isn't counted.
     """
     if mode not in ("sum", "mean", "max"):
-        raise ValueError(f"mode has to be one of sum, mean or max, but is {mode!r}")
+        raise ValueError(f"mode has to be one of sum, mean or max, but is {mode!r} [RG068]")
     if mode == "max" and (scale_grad_by_freq or sparse):
         raise ValueError(
-            "max mode does not support scaling the gradient by the frequency, nor sparse weights"
+            "max mode does not support scaling the gradient by the frequency, nor sparse weights [RG068]"
         )
     if per_sample_weights is not None:
         if mode != "sum":
             raise NotImplementedError(
-                f"embedding_bag: per_sample_weights is only supported for mode='sum', but mode is {mode!r}"
+                "embedding_bag: per_sample_weights is only supported for mode='sum', but mode is "
+                f"{mode!r} [RG068]"
             )
         if per_sample_weights.shape != input.shape:
             raise ValueError(
                 "embedding_bag: per_sample_weights must have the same shape as the input, "
-                f"{list(input.shape)}, but has {list(per_sample_weights.shape)}"
+                f"{list(input.shape)}, but has {list(per_sample_weights.shape)} [RG068]"
             )
     padding_idx = _row_number(padding_idx, weight, RuntimeError)
     if max_norm is not None:

@@ -8,7 +8,7 @@ _NUMBERS = {"none": 0, "mean": 1, "elementwise_mean": 1, "sum": 2}
 def get_enum(reduction):
     """PyTorch's number of a reduction."""
     if reduction not in _NUMBERS:
-        raise ValueError(f"{reduction} is not a valid value for reduction")
+        raise ValueError(f"{reduction} is not a valid value for reduction [RG048]")
     return _NUMBERS[reduction]
 
 

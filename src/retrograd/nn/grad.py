@@ -55,5 +55,5 @@ def _check(n, name, size, *tensors):
         shapes = [list(getattr(t, "shape", ())) for t in tensors]
         raise ValueError(
             f"{name.format(n)}: expected sizes of {n + 2} numbers, a batch and channels among them, but got "
-            f"{list(size)} and tensors of the shapes {shapes}"
+            f"{list(size)} and tensors of the shapes {shapes} [RG058]"
         )

@@ -29,11 +29,11 @@ def calculate_gain(nonlinearity, param=None):
         elif isinstance(param, (int, float)) and not isinstance(param, bool):
             slope = param
         else:
-            raise ValueError(f"negative_slope {param} not a valid number")
+            raise ValueError(f"negative_slope {param} not a valid number [RG142]")
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in _GAINS:
         raise ValueError(
-            f"Unsupported nonlinearity {nonlinearity}; known are {', '.join(_GAINS)}, leaky_relu"
+            f"Unsupported nonlinearity {nonlinearity}; known are {', '.join(_GAINS)}, leaky_relu [RG142]"
         )
     return _GAINS[nonlinearity]
 
@@ -114,7 +114,7 @@ def zeros_(tensor):
 def eye_(tensor):
     """The identity, as far as a matrix of this shape can be it."""
     if tensor.ndim != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
+        raise ValueError("Only tensors with 2 dimensions are supported [RG142]")
     with no_grad():
         tensor.zero_()
         tensor.diagonal().fill_(1)
@@ -124,9 +124,9 @@ def eye_(tensor):
 def dirac_(tensor, groups=1):
     """A convolution's weight (3 to 5 dimensions) that passes its input channels on unchanged."""
     if tensor.ndim not in (3, 4, 5):
-        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported [RG142]")
     if tensor.shape[0] % groups:
-        raise ValueError("dim 0 must be divisible by groups")
+        raise ValueError("dim 0 must be divisible by groups [RG142]")
     per_group = tensor.shape[0] // groups
     middle = tuple(n // 2 for n in tensor.shape[2:])
     with no_grad():
@@ -139,7 +139,9 @@ def dirac_(tensor, groups=1):
 
 def _calculate_fan_in_and_fan_out(tensor):
     if tensor.ndim < 2:
-        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+        raise ValueError(
+            "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions [RG142]"
+        )
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
 
@@ -147,7 +149,7 @@ def _calculate_fan_in_and_fan_out(tensor):
 def _calculate_correct_fan(tensor, mode):
     mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out'] [RG142]")
     return _calculate_fan_in_and_fan_out(tensor)[mode == "fan_out"]
 
 
@@ -188,7 +190,7 @@ def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gener
 def orthogonal_(tensor, gain=1, generator=None):
     """A (semi-)orthogonal matrix times `gain`, by the QR decomposition of a normal one (Saxe et al. 2013)."""
     if tensor.ndim < 2:
-        raise ValueError("Only tensors with 2 or more dimensions are supported")
+        raise ValueError("Only tensors with 2 or more dimensions are supported [RG142]")
     if tensor.numel() == 0:
         return tensor
     from ..linalg import qr
@@ -207,7 +209,7 @@ def orthogonal_(tensor, gain=1, generator=None):
 def sparse_(tensor, sparsity, std=0.01, generator=None):
     """Normal values with a fraction `sparsity` of each column set to zero (Martens 2010)."""
     if tensor.ndim != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
+        raise ValueError("Only tensors with 2 dimensions are supported [RG142]")
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with no_grad():

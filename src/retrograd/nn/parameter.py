@@ -25,7 +25,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             data = empty(0)
         if not isinstance(data, Tensor):
             raise TypeError(
-                f"Parameter data must be a Tensor, got {type(data).__name__}; make one with torch.tensor(...)"
+                f"Parameter data must be a Tensor, got {type(data).__name__}; make one with "
+                "torch.tensor(...) [RG064]"
             )
         kept = type(data) in (Tensor, Parameter, Buffer) or issubclass(cls, type(data))
         self = object.__new__(cls if kept else type(data))
@@ -60,7 +61,8 @@ class Buffer(Tensor):
             data = empty(0)
         if not isinstance(data, Tensor):
             raise TypeError(
-                f"Buffer data must be a Tensor, got {type(data).__name__}; make one with torch.tensor(...)"
+                f"Buffer data must be a Tensor, got {type(data).__name__}; make one with "
+                "torch.tensor(...) [RG064]"
             )
         self = object.__new__(cls)
         self._array = data._array
@@ -100,7 +102,7 @@ class UninitializedTensorMixin:
                 "objects. When using "
                 "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling "
                 "torch "
-                "functions"
+                "functions [RG065]"
             )
         return super().__getattribute__(name)
 
@@ -110,14 +112,14 @@ class UninitializedTensorMixin:
             "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
             "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call "
             "`forward` "
-            "to initialize the parameters before accessing their attributes."
+            "to initialize the parameters before accessing their attributes. [RG065]"
         )
 
     def share_memory_(self):
         raise RuntimeError(
             "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the "
             "parameters "
-            "before calling `module.share_memory()`."
+            "before calling `module.share_memory()`. [RG065]"
         )
 
     def __repr__(self):
@@ -168,5 +170,5 @@ def refuse_lazy(tensor, what):
     if is_lazy(tensor):
         raise ValueError(
             f"The module passed to `{what}` can't have uninitialized parameters. Make sure to run the dummy "
-            f"forward before applying `{what}`"
+            f"forward before applying `{what}` [RG065]"
         )

@@ -92,4 +92,4 @@ def __getattr__(name):
     operators = importlib.import_module("retrograd._ops")
     if name == "retrograd" or name in operators.namespaces():
         return operators.Namespace(name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}' [RG135]")

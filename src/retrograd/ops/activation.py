@@ -224,7 +224,7 @@ mish_row = Op("mish", _mish, x=_mish_formula, jvp=ELEMENTWISE)
 
 def _need_numbers(input):
     if input._array.dtype.kind == "b":
-        raise RuntimeError("Boolean inputs not supported for relu")
+        raise RuntimeError("Boolean inputs not supported for relu [RG041]")
 
 
 def relu(input, inplace=False):
@@ -254,7 +254,7 @@ def prelu(input, weight):
         raise RuntimeError(
             "prelu: Expected `weight` to be a scalar or 1D tensor, but got "
             f"{list(weight._array.shape)} with an input of shape "
-            f"{list(input._array.shape)}"
+            f"{list(input._array.shape)} [RG059]"
         )
     if weight._array.size != 1:
         channels = input._array.shape[1] if input._array.ndim > 1 else 1
@@ -262,7 +262,7 @@ def prelu(input, weight):
             raise RuntimeError(
                 "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
                 f"{weight._array.size} and "
-                f"channel size = {channels}."
+                f"channel size = {channels}. [RG059]"
             )
         weight = reshape_row(weight, (-1,) + (1,) * (input._array.ndim - 2))
     elif weight._array.ndim:
@@ -273,7 +273,7 @@ def prelu(input, weight):
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """x brought between `min_val` and `max_val`; at the bounds the gradient is zero."""
     if min_val > max_val:
-        raise ValueError(f"min_val cannot be greater than max_val: got {min_val} and {max_val}")
+        raise ValueError(f"min_val cannot be greater than max_val: got {min_val} and {max_val} [RG049]")
     return activate(hardtanh_row, input, min_val, max_val, inplace=inplace)
 
 
@@ -295,7 +295,7 @@ def hardshrink(input, lambd=0.5):
 def softshrink(input, lambd=0.5):
     """x brought nearer to zero by `lambd`, at most to zero."""
     if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}. [RG049]")
     return _softshrink_row(input, lambd)
 
 
@@ -317,7 +317,7 @@ def silu(input, inplace=False):
 def gelu(input, approximate="none"):
     """x times the normal distribution's cumulative function at x, exactly or by `approximate="tanh"`."""
     if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
+        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}. [RG048]")
     return gelu_row(input) if approximate == "none" else gelu_tanh_row(input)
 
 
@@ -339,7 +339,7 @@ def elu(input, alpha=1.0, inplace=False):
 def celu(input, alpha=1.0, inplace=False):
     """x where it is positive, else alpha * (exp(x / alpha) - 1)."""
     if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU [RG049]")
     return activate(elu_row, input, alpha, 1.0, 1.0 / alpha, inplace=inplace)
 
 
@@ -360,10 +360,10 @@ def glu(input, dim=-1):
     """The first half of `input` along `dim`, times the sigmoid of the second."""
     axis = normal_axis(dim, input._array.ndim)
     if input._array.ndim == 0:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support 0-dimensional tensors [RG038]")
     if input._array.shape[axis] % 2:
         raise RuntimeError(
-            f"Halving dimension must be even, but dimension {axis} is size {input._array.shape[axis]}"
+            f"Halving dimension must be even, but dimension {axis} is size {input._array.shape[axis]} [RG045]"
         )
     half = input._array.shape[axis] // 2
     x, gate = split_sizes_row(input, axis, (half, half))
@@ -377,7 +377,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """
     if lower > upper:
         raise ValueError(
-            f"lower bound should be less than or equal to the upper bound: got {lower} and {upper}"
+            f"lower bound should be less than or equal to the upper bound: got {lower} and {upper} [RG049]"
         )
     if not training:
         return activate(leaky_relu_row, input, (lower + upper) / 2, inplace=inplace)

@@ -12,11 +12,11 @@ def normal_axis(dim, ndim):
     n = max(ndim, 1)
     if type(dim) is not int:
         if isinstance(dim, bool):
-            raise TypeError("argument 'dim' must be int, not bool")
+            raise TypeError("argument 'dim' must be int, not bool [RG047]")
         dim = as_int(dim, "dim")
     if not -n <= dim < n:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim}) [RG039]"
         )
     return dim % n
 
@@ -29,7 +29,7 @@ def normal_axes(dim, ndim):
     axes = tuple([normal_axis(d, ndim) for d in dims])
     if len(set(axes)) != len(axes):
         raise RuntimeError(
-            f"dim {axes[0]} appears multiple times in the list of dims: got dims {tuple(dims)}"
+            f"dim {axes[0]} appears multiple times in the list of dims: got dims {tuple(dims)} [RG039]"
         )
     return axes
 
@@ -39,7 +39,7 @@ def as_int(value, name):
     try:
         return index(value)
     except TypeError:
-        raise TypeError(f"{name} must be int, not {type(value).__name__}") from None
+        raise TypeError(f"{name} must be int, not {type(value).__name__} [RG047]") from None
 
 
 def as_sizes(args):
@@ -68,11 +68,13 @@ def check_exact(result, out):
         for name, r, o in zip(type(result)._fields, result, out, strict=True):
             if r._array.dtype != o._array.dtype:
                 expected, found = [arrays.scalar_name(t.dtype) for t in (r, o)]
-                raise RuntimeError(f"expected scalar type {expected} but got {found} for {name} output")
+                raise RuntimeError(
+                    f"expected scalar type {expected} but got {found} for {name} output [RG035]"
+                )
     elif out._array.dtype != result._array.dtype:
         expected, found = [arrays.scalar_name(t.dtype) for t in (result, out)]
         raise RuntimeError(
-            f"Expected out tensor to have scalar type {expected} but got scalar type {found}"
+            f"Expected out tensor to have scalar type {expected} but got scalar type {found} [RG035]"
         )
 
 
@@ -80,13 +82,14 @@ def check_tensors(tensors, name):
     """`tensors` as a non-empty list of Tensors; the errors of functions that join."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
         raise TypeError(
-            f"{name}(): argument 'tensors' must be a tuple or list of Tensors, not {type(tensors).__name__}"
+            f"{name}(): argument 'tensors' must be a tuple or list of Tensors, not "
+            f"{type(tensors).__name__} [RG047]"
         )
     if not tensors:
-        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors [RG123]")
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"{name}(): expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
+                f"{name}(): expected Tensor as element {i} in argument 0, but got {type(t).__name__} [RG047]"
             )
     return list(tensors)

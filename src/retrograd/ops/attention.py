@@ -129,19 +129,19 @@ def scaled_dot_product_attention(
             raise RuntimeError(
                 "scaled_dot_product_attention: Expected query, key, and value to all be at least 2 "
                 "dimensional, but "
-                f"{name} has shape {list(t.shape)}"
+                f"{name} has shape {list(t.shape)} [RG058]"
             )
         if t.dtype != query.dtype:
             raise RuntimeError(
                 "scaled_dot_product_attention: Expected query, key, and value to have the same dtype, but "
                 f"{name} is "
-                f"{t.dtype} and query {query.dtype}"
+                f"{t.dtype} and query {query.dtype} [RG040]"
             )
     if enable_gqa:
         key, value = _for_heads(key, query), _for_heads(value, query)
     if is_causal and attn_mask is not None:
         raise RuntimeError(
-            "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+            "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True [RG062]"
         )
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale
     if not dropout_p and _fits_one_row(query, key, value, attn_mask):
@@ -179,7 +179,7 @@ def _for_heads(t, query):
         raise RuntimeError(
             "scaled_dot_product_attention: Number of heads in key and value must divide the number of heads "
             "in query, "
-            f"but they are {own} and {heads}"
+            f"but they are {own} and {heads} [RG059]"
         )
     return t if heads == own else repeat_interleave(t, heads // own, -3)
 
@@ -192,7 +192,9 @@ def _additive(mask, name, kind):
     if mask is None or mask._array.dtype.kind in "fV":
         return mask
     if mask._array.dtype.kind != "b":
-        raise AssertionError(f"only bool and floating types of {name} are supported, not {mask.dtype}")
+        raise AssertionError(
+            f"only bool and floating types of {name} are supported, not {mask.dtype} [RG062]"
+        )
     return where(mask, wrap(np.asarray(-np.inf, kind)), wrap(np.asarray(0, kind)))
 
 
@@ -200,37 +202,39 @@ def _check_heads(query, key, value, key_padding_mask, attn_mask, embed_dim, num_
     n = query.ndim
     if n not in (2, 3):
         raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {n}-D query tensor"
+            f"query should be unbatched 2D or batched 3D tensor but received {n}-D query tensor [RG058]"
         )
     kind = "batched (3-D)" if n == 3 else "unbatched (2-D)"
     if key.ndim != n or value.ndim != n:
         raise AssertionError(
             f"For {kind} `query`, expected `key` and `value` to be {n}-D but found {key.ndim}-D and "
-            f"{value.ndim}-D tensors respectively"
+            f"{value.ndim}-D tensors respectively [RG058]"
         )
     if key_padding_mask is not None and key_padding_mask.ndim != n - 1:
         raise AssertionError(
             f"For {kind} `query`, expected `key_padding_mask` to be `None` or {n - 1}-D but found "
-            f"{key_padding_mask.ndim}-D tensor instead"
+            f"{key_padding_mask.ndim}-D tensor instead [RG062]"
         )
     if attn_mask is not None and attn_mask.ndim not in (2, 3):
         raise AssertionError(
             f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D "
-            "tensor instead"
+            "tensor instead [RG062]"
         )
     if n == 2 and attn_mask is not None and attn_mask.ndim == 3:
         expected = (num_heads, query.shape[0], key.shape[0])
         if tuple(attn_mask.shape) != expected:
             raise AssertionError(
-                f"Expected `attn_mask` shape to be {expected} but got {tuple(attn_mask.shape)}"
+                f"Expected `attn_mask` shape to be {expected} but got {tuple(attn_mask.shape)} [RG062]"
             )
     if query.shape[-1] != embed_dim:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim}, but got {query.shape[-1]}")
+        raise AssertionError(
+            f"was expecting embedding dimension of {embed_dim}, but got {query.shape[-1]} [RG059]"
+        )
     if embed_dim % num_heads:
-        raise AssertionError(f"embed_dim {embed_dim} not divisible by num_heads {num_heads}")
+        raise AssertionError(f"embed_dim {embed_dim} not divisible by num_heads {num_heads} [RG059]")
     fits = key.shape[:-1] == value.shape[:-1] if separate else key.shape == value.shape
     if not fits:
-        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
+        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape} [RG059]")
 
 
 def multi_head_attention_forward(
@@ -270,7 +274,7 @@ def attend_by_heads(
         if key_padding_mask is not None:
             key_padding_mask = reshape(key_padding_mask, (1, -1))
     if is_causal and attn_mask is None:
-        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint. [RG062]")
     of_batch = 0 if batch_first else 1  # axes
     batch, length, source = query.shape[of_batch], query.shape[1 - of_batch], key.shape[1 - of_batch]
     if query is key is value and not use_separate_proj_weight:
@@ -283,7 +287,9 @@ def attend_by_heads(
         q, k, v = [linear(t, w, b) for t, w, b in zip((query, key, value), weights, biases, strict=True)]
     if bias_k is not None:
         if static_k is not None or static_v is not None:
-            raise AssertionError("bias cannot be added to static key and value: bias_k, bias_v must be None")
+            raise AssertionError(
+                "bias cannot be added to static key and value: bias_k, bias_v must be None [RG062]"
+            )
         size = (batch, 1, embed_dim) if batch_first else (1, batch, embed_dim)
         k, v = [cat([t, expand(b, size)], 1 - of_batch) for t, b in ((k, bias_k), (v, bias_v))]
 
@@ -326,7 +332,7 @@ def _merged_masks(attn_mask, key_padding_mask, length, source, keys, batch, head
         if tuple(mask.shape) not in ((length, source), (batch * heads, length, source)):
             raise RuntimeError(
                 f"The shape of attn_mask is {list(attn_mask.shape)}, but should be {[length, source]} or "
-                f"{[batch * heads, length, source]}."
+                f"{[batch * heads, length, source]}. [RG062]"
             )
         if mask.ndim == 3:
             mask = reshape(mask, (batch, heads, length, source))
@@ -334,7 +340,7 @@ def _merged_masks(attn_mask, key_padding_mask, length, source, keys, batch, head
     if padding is not None:
         if tuple(padding.shape) != (batch, source):
             raise AssertionError(
-                f"expected key_padding_mask of shape {[batch, source]}, got {list(padding.shape)}"
+                f"expected key_padding_mask of shape {[batch, source]}, got {list(padding.shape)} [RG062]"
             )
         padding = reshape(padding, (batch, 1, 1, source))
         mask = padding if mask is None else mask + padding

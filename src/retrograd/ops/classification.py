@@ -89,32 +89,32 @@ _nll_spread_row = Op(
 def _check_classes(name, input, target, weight):
     """The errors that PyTorch gives for class indices that don't fit the scores."""
     if target._array.dtype.kind not in "iu" or target._array.dtype not in (np.int64, np.uint8):
-        raise RuntimeError(f"{name}: expected target dtype to be Long or Byte, but got {target.dtype}")
+        raise RuntimeError(
+            f"{name}: expected target dtype to be Long or Byte, but got {target.dtype} [RG063]"
+        )
     if input.ndim == 0:
-        raise ValueError(f"{name}: Expected 1 or more dimensions (got 0)")
+        raise ValueError(f"{name}: Expected 1 or more dimensions (got 0) [RG063]")
     if input.ndim > 1 and (target.ndim == 0 or input.shape[0] != target.shape[0]):
         raise ValueError(
             f"Expected input batch_size ({input.shape[0]}) to match target batch_size "
-            f"({target.shape[0] if target.ndim else 'none'})."
+            f"({target.shape[0] if target.ndim else 'none'}). [RG063]"
         )
     expected = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
     if tuple(target.shape) != expected:
         raise RuntimeError(
             f"{name}: for an input of shape {list(input.shape)} (classes in dimension "
             f"{_class_axis(input.ndim)}), "
-            f"expected a target of shape {list(expected)}, but got {list(target.shape)}"
+            f"expected a target of shape {list(expected)}, but got {list(target.shape)} [RG063]"
         )
     classes = input.shape[_class_axis(input.ndim)]
     if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight "
-            f"tensor of shape: {list(weight.shape)}"
+            f"tensor of shape: {list(weight.shape)} [RG063]"
         )
 
 
-def nll_loss(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
-):
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-input[target], of log-probabilities (N, C, ...) or (C,) and class indices (N, ...) or ().
 
     `weight` is one number per class; "mean" divides by the sum of the targets' weights. Targets equal to
@@ -140,9 +140,9 @@ def cross_entropy(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing} [RG049]")
     if input.ndim == 0:
-        raise ValueError("cross_entropy: Expected 1 or more dimensions (got 0)")
+        raise ValueError("cross_entropy: Expected 1 or more dimensions (got 0) [RG063]")
     axis = _class_axis(input.ndim)
     if input.shape == target.shape:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis)
@@ -162,14 +162,14 @@ def _of_probabilities(input, target, weight, ignore_index, reduction, label_smoo
         raise RuntimeError(
             "cross_entropy: Expected floating point type for target with class probabilities, got "
             f"{target.dtype}; "
-            f"class indices would have the shape of the input without dimension {axis}"
+            f"class indices would have the shape of the input without dimension {axis} [RG063]"
         )
     if ignore_index >= 0:
-        raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target")
+        raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target [RG063]")
     classes = input.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(
-            f"cross_entropy: weight tensor should be defined for all {classes} classes or none"
+            f"cross_entropy: weight tensor should be defined for all {classes} classes or none [RG063]"
         )
     if label_smoothing > 0:
         target = target * (1 - label_smoothing) + label_smoothing / max(classes, 1)
@@ -227,10 +227,10 @@ def _as_batch(name, input, target, per_class):
     if input.ndim not in (1, 2) or (tuple(target.shape) != tuple(expected) and math.prod(target.shape) != 1):
         raise RuntimeError(
             f"{name}: for input {list(input.shape)}, expected a target of shape {list(expected)}, "
-            f"but got {list(target.shape)}"
+            f"but got {list(target.shape)} [RG063]"
         )
     if target._array.dtype != np.int64:
-        raise RuntimeError(f"{name}: expected a target of dtype int64, but got {target.dtype}")
+        raise RuntimeError(f"{name}: expected a target of dtype int64, but got {target.dtype} [RG063]")
     if input.ndim == 2:
         return input, target._array.reshape(expected), False
     return reshape(input, (1, -1)), target._array.reshape(1, *expected), True
@@ -243,7 +243,7 @@ def multi_margin_loss(
     """The mean over the other classes of max(0, margin - input[target] + input[class]) ** p, p = 1 or 2."""
     reduction = reduction_of(reduction, size_average, reduce)
     if p not in (1, 2):
-        raise ValueError(f"only p == 1 and p == 2 supported, but got {p}")
+        raise ValueError(f"only p == 1 and p == 2 supported, but got {p} [RG049]")
     x, index, single = _as_batch("multi_margin_loss", input, target, False)
     n, classes = x.shape
     _check_range(index, index == index, classes)
@@ -283,9 +283,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     return _given_back(loss, single, reduction)
 
 
-def multilabel_soft_margin_loss(
-    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """The mean over classes of binary cross entropy with logits."""
     reduction = reduction_of(reduction, size_average, reduce)
     loss = target * logaddexp(-input, input * 0) + (1 - target) * logaddexp(input, input * 0)

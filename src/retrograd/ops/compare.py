@@ -27,9 +27,7 @@ ne = Op("ne", lambda xp, x, y: xp.not_equal(x, y), promote=PAIR, doc="input != o
 lt = Op("lt", ordered("less"), promote=PAIR, doc="input < other, element by element.")
 le = Op("le", ordered("less_equal"), promote=PAIR, doc="input <= other, element by element.")
 gt = Op("gt", ordered("greater"), promote=PAIR, doc="input > other, element by element.")
-ge = Op(
-    "ge", ordered("greater_equal"), promote=PAIR, doc="input >= other, element by element."
-)
+ge = Op("ge", ordered("greater_equal"), promote=PAIR, doc="input >= other, element by element.")
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
@@ -58,11 +56,11 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     if input.dtype != other.dtype:
         raise RuntimeError(
             f"{input.dtype} did not match {other.dtype}: isclose compares tensors of one dtype; "
-            "convert one with .to()"
+            "convert one with .to() [RG040]"
         )
     if rtol < 0 or atol < 0:
         wrong, value = ("rtol", rtol) if rtol < 0 else ("atol", atol)
-        raise RuntimeError(f"{wrong} must be greater than or equal to zero, but got {value}")
+        raise RuntimeError(f"{wrong} must be greater than or equal to zero, but got {value} [RG049]")
     return _isclose_row(input, other, rtol, atol, equal_nan)
 
 
@@ -127,7 +125,7 @@ def _whole(x, name):
     if x.dtype.kind not in "iub":
         raise NotImplementedError(
             f'"{name}" not implemented for {arrays.from_numpy_dtype(x.dtype)}: '
-            "it takes whole numbers and bools"
+            "it takes whole numbers and bools [RG041]"
         )
 
 
@@ -203,7 +201,7 @@ def _same_dtype(name, input, other):
     if input.dtype != other.dtype:
         raise RuntimeError(
             f"{name} is not yet implemented for tensors with different dtypes: got {input.dtype} "
-            f"and {other.dtype}"
+            f"and {other.dtype} [RG040]"
         )
 
 
@@ -217,7 +215,7 @@ _heaviside_row = Op("heaviside", _heaviside)
 def heaviside(input, values, *, out=None):
     """0 below zero, 1 above, `values` at zero."""
     if input.is_complex() or values.is_complex():
-        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+        raise RuntimeError("heaviside is not yet implemented for complex tensors. [RG041]")
     _same_dtype("heaviside", input, values)
     return _heaviside_row(input, values, out=out)
 

@@ -30,7 +30,8 @@ def imag(input):
     """The imaginary part of a complex tensor, a view."""
     if not is_complex(input):
         raise RuntimeError(
-            f"imag is not implemented for tensors with non-complex dtypes, such as this one's {input.dtype}"
+            "imag is not implemented for tensors with non-complex dtypes, such as this one's "
+            f"{input.dtype} [RG041]"
         )
     return _imag_row(input)
 
@@ -101,7 +102,8 @@ def complex(real, imag, *, out=None):
     if out is not None and out.dtype != real.dtype.to_complex():
         expected, found = [arrays.scalar_name(d) for d in (real.dtype.to_complex(), out.dtype)]
         raise RuntimeError(
-            f"Expected object of scalar type {expected} but got scalar type {found} for argument 'out'"
+            f"Expected object of scalar type {expected} but got scalar type {found} for argument 'out' "
+            "[RG035]"
         )
     return _complex_row(real, imag, out=out)
 
@@ -109,9 +111,13 @@ def complex(real, imag, *, out=None):
 def _check_parts(first, second):
     a, b = [arrays.scalar_name(t.dtype) for t in (first, second)]
     if any(t.dtype not in (arrays.float16, arrays.float32, arrays.float64) for t in (first, second)):
-        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {a} and {b}")
+        raise RuntimeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {a} and {b} [RG040]"
+        )
     if a != b:
-        raise RuntimeError(f"Expected object of scalar type {a} but got scalar type {b} for second argument")
+        raise RuntimeError(
+            f"Expected object of scalar type {a} but got scalar type {b} for second argument [RG040]"
+        )
 
 
 def polar(abs, angle, *, out=None):
@@ -151,7 +157,7 @@ _as_complex_row = Op(
 def view_as_real(input):
     """A complex tensor seen as real pairs: the shape gets a last dimension of 2, the memory is shared."""
     if not is_complex(input):
-        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype}")
+        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype} [RG041]")
     return _as_real_row(input)
 
 
@@ -159,17 +165,20 @@ def view_as_complex(input):
     """Pairs of real numbers (last dimension 2, contiguous) seen as complex numbers; the memory is shared."""
     if input.dtype not in (arrays.float32, arrays.float64):
         raise RuntimeError(
-            f"view_as_complex is only supported for float32 and float64 tensors, but got {input.dtype}"
+            f"view_as_complex is only supported for float32 and float64 tensors, but got {input.dtype} "
+            "[RG041]"
         )
     shape, strides = input._array.shape, input._array.strides
     if not shape:
-        raise RuntimeError("Input tensor must have one or more dimensions, the last of them of size 2")
+        raise RuntimeError(
+            "Input tensor must have one or more dimensions, the last of them of size 2 [RG046]"
+        )
     if shape[-1] != 2:
-        raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(shape)}")
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(shape)} [RG046]")
     if strides[-1] != input.itemsize or any(s % (2 * input.itemsize) for s in strides[:-1]):
         raise RuntimeError(
             "Tensor must have a last dimension with stride 1, and even strides before it; call "
-            "contiguous() first"
+            "contiguous() first [RG046]"
         )
     return _as_complex_row(input)
 

@@ -44,7 +44,9 @@ def _contract(xp, x, y, x_labels, y_labels, out_labels):
         out = product(xp, x.reshape(sizes[:3]), y.reshape(sizes[0], sizes[2], sizes[3]))
     else:
         if x.dtype != y.dtype:
-            raise RuntimeError(f"expected operands of one dtype, but got {x.dtype.name} and {y.dtype.name}")
+            raise RuntimeError(
+                f"expected operands of one dtype, but got {x.dtype.name} and {y.dtype.name} [RG040]"
+            )
         out = x.reshape(*sizes[:2], 1) * y.reshape(sizes[0], 1, sizes[3])
     out = out.reshape((*batch, *rows, *columns))
     order = [[*both, *left, *right].index(n) for n in out_labels]
@@ -123,12 +125,12 @@ def _letters(text, which):
     parts = text.split(ELLIPSIS)
     if len(parts) > 2 or "." in "".join(parts):
         raise RuntimeError(
-            f"einsum(): found '.' in {which} that is not part of an ellipsis, which may be there once"
+            f"einsum(): found '.' in {which} that is not part of an ellipsis, which may be there once [RG106]"
         )
     for c in "".join(parts):
         if c not in _ALPHABET:
             raise RuntimeError(
-                f"einsum(): invalid subscript {c!r} in {which}: subscripts must be in [a-zA-Z]"
+                f"einsum(): invalid subscript {c!r} in {which}: subscripts must be in [a-zA-Z] [RG106]"
             )
     return [*parts[0], *([ELLIPSIS, *parts[1]] if len(parts) == 2 else [])]
 
@@ -147,7 +149,7 @@ def _parse_lists(args):
     def named(numbers):
         for n in numbers:
             if n is not Ellipsis and not 0 <= n < len(_ALPHABET):
-                raise RuntimeError(f"einsum(): subscripts in lists must be from 0 to 51, got {n}")
+                raise RuntimeError(f"einsum(): subscripts in lists must be from 0 to 51, got {n} [RG106]")
         return [ELLIPSIS if n is Ellipsis else _ALPHABET[n] for n in numbers]
 
     return list(pairs[0::2]), [named(s) for s in pairs[1::2]], None if output is None else named(output)
@@ -167,7 +169,7 @@ def _spelled(x, labels, i):
         raise RuntimeError(
             f"einsum(): the number of subscripts in the equation ({letters}) does not match the number of "
             "dimensions "
-            f"({x.ndim}) for operand {i}"
+            f"({x.ndim}) for operand {i} [RG106]"
         )
     dots = list(range(x.ndim - letters, 0, -1))
     at = labels.index(ELLIPSIS) if ELLIPSIS in labels else len(labels)
@@ -191,7 +193,7 @@ def einsum(*args):
     if len(inputs) != len(operands):
         raise RuntimeError(
             f"einsum(): the equation has subscripts for {len(inputs)} operands, but {len(operands)} operands "
-            "were given"
+            "were given [RG106]"
         )
     output = _implied_output(inputs) if output is None else output
     spelled, dots = [], 0
@@ -213,7 +215,7 @@ def _checked_einsum(operands, inputs, output):
                 raise RuntimeError(
                     f"einsum(): subscript {n} is repeated for operand {i} but the sizes don't match, {size} "
                     "!= "
-                    f"{x.shape[labels.index(n)]}"
+                    f"{x.shape[labels.index(n)]} [RG106]"
                 )
             if sizes.get(n, 1) == 1:
                 sizes[n] = size
@@ -221,14 +223,15 @@ def _checked_einsum(operands, inputs, output):
                 raise RuntimeError(
                     f"einsum(): operands do not broadcast: subscript {n} has size {sizes[n]}, but {size} "
                     "in "
-                    f"operand {i} of shape {list(x.shape)}"
+                    f"operand {i} of shape {list(x.shape)} [RG106]"
                 )
     for n in output:
         if output.count(n) > 1:
-            raise RuntimeError(f"einsum(): output subscript {n} appears more than once in the output")
+            raise RuntimeError(f"einsum(): output subscript {n} appears more than once in the output [RG106]")
         if n not in sizes:
             raise RuntimeError(
-                f"einsum(): output subscript {n} does not appear in the equation for any input operand"
+                f"einsum(): output subscript {n} does not appear in the equation for any input operand "
+                "[RG106]"
             )
     pairs = []
     for x, labels in zip(operands, inputs, strict=True):
@@ -251,11 +254,11 @@ def tensordot(a, b, dims=2, out=None):
     else:
         if dims < 0 or dims > min(a.ndim, b.ndim):
             raise RuntimeError(
-                f"tensordot expects dims >= 0 and at most the operands' ranks, but got dims={dims}"
+                f"tensordot expects dims >= 0 and at most the operands' ranks, but got dims={dims} [RG044]"
             )
         first, second = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     if len(first) != len(second):
-        raise RuntimeError(f"both dimension lists should have same length, got {first} and {second}")
+        raise RuntimeError(f"both dimension lists should have same length, got {first} and {second} [RG044]")
     labels_a, labels_b = list(range(a.ndim)), list(range(a.ndim, a.ndim + b.ndim))
     for i, j in zip(first, second, strict=True):
         i, j = normal_axis(i, a.ndim), normal_axis(j, b.ndim)
@@ -263,7 +266,7 @@ def tensordot(a, b, dims=2, out=None):
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second "
                 "has size "
-                f"{b.shape[j]} in dim {j}"
+                f"{b.shape[j]} in dim {j} [RG044]"
             )
         labels_b[j] = labels_a[i]
     output = [n for n in labels_a if n not in labels_b] + [n for n in labels_b if n not in labels_a]
@@ -283,7 +286,7 @@ def kron(input, other, *, out=None):
 def trace(input):
     """The sum of a matrix' diagonal."""
     if input.ndim != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim} [RG129]")
     return diagonal(input).sum()
 
 
@@ -292,7 +295,9 @@ def chain_matmul(*matrices, out=None):
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = matrices[0]
     if any(m.ndim != 2 for m in matrices):
-        raise RuntimeError(f"chain_matmul(): expected matrices, but got {[list(m.shape) for m in matrices]}")
+        raise RuntimeError(
+            f"chain_matmul(): expected matrices, but got {[list(m.shape) for m in matrices]} [RG129]"
+        )
     return deliver(clone(matrices[0]) if len(matrices) == 1 else chain(list(matrices)), out)
 
 

@@ -29,13 +29,15 @@ def _check(x, weight, bias, stride, padding, dilation, groups):
         which, other = ("weight", weight) if x.dtype != weight.dtype else ("bias", bias)
         raise RuntimeError(
             f"input has dtype {x.dtype.name} and {which} {other.dtype.name}; they should be the same: "
-            "convert one with .to()"
+            "convert one with .to() [RG040]"
         )
     if weight.ndim != x.ndim:
-        raise RuntimeError(f"expected a weight of {x.ndim} dimensions, its shape is {list(weight.shape)}")
+        raise RuntimeError(
+            f"expected a weight of {x.ndim} dimensions, its shape is {list(weight.shape)} [RG058]"
+        )
     if groups <= 0 or weight.shape[0] % groups:
         raise RuntimeError(
-            f"groups={groups} must be positive and divide {weight.shape[0]}, the output channels"
+            f"groups={groups} must be positive and divide {weight.shape[0]}, the output channels [RG060]"
         )
     if x.shape[1] != weight.shape[1] * groups:
         raise RuntimeError(
@@ -45,7 +47,7 @@ def _check(x, weight, bias, stride, padding, dilation, groups):
     if bias is not None and bias.shape != weight.shape[:1]:
         raise RuntimeError(
             f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with "
-            f"{weight.shape[0]} elements, but got bias of size {list(bias.shape)} instead"
+            f"{weight.shape[0]} elements, but got bias of size {list(bias.shape)} instead [RG059]"
         )
     _check_steps(stride, padding, dilation)
     full = [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)]
@@ -53,17 +55,17 @@ def _check(x, weight, bias, stride, padding, dilation, groups):
     if any(n < r for n, r in zip(full, reach, strict=True)):
         raise RuntimeError(
             f"Calculated padded input size per channel: ({_by(full)}). Kernel size: ({_by(reach)}). "
-            "Kernel size can't be greater than actual input size"
+            "Kernel size can't be greater than actual input size [RG061]"
         )
 
 
 def _check_steps(stride, padding, dilation):
     if min(stride) <= 0:
-        raise RuntimeError(f"stride must be greater than zero, but got {list(stride)}")
+        raise RuntimeError(f"stride must be greater than zero, but got {list(stride)} [RG060]")
     if min(dilation) <= 0:
-        raise RuntimeError(f"dilation must be greater than zero, but got {list(dilation)}")
+        raise RuntimeError(f"dilation must be greater than zero, but got {list(dilation)} [RG060]")
     if min(padding) < 0:
-        raise RuntimeError(f"negative padding is not supported, but got {list(padding)}")
+        raise RuntimeError(f"negative padding is not supported, but got {list(padding)} [RG060]")
 
 
 def _by(sizes):
@@ -154,7 +156,7 @@ def _batched(n, name, input):
         return reshape_row(input, (1, *input.shape)), True
     raise RuntimeError(
         f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, "
-        f"but got input of size: {list(input.shape)}"
+        f"but got input of size: {list(input.shape)} [RG058]"
     )
 
 
@@ -183,9 +185,9 @@ def _named_padding(padding, kernel, stride, dilation, name):
     if padding == "valid":
         return 0, None
     if padding != "same":
-        raise RuntimeError(f"{name}: invalid padding string {padding!r}; expected 'valid' or 'same'")
+        raise RuntimeError(f"{name}: invalid padding string {padding!r}; expected 'valid' or 'same' [RG060]")
     if max(stride) != 1:
-        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
+        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions [RG060]")
     total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     if not any(t % 2 for t in total):
         return tuple(t // 2 for t in total), None
@@ -225,16 +227,18 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
         )
     if groups <= 0 or weight.shape[0] % groups:
         raise RuntimeError(
-            f"{name}: groups={groups} must be positive and divide the {weight.shape[0]} input channels"
+            f"{name}: groups={groups} must be positive and divide the {weight.shape[0]} input channels "
+            "[RG060]"
         )
     if input.dtype != weight.dtype:
         raise RuntimeError(
-            f"{name}: input has dtype {input.dtype} and weight {weight.dtype}; they should be the same"
+            f"{name}: input has dtype {input.dtype} and weight {weight.dtype}; they should be the same "
+            "[RG040]"
         )
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise RuntimeError(
             f"{name}: output padding must be smaller than either stride or dilation, but got output_padding "
-            f"{list(extra)}, stride {list(stride)}, dilation {list(dilation)}"
+            f"{list(extra)}, stride {list(stride)}, dilation {list(dilation)} [RG060]"
         )
     kernel = weight.shape[2:]
     size = tuple(
@@ -242,7 +246,7 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
         for i, k, s, p, d, e in zip(input.shape[2:], kernel, stride, padding, dilation, extra, strict=True)
     )
     if min(size) < 1:
-        raise RuntimeError(f"{name}: the output would have the sizes {list(size)}; it is too small")
+        raise RuntimeError(f"{name}: the output would have the sizes {list(size)}; it is too small [RG061]")
     more = [
         (z + 2 * p - d * (k - 1) - 1) // s + 1 - i
         for z, i, k, s, p, d in zip(size, input.shape[2:], kernel, stride, padding, dilation, strict=True)
@@ -252,7 +256,9 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
     out = _ROWS[n - 1][1](input, weight, size, stride, padding, dilation, groups)
     if bias is not None:
         if tuple(bias.shape) != (out.shape[1],):
-            raise RuntimeError(f"{name}: expected bias of shape [{out.shape[1]}], but got {list(bias.shape)}")
+            raise RuntimeError(
+                f"{name}: expected bias of shape [{out.shape[1]}], but got {list(bias.shape)} [RG059]"
+            )
         out = out + reshape_row(bias, (-1, *[1] * n))
     return _unbatched(out, lacked)
 

@@ -110,17 +110,17 @@ def searchsorted(
     """
     values = as_tensor(self if input is None else input)
     if side not in (None, "left", "right"):
-        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side} [RG048]")
     if side == "left" and right:
         raise RuntimeError(
             "torch.searchsorted(): side and right can't be set to opposites: got side of left "
-            "while right was True"
+            "while right was True [RG048]"
         )
     keys = sorted_sequence._array
     if not values.ndim and keys.ndim != 1 and not isinstance(self if input is None else input, Tensor):
         raise RuntimeError(
             "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, "
-            f"but we got boundaries tensor dim({keys.ndim})"
+            f"but we got boundaries tensor dim({keys.ndim}) [RG038]"
         )
     if sorter is not None:
         _check_sorter(sorter, keys)
@@ -131,13 +131,14 @@ def searchsorted(
             "dimensions of boundaries tensor and "
             f"input value tensor must match, but we got boundaries tensor {list(keys.shape)} and "
             "input value tensor "
-            f"{list(values._array.shape)}"
+            f"{list(values._array.shape)} [RG038]"
         )
     kind = np.dtype(np.int32 if out_int32 else np.int64)
     if out is not None and out._array.dtype != kind:
         raise RuntimeError(
             f"torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
-            f"depending on whether out_int32 flag is True, but we got output tensor's dtype {out.dtype}"
+            f"depending on whether out_int32 flag is True, but we got output tensor's dtype {out.dtype} "
+            "[RG040]"
         )
     return deliver(_search_row(wrap(keys), values, right or side == "right", kind), out)
 
@@ -147,20 +148,21 @@ def _check_sorter(sorter, keys):
     if places.shape != keys.shape:
         raise RuntimeError(
             f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
-            f"{list(keys.shape)} and got sorter tensor {list(places.shape)}"
+            f"{list(keys.shape)} and got sorter tensor {list(places.shape)} [RG044]"
         )
     if places.dtype != np.int64:
         raise RuntimeError(
-            f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype}"
+            f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype} "
+            "[RG040]"
         )
     if places.size and (places.min() < 0 or places.max() >= keys.shape[-1]):
-        raise RuntimeError("torch.searchsorted(): sorter index out of range")
+        raise RuntimeError("torch.searchsorted(): sorter index out of range [RG033]")
 
 
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     """The number of the bucket, among those that the sorted `boundaries` part, that each element falls in."""
     if boundaries.ndim != 1:
-        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim}) [RG038]")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
@@ -171,9 +173,11 @@ def _outer_edges(x, given):
     """The range of a histogram: as given, else of the elements; widened by 1/2 where it is empty."""
     low, high = given or ((x.min().item(), x.max().item()) if x.size else (0.0, 1.0))
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise RuntimeError(f"torch.histogram(dd): range [{low}, {high}] is not finite")
+        raise RuntimeError(f"torch.histogram(dd): range [{low}, {high}] is not finite [RG049]")
     if low > high:
-        raise RuntimeError(f"torch.histogram(dd): min should not exceed max, but got min {low} max {high}")
+        raise RuntimeError(
+            f"torch.histogram(dd): min should not exceed max, but got min {low} max {high} [RG049]"
+        )
     return (low - 0.5, high + 0.5) if low == high else (low, high)
 
 
@@ -183,9 +187,9 @@ def _bin_range(x, low, high):
     if low == high:
         low, high = low - 1, high + 1
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise RuntimeError(f"range of [{low}, {high}] is not finite")
+        raise RuntimeError(f"range of [{low}, {high}] is not finite [RG049]")
     if low > high:
-        raise RuntimeError(f"max must be larger than min: got min={low}, max={high}")
+        raise RuntimeError(f"max must be larger than min: got min={low}, max={high} [RG049]")
     return low, high
 
 
@@ -202,7 +206,7 @@ _histc_row = Op("histc", _histc)
 def histc(input, bins=100, min=0, max=0, *, out=None):
     """How many elements fall into each of `bins` equal parts of [min, max] (if equal: of the range)."""
     if bins <= 0:
-        raise RuntimeError(f"bins must be > 0, but got {bins}")
+        raise RuntimeError(f"bins must be > 0, but got {bins} [RG049]")
     return deliver(_histc_row(input, bins, *_bin_range(input._array, min, max)), out)
 
 
@@ -260,10 +264,10 @@ def bincount(input, weights=None, minlength=0):
     if x.ndim != 1 or x.dtype.kind not in "iu" or (x.size and x.min() < 0):
         raise RuntimeError(
             f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape "
-            f"{list(x.shape)}"
+            f"{list(x.shape)} [RG041]"
         )
     if minlength < 0:
-        raise RuntimeError(f"minlength should be >= 0, got {minlength}")
+        raise RuntimeError(f"minlength should be >= 0, got {minlength} [RG049]")
     out = _bincount_row(input, weights, minlength)
     if weights is not None and weights._array.dtype == np.float32:
         return wrap(out._array.astype(np.float32))
@@ -290,6 +294,6 @@ def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
     mode: only 0 is defined.
     """
     if mode != 0:
-        raise RuntimeError(f"hash_tensor: expected mode 0, the only one, but got {mode}")
+        raise RuntimeError(f"hash_tensor: expected mode 0, the only one, but got {mode} [RG048]")
     axes = normal_axes(dim, input._array.ndim) if input._array.ndim else ()
     return deliver(_hash_row(input, axes, bool(keepdim)), out)

@@ -1,6 +1,5 @@
 """Tensors of one value: `zeros`, `ones`, `full`, `empty`, their `*_like` and `new_*` forms, `eye`."""
 
-
 import numpy as np
 
 from ..core import arrays
@@ -24,10 +23,11 @@ def finish(array, requires_grad=False, device=None, layout=None, pin_memory=Fals
     """What each creation function ends with: the array as a Tensor, or written into `out`."""
     resolve(device)
     if layout not in (None, strided):
-        raise RuntimeError(f"layout {layout} is not supported: every tensor here is {strided}")
+        raise RuntimeError(f"layout {layout} is not supported: every tensor here is {strided} [RG137]")
     if pin_memory:
         raise RuntimeError(
-            "pin_memory=True needs a GPU: memory is pinned to be copied there. Leave it out on the CPU."
+            "pin_memory=True needs a GPU: memory is pinned to be copied there. Leave it out on the CPU. "
+            "[RG036]"
         )
     result = wrap(array)
     if modes.inference:
@@ -48,7 +48,9 @@ def shape_of(args, size=None):
     """The shape from `2, 3`, from a tuple or from `size=`; RuntimeError for a negative size."""
     shape = as_sizes(args if size is None else (size,))
     if any([n < 0 for n in shape]):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)} [RG049]"
+        )
     return shape
 
 
@@ -146,9 +148,11 @@ def filled(shape, value, kind):
     if kind.kind in "iu" and isinstance(value, (int, float)):
         info = np.iinfo(kind)
         if not info.min <= value <= info.max:
-            raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value}")
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value} [RG042]")
     if isinstance(value, complex) and kind.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value} is complex")
+        raise RuntimeError(
+            f"value cannot be converted to type {kind} without overflow: {value} is complex [RG042]"
+        )
     return np.full(shape, value, kind)
 
 
@@ -159,7 +163,8 @@ def empty_strided(
     size, stride = shape_of((size,)), as_sizes((stride,))
     if len(size) != len(stride):
         raise RuntimeError(
-            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
+            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)}) "
+            "[RG044]"
         )
     kind = kind_of(dtype)
     count = 0 if 0 in size else 1 + sum([s * (n - 1) for s, n in zip(stride, size, strict=True)])
@@ -174,7 +179,8 @@ def empty_permuted(
     size, axes = shape_of((size,)), as_sizes((physical_layout,))
     if sorted(axes) != list(np.arange(len(size))):
         raise RuntimeError(
-            f"physical_layout must be a permutation of the dimensions of {list(size)}, but got {list(axes)}"
+            f"physical_layout must be a permutation of the dimensions of {list(size)}, but got "
+            f"{list(axes)} [RG044]"
         )
     array = np.empty([size[i] for i in axes], kind_of(dtype)).transpose(np.argsort(axes))
     return finish(array, requires_grad, device, layout, pin_memory)
@@ -277,7 +283,7 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_g
     n = as_int(n, "n")
     m = n if m is None else as_int(m, "m")
     if n < 0 or m < 0:
-        raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
+        raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m} [RG049]")
     kind = out._array.dtype if out is not None and dtype is None else kind_of(dtype)
     return finish(np.eye(n, m).astype(kind), requires_grad, device, layout, pin_memory, out)
 

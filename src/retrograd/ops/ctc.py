@@ -110,7 +110,7 @@ def _ctc_backward(xp, g, log_probs, targets, input_lengths, target_lengths, blan
 
 
 def _no_second_derivative():
-    raise NotImplementedError("ctc_loss has no second derivative, as in PyTorch")
+    raise NotImplementedError("ctc_loss has no second derivative, as in PyTorch [RG027]")
 
 
 # Stands before the gradient's row: an error there, and only if a second derivative really passes this way.
@@ -138,6 +138,7 @@ def _along(direction, log_probs, *how):
     ones = np.ones(log_probs.shape[1], getattr(log_probs, "_array", log_probs).dtype)
     return sum_row(direction * _ctc_backward_row(ones, once_row(log_probs), *how), (0, 2), False)
 
+
 _ctc_backward_row = Op(
     "ctc_loss_backward",
     lambda xp, y, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity: (
@@ -155,10 +156,10 @@ def _as_lengths(lengths, name, count, most):
     array = np.atleast_1d(array).astype(np.int64)
     if array.shape != (count,):
         raise RuntimeError(
-            f"ctc_loss: expected {count} {name}, one for each item, but got shape {list(array.shape)}"
+            f"ctc_loss: expected {count} {name}, one for each item, but got shape {list(array.shape)} [RG063]"
         )
     if array.size and (array.min() < 0 or array.max() > most):
-        raise RuntimeError(f"ctc_loss: expected {name} from 0 to {most}, but got {array.tolist()}")
+        raise RuntimeError(f"ctc_loss: expected {name} from 0 to {most}, but got {array.tolist()} [RG063]")
     return array
 
 
@@ -178,7 +179,7 @@ def ctc_loss(
         log_probs = reshape(log_probs, (log_probs.shape[0], 1, log_probs.shape[1]))
     steps, n, classes = log_probs.shape
     if not 0 <= blank < classes:
-        raise RuntimeError(f"ctc_loss: blank must be a class, 0 to {classes - 1}, but is {blank}")
+        raise RuntimeError(f"ctc_loss: blank must be a class, 0 to {classes - 1}, but is {blank} [RG063]")
     table = targets._array.astype(np.int64)
     if single and table.ndim == 1:
         table = table[None]
@@ -188,7 +189,8 @@ def ctc_loss(
     if table.ndim == 1:
         if target_lengths.sum() != table.size:
             raise RuntimeError(
-                f"ctc_loss: target_lengths sum to {target_lengths.sum()}, but there are {table.size} targets"
+                f"ctc_loss: target_lengths sum to {target_lengths.sum()}, but there are {table.size} "
+                "targets [RG063]"
             )
         rows = np.full((n, int(target_lengths.max(initial=0))), blank)
         rows[np.arange(rows.shape[1]) < target_lengths[:, None]] = table
@@ -197,7 +199,7 @@ def ctc_loss(
         table = table[:, : int(target_lengths.max(initial=0))]
     used = np.arange(table.shape[1]) < target_lengths[:, None]
     if ((table < 0) | (table >= classes))[used].any():
-        raise RuntimeError(f"ctc_loss: targets must be classes, 0 to {classes - 1}")
+        raise RuntimeError(f"ctc_loss: targets must be classes, 0 to {classes - 1} [RG063]")
     table = np.where(used, table, blank)
     loss = ctc_row(log_probs, table, input_lengths, target_lengths, blank, bool(zero_infinity))
     if reduction == "mean":

@@ -30,12 +30,13 @@ def as_array(data, kind=None, copy=True):
         return _cast(data, kind, copy)
     if isinstance(data, str):
         raise TypeError(
-            "new(): invalid data type 'str'; expected numbers, nested lists of numbers, an array or a Tensor"
+            "new(): invalid data type 'str'; expected numbers, nested lists of numbers, an array or a "
+            "Tensor [RG043]"
         )
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__") or isinstance(data, dict):
         raise RuntimeError(
             f"Could not infer dtype of {type(data).__name__}; expected numbers, nested lists of numbers, an "
-            "array or a Tensor"
+            "array or a Tensor [RG043]"
         )
     return _from_sequence(data, kind)
 
@@ -55,28 +56,30 @@ def _check_array(array):
     if d.newbyteorder("=") in arrays._FROM_NUMPY:
         raise ValueError(
             "given numpy array has byte order different from the native byte order; convert it with "
-            "array.astype(array.dtype.newbyteorder('='))"
+            "array.astype(array.dtype.newbyteorder('=')) [RG043]"
         )
     raise TypeError(
         f"can't convert np.ndarray of type {d.type.__module__}.{d.type.__name__}. The only supported types "
         "are: "
-        f"{', '.join(arrays.DTYPES)}."
+        f"{', '.join(arrays.DTYPES)}. [RG043]"
     )
 
 
 def _number(value, kind):
     if kind is None:
         if type(value) is int and not -(2**63) <= value < 2**63:
-            raise RuntimeError(f"Overflow when unpacking long: {value} is no int64")
+            raise RuntimeError(f"Overflow when unpacking long: {value} is no int64 [RG042]")
         return np.asarray(value, arrays.scalar_dtype(value).numpy)
     if kind.kind in "iu" and type(value) is not complex:
         info = np.iinfo(kind)
         if value != value or not info.min <= int(value) <= info.max:
             if kind.kind == "i" or value >= 0 or value != value or int(value) < -info.max:
-                raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value}")
+                raise RuntimeError(
+                    f"value cannot be converted to type {kind} without overflow: {value} [RG042]"
+                )
             value = int(value) % (info.max + 1)
     if type(value) is complex and kind.kind != "c":
-        raise TypeError(f"must be real number, not complex: {value} can't become {kind}")
+        raise TypeError(f"must be real number, not complex: {value} can't become {kind} [RG042]")
     return np.asarray(value).astype(kind)
 
 
@@ -91,9 +94,9 @@ def _from_sequence(data, kind):
         if not isinstance(leaf, (*_NUMBERS, *_OTHER_NUMBERS)):
             if isinstance(leaf, str):
                 if _is_sequence(data) and leaf is not data[0]:
-                    raise TypeError(f"new(): invalid data type 'str': {leaf!r} is no number")
-                raise ValueError(f"too many dimensions 'str': {leaf!r} is no number")
-            raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__}")
+                    raise TypeError(f"new(): invalid data type 'str': {leaf!r} is no number [RG043]")
+                raise ValueError(f"too many dimensions 'str': {leaf!r} is no number [RG043]")
+            raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__} [RG043]")
         own = (
             arrays._FROM_NUMPY[leaf._array.dtype if isinstance(leaf, Tensor) else leaf.dtype]
             if hasattr(leaf, "dtype")
@@ -102,7 +105,7 @@ def _from_sequence(data, kind):
         if isinstance(leaf, Tensor) and leaf._array.size != 1:
             raise ValueError(
                 "only one element tensors can be converted to Python scalars: a list holds a tensor of shape "
-                f"{list(leaf._array.shape)}; torch.stack joins tensors"
+                f"{list(leaf._array.shape)}; torch.stack joins tensors [RG043]"
             )
         wanted = own if wanted is None else arrays.promote_types(wanted, own)
         flat.append(leaf.item() if hasattr(leaf, "item") else leaf)
@@ -120,7 +123,7 @@ def _measure(data, place, types):
             if _is_sequence(x):
                 raise ValueError(
                     f"expected a number at {_spell((*place, i))}, as before it, but got a sequence of length "
-                    f"{len(x)}"
+                    f"{len(x)} [RG043]"
                 )
         return (len(data),)
     inner = None
@@ -129,7 +132,7 @@ def _measure(data, place, types):
             raise TypeError(
                 f"not a sequence: expected one of length {inner[0]} at {_spell((*place, i))} (dim "
                 f"{len(place) + 1}), but got "
-                f"{type(x).__name__}"
+                f"{type(x).__name__} [RG043]"
             )
         shape = _measure(x, (*place, i), types)
         if inner is None:
@@ -142,7 +145,7 @@ def _measure(data, place, types):
             given = shape[depth] if depth < len(shape) else "none"
             raise ValueError(
                 f"expected sequence of length {wanted} at dim {len(place) + 1 + depth} (got {given}), in "
-                f"data{_spell((*place, i))[4:]}"
+                f"data{_spell((*place, i))[4:]} [RG043]"
             )
     return (len(data), *inner)
 
@@ -190,11 +193,12 @@ def _plain(data, kind, types, shape):
                 return np.asarray(data, np.int64).reshape(shape)
             except OverflowError:
                 raise RuntimeError(
-                    "Overflow when unpacking long: a number is no int64; use floats or dtype=torch.float64"
+                    "Overflow when unpacking long: a number is no int64; use floats or "
+                    "dtype=torch.float64 [RG042]"
                 ) from None
         return np.asarray(data, wanted).reshape(shape)
     if complex in types and kind.kind not in "cb":
-        raise TypeError(f"must be real number, not complex: can't make {kind} of complex numbers")
+        raise TypeError(f"must be real number, not complex: can't make {kind} of complex numbers [RG042]")
     if kind.kind in "iu":
         array = np.asarray(data, np.float64 if float in types else None if types else kind)
         if array.size:
@@ -205,7 +209,7 @@ def _plain(data, kind, types, shape):
             ):
                 raise RuntimeError(
                     f"value cannot be converted to type {kind} without overflow: the values span {low} to "
-                    f"{high}"
+                    f"{high} [RG042]"
                 )
         return (
             array.astype(np.int64 if kind.kind == "u" and array.dtype.kind != "u" else kind)

@@ -40,11 +40,11 @@ def _over_gaps(x, values):
 def _converged(function, a, *how):
     """The results of NumPy's `function`; LinAlgError where it gives up."""
     if function.__name__ == "eig" and not np.isfinite(a).all():
-        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
+        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs. [RG128]")
     try:
         return tuple(function(a, *how))
     except np.linalg.LinAlgError as error:
-        raise LinAlgError(f"the algorithm failed to converge: {error}") from None
+        raise LinAlgError(f"the algorithm failed to converge: {error} [RG128]") from None
 
 
 # --- QR -----------------------------------------------------------------------------------------------
@@ -113,11 +113,13 @@ def _qr_tangent(t_a, Q, R, mode):
 
 def _check_qr(m, n, mode):
     if mode == "r":
-        raise RuntimeError("The derivative of linalg.qr depends on Q, which is not computed when mode='r'.")
+        raise RuntimeError(
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. [RG027]"
+        )
     if mode == "complete" and m > n:
         raise RuntimeError(
             "The QR decomposition is not differentiable when mode='complete' and nrows > ncols; use "
-            "mode='reduced'"
+            "mode='reduced' [RG027]"
         )
 
 

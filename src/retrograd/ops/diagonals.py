@@ -31,7 +31,7 @@ tril_row, triu_row = [
 def _check_matrix(name, input):
     if input.ndim < 2:
         raise RuntimeError(
-            f"{name}: input tensor must have at least 2 dimensions, but got shape {list(input.shape)}"
+            f"{name}: input tensor must have at least 2 dimensions, but got shape {list(input.shape)} [RG038]"
         )
 
 
@@ -54,7 +54,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     n = input.ndim + 1
     axis1, axis2 = normal_axis(dim1, n), normal_axis(dim2, n)
     if axis1 == axis2:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2} [RG039]")
     size = input.shape[-1] + abs(offset)
     rest = iter(input.shape[:-1])
     shape = tuple([size if d in (axis1, axis2) else next(rest) for d in range(n)])
@@ -64,7 +64,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 def diag(input, diagonal=0, *, out=None):
     """Of a vector the matrix with it on a diagonal; of a matrix a copy of a diagonal."""
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D [RG038]")
     return deliver(
         diag_embed(input, diagonal) if input.ndim == 1 else clone(diagonal_view(input, diagonal)), out
     )
@@ -79,10 +79,10 @@ def fill_diagonal_(self, fill_value, wrap=False):
     """Write one value to the main diagonal, in place; `wrap` starts it again below a tall matrix's square
     part."""
     if self.ndim < 2:
-        raise RuntimeError("dimensions must larger than 1")
+        raise RuntimeError("dimensions must larger than 1 [RG038]")
     shape = self.shape
     if self.ndim > 2 and len(set(shape)) != 1:
-        raise RuntimeError(f"all dimensions of input must be of equal length, but got {list(shape)}")
+        raise RuntimeError(f"all dimensions of input must be of equal length, but got {list(shape)} [RG044]")
     step, size = sum(self.stride()), min(shape)
     self.as_strided((size,), (step,)).fill_(fill_value)
     if wrap and self.ndim == 2 and shape[0] > shape[1] + 1:

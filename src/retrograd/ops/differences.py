@@ -28,21 +28,21 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     prepend, append: tensors put before and after `input` first.
     """
     if not input._array.ndim:
-        raise RuntimeError("diff expects input to be at least one-dimensional")
+        raise RuntimeError("diff expects input to be at least one-dimensional [RG038]")
     if n < 0:
-        raise RuntimeError(f"order must be non-negative but got {n}")
+        raise RuntimeError(f"order must be non-negative but got {n} [RG049]")
     axis = normal_axis(dim, input._array.ndim)
     shape = input.shape
     for t in (prepend, append):
         if t is not None and t.ndim != len(shape):
             raise RuntimeError(
                 "diff expects prepend or append to be the same dimension as input: got "
-                f"{t.ndim} and {len(shape)}"
+                f"{t.ndim} and {len(shape)} [RG044]"
             )
         if t is not None and any(a != b for i, (a, b) in enumerate(zip(t.shape, shape)) if i != axis):
             raise RuntimeError(
                 "diff expects the shape of tensor to prepend or append to match that of input except along "
-                f"the differencing dimension {axis}; got {list(t.shape)} and {list(shape)}"
+                f"the differencing dimension {axis}; got {list(t.shape)} and {list(shape)} [RG044]"
             )
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, axis) if len(parts) > 1 and n else input
@@ -56,13 +56,13 @@ def _trapezoids(y, x, dx, dim):
     """(areas between neighbours along the axis, the axis)."""
     axis = normal_axis(dim, y._array.ndim)
     if x is not None and dx is not None:
-        raise TypeError("received an invalid combination of arguments: give x or dx, not both")
+        raise TypeError("received an invalid combination of arguments: give x or dx, not both [RG120]")
     if isinstance(dx, complex):
-        raise RuntimeError("Currently, we only support dx as a real number.")
+        raise RuntimeError("Currently, we only support dx as a real number. [RG047]")
     if x is not None and (x.ndim == 0 or x.shape[axis if x.ndim > 1 else 0] != y.shape[axis]):
         raise RuntimeError(
             f"There must be one `x` value for each sample point: got shapes {list(x.shape)} and "
-            f"{list(y.shape)} along dimension {axis}"
+            f"{list(y.shape)} along dimension {axis} [RG044]"
         )
     if not y._array.shape[axis]:
         return y, axis
@@ -101,10 +101,12 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
     if several and len(spacing) != len(axes):
         raise RuntimeError(
             "torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
-            f"{len(axes)}, got {len(spacing)}"
+            f"{len(axes)}, got {len(spacing)} [RG049]"
         )
     if edge_order not in (1, 2):
-        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
+        raise RuntimeError(
+            f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order} [RG049]"
+        )
     return tuple(
         [_derivative(input, a, spacing[i] if several else spacing, edge_order) for i, a in enumerate(axes)]
     )
@@ -115,7 +117,7 @@ def _derivative(y, axis, spacing, edge_order):
     if n < edge_order + 1:
         raise RuntimeError(
             f"torch.gradient expected each dimension size to be at least {edge_order + 1}, got {n} "
-            f"in dimension {axis}"
+            f"in dimension {axis} [RG123]"
         )
     shape = (-1,) + (1,) * (y._array.ndim - 1 - axis)
     if isinstance(spacing, Tensor) and spacing._array.ndim:

@@ -39,10 +39,10 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(
             f"cdist: expected tensors (..., P, M) and (..., R, M), but got {list(x1.shape)} and "
-            f"{list(x2.shape)}"
+            f"{list(x2.shape)} [RG044]"
         )
     if p < 0:
-        raise RuntimeError(f"cdist only supports non-negative p values, but got {p}")
+        raise RuntimeError(f"cdist only supports non-negative p values, but got {p} [RG049]")
     left = reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
     right = reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
     return norm(left - right, p, -1)
@@ -51,7 +51,7 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
 def pdist(input, p=2.0):
     """The p-norm distances between all pairs of rows of (N, M), in the order (0, 1), (0, 2) ... (1, 2) ..."""
     if input.ndim != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D [RG038]")
     first, second = (as_tensor(i) for i in np.triu_indices(input.shape[0], 1))
     return norm(index_select(input, 0, first) - index_select(input, 0, second), p, -1)
 
@@ -77,12 +77,13 @@ def triplet_margin_with_distance_loss(
     """triplet_margin_loss with any distance, that of pairwise_distance by default."""
     reduction = reduction_of(reduction)
     if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
+        raise ValueError(f"margin must be greater than 0, got {margin} [RG049]")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
             "but "
-            f"got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+            f"got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs "
+            "[RG038]"
         )
     distance = pairwise_distance if distance_function is None else distance_function
     near, far = distance(anchor, positive), distance(anchor, negative)

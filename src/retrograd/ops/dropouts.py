@@ -26,7 +26,8 @@ def _noise(input, p, feature):
     shape = tuple(input.shape)
     if len(shape) < 2:
         raise RuntimeError(
-            f"Feature dropout requires at least 2 dimensions in the input, but its shape is {list(shape)}"
+            f"Feature dropout requires at least 2 dimensions in the input, but its shape is {list(shape)} "
+            "[RG038]"
         )
     return bernoulli(1 - p, (*shape[:2], *[1] * (len(shape) - 2)), input._array.dtype)
 
@@ -44,7 +45,7 @@ def _draws(input, p):
 
 def _drop(input, p, train, feature=False, alpha=False):
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p} [RG049]")
     if p == 0 or not train or not math.prod(input.shape):
         return input
     if p == 1:

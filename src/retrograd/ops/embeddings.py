@@ -20,7 +20,7 @@ ROUNDS = 8  # rows that occur more often than this are summed one by one
 def _checked(indices, rows):
     if indices.size and not (indices.min() >= 0 and indices.max() < rows):
         wrong = indices[(indices < 0) | (indices >= rows)].flat[0]
-        raise IndexError(f"index out of range in self: {wrong}, in a table of {rows} rows")
+        raise IndexError(f"index out of range in self: {wrong}, in a table of {rows} rows [RG033]")
     return indices
 
 
@@ -127,7 +127,7 @@ def _check_indices(name, indices):
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
             "but got "
-            f"{indices.dtype} instead (while checking arguments for {name})"
+            f"{indices.dtype} instead (while checking arguments for {name}) [RG121]"
         )
 
 
@@ -140,7 +140,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     """
     _check_indices("embedding", indices)
     if weight.ndim != 2:
-        raise RuntimeError(f"embedding: 'weight' must be 2-D, but its shape is {list(weight.shape)}")
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, but its shape is {list(weight.shape)} [RG068]")
     return embedding_row(weight, indices, padding_idx, bool(scale_grad_by_freq))
 
 
@@ -169,19 +169,21 @@ def embedding_bag(
     """
     _check_indices("embedding_bag", indices)
     if weight.ndim != 2:
-        raise RuntimeError(f"embedding_bag: weight has to be a 2D Tensor, but is {list(weight.shape)}")
+        raise RuntimeError(
+            f"embedding_bag: weight has to be a 2D Tensor, but is {list(weight.shape)} [RG068]"
+        )
     bags, count = _bags_of(indices, offsets, include_last_offset)
     flat = indices._array.reshape(-1)
     wrong = flat[(flat < 0) | (flat >= weight.shape[0])]
     if wrong.size:
         raise RuntimeError(
             "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be "
-            f"{wrong[0]} (the table has {weight.shape[0]} rows)"
+            f"{wrong[0]} (the table has {weight.shape[0]} rows) [RG033]"
         )
     if per_sample_weights is not None and per_sample_weights.dtype != weight.dtype:
         raise RuntimeError(
             f"embedding_bag: expected 'weight' ({weight.dtype}) to have the same type as "
-            f"'per_sample_weights' ({per_sample_weights.dtype})"
+            f"'per_sample_weights' ({per_sample_weights.dtype}) [RG068]"
         )
     samples = None if per_sample_weights is None else reshape(per_sample_weights, (-1, 1))
     kept = np.flatnonzero(flat != padding_idx)
@@ -194,7 +196,7 @@ def embedding_bag(
     if mode == 2:
         if samples is not None:
             raise RuntimeError(
-                "embedding_bag: per_sample_weights was not None; it is only supported for mode='sum'"
+                "embedding_bag: per_sample_weights was not None; it is only supported for mode='sum' [RG068]"
             )
         rows, filled = _greatest(x._array, bags, count)
         out = _pick_all(x, rows, filled, count)
@@ -202,7 +204,9 @@ def embedding_bag(
     else:
         if samples is not None:
             if mode != 0:
-                raise RuntimeError("embedding_bag: per_sample_weights is only supported for mode='sum'")
+                raise RuntimeError(
+                    "embedding_bag: per_sample_weights is only supported for mode='sum' [RG068]"
+                )
             x = x * samples
         out = sum_bags(x, bags, count)
         if mode == 1:
@@ -215,18 +219,21 @@ def _bags_of(indices, offsets, include_last_offset):
     if indices.ndim == 2:
         if offsets is not None:
             raise ValueError(
-                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of bags"
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
+                "bags [RG068]"
             )
         return np.repeat(np.arange(indices.shape[0]), indices.shape[1]), indices.shape[0]
     if indices.ndim != 1:
-        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {indices.ndim}")
+        raise ValueError(
+            f"input has to be 1D or 2D Tensor, but got Tensor of dimension {indices.ndim} [RG068]"
+        )
     if offsets is None or offsets.ndim != 1:
-        raise ValueError("offsets has to be a 1D Tensor where input is 1D")
+        raise ValueError("offsets has to be a 1D Tensor where input is 1D [RG068]")
     starts, total = offsets._array, indices.shape[0]
     if starts.size and (starts[0] != 0 or starts[-1] > total or (starts[1:] < starts[:-1]).any()):
         raise ValueError(
             f"offsets has to begin with 0, never fall, and not exceed the input's length {total}, but got "
-            f"{starts}"
+            f"{starts} [RG068]"
         )
     bounds = np.append(starts[:-1] if include_last_offset else starts, total)
     count = len(bounds) - 1
@@ -259,17 +266,17 @@ def one_hot(tensor, num_classes=-1):
     index = tensor._array
     if index.dtype != np.int64:
         raise RuntimeError(
-            f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype}"
+            f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype} [RG121]"
         )
     if not index.size and num_classes <= 0:
-        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        raise RuntimeError("Can not infer total number of classes from empty tensor. [RG123]")
     if index.size and index.min() < 0:
-        raise RuntimeError(f"Class values must be non-negative, but one is {index.min()}")
+        raise RuntimeError(f"Class values must be non-negative, but one is {index.min()} [RG053]")
     if num_classes == -1:
         num_classes = int(index.max()) + 1
     elif num_classes < 1 or (index.size and index.max() >= num_classes):
         raise RuntimeError(
             f"Class values must be smaller than num_classes, but {index.max()} is not smaller than "
-            f"{num_classes}"
+            f"{num_classes} [RG053]"
         )
     return wrap((index[..., None] == np.arange(num_classes)).astype(np.int64))

@@ -77,10 +77,10 @@ def need_elements(name, input, axes, dim):
         raise RuntimeError(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
             "reduction dim with the "
-            "'dim' argument."
+            "'dim' argument. [RG123]"
         )
     empty = next(a for a in axes if not shape[a])
-    raise IndexError(f"{name}(): Expected reduction dim {empty} to have non-zero size.")
+    raise IndexError(f"{name}(): Expected reduction dim {empty} to have non-zero size. [RG123]")
 
 
 def _reduce(name, row, input, dim, keepdim, out):
@@ -93,7 +93,9 @@ def _reduce(name, row, input, dim, keepdim, out):
 def need_order(name, input):
     if input._array.dtype.kind == "c":
         kind = arrays.scalar_name(input.dtype)
-        raise NotImplementedError(f"\"{name}\" not implemented for '{kind}': complex numbers have no order")
+        raise NotImplementedError(
+            f"\"{name}\" not implemented for '{kind}': complex numbers have no order [RG041]"
+        )
 
 
 @numpy_names
@@ -156,7 +158,7 @@ def min(input, dim=None, keepdim=False, *, other=None, out=None):
 
 def _place(name, row, input, dim, keepdim, out):
     if input._array.dtype.kind in "bc":
-        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype} [RG041]')
     if dim is None:
         need_elements(name, input, tuple(range(input._array.ndim)), None)
         return deliver(row(input, None, keepdim), out, exact=True)

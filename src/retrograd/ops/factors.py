@@ -50,7 +50,7 @@ def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
     if other.shape[-2 if left else -1] != m:
         raise RuntimeError(
             f"ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2], but they are "
-            f"{other.shape[-2 if left else -1]} and {m}"
+            f"{other.shape[-2 if left else -1]} and {m} [RG044]"
         )
     lower = tril_row(input, -1) + wrap(np.eye(m, n, dtype=input._array.dtype))
     result = other if left else adjoint(other)
@@ -164,7 +164,8 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
         packed[i], pivots[i], info[i] = _ldl(array[i], hermitian)
     if check_errors and info.any():
         raise LinAlgError(
-            f"linalg.ldl_factor: D has a zero on its diagonal, at place {info[info > 0].flat[0]} of {n}"
+            f"linalg.ldl_factor: D has a zero on its diagonal, at place {info[info > 0].flat[0]} of {n} "
+            "[RG128]"
         )
     return deliver(return_types.linalg_ldl_factor_ex((wrap(packed), wrap(pivots), wrap(info))), out)
 
@@ -233,7 +234,9 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     m, n = A.shape[-2:]
     q = min(6, m, n) if q is None else q
     if not 0 <= q <= min(m, n):
-        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+        raise ValueError(
+            f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)} [RG049]"
+        )
     if niter < 0:
-        raise ValueError(f"niter(={niter}) must be non-negative integer")
+        raise ValueError(f"niter(={niter}) must be non-negative integer [RG049]")
     return svd_lowrank(A - mean(A, -2, True) if center else A, q, niter)

@@ -121,7 +121,7 @@ def _scale_of(norm, forward, name):
     )
     if norm not in scales:
         raise RuntimeError(
-            f"{name}: invalid normalization mode: {norm!r}; expected 'backward', 'ortho' or 'forward'"
+            f"{name}: invalid normalization mode: {norm!r}; expected 'backward', 'ortho' or 'forward' [RG145]"
         )
     return scales[norm]
 
@@ -142,7 +142,7 @@ def _promoted(input, complex_):
 
 def _checked_size(n, name):
     if n is not None and n < 1:
-        raise RuntimeError(f"{name}: Invalid number of data points ({n}) specified")
+        raise RuntimeError(f"{name}: Invalid number of data points ({n}) specified [RG145]")
     return n
 
 
@@ -159,7 +159,7 @@ def _fit(input, axis, n):
 def _check_data(input, axes, name):
     for a in axes:
         if input.shape[a] < 1:
-            raise RuntimeError(f"{name}: Invalid number of data points ({input.shape[a]}) specified")
+            raise RuntimeError(f"{name}: Invalid number of data points ({input.shape[a]}) specified [RG145]")
 
 
 def transform(input, s, dims, norm, forward, name):
@@ -181,15 +181,16 @@ def _dims(input, s, dims, name):
         dims = range(input.ndim - len(s), input.ndim) if s is not None else range(input.ndim)
         if s is not None and len(s) > input.ndim:
             raise RuntimeError(
-                f"{name}: got shape with {len(s)} values but input tensor only has {input.ndim} dimensions."
+                f"{name}: got shape with {len(s)} values but input tensor only has {input.ndim} "
+                "dimensions. [RG145]"
             )
     dims = (dims,) if isinstance(dims, int) else dims
     axes = tuple(normal_axis(d, input.ndim) for d in dims)
     if len(set(axes)) != len(axes):
-        raise RuntimeError(f"{name}: FFT dims must be unique")
+        raise RuntimeError(f"{name}: FFT dims must be unique [RG145]")
     sizes = [None] * len(axes) if s is None else [None if n == -1 else n for n in s]
     if len(sizes) != len(axes):
-        raise RuntimeError(f"{name}: When given, dim and shape arguments must have the same length")
+        raise RuntimeError(f"{name}: When given, dim and shape arguments must have the same length [RG145]")
     for n in sizes:
         _checked_size(n, name)
     return axes, sizes
@@ -200,14 +201,14 @@ def to_half(input, s, dims, norm, forward, name):
     if is_complex(input):
         kind, several = arrays.scalar_name(input.dtype), name[-1] in "2n"
         raise RuntimeError(
-            f"{name[:-1]}n expects a real-valued input tensor, but got {kind}"
+            f"{name[:-1]}n expects a real-valued input tensor, but got {kind} [RG145]"
             if several
-            else f"{name} expects a real input tensor, but got {kind}"
+            else f"{name} expects a real input tensor, but got {kind} [RG145]"
         )
     input = _promoted(input, False)
     axes, sizes = _dims(input, s, dims, name)
     if not axes:
-        raise RuntimeError(f"{name} must transform at least one axis")
+        raise RuntimeError(f"{name} must transform at least one axis [RG145]")
     for a, n in zip(axes, sizes, strict=True):
         input = _fit(input, a, n)
     _check_data(input, axes, name)
@@ -220,7 +221,7 @@ def to_real(input, s, dims, norm, forward, name):
     input = _promoted(input, True)
     axes, sizes = _dims(input, s, dims, name)
     if not axes:
-        raise RuntimeError(f"{name} must transform at least one axis")
+        raise RuntimeError(f"{name} must transform at least one axis [RG145]")
     last = 2 * (input.shape[axes[-1]] - 1) if sizes[-1] is None else sizes[-1]
     _checked_size(last, name)
     for a, n in zip(axes, [*sizes[:-1], last // 2 + 1], strict=True):

@@ -67,7 +67,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
             if copy is False:
                 raise ValueError(
                     f"can't alias tensor with dtype '{obj.dtype}' into dtype '{dtype}': pass copy=None or "
-                    "True"
+                    "True [RG043]"
                 )
             result = cast_row(result, kind)
         elif copy:
@@ -84,10 +84,12 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     array = as_array(obj, kind, copy=bool(copy))
     if copy is False and isinstance(obj, np.generic):
         raise RuntimeError(
-            "can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray."
+            "can't alias NumPy scalars. Either remove copy=False or transform it in a ndarray. [RG043]"
         )
     if copy is False and not (isinstance(obj, np.ndarray) and np.may_share_memory(array, obj)):
-        raise ValueError(f"can't alias arbitrary {type(obj).__name__} into a tensor: pass copy=None or True")
+        raise ValueError(
+            f"can't alias arbitrary {type(obj).__name__} into a tensor: pass copy=None or True [RG043]"
+        )
     return finish(array, requires_grad, device)
 
 
@@ -97,18 +99,19 @@ def from_numpy(ndarray):
     Of a read-only array it is a tensor that refuses to be written to (PyTorch warns, and writes).
     """
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__}) [RG043]")
     arrays.from_numpy_dtype(ndarray.dtype)
     if ndarray.dtype not in arrays._FROM_NUMPY:
         raise ValueError(
             "given numpy array has byte order different from the native byte order: convert it with "
-            "array.astype(array.dtype.newbyteorder('='))"
+            "array.astype(array.dtype.newbyteorder('=')) [RG043]"
         )
     if any([s < 0 for s in ndarray.strides]):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are "
             "not currently "
-            "supported. (You can probably work around this by making a copy of your array with array.copy().)"
+            "supported. (You can probably work around this by making a copy of your array with "
+            "array.copy().) [RG043]"
         )
     return wrap(ndarray)
 
@@ -120,7 +123,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     try:
         seen = memoryview(buffer)
     except TypeError:
-        raise ValueError("object does not implement Python buffer protocol.") from None
+        raise ValueError("object does not implement Python buffer protocol. [RG043]") from None
     if seen.readonly:
         warnings.warn(
             "The given buffer is not writable. The tensor refuses to be written to in place: clone() it "
@@ -129,23 +132,23 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         )
     size = seen.nbytes
     if not size or count == 0:
-        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
+        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0 [RG043]")
     if not 0 <= offset < size:
         raise ValueError(
             f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) "
-            "- 1"
+            "- 1 [RG043]"
         )
     if count < 0 and (size - offset) % kind.itemsize:
         raise ValueError(
             f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of "
             "element size "
-            f"({kind.itemsize})"
+            f"({kind.itemsize}) [RG043]"
         )
     if count > 0 and offset + count * kind.itemsize > size:
         raise ValueError(
             f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must "
             "not be greater "
-            f"than actual buffer length ({size} bytes)"
+            f"than actual buffer length ({size} bytes) [RG043]"
         )
     return finish(np.frombuffer(buffer, kind, count, offset), requires_grad)
 
@@ -166,7 +169,7 @@ def from_file(
     kind = kind_of(dtype)
     needed = size * kind.itemsize
     if mode != "w+" and os.path.getsize(filename) < needed:
-        raise RuntimeError(f"{filename} is too short: {size} elements take {needed} bytes")
+        raise RuntimeError(f"{filename} is too short: {size} elements take {needed} bytes [RG043]")
     array = np.memmap(filename, kind, mode, shape=(size,)) if size else np.empty(0, kind)
     return finish(np.asarray(array), requires_grad, device, layout, pin_memory)
 

@@ -127,12 +127,12 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     """
     if mode not in _MODES:
         raise ValueError(
-            f"nn.functional.grid_sample(): expected mode to be one of {_MODES}, but got: {mode!r}"
+            f"nn.functional.grid_sample(): expected mode to be one of {_MODES}, but got: {mode!r} [RG048]"
         )
     if padding_mode not in _PADDINGS:
         raise ValueError(
             f"nn.functional.grid_sample(): expected padding_mode to be one of {_PADDINGS}, but got: "
-            f"{padding_mode!r}"
+            f"{padding_mode!r} [RG048]"
         )
     if align_corners is None:
         _warn_of_default("grid_sample")
@@ -141,13 +141,14 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         raise RuntimeError(
             "grid_sampler(): expected input (N, C, H, W) and grid (N, H, W, 2), or input (N, C, D, H, W) and "
             "grid "
-            f"(N, D, H, W, 3), but got {list(input.shape)} and {list(grid.shape)}"
+            f"(N, D, H, W, 3), but got {list(input.shape)} and {list(grid.shape)} [RG058]"
         )
     if mode == "bicubic" and n == 3:
-        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input [RG058]")
     if min(input.shape[2:]) < 1:
         raise RuntimeError(
-            f"grid_sampler(): expected input to have non-empty spatial dimensions: {list(input.shape)}"
+            f"grid_sampler(): expected input to have non-empty spatial dimensions: {list(input.shape)} "
+            "[RG061]"
         )
     return _sample(input, grid, mode, padding_mode, bool(align_corners))
 
@@ -171,15 +172,15 @@ def affine_grid(theta, size, align_corners=None):
         _warn_of_default("affine_grid")
     n = len(size) - 2
     if n not in (2, 3):
-        raise NotImplementedError(f"affine_grid only supports 4D and 5D sizes. Got size {size}.")
+        raise NotImplementedError(f"affine_grid only supports 4D and 5D sizes. Got size {size}. [RG058]")
     if theta._array.dtype.kind not in "fV":
-        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype} [RG041]")
     if tuple(theta.shape) != (size[0], n, n + 1):
         raise ValueError(
-            f"Expected theta of shape {[size[0], n, n + 1]} for size {size}. Got {list(theta.shape)}."
+            f"Expected theta of shape {[size[0], n, n + 1]} for size {size}. Got {list(theta.shape)}. [RG058]"
         )
     if min(size) < 1:
-        raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+        raise ValueError(f"Expected non-zero, positive output size. Got {size} [RG061]")
     kind = theta._array.dtype
     axes = []
     for m in size[2:]:

@@ -38,7 +38,7 @@ def _indexed(xp, x, places, *indices):
     """x[key], laid out in C order: NumPy puts the dimensions of index arrays outermost in memory."""
     for place, i in zip(places, indices, strict=True):
         if i.dtype.kind != "b" and i.size and not x.shape[place]:
-            raise IndexError(f"index is out of bounds for dimension with size 0 (dimension {place})")
+            raise IndexError(f"index is out of bounds for dimension with size 0 (dimension {place}) [RG033]")
     if len(indices) == 1 and indices[0].dtype.kind != "b":
         return xp.take(x, indices[0], places[0])
     return xp.ascontiguousarray(x[_key(places, indices)])
@@ -59,7 +59,7 @@ def put(out, values, accumulate, places, indices):
         except ValueError as error:  # NumPy's errors for masks don't say it
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(np.shape(values))} cannot be broadcast to "
-                f"indexing result ({error})"
+                f"indexing result ({error}) [RG044]"
             ) from None
     elif len(indices) == 1 and indices[0].dtype.kind == "b":
         out[key] += values  # a mask names no place twice
@@ -136,7 +136,7 @@ def _as_index(i):
         i = wrap(i)
     if kind not in "biu" or i._array.dtype.itemsize == 2 or i._array.dtype == np.int8:
         raise IndexError(
-            f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype}"
+            f"tensors used as indices must be long, int, byte or bool tensors, but got {i.dtype} [RG121]"
         )
     if i._array.dtype != np.uint8:
         return i
@@ -152,7 +152,7 @@ def _from_sequence(i):
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
             "indices "
-            f"(got {type(i).__name__})"
+            f"(got {type(i).__name__}) [RG121]"
         )
     array = np.asarray([x.numpy() if isinstance(x, Tensor) else x for x in i])
     return array.astype(np.int64) if array.size == 0 else array
@@ -176,9 +176,11 @@ def _parse(shape, key):
             raise IndexError(
                 "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ "
                 "to convert a "
-                "0-dim tensor to a number"
+                "0-dim tensor to a number [RG121]"
             )
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: {wanted} were given")
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}: {wanted} were given [RG121]"
+        )
     basic, tensors, dim, out_dim = [], {}, 0, 0
     for k in key:
         if type(k) is int or (hasattr(k, "__index__") and _is_number(k)):
@@ -206,7 +208,7 @@ def _parse(shape, key):
                 raise IndexError(
                     f"The shape of the mask {list(i.shape)} at index {at} does not match the shape of the "
                     "indexed tensor "
-                    f"{list(shape)} at index {dim + at}"
+                    f"{list(shape)} at index {dim + at} [RG122]"
                 )
             tensors[out_dim] = i
             basic += [slice(0, m, 1) for m in shape[dim : dim + n]]
@@ -270,7 +272,8 @@ def _int(k, dim, shape):
 
 def _slice(k, n):
     if k.step is not None and k.step.__index__() <= 0:
-        raise ValueError("slice step cannot be zero" if k.step == 0 else "step must be greater than zero")
+        why = "slice step cannot be zero" if k.step == 0 else "step must be greater than zero"
+        raise ValueError(f"{why} [RG049]")
     start, stop, step = k.indices(n)
     return slice(start, max(start, stop), step)
 
@@ -357,11 +360,11 @@ def _check_value(value, x):
         raise TypeError(
             f"can't assign a {type(value).__name__} to a {x.dtype} tensor: assign a number or a Tensor, for "
             "instance "
-            "torch.tensor(value)"
+            "torch.tensor(value) [RG043]"
         )
     if isinstance(value, complex) and x._array.dtype.kind != "c":
         raise RuntimeError(
-            f"value cannot be converted to type {x.dtype} without overflow: {value} is complex"
+            f"value cannot be converted to type {x.dtype} without overflow: {value} is complex [RG042]"
         )
 
 
@@ -370,7 +373,7 @@ def _as_value(value, target):
         if value._array.dtype != target._array.dtype and value.ndim:
             raise RuntimeError(
                 "Index put requires the source and destination dtypes match, got "
-                f"{target.dtype} for the destination and {value.dtype} for the source."
+                f"{target.dtype} for the destination and {value.dtype} for the source. [RG040]"
             )
         return value
     return wrap(np.asarray(value).astype(target._array.dtype))
@@ -405,7 +408,7 @@ def _public_indices(input, indices):
     """(places, index tensors) from the tuple of index tensors that `index_put` takes; None skips a
     dimension."""
     if not any([i is not None for i in indices]):
-        raise RuntimeError("index_put needs at least one index tensor: indices=(index,)")
+        raise RuntimeError("index_put needs at least one index tensor: indices=(index,) [RG121]")
     dim, places, tensors = 0, [], []
     for i in indices:
         if i is None:
@@ -416,7 +419,7 @@ def _public_indices(input, indices):
         tensors.append(i)
         dim += i.ndim if i._array.dtype.kind == "b" else 1
     if dim > input.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {dim})")
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {dim}) [RG121]")
     return tuple(places), tensors
 
 
@@ -435,13 +438,15 @@ def index_put_(input, indices, values, accumulate=False):
 
 def delete_item(x, key):
     """Nothing can be deleted from a tensor: TypeError."""
-    raise TypeError("Tensor does not support deleting items; index what is to stay: x[x != 0], or x[1:]")
+    raise TypeError(
+        "Tensor does not support deleting items; index what is to stay: x[x != 0], or x[1:] [RG121]"
+    )
 
 
 def iterate(x):
     """An iterator over the slices along the first dimension."""
     if not x.ndim:
-        raise TypeError("iteration over a 0-d tensor")
+        raise TypeError("iteration over a 0-d tensor [RG121]")
     return iter(x.unbind(0))
 
 

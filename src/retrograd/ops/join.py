@@ -102,7 +102,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
     dim = dim if axis is None else axis
     for i, x in enumerate(tensors):
         if not x.ndim:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated [RG038]")
     tensors = _common_dtype(tensors)
     parts = [t for t in tensors if t._array.shape != (0,)]
     if not parts:
@@ -113,7 +113,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
         other = x.shape
         if len(other) != len(shape):
             raise RuntimeError(
-                f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)}"
+                f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)} [RG038]"
             )
         for d, (n, m) in enumerate(zip(shape, other, strict=True)):
             if d != axis and n != m:
@@ -121,7 +121,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {n} but got size "
                     f"{m} "
                     f"for tensor number {i} in the list (dimension {d}; shapes {list(shape)} and "
-                    f"{list(other)})."
+                    f"{list(other)}). [RG044]"
                 )
     return deliver(cat_row(axis, tuple([t.shape[axis] for t in parts]), *parts), out)
 
@@ -144,7 +144,7 @@ def stack(tensors, dim=0, *, out=None):
         if x.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(x.shape)} at entry {i}"
+                f"{list(x.shape)} at entry {i} [RG044]"
             )
     return deliver(stack_row(normal_axis(dim, len(shape) + 1), *tensors), out)
 
@@ -210,7 +210,7 @@ def block_diag(*tensors):
         if x.ndim > 2:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} "
-                "dimensions"
+                "dimensions [RG038]"
             )
     if not tensors:
         return wrap(np.empty((1, 0), arrays.get_default_dtype().numpy))
@@ -239,14 +239,17 @@ def meshgrid(*tensors, indexing=None):
         tensors = tensors[0]
     tensors = check_tensors(list(tensors), "meshgrid")
     if indexing not in ("ij", "xy"):
-        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+        raise RuntimeError(
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing} [RG048]'
+        )
     for x in tensors:
         if x.ndim > 1:
             raise RuntimeError(
-                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got shape {list(x.shape)}"
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got shape "
+                f"{list(x.shape)} [RG038]"
             )
     if any([t._array.dtype != tensors[0]._array.dtype for t in tensors]):
-        raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+        raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype [RG040]")
     swapped = indexing == "xy" and len(tensors) > 1
     if swapped:
         tensors[:2] = tensors[1::-1]
@@ -265,7 +268,7 @@ def cartesian_prod(*tensors):
     """All combinations of the vectors' elements, one a row; of a single vector, the vector."""
     for x in tensors:
         if x.ndim != 1:
-            raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.shape)}")
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.shape)} [RG038]")
     if len(tensors) == 1:
         return tensors[0]
     return stack([flatten(grid) for grid in meshgrid(*tensors, indexing="ij")], 1)
@@ -274,9 +277,9 @@ def cartesian_prod(*tensors):
 def combinations(input, r=2, with_replacement=False):
     """All combinations of `r` elements of a vector, one a row, in the order of itertools."""
     if input.ndim != 1:
-        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)} [RG038]")
     if r < 0:
-        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+        raise RuntimeError(f"Expect a non-negative number, but got {r} [RG049]")
     if r == 0:
         return wrap(np.empty(0, input._array.dtype))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
@@ -290,15 +293,17 @@ def combinations(input, r=2, with_replacement=False):
 def repeat(input, *args, repeats=None):
     """The tensor laid out `repeats` times along each dimension, as a copy."""
     if not args and repeats is None:
-        raise TypeError("repeat() missing 1 required positional arguments: 'repeats'")
+        raise TypeError("repeat() missing 1 required positional arguments: 'repeats' [RG134]")
     repeats = as_sizes(args if repeats is None else (repeats,))
     if len(repeats) < input.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: "
-            f"repeat {list(repeats)}, shape {list(input.shape)}"
+            f"repeat {list(repeats)}, shape {list(input.shape)} [RG038]"
         )
     if any(n < 0 for n in repeats):
-        raise RuntimeError(f"Trying to create tensor with negative dimension: repeats are {list(repeats)}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension: repeats are {list(repeats)} [RG049]"
+        )
     return repeat_row(input, repeats)
 
 
@@ -317,11 +322,13 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     if repeats is None:
         counts = input._array
         if counts.ndim != 1:
-            raise RuntimeError(f"repeat_interleave only accept 1D vector as repeat, got {counts.ndim}D")
+            raise RuntimeError(
+                f"repeat_interleave only accept 1D vector as repeat, got {counts.ndim}D [RG121]"
+            )
         if counts.dtype.kind not in "iu":
-            raise RuntimeError("repeats has to be Long or Int tensor")
+            raise RuntimeError("repeats has to be Long or Int tensor [RG121]")
         if (counts < 0).any():
-            raise RuntimeError("repeats can not be negative")
+            raise RuntimeError("repeats can not be negative [RG049]")
         return wrap(np.repeat(np.arange(counts.size), counts))
     if dim is None:
         input, dim = flatten(input), 0
@@ -331,21 +338,22 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     n = input.shape[axis]
     counts = repeats._array if isinstance(repeats, Tensor) else np.asarray(repeats)
     if counts.dtype.kind not in "iu":
-        raise RuntimeError("repeats has to be Long or Int tensor")
+        raise RuntimeError("repeats has to be Long or Int tensor [RG121]")
     if counts.ndim > 1:
-        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor [RG121]")
     if counts.size not in (1, n):
         raise RuntimeError(
             f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} "
             "and "
-            f"input.size({axis}) = {n}"
+            f"input.size({axis}) = {n} [RG044]"
         )
     if (counts < 0).any():
-        raise RuntimeError("repeats can not be negative")
+        raise RuntimeError("repeats can not be negative [RG049]")
     places = np.repeat(np.arange(n), counts.reshape(-1) if counts.size == n else counts.reshape(()))
     if output_size is not None and output_size != places.size:
         raise RuntimeError(
-            f"allocated size does not match required size: output_size={output_size}, needed {places.size}"
+            f"allocated size does not match required size: output_size={output_size}, needed "
+            f"{places.size} [RG044]"
         )
     return index_select_row(input, axis, places)
 
@@ -353,7 +361,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
 def flip(input, *args, dims=None):
     """A copy with the order of the elements reversed along `dims`."""
     if dims is None and not args:
-        raise TypeError("flip() is missing the dimensions to reverse: flip(0), flip(0, 1) or dims=()")
+        raise TypeError("flip() is missing the dimensions to reverse: flip(0), flip(0, 1) or dims=() [RG134]")
     dims = as_sizes(args if dims is None else (dims,))
     axes = normal_axes(dims, input.ndim) if dims else ()
     return flip_row(input, axes if input.ndim else ())
@@ -362,14 +370,14 @@ def flip(input, *args, dims=None):
 def fliplr(input):
     """A copy with the order of the columns (dimension 1) reversed."""
     if input.ndim < 2:
-        raise RuntimeError(f"Input must be >= 2-d, but got shape {list(input.shape)}")
+        raise RuntimeError(f"Input must be >= 2-d, but got shape {list(input.shape)} [RG038]")
     return flip_row(input, (1,))
 
 
 def flipud(input):
     """A copy with the order of the rows (dimension 0) reversed."""
     if input.ndim < 1:
-        raise RuntimeError("Input must be >= 1-d, but got a 0-d tensor")
+        raise RuntimeError("Input must be >= 1-d, but got a 0-d tensor [RG038]")
     return flip_row(input, (0,))
 
 
@@ -381,24 +389,26 @@ def roll(input, shifts, dims=None):
     shifts = (shifts,) if isinstance(shifts, int) else as_sizes((shifts,))
     if dims is None or dims == () or dims == []:
         if len(shifts) != 1:
-            raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims: 0")
+            raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims: 0 [RG044]")
         return reshape(roll_row(flatten(input), shifts, (0,)), input.shape)
     dims = (dims,) if isinstance(dims, int) else as_sizes((dims,))
     if len(shifts) != len(dims):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}")
+        raise RuntimeError(
+            f"shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)} [RG044]"
+        )
     return roll_row(input, shifts, tuple([normal_axis(d, input.ndim) for d in dims]))
 
 
 def rot90(input, k=1, dims=(0, 1)):
     """A copy turned by `k` times 90 degrees in the plane of `dims`, from the first towards the second."""
     if len(dims) != 2:
-        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)} [RG039]")
     if input.ndim < 2:
-        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim} [RG038]")
     a, b = [normal_axis(d, input.ndim) for d in dims]
     if a == b:
         raise RuntimeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]} [RG039]"
         )
     k = as_int(k, "k") % 4
     if k == 1:

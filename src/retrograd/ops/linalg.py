@@ -67,17 +67,17 @@ def solve(A, B, *, left=True, out=None):
     check_matrices("linalg.solve", A)
     if A.dtype != B.dtype:
         raise RuntimeError(
-            f"linalg.solve: Expected A and B to have the same dtype, but got {A.dtype} and {B.dtype}"
+            f"linalg.solve: Expected A and B to have the same dtype, but got {A.dtype} and {B.dtype} [RG040]"
         )
     columns, is_vector = as_columns(A, B)
     if is_vector and not left:
         raise RuntimeError(
-            "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False."
+            "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. [RG038]"
         )
     if columns.shape[-2 if left else -1] != A.shape[-1]:
         raise RuntimeError(
             f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} "
-            f"({list(A.shape)} and {list(B.shape)})"
+            f"({list(A.shape)} and {list(B.shape)}) [RG044]"
         )
     result = _left(solve_row, A, columns, left)
     return deliver(dropped_column(result) if is_vector else result, out)
@@ -151,7 +151,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     drivers = (None, "gels", "gelsy", "gelsd", "gelss")
     if driver not in drivers:
         raise RuntimeError(
-            f"torch.linalg.lstsq: parameter `driver` should be one of {drivers[1:]}, got {driver!r}"
+            f"torch.linalg.lstsq: parameter `driver` should be one of {drivers[1:]}, got {driver!r} [RG048]"
         )
     is_vector = A.ndim - 1 == B.ndim
     columns = reshape(B, (*B.shape, 1)) if is_vector else B
@@ -184,7 +184,7 @@ def lu(A, *, pivot=True, out=None):
 
 def _need_pivots(name, pivot):
     if not pivot:
-        raise NotImplementedError(f"{name}: pivot=False is not supported")
+        raise NotImplementedError(f"{name}: pivot=False is not supported [RG048]")
 
 
 def _transpositions(p):
@@ -229,7 +229,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     info = np.where(zero.any(axis=-1), first, 0).astype(np.int32)
     if check_errors and info.any():
         raise LinAlgError(
-            f"linalg.lu_factor: U has a zero on its diagonal, at place {info[info > 0].flat[0]}"
+            f"linalg.lu_factor: U has a zero on its diagonal, at place {info[info > 0].flat[0]} [RG128]"
         )
     return deliver(return_types.linalg_lu_factor_ex((packed, pivots, wrap(np.asarray(info)))), out)
 
@@ -282,7 +282,7 @@ def qr(A, mode="reduced", *, out=None):
     check_matrices("linalg.qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
-            f"qr received unrecognized mode '{mode}' but expected one of 'reduced', 'r', 'complete'"
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced', 'r', 'complete' [RG048]"
         )
     return deliver(return_types.linalg_qr(qr_row(A, mode)), out)
 
@@ -295,7 +295,7 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
 
 def _triangle_used(name, UPLO):
     if UPLO not in ("L", "U", "l", "u"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO} [RG048]")
     return UPLO.upper()
 
 
@@ -330,7 +330,7 @@ def multi_dot(tensors, *, out=None):
     """The product of several matrices in the cheapest order; the first and last may be vectors."""
     tensors = list(tensors)
     if len(tensors) < 2:
-        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)} [RG049]")
     first, last = tensors[0].ndim == 1, tensors[-1].ndim == 1
     if first:
         tensors[0] = reshape(tensors[0], (1, -1))
@@ -340,7 +340,7 @@ def multi_dot(tensors, *, out=None):
         if t.ndim != 2:
             ends = {0: "the first tensor", len(tensors) - 1: "the last tensor"}
             wanted = f"{ends[i]} must be 1D or 2D" if i in ends else f"tensor {i} must be 2D"
-            raise RuntimeError(f"multi_dot(): {wanted} but got {t.ndim}D")
+            raise RuntimeError(f"multi_dot(): {wanted} but got {t.ndim}D [RG038]")
     result = chain(tensors)
     shape = [n for n, gone in zip(result.shape, (first, last), strict=True) if not gone]
     return deliver(reshape(result, shape) if first or last else result, out)
@@ -349,12 +349,12 @@ def multi_dot(tensors, *, out=None):
 def tensorinv(A, ind=2, *, out=None):
     """The inverse of `A` as a map from its axes from `ind` on to those before."""
     if ind <= 0:
-        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+        raise RuntimeError("Expected a strictly positive integer for 'ind' [RG049]")
     n, m = prod(A.shape[ind:]), prod(A.shape[:ind])
     if n != m:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but "
-            f"got {n} != {m}"
+            f"got {n} != {m} [RG044]"
         )
     return deliver(reshape(inv(reshape(A, (m, n))), (*A.shape[ind:], *A.shape[:ind])), out)
 
@@ -369,7 +369,7 @@ def tensorsolve(A, B, dims=None, *, out=None):
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             "prod(self.shape[:other.ndim]), "
-            f"but got {prod(shape)} != {prod(B.shape)}"
+            f"but got {prod(shape)} != {prod(B.shape)} [RG044]"
         )
     solution = solve(reshape(A, (prod(B.shape), prod(shape))), reshape(B, (-1,)))
     return deliver(reshape(solution, shape), out)

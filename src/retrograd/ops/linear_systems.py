@@ -36,20 +36,23 @@ def check_matrices(name, *tensors, square=True):
     for x in tensors:
         kind = x._array.dtype
         if kind.kind not in "fcV":
-            raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}")
+            raise RuntimeError(
+                f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype} [RG041]"
+            )
         if kind.itemsize < 4:
             raise RuntimeError(
-                f"{name}: Low precision dtypes not supported. Got {x.dtype}; convert with .float() first"
+                f"{name}: Low precision dtypes not supported. Got {x.dtype}; convert with .float() first "
+                "[RG041]"
             )
         if x.ndim < 2:
             raise RuntimeError(
                 f"{name}: The input tensor A must have at least 2 dimensions, but its shape is "
-                f"{list(x.shape)}"
+                f"{list(x.shape)} [RG129]"
             )
         if square and x.shape[-1] != x.shape[-2]:
             raise RuntimeError(
                 f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} "
-                "matrices"
+                "matrices [RG129]"
             )
 
 
@@ -100,7 +103,7 @@ def _inv(xp, a, check):
             place = next(_zero_pivot(m) for m in _batches(a) if _singular(m))
             raise LinAlgError(
                 f"linalg.inv: {_which(a, _singular)}The diagonal element {place} is zero, the inversion "
-                "could not be completed because the input matrix is singular."
+                "could not be completed because the input matrix is singular. [RG128]"
             ) from None
     out = xp.full_like(a, xp.inf)
     for m, result in zip(_batches(a), _batches(out), strict=True):
@@ -114,7 +117,8 @@ def _solve(xp, a, b):
         return xp.linalg.solve(a, b)
     except np.linalg.LinAlgError:
         raise LinAlgError(
-            f"linalg.solve: {_which(a, _singular)}The solver failed because the input matrix is singular."
+            f"linalg.solve: {_which(a, _singular)}The solver failed because the input matrix is singular. "
+            "[RG128]"
         ) from None
 
 
@@ -145,7 +149,7 @@ def _cholesky(xp, a, check):
             raise LinAlgError(
                 f"linalg.cholesky: {_which(a, _indefinite)}The factorization could not be completed because "
                 f"the input is not positive-definite (the leading minor of order {order} is not "
-                "positive-definite)."
+                "positive-definite). [RG128]"
             ) from None
     out = xp.full_like(a, xp.nan)
     for m, factor in zip(_batches(a), _batches(out), strict=True):

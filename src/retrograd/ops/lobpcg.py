@@ -18,12 +18,12 @@ def lobpcg(
     iteration have no further effect, and `tracker` is not called.
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
-        raise ValueError(f"lobpcg: A must be a batch of square matrices, got shape {list(A.shape)}")
+        raise ValueError(f"lobpcg: A must be a batch of square matrices, got shape {list(A.shape)} [RG129]")
     m = A.shape[-1]
     k = n if k is None else k
     k = (1 if X is None else X.shape[-1]) if k is None else k
     if not 1 <= k <= m:
-        raise ValueError(f"lobpcg: k must be from 1 to {m}, the number of rows of A, got {k}")
+        raise ValueError(f"lobpcg: k must be from 1 to {m}, the number of rows of A, got {k} [RG049]")
     A = (A + A.mT) / 2
     if B is not None:
         factor = cholesky((B + B.mT) / 2)

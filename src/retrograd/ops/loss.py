@@ -52,7 +52,9 @@ def reduction_of(reduction, size_average=None, reduce=None):
             stacklevel=3,
         )
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+        raise ValueError(
+            f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum' [RG048]"
+        )
     return reduction
 
 
@@ -77,7 +79,9 @@ def matched(input, target):
 def _check_floating(name, *tensors):
     for t in tensors:
         if isinstance(t, Tensor) and t._array.dtype.kind not in "fcV":
-            raise NotImplementedError(f"{name} is not implemented for {t.dtype}; convert it with .float()")
+            raise NotImplementedError(
+                f"{name} is not implemented for {t.dtype}; convert it with .float() [RG041]"
+            )
 
 
 # --- squared, absolute, and between -------------------------------------------------------------------
@@ -137,7 +141,7 @@ def _weighted(loss, weight, input, reduction):
     if weight.shape != input.shape:
         raise ValueError(
             "Weights and input must have the same size, but they are "
-            f"{list(weight.shape)} and {list(input.shape)}"
+            f"{list(weight.shape)} and {list(input.shape)} [RG063]"
         )
     loss = loss * weight
     return sum(loss) / sum(weight) if reduction == "mean" else reduce_loss(loss, reduction)
@@ -165,7 +169,9 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     """d ** 2 / (2 beta) where |d| < beta, else |d| - beta / 2, of d = input - target."""
     reduction = reduction_of(reduction, size_average, reduce)
     if beta < 0:
-        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, but got {beta}")
+        raise RuntimeError(
+            f"smooth_l1_loss does not support negative values for beta, but got {beta} [RG049]"
+        )
     x, y = matched(input, target)
     if beta == 0:
         return reduce_loss(absolute(x - y), reduction)
@@ -177,7 +183,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """d ** 2 / 2 where |d| < delta, else delta * (|d| - delta / 2), of d = input - target."""
     reduction = reduction_of(reduction)
     if delta <= 0:
-        raise RuntimeError(f"huber_loss does not support non-positive values for delta, but got {delta}")
+        raise RuntimeError(
+            f"huber_loss does not support non-positive values for delta, but got {delta} [RG049]"
+        )
     x, y = matched(input, target)
     _check_floating("huber_loss", x)
     if weight is None:
@@ -192,7 +200,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 @through_float32
 def _bce(xp, x, y, weight, reduction):
     if x.size and not (x.min() >= 0 and x.max() <= 1):
-        raise RuntimeError("all elements of input should be between 0 and 1; use the form with logits?")
+        raise RuntimeError(
+            "all elements of input should be between 0 and 1; use the form with logits? [RG049]"
+        )
     loss = (y - 1) * xp.maximum(xp.log1p(-x), -100) - y * xp.maximum(xp.log(x), -100)
     return reduced(xp, loss if weight is None else loss * weight, reduction)
 
@@ -258,10 +268,10 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if input.shape != target.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) "
-            "is deprecated. Please ensure they have the same size."
+            "is deprecated. Please ensure they have the same size. [RG063]"
         )
     if input.dtype != target.dtype:
-        raise RuntimeError(f"binary_cross_entropy: input is {input.dtype} but target {target.dtype}")
+        raise RuntimeError(f"binary_cross_entropy: input is {input.dtype} but target {target.dtype} [RG040]")
     return _bce_row(input, target, weight, reduction)
 
 
@@ -271,7 +281,9 @@ def binary_cross_entropy_with_logits(
     """Binary cross entropy of sigmoid(input), without overflow; `pos_weight` multiplies positives' loss."""
     reduction = reduction_of(reduction, size_average, reduce)
     if input.shape != target.shape:
-        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+        raise ValueError(
+            f"Target size ({target.shape}) must be the same as input size ({input.shape}) [RG063]"
+        )
     return _bce_logits_row(input, target, weight, pos_weight, reduction)
 
 
@@ -327,9 +339,11 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         if tuple(var.shape) == tuple(input.shape[:-1]):
             var = reshape(var, (*var.shape, 1))
         elif var.ndim != input.ndim or [y for x, y in zip(input.shape, var.shape) if x != y] != [1]:
-            raise ValueError(f"var is of incorrect size: {list(var.shape)} for input {list(input.shape)}")
+            raise ValueError(
+                f"var is of incorrect size: {list(var.shape)} for input {list(input.shape)} [RG063]"
+            )
     if (var._whole._array < 0).any():
-        raise ValueError("var has negative entry/entries")
+        raise ValueError("var has negative entry/entries [RG049]")
     var = var + clamp_min(eps - var.detach(), 0)  # as PyTorch: below eps the gradient still passes
     loss = (log(var) + (input - target) ** 2 / var) * 0.5
     return reduce_loss(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
@@ -369,14 +383,13 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
-            f"input1: {list(input1.shape)}, input2: {list(input2.shape)}, target: {list(target.shape)}"
+            f"input1: {list(input1.shape)}, input2: {list(input2.shape)}, target: {list(target.shape)} "
+            "[RG063]"
         )
     return reduce_loss(clamp_min(margin - target * (input1 - input2), 0), reduction)
 
 
-def cosine_embedding_loss(
-    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
-):
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """1 - cos where the target is 1, max(0, cos - margin) where it is -1.
 
     The inputs are (N, D) and the target (N,), or all without N.
@@ -385,7 +398,7 @@ def cosine_embedding_loss(
     if target.ndim not in (0, 1) or input1.ndim != target.ndim + 1 or input2.ndim != input1.ndim:
         raise RuntimeError(
             "cosine_embedding_loss: expected inputs (N, D) and target (N,), or inputs (D,) and a 0-d target, "
-            f"but got {list(input1.shape)}, {list(input2.shape)} and {list(target.shape)}"
+            f"but got {list(input1.shape)}, {list(input2.shape)} and {list(target.shape)} [RG063]"
         )
     tiny = 1e-12
     squares = (sum(input1 * input1, -1) + tiny) * (sum(input2 * input2, -1) + tiny)

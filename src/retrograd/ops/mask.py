@@ -60,7 +60,7 @@ def _mask_scattered(xp, x, source, mask):
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes and source to have at least "
             f"{count} elements, as "
-            f"many as the mask has True, but it has {source.size}"
+            f"many as the mask has True, but it has {source.size} [RG122]"
         )
     out[mask] = source.reshape(-1)[:count]
     return out
@@ -90,7 +90,7 @@ def _as_mask(name, mask):
     if mask._array.dtype.kind != "b":
         raise RuntimeError(
             f"{name} only supports boolean masks (expected BoolTensor for mask), but got mask with dtype "
-            f"{mask.dtype}; use mask.bool() or a comparison, such as mask != 0"
+            f"{mask.dtype}; use mask.bool() or a comparison, such as mask != 0 [RG122]"
         )
     return mask
 
@@ -103,12 +103,12 @@ def masked_fill(input, mask, value):
         if value.ndim:
             raise RuntimeError(
                 f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
-                "dimension(s)."
+                "dimension(s). [RG122]"
             )
         value = cast_row(value, kind)
     elif isinstance(value, complex) and kind.kind != "c":
         raise RuntimeError(
-            f"value cannot be converted to type {input.dtype} without overflow: {value} is complex"
+            f"value cannot be converted to type {input.dtype} without overflow: {value} is complex [RG040]"
         )
     else:
         value = np.asarray(value).astype(kind)
@@ -129,7 +129,7 @@ def masked_scatter(input, mask, source):
     if source._array.dtype != input._array.dtype:
         raise RuntimeError(
             f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and "
-            f"{source.dtype}"
+            f"{source.dtype} [RG122]"
         )
     shape = broadcast_shapes(input.shape, mask.shape)
     return masked_scatter_row(expand(input, shape), source, expand(mask, shape))
@@ -141,7 +141,9 @@ def nonzero(input, *, out=None, as_tuple=False):
     array = input._array
     if as_tuple:
         if out is not None:
-            raise RuntimeError("nonzero(): as_tuple=True gives a tuple, which can't be written to out=")
+            raise RuntimeError(
+                "nonzero(): as_tuple=True gives a tuple, which can't be written to out= [RG120]"
+            )
         return tuple([wrap(np.ascontiguousarray(i)) for i in np.nonzero(np.atleast_1d(array))])
     places = np.argwhere(array).astype(np.int64)
     return deliver(wrap(places), out, exact=True)
@@ -157,7 +159,7 @@ def argwhere(input):
 def nonzero_static(input, *, size, fill_value=-1, out=None):
     """`nonzero` with exactly `size` rows: cut off, or filled up with `fill_value`."""
     if size < 0:
-        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size} [RG049]")
     places = np.argwhere(input._array).astype(np.int64)[:size]
     filled = np.full((size, places.shape[1]), fill_value, np.int64)
     filled[: len(places)] = places
@@ -205,11 +207,11 @@ def _flat_index(name, input, index):
     """Indices into the flattened input, none of them negative."""
     n, a = input.numel(), index._whole._array
     if a.dtype != np.int64:
-        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype}")
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype} [RG121]")
     if a.size and (a.min() < -n or a.max() >= n):
         wrong = a[(a < -n) | (a >= n)].flat[0]
         raise IndexError(
-            f"{name}(): out of range: tried to access index {wrong} on a tensor of {n} elements."
+            f"{name}(): out of range: tried to access index {wrong} on a tensor of {n} elements. [RG033]"
         )
     return where_row(index + n, index, index < 0) if a.size and a.min() < 0 else index
 
@@ -225,12 +227,12 @@ def put(input, index, source, accumulate=False):
         raise RuntimeError(
             "put_(): Expected source and index to have the same number of elements, but got source.numel() "
             f"= {source.numel()}, "
-            f"index.numel() = {index.numel()}"
+            f"index.numel() = {index.numel()} [RG044]"
         )
     if source._array.dtype != input._array.dtype:
         raise RuntimeError(
             f"put_(): self and source expected to have the same dtype, but got {input.dtype} and "
-            f"{source.dtype}"
+            f"{source.dtype} [RG040]"
         )
     return put_row(input, source, _flat_index("put_", input, index), accumulate)
 
@@ -255,7 +257,7 @@ def _scattered(row, input, src, step):
         raise RuntimeError(
             f"{row.name}: expected src to have a size equal to the part of self that it replaces: "
             f"{list(part.shape)}, but got "
-            f"{list(src.shape)}"
+            f"{list(src.shape)} [RG044]"
         )
     return row(input, src, (step,))
 
@@ -267,7 +269,7 @@ def select_scatter(input, src, dim, index):
     if not -n <= i < n:
         raise IndexError(
             f"select_scatter(): index {i} out of range for tensor of size {list(input.shape)} at dimension "
-            f"{axis}"
+            f"{axis} [RG033]"
         )
     return _scattered(select_scatter_row, input, src, (select_row, ((*(FULL,) * axis, i % n, Ellipsis),)))
 

@@ -122,7 +122,7 @@ def cross(input, other, dim=None, *, out=None):
     if dim is None:
         dim = next((i for i, n in enumerate(input.shape) if n == 3), None)
         if dim is None:
-            raise RuntimeError(f"no dimension of size 3 in input of shape {list(input.shape)}")
+            raise RuntimeError(f"no dimension of size 3 in input of shape {list(input.shape)} [RG038]")
     return matrix_functions.cross(input, other, dim=dim, out=out)
 
 
@@ -139,9 +139,9 @@ def frobenius_norm(input, dim=(-2, -1), keepdim=False, *, out=None):
 def vander(x, N=None, increasing=False):
     """The matrix of powers of the vector `x`, falling from N - 1 unless `increasing`."""
     if x.ndim != 1:
-        raise RuntimeError(f"x must be a one-dimensional tensor, got one of shape {list(x.shape)}.")
+        raise RuntimeError(f"x must be a one-dimensional tensor, got one of shape {list(x.shape)}. [RG038]")
     if N is not None and N < 0:
-        raise RuntimeError(f"N must be non-negative. Got {N}")
+        raise RuntimeError(f"N must be non-negative. Got {N} [RG049]")
     count = x.shape[0] if N is None else N
     powers = x[:, None] ** wrap(np.arange(count))
     return powers if increasing else flip(powers, 1)

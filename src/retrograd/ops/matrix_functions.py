@@ -114,7 +114,7 @@ def matrix_power(A, n, *, out=None):
     """A @ A @ ... @ A; of a negative `n`, the inverse's power."""
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise RuntimeError(
-            f"linalg.matrix_power: A must be batches of square matrices, but it is {list(A.shape)}"
+            f"linalg.matrix_power: A must be batches of square matrices, but it is {list(A.shape)} [RG129]"
         )
     if n < 0:
         check_matrices("linalg.matrix_power", A)
@@ -192,7 +192,9 @@ def _last_two(x, dim):
     """`x` with the two axes `dim` moved to the end, and where they were."""
     axes = tuple(normal_axis(d, x.ndim) for d in dim)
     if len(axes) != 2 or axes[0] == axes[1]:
-        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple of different dimensions. Got {dim}")
+        raise RuntimeError(
+            f"linalg.matrix_norm: dim must be a 2-tuple of different dimensions. Got {dim} [RG129]"
+        )
     rest = [i for i in range(x.ndim) if i not in axes]
     return permute(x, (*rest, *axes)), axes
 
@@ -201,7 +203,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     """A norm of matrices: "fro", "nuc", by rows (inf, -inf), columns (1, -1), singular values (2, -2)."""
     if A.ndim < 2:
         raise RuntimeError(
-            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, not {A.ndim}"
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, not {A.ndim} [RG129]"
         )
     A = A if dtype is None else A.to(dtype)
     if ord == "fro":
@@ -213,7 +215,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     elif ord in (1, -1, math.inf, -math.inf):
         result = (amax if ord > 0 else amin)(sum(absolute(x), -2 if abs(ord) == 1 else -1), -1)
     else:
-        raise ValueError(f"linalg.matrix_norm: Order {ord} not supported.")
+        raise ValueError(f"linalg.matrix_norm: Order {ord} not supported. [RG049]")
     if keepdim:
         result = reshape(result, [1 if i in axes else n for i, n in enumerate(A.shape)])
     return deliver(result, out)
@@ -231,14 +233,15 @@ def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     if dim is None and ord is not None:
         if A.ndim not in (1, 2):
             raise RuntimeError(
-                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+                "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+                f"{A.ndim}D. [RG129]"
             )
         dim = tuple(range(A.ndim))
     pair = isinstance(dim, (tuple, list)) and len(dim) == 2
     if ord is not None and pair:
         return matrix_norm(A, ord, dim, keepdim, dtype=dtype, out=out)
     if isinstance(ord, str):
-        raise RuntimeError(f"linalg.norm: order {ord!r} needs a matrix, but dim is {dim}")
+        raise RuntimeError(f"linalg.norm: order {ord!r} needs a matrix, but dim is {dim} [RG129]")
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype, out=out)
 
 
@@ -281,13 +284,14 @@ def cross(input, other, *, dim=-1, out=None):
     """The cross product of 3-vectors along `dim`; the other axes broadcast."""
     if input.ndim != other.ndim:
         raise RuntimeError(
-            f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}"
+            f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and "
+            f"{other.ndim} [RG129]"
         )
     axis = normal_axis(dim, input.ndim)
     if input.shape[axis] != 3 or other.shape[axis] != 3:
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and "
-            f"{other.shape[axis]}"
+            f"{other.shape[axis]} [RG044]"
         )
     return deliver(cross_row(input, other, axis), out)
 
@@ -302,5 +306,5 @@ def vander(x, N=None):
     x = reshape(x, (1,)) if x.ndim == 0 else x
     count = x.shape[-1] if N is None else N
     if count <= 1 and N is not None:
-        raise RuntimeError(f"linalg.vander: N must be greater than 1, got N={N}")
+        raise RuntimeError(f"linalg.vander: N must be greater than 1, got N={N} [RG049]")
     return reshape(x, (*x.shape, 1)) ** wrap(np.arange(count))

@@ -48,7 +48,8 @@ def _check_sizes(name, features, **tensors):
     for which, t in tensors.items():
         if t is not None and t._array.shape != (features,):
             raise RuntimeError(
-                f"{name}: {which} should contain {features} elements, but its shape is {list(t.shape)}"
+                f"{name}: {which} should contain {features} elements, but its shape is {list(t.shape)} "
+                "[RG059]"
             )
 
 
@@ -63,7 +64,9 @@ def batch_norm(
     if input.ndim < 2:
         if not input.numel():
             return input * 1
-        raise RuntimeError(f"batch_norm: expected an input (N, C, ...), but its shape is {list(input.shape)}")
+        raise RuntimeError(
+            f"batch_norm: expected an input (N, C, ...), but its shape is {list(input.shape)} [RG058]"
+        )
     shape = input._array.shape
     channels = shape[1]
     _check_sizes(
@@ -71,7 +74,9 @@ def batch_norm(
     )
     if not training:
         if running_mean is None or running_var is None:
-            raise RuntimeError("batch_norm: running_mean and running_var must be defined in evaluation mode")
+            raise RuntimeError(
+                "batch_norm: running_mean and running_var must be defined in evaluation mode [RG143]"
+            )
         return _by_running_statistics(input, weight, bias, running_mean, running_var, eps)
     count = prod(shape) // max(channels, 1)
     if count == 1:
@@ -100,11 +105,13 @@ def instance_norm(
     _check_sizes("instance_norm", channels, **given)
     if not use_input_stats:
         if running_mean is None or running_var is None:
-            raise RuntimeError("instance_norm: use_input_stats=False needs running_mean and running_var")
+            raise RuntimeError(
+                "instance_norm: use_input_stats=False needs running_mean and running_var [RG143]"
+            )
         return _by_running_statistics(input, weight, bias, running_mean, running_var, eps)
     if count == 1:
         raise ValueError(
-            f"Expected more than 1 spatial element when training, got input size {list(input.shape)}"
+            f"Expected more than 1 spatial element when training, got input size {list(input.shape)} [RG052]"
         )
     out, mean, var = group_norm_row(input, weight, bias, channels, eps)
     if count and running_mean is not None:
@@ -117,16 +124,19 @@ def instance_norm(
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
     """Normalise `input` (N, C, ...) in `num_groups` groups of neighbouring channels; weight, bias: (C,)."""
     if input.ndim < 2:
-        raise RuntimeError(f"group_norm: expected an input (N, C, ...), but its shape is {list(input.shape)}")
+        raise RuntimeError(
+            f"group_norm: expected an input (N, C, ...), but its shape is {list(input.shape)} [RG058]"
+        )
     channels = input.shape[1]
     if num_groups <= 0 or channels % num_groups:
         raise RuntimeError(
             "group_norm: Expected number of channels in input to be divisible by num_groups, but got input "
-            f"of shape {list(input.shape)} and num_groups={num_groups}"
+            f"of shape {list(input.shape)} and num_groups={num_groups} [RG060]"
         )
     if prod(input.shape) == input.shape[0] * num_groups == num_groups:
         raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
+            f"Expected more than 1 value per channel when training, got input size {list(input.shape)} "
+            "[RG052]"
         )
     _check_sizes("group_norm", channels, weight=weight, bias=bias)
     return group_norm_row(input, weight, bias, num_groups, eps)[0]
@@ -136,17 +146,17 @@ def _kept(name, input, normalized_shape, **tensors):
     """How many of the input's last axes `normalized_shape` names; checked to be there."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape:
-        raise RuntimeError(f"{name}: Expected normalized_shape to be at least 1-dimensional")
+        raise RuntimeError(f"{name}: Expected normalized_shape to be at least 1-dimensional [RG058]")
     if len(shape) > input.ndim or tuple(input.shape[input.ndim - len(shape) :]) != shape:
         raise RuntimeError(
             f"{name}: Given normalized_shape={list(shape)}, expected input with shape "
-            f"[*{''.join(f', {n}' for n in shape)}], but got input of size{list(input.shape)}"
+            f"[*{''.join(f', {n}' for n in shape)}], but got input of size{list(input.shape)} [RG059]"
         )
     for which, t in tensors.items():
         if t is not None and tuple(t.shape) != shape:
             raise RuntimeError(
                 f"{name}: Expected {which} to be of same shape as normalized_shape, but got {which} of shape "
-                f"{list(t.shape)} and normalized_shape = {list(shape)}"
+                f"{list(t.shape)} and normalized_shape = {list(shape)} [RG059]"
             )
     return len(shape)
 
@@ -168,7 +178,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     """Divide each element by (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
     if input.ndim < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions) [RG058]")
     n, channels = input.shape[:2]
     square = reshape_row(input * input, (n, 1, channels, prod(input.shape[2:])))
     half = size // 2  # an even window reaches further back than forward: its last output is dropped

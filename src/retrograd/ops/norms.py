@@ -74,23 +74,23 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
         raise RuntimeError(
             f"linalg.vector_norm: the dtype of the input ({x.dtype}) should be convertible without "
             "narrowing to the specified "
-            f"dtype ({dtype})"
+            f"dtype ({dtype}) [RG041]"
         )
     x = cast_to(x, dtype)
     if x._array.dtype.kind in "iub":
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{x.dtype}; give dtype="
+            f"{x.dtype}; give dtype= [RG041]"
         )
     if isinstance(ord, complex):
         raise RuntimeError(
-            f"linalg.vector_norm: Expected a non-complex scalar as the order of norm, got {ord}"
+            f"linalg.vector_norm: Expected a non-complex scalar as the order of norm, got {ord} [RG049]"
         )
     axes = axes_of(x, dim)
     if (ord == math.inf or ord < 0) and not all([x.shape[a] for a in axes]):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does "
-            "not have an identity"
+            "not have an identity [RG123]"
         )
     return deliver(vector_norm_row(x, ord, axes, keepdim), out)
 
@@ -104,16 +104,20 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     if p == "nuc":
         return deliver(_nuclear(input, dim, keepdim, dtype), out)
     if isinstance(p, str) and p != "fro":
-        raise ValueError(f"only valid string values are 'fro' and 'nuc', found {p}")
+        raise ValueError(f"only valid string values are 'fro' and 'nuc', found {p} [RG049]")
     return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype, out=out)
 
 
 def _nuclear(input, dim, keepdim, dtype):
     if dim is None and input.ndim != 2:
-        raise RuntimeError(f"norm: the nuclear norm takes a matrix, got {input.ndim} dimensions; give dim=")
+        raise RuntimeError(
+            f"norm: the nuclear norm takes a matrix, got {input.ndim} dimensions; give dim= [RG129]"
+        )
     axes = (0, 1) if dim is None else axes_of(input, dim)
     if len(axes) != 2:
-        raise RuntimeError(f"norm: the nuclear norm takes two dimensions, which must be different: {dim}")
+        raise RuntimeError(
+            f"norm: the nuclear norm takes two dimensions, which must be different: {dim} [RG129]"
+        )
     kept = [i for i in range(input.ndim) if i not in axes]
     matrices = permute(cast_to(input, dtype), (*kept, *axes))
     total = sum_row(svd_row(matrices, False)[1], (len(kept),), False)
@@ -131,8 +135,12 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     """`input` with each slice along `dim` whose `p`-norm is above `maxnorm` scaled down to it."""
     axis = normal_axis(dim, input._array.ndim)
     if input._array.ndim < 2:
-        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input._array.ndim} dimensions")
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input._array.ndim} dimensions [RG129]"
+        )
     if p <= 0 or maxnorm < 0:
-        raise RuntimeError(f"renorm: expected p > 0 and maxnorm >= 0, got p={p} and maxnorm={maxnorm}")
+        raise RuntimeError(
+            f"renorm: expected p > 0 and maxnorm >= 0, got p={p} and maxnorm={maxnorm} [RG049]"
+        )
     size = vector_norm(input, p, [i for i in range(input._array.ndim) if i != axis], True)
     return deliver(input * where_row(maxnorm / (size + 1e-7), 1.0, size > maxnorm), out)

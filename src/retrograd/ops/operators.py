@@ -66,7 +66,7 @@ _absolute = inplace.inplace(pointwise.absolute, "abs_")
 def absolute_(self):
     """In-place version of `abs`, for real tensors."""
     if is_complex(self):
-        raise RuntimeError("In-place abs is not supported for complex tensors.")
+        raise RuntimeError("In-place abs is not supported for complex tensors. [RG041]")
     return _absolute(self)
 
 

@@ -63,11 +63,11 @@ def _widths(input, pad):
     """(before, after) for each dimension, from the flat list that begins with the last dimension."""
     pad = as_sizes((pad,))
     if len(pad) % 2:
-        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)} [RG061]")
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
             "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
-            f"{len(pad)} while the input has {input.ndim} dimensions."
+            f"{len(pad)} while the input has {input.ndim} dimensions. [RG061]"
         )
     pairs = [(0, 0)] * (input.ndim - len(pad) // 2) + [
         (pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)
@@ -77,7 +77,7 @@ def _widths(input, pad):
             raise RuntimeError(
                 f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, "
                 "which is invalid. "
-                f"Check dimension {d} of your input."
+                f"Check dimension {d} of your input. [RG061]"
             )
     return tuple(pairs)
 
@@ -94,16 +94,16 @@ def pad(input, pad, mode="constant", value=None):
         return constant_pad_row(input, _widths(input, pad), 0 if value is None else value)
     if mode not in _PLACES:
         raise NotImplementedError(
-            f"Unrecognised padding mode {mode}; expected constant, {', '.join(_PLACES)}"
+            f"Unrecognised padding mode {mode}; expected constant, {', '.join(_PLACES)} [RG048]"
         )
     if value not in (None, 0):
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument [RG048]')
     spatial = len(pad) // 2
     if len(pad) not in (2, 4, 6) or not spatial + 1 <= input.ndim <= spatial + 2:
         raise NotImplementedError(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: the last 1, 2 or 3 "
             "dimensions "
-            f"of a tensor with one or two more; got {len(pad)} widths for {input.ndim} dimensions"
+            f"of a tensor with one or two more; got {len(pad)} widths for {input.ndim} dimensions [RG061]"
         )
     indices = []
     for axis, (before, after) in enumerate(_widths(input, pad)):
@@ -129,16 +129,18 @@ _PLACES = {
 
 def _check(mode, n, before, after, axis, input):
     if not n and mode != "circular":
-        raise RuntimeError(f"{mode} padding: dimension {axis} of the input {list(input.shape)} is empty")
+        raise RuntimeError(
+            f"{mode} padding: dimension {axis} of the input {list(input.shape)} is empty [RG048]"
+        )
     if mode == "reflect" and max(before, after) >= n:
         raise RuntimeError(
             "Argument #4: Padding size should be less than the corresponding input dimension, but got: "
             "padding "
-            f"({before}, {after}) at dimension {axis} of input {list(input.shape)}"
+            f"({before}, {after}) at dimension {axis} of input {list(input.shape)} [RG061]"
         )
     if mode == "circular" and max(before, after) > n:
         raise RuntimeError(
             f"Padding value causes wrapping around more than once: ({before}, {after}) at dimension {axis} "
             "of input "
-            f"{list(input.shape)}"
+            f"{list(input.shape)} [RG061]"
         )

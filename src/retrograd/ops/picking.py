@@ -206,7 +206,7 @@ def _refuse():
     raise RuntimeError(
         "Double backward is unsupported for a 'prod' that is scattered or reduced by index when more than "
         "one zero in src "
-        "goes to the same position"
+        "goes to the same position [RG027]"
     )
 
 
@@ -269,17 +269,20 @@ class IndexOutOfRange(IndexError, RuntimeError):
 def checked_index(name, index, n, axis=0):
     """An index tensor whose numbers all lie in [0, n); IndexOutOfRange names one that doesn't."""
     if not isinstance(index, Tensor):
-        raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
+        raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__} [RG121]")
     a = index._whole._array
     if not a.size and a.dtype.kind in "iu":
         return cast_row(index, np.dtype(np.int64))
     if a.dtype not in (np.int64, np.int32):
         raise RuntimeError(
-            f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long()"
+            f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long() "
+            "[RG121]"
         )
     if a.size and int(a.view(f"u{a.itemsize}").max()) >= n:  # what is negative is largest without its sign
         wrong = a[(a < 0) | (a >= n)].flat[0]
-        raise IndexOutOfRange(f"{name}(): index {wrong} is out of bounds for dimension {axis} with size {n}")
+        raise IndexOutOfRange(
+            f"{name}(): index {wrong} is out of bounds for dimension {axis} with size {n} [RG033]"
+        )
     return index
 
 
@@ -290,7 +293,7 @@ def _checked_along(name, input, dim, index):
     if max(index.ndim, 1) != max(len(shape), 1) and index.numel():
         raise RuntimeError(
             f"{name}(): Index tensor must have the same number of dimensions as input tensor, but got shapes "
-            f"{list(index.shape)} and {list(shape)}"
+            f"{list(index.shape)} and {list(shape)} [RG121]"
         )
     if index.numel():
         for d, (n, m) in enumerate(zip(index.shape, shape, strict=False)):
@@ -298,7 +301,7 @@ def _checked_along(name, input, dim, index):
                 raise RuntimeError(
                     f"{name}(): Size does not match at dimension {d}: expected index {list(index.shape)} to "
                     "be no larger than "
-                    f"self {list(shape)} apart from dimension {axis}"
+                    f"self {list(shape)} apart from dimension {axis} [RG121]"
                 )
     return axis, checked_index(name, index, shape[axis] if shape else 1, axis)
 
@@ -313,14 +316,15 @@ def _source(name, input, src, index):
     """`src` in input's dtype, cut to the shape of `index`."""
     if src._array.dtype != input._array.dtype:
         raise RuntimeError(
-            f"{name}(): Expected self.dtype to be equal to src.dtype, but got {input.dtype} and {src.dtype}"
+            f"{name}(): Expected self.dtype to be equal to src.dtype, but got {input.dtype} and "
+            f"{src.dtype} [RG040]"
         )
     if not index.ndim and src.ndim <= 1:
         return reshape(src, ()) if src.numel() == 1 else src
     if src.ndim != index.ndim or any([m < n for n, m in zip(index.shape, src.shape, strict=True)]):
         raise RuntimeError(
             f"{name}(): Expected index {list(index.shape)} to be no larger than src {list(src.shape)}, and "
-            "of as many dimensions"
+            "of as many dimensions [RG121]"
         )
     return (
         src
@@ -345,7 +349,7 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None, out=None):
     axis, index = _checked_along("scatter", input, dim, index)
     src = value if src is None else src
     if reduce not in (None, "add", "multiply"):
-        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}.")
+        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}. [RG048]")
     if not isinstance(src, Tensor):
         kind = input._array.dtype
         src = wrap(np.full(index.shape if reduce else (), src).astype(kind))
@@ -380,7 +384,9 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
 
 def _scatter_reduced(input, axis, index, src, reduce, include_self):
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
+        raise RuntimeError(
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}. [RG048]"
+        )
     if reduce == "sum":
         if not include_self:
             input = scatter_row(input, np.zeros((), bool), axis, index)
@@ -391,13 +397,15 @@ def _scatter_reduced(input, axis, index, src, reduce, include_self):
 def index_select(input, dim, index, *, out=None):
     """The slices along `dim` that the vector `index` names, in that order: a copy."""
     if index.ndim > 1:
-        raise IndexError(f"index_select(): Index is supposed to be a vector, but got {index.ndim} dimensions")
+        raise IndexError(
+            f"index_select(): Index is supposed to be a vector, but got {index.ndim} dimensions [RG121]"
+        )
     axis = normal_axis(dim, input.ndim)
     index = checked_index("index_select", index, input.shape[axis] if input.ndim else 1, axis)
     if not input.ndim:
         if index.numel() != 1:
             raise IndexOutOfRange(
-                f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)"
+                f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s) [RG121]"
             )
         return deliver(clone(input), out)
     return deliver(index_select_row(input, axis, reshape(index, -1)), out)
@@ -406,12 +414,14 @@ def index_select(input, dim, index, *, out=None):
 def _vector_index(name, input, dim, index, source=None):
     axis = normal_axis(dim, input.ndim)
     if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions")
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions [RG121]"
+        )
     index = checked_index(name, index, input.shape[axis] if input.ndim else 1, axis)
     if source is not None:
         if source._array.dtype != input._array.dtype:
             raise RuntimeError(
-                f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same dtype"
+                f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same dtype [RG040]"
             )
         expected = (
             (*input.shape[:axis], index.numel(), *input.shape[axis + 1 :]) if input.ndim else source.shape
@@ -420,7 +430,7 @@ def _vector_index(name, input, dim, index, source=None):
             raise RuntimeError(
                 f"{name}(): source has shape {list(source.shape)}, but self {list(input.shape)} with "
                 f"{index.numel()} indices along "
-                f"dimension {axis} wants {list(expected)}"
+                f"dimension {axis} wants {list(expected)} [RG044]"
             )
     return axis, reshape(index, -1)
 
@@ -447,11 +457,13 @@ def index_fill(input, dim, index, value):
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
-                f"Only supports 0-dimension value tensor, but got tensor with {value.ndim} dimensions"
+                f"Only supports 0-dimension value tensor, but got tensor with {value.ndim} dimensions [RG034]"
             )
         value = cast_row(value, input._array.dtype)
     elif isinstance(value, complex) and not input.is_complex():
-        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
+        raise RuntimeError(
+            "index_fill_(): Converting complex Scalar to non-complex type is not supported [RG042]"
+        )
     else:
         value = as_tensor(np.asarray(value).astype(input._array.dtype))
     return index_fill_row(input, value, axis, index)
@@ -461,7 +473,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=No
     """`scatter_reduce` ("prod", "mean", "amax" or "amin") of the slices along `dim` that the vector `index`
     names."""
     if reduce not in ("prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
+        raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}. [RG048]")
     axis, index = _vector_index("index_reduce", input, dim, index, source)
     if input.ndim:
         shape = [1] * input.ndim
@@ -474,14 +486,16 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     """The elements that `indices` names along `dim`, the other dimensions broadcast; flat if `dim` is
     None."""
     if indices._array.dtype != np.int64:
-        raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}")
+        raise RuntimeError(
+            f"take_along_dim(): dtype of indices should be Long but got {indices.dtype} [RG121]"
+        )
     if dim is None:
         return deliver(gather(reshape(input, -1), 0, reshape(indices, -1)), out)
     if input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input.ndim} "
-            f"dimensions for input, and {indices.ndim} dimensions for indices"
+            f"dimensions for input, and {indices.ndim} dimensions for indices [RG121]"
         )
     axis = normal_axis(dim, input.ndim)
     shape = np.broadcast_shapes(*[(*t.shape[:axis], 1, *t.shape[axis + 1 :]) for t in (input, indices)])

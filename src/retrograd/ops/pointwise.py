@@ -86,7 +86,8 @@ def _need_divisors(x, y):
     """Whole numbers have no infinity to stand for x / 0."""
     if x.dtype.kind in "iub" and not np.all(y):
         raise RuntimeError(
-            "ZeroDivisionError: division of whole numbers by zero; convert the tensor to a floating dtype"
+            "ZeroDivisionError: division of whole numbers by zero; convert the tensor to a floating "
+            "dtype [RG132]"
         )
 
 
@@ -175,11 +176,15 @@ def scaled(x, y, alpha):
     """alpha * y for x + alpha * y, where the sum's dtype decides which kinds of alpha there may be."""
     kind = arrays.result_dtype([v._array if isinstance(v, Tensor) else v for v in (x, y)])
     if isinstance(alpha, bool) and kind.category != arrays.BOOL:
-        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        raise RuntimeError("Boolean alpha only supported for Boolean results. [RG132]")
     if isinstance(alpha, float) and kind.category < arrays.FLOAT:
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number. [RG132]"
+        )
     if isinstance(alpha, complex) and kind.category < arrays.COMPLEX:
-        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number. [RG132]"
+        )
     if isinstance(y, Tensor) and y.dtype.category < kind.category:
         y = cast_row(y, kind.numpy)
     return mul(y, bool(alpha) if kind.category == arrays.BOOL and not isinstance(alpha, Tensor) else alpha)
@@ -215,7 +220,8 @@ def div(input, other, *, rounding_mode=None, out=None):
     row = _DIVISIONS.get(rounding_mode)
     if row is None:
         raise RuntimeError(
-            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}' [RG048]"
         )
     return row(input, other, out=out) if out is not None else row(input, other)
 
@@ -228,7 +234,7 @@ def true_divide(input, other, *, out=None):
 def positive(input):
     """+input: the tensor itself."""
     if input._array.dtype.kind == "b":
-        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported. [RG132]")
     return input
 
 
@@ -243,7 +249,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
     if all(t._array.dtype.kind in "iub" for t in (tensor1, tensor2)):
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future release addcdiv will "
-            "perform a true division of tensor1 and tensor2. Convert one of them to a floating dtype."
+            "perform a true division of tensor1 and tensor2. Convert one of them to a floating dtype. [RG132]"
         )
     return add(input, div_row(tensor1, tensor2), alpha=value, out=out)
 
@@ -350,7 +356,7 @@ def where(condition, input=None, other=None, *, out=None):
             raise RuntimeError(
                 "where expected condition to be a boolean tensor, but got a tensor with dtype "
                 f"{condition.dtype}; compare "
-                "with something, for instance condition != 0"
+                "with something, for instance condition != 0 [RG122]"
             )
         condition = cast_row(condition, np.dtype(bool))
     return where_row(input, other, condition, out=out)
@@ -363,7 +369,7 @@ def ordered(name):
         if x.dtype.kind == "c":
             kind = arrays.scalar_name(arrays.from_numpy_dtype(x.dtype))
             raise NotImplementedError(
-                f"\"{name}\" not implemented for '{kind}': complex numbers have no order"
+                f"\"{name}\" not implemented for '{kind}': complex numbers have no order [RG041]"
             )
         return getattr(xp, name)(x, y)
 
@@ -438,7 +444,7 @@ _at_most = Op(
 def clamp(input, min=None, max=None, *, out=None):
     """`input` brought between `min` and `max`, numbers or Tensors; at a bound the gradient passes."""
     if min is None and max is None:
-        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None [RG120]")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         if min is not None:
             input = _at_least(input, min)
@@ -487,9 +493,9 @@ _lerp_row = Op(
 def lerp(input, end, weight, *, out=None):
     """input + weight * (end - input), `weight` a number or a Tensor."""
     if input.dtype != end.dtype:
-        raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
+        raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype} [RG040]")
     if isinstance(weight, Tensor) and weight.dtype != input.dtype:
-        raise RuntimeError(f"expected dtype {input.dtype} for `weight` but got dtype {weight.dtype}")
+        raise RuntimeError(f"expected dtype {input.dtype} for `weight` but got dtype {weight.dtype} [RG040]")
     return _lerp_row(input, end, weight, out=out)
 
 

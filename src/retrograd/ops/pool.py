@@ -15,24 +15,25 @@ METHODS = INPLACE = []
 def _check_pooled(name, n, input, kernel, stride, padding, dilation, ceil_mode):
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got input of size: {list(input.shape)}"
+            f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got input of size: {list(input.shape)} "
+            "[RG058]"
         )
     if min(kernel) <= 0 or min(stride) <= 0 or min(dilation) <= 0:
         raise RuntimeError(
             f"{name}: kernel size, stride and dilation should be greater than zero, but they are "
-            f"{list(kernel)}, {list(stride)} and {list(dilation)}"
+            f"{list(kernel)}, {list(stride)} and {list(dilation)} [RG060]"
         )
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     if min(padding) < 0 or any(p > r // 2 for p, r in zip(padding, reach, strict=True)):
         raise RuntimeError(
             f"{name}: pad should be at least zero and at most half of effective kernel size, but got "
-            f"pad={list(padding)}, kernel_size={list(kernel)} and dilation={list(dilation)}"
+            f"pad={list(padding)}, kernel_size={list(kernel)} and dilation={list(dilation)} [RG060]"
         )
     size = tuple(input.shape[input.ndim - n :])
     out = pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
     if min(out) < 1:
         raise RuntimeError(
-            f"{name}: Given input size {list(size)}, the output size would be {list(out)}: too small"
+            f"{name}: Given input size {list(size)}, the output size would be {list(out)}: too small [RG061]"
         )
 
 
@@ -92,9 +93,11 @@ def _average(n, input, kernel_size, stride, padding, ceil_mode, count_include_pa
     padding = sizes(padding, n, "padding")
     _check_pooled(name, n, input, kernel, stride, padding, (1,) * n, ceil_mode)
     if divisor == 0:
-        raise RuntimeError(f"{name}: divisor must be not zero")
+        raise RuntimeError(f"{name}: divisor must be not zero [RG060]")
     if input._array.dtype.kind not in "fV":
-        raise RuntimeError(f"{name} is not implemented for {input.dtype}; convert the input with .float()")
+        raise RuntimeError(
+            f"{name} is not implemented for {input.dtype}; convert the input with .float() [RG041]"
+        )
     return avg_pool_row(input, kernel, stride, padding, bool(ceil_mode), bool(count_include_pad), divisor)
 
 
@@ -120,14 +123,16 @@ def avg_pool3d(
 def _adapted(name, n, input, output_size):
     """`output_size` as a tuple; None keeps an axis' size."""
     if input.ndim not in (n + 1, n + 2):
-        raise RuntimeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
+        raise RuntimeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)} [RG058]"
+        )
     given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
     if len(given) != n:
-        raise RuntimeError(f"{name}: expected an output size of {n} numbers, but got {output_size!r}")
+        raise RuntimeError(f"{name}: expected an output size of {n} numbers, but got {output_size!r} [RG060]")
     now = input.shape[input.ndim - n :]
     size = tuple(i if o is None else int(o) for i, o in zip(now, given, strict=True))
     if min(size) < 0:
-        raise RuntimeError(f"{name}: output_size must not be negative, but it is {output_size!r}")
+        raise RuntimeError(f"{name}: output_size must not be negative, but it is {output_size!r} [RG060]")
     return size
 
 

@@ -15,7 +15,7 @@ _MEAN = 1
 
 def _named(reduction):
     if reduction not in (0, 1, 2):
-        raise ValueError(f"reduction must be 0 (none), 1 (mean) or 2 (sum), got {reduction!r}")
+        raise ValueError(f"reduction must be 0 (none), 1 (mean) or 2 (sum), got {reduction!r} [RG048]")
     return _REDUCTIONS[reduction]
 
 
@@ -65,9 +65,7 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
     return loss.poisson_nll_loss(input, target, log_input, full, None, eps, None, _named(reduction))
 
 
-def triplet_margin_loss(
-    anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=_MEAN
-):
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=_MEAN):
     """`nn.functional.triplet_margin_loss`, with the reduction as a number."""
     return distance.triplet_margin_loss(
         anchor, positive, negative, margin, p, eps, swap, reduction=_named(reduction)

@@ -47,7 +47,7 @@ def _negative_powers(xp, x, y):
     """Whole numbers to whole powers of any sign: 1 / x**n, rounded to zero."""
     y = np.asarray(y)
     if y.ndim == 0:
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
+        raise RuntimeError("Integers to negative integer powers are not allowed. [RG132]")
     exact = xp.power(x, xp.maximum(y, 0))
     units = xp.where(x == 1, 1, xp.where(x == -1, 1 - 2 * (y % 2), 0)) if x.dtype.kind == "i" else x == 1
     return xp.where(y < 0, units, exact).astype(x.dtype)
@@ -89,7 +89,7 @@ def pow(input, exponent, *, out=None):
     A gradient of zero stays zero where the derivative is infinite (PyTorch: NaN).
     """
     if isinstance(exponent, int) and exponent < 0 and input._array.dtype.kind in "iub":
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
+        raise RuntimeError("Integers to negative integer powers are not allowed. [RG132]")
     return pow_row(input, exponent, out=out) if out is not None else pow_row(input, exponent)
 
 
@@ -114,7 +114,7 @@ def _check_wide(what, tensor, wide):
         need = arrays.scalar_name(arrays.from_numpy_dtype(wide))
         raise RuntimeError(
             f"the {what} given to float_power has dtype {arrays.scalar_name(tensor.dtype)} but the "
-            f"operation's result requires dtype {need}"
+            f"operation's result requires dtype {need} [RG035]"
         )
 
 
@@ -231,6 +231,6 @@ _frexp_row = Op(
 def frexp(input, *, out=None):
     """(mantissa, exponent): input = mantissa * 2**exponent, 0.5 <= |mantissa| < 1, the exponent int32."""
     if input._array.dtype.kind not in "fV":
-        raise RuntimeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype}")
+        raise RuntimeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype} [RG041]")
     result = return_types.frexp(_frexp_row(input))
     return result if out is None else write_out(result, out)

@@ -31,13 +31,13 @@ def product(xp, x, y):
     if x.dtype != y.dtype:
         raise RuntimeError(
             f"expected both operands to have the same dtype, but got: {x.dtype.name} and {y.dtype.name}; "
-            "convert one with .to()"
+            "convert one with .to() [RG040]"
         )
     kind = x.dtype
     if kind.kind == "V" or kind == np.float16:
         return product(xp, x.astype(np.float32), y.astype(np.float32)).astype(kind)
     if kind.kind == "b":
-        raise RuntimeError("matrix products of bool tensors aren't defined; convert them to int64")
+        raise RuntimeError("matrix products of bool tensors aren't defined; convert them to int64 [RG132]")
     if kind.kind in "iu":
         return xp.matmul(x, y)
     if y.ndim == 2 and x.ndim > 2 and x.flags.c_contiguous:  # one product of BLAS instead of many
@@ -113,7 +113,9 @@ def right_gradient(g, x, y_shape):
 
 def _matmul(xp, x, y):
     if x.ndim == 0 or y.ndim == 0:
-        raise RuntimeError(f"both operands need to be at least 1-D, but they are {x.ndim}-D and {y.ndim}-D")
+        raise RuntimeError(
+            f"both operands need to be at least 1-D, but they are {x.ndim}-D and {y.ndim}-D [RG038]"
+        )
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
         raise RuntimeError(
             f"shapes cannot be multiplied ({_by(x)} and {_by(y)}): the last size of the first must be the "
@@ -138,10 +140,10 @@ def _of_ranks(xp, x, y, x_rank, y_rank):
     if x.ndim != x_rank or y.ndim != y_rank:
         raise RuntimeError(
             f"expected a {x_rank}-D and a {y_rank}-D tensor, but got {x.ndim}-D and {y.ndim}-D; "
-            "matmul() takes any ranks"
+            "matmul() takes any ranks [RG038]"
         )
     if x_rank == 3 and x.shape[0] != y.shape[0]:
-        raise RuntimeError(f"expected equal batch sizes, but got {x.shape[0]} and {y.shape[0]}")
+        raise RuntimeError(f"expected equal batch sizes, but got {x.shape[0]} and {y.shape[0]} [RG044]")
     return _matmul(xp, x, y)
 
 
@@ -203,7 +205,7 @@ def inner(input, other, *, out=None):
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
-            f"{list(input.shape)} and {list(other.shape)}"
+            f"{list(input.shape)} and {list(other.shape)} [RG044]"
         )
     result = mm(flat_rows(input), swapped(flat_rows(other)))
     return _given(reshape_row(result, (*input.shape[:-1], *other.shape[:-1])), out)
@@ -212,7 +214,9 @@ def inner(input, other, *, out=None):
 def outer(input, vec2, *, out=None):
     """All products of an element of `input` (n,) and one of `vec2` (m,): shape (n, m)."""
     if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer: expected two 1-D tensors, but got {input.ndim}-D and {vec2.ndim}-D")
+        raise RuntimeError(
+            f"outer: expected two 1-D tensors, but got {input.ndim}-D and {vec2.ndim}-D [RG038]"
+        )
     return mul(column(input), vec2, out=out)
 
 
@@ -227,7 +231,7 @@ def _plus_product(xp, input, x, y, beta, alpha):
     if input.dtype != out.dtype:
         raise RuntimeError(
             f"Input dtypes must be the same, but input has {input.dtype.name} and its factors "
-            f"{out.dtype.name}"
+            f"{out.dtype.name} [RG040]"
         )
     try:
         fits = xp.broadcast_shapes(input.shape, out.shape) == out.shape
@@ -235,7 +239,8 @@ def _plus_product(xp, input, x, y, beta, alpha):
         fits = False
     if not fits:
         raise RuntimeError(
-            f"input of shape {list(input.shape)} can't be expanded to the product's shape {list(out.shape)}"
+            f"input of shape {list(input.shape)} can't be expanded to the product's shape "
+            f"{list(out.shape)} [RG030]"
         )
     if alpha != 1:
         out = out * _as_scalar(alpha, out)
@@ -247,7 +252,8 @@ def _plus_product(xp, input, x, y, beta, alpha):
 def _as_scalar(value, out):
     if out.dtype.kind in "iu" and isinstance(value, float):
         raise RuntimeError(
-            "For integral input tensors, argument beta must not be a floating point number (nor alpha)."
+            "For integral input tensors, argument beta must not be a floating point number (nor alpha). "
+            "[RG132]"
         )
     return out.dtype.type(value)
 
@@ -258,7 +264,8 @@ def _affine(name, x_rank, y_rank):
     def forward(xp, input, x, y, beta, alpha):
         if x.ndim != x_rank or y.ndim != y_rank:
             raise RuntimeError(
-                f"expected factors that are {x_rank}-D and {y_rank}-D, but got {x.ndim}-D and {y.ndim}-D"
+                f"expected factors that are {x_rank}-D and {y_rank}-D, but got {x.ndim}-D and {y.ndim}-D "
+                "[RG038]"
             )
         return _plus_product(xp, input, x, y, beta, alpha)
 
@@ -302,7 +309,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     if batch1.ndim != 3 or batch2.ndim != 3 or batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(
             "addbmm: expected two batches of matrices, equally many, but got "
-            f"{list(batch1.shape)} and {list(batch2.shape)}"
+            f"{list(batch1.shape)} and {list(batch2.shape)} [RG044]"
         )
     b, n, k = batch1.shape
     left = reshape_row(permute_row(batch1, (1, 0, 2)), (n, b * k))  # side by side: their product is the sum
@@ -313,7 +320,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
 def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * outer(vec1, vec2); where beta is 0, `input` is ignored, NaN and all."""
     if vec1.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"addr: expected two 1-D tensors, but got {vec1.ndim}-D and {vec2.ndim}-D")
+        raise RuntimeError(f"addr: expected two 1-D tensors, but got {vec1.ndim}-D and {vec2.ndim}-D [RG038]")
     kinds = [arrays.from_numpy_dtype(t._array.dtype) for t in (input, vec1, vec2)]
     kind = arrays.result_dtype([t._array for t in (input, vec1, vec2)])
     _check_factors(kind, beta, alpha)
@@ -331,14 +338,14 @@ def _check_factors(kind, *factors):
     """Which numbers may scale results of a dtype."""
     for name, factor in zip(("beta", "alpha"), factors, strict=True):
         if isinstance(factor, bool) and kind.category != arrays.BOOL:
-            raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
+            raise RuntimeError(f"Boolean {name} only supported for Boolean results. [RG132]")
         if isinstance(factor, float) and kind.category < arrays.FLOAT:
             raise RuntimeError(
-                f"For integral input tensors, argument {name} must not be a floating point number."
+                f"For integral input tensors, argument {name} must not be a floating point number. [RG132]"
             )
         if isinstance(factor, complex) and kind.category < arrays.COMPLEX:
             raise RuntimeError(
-                f"For non-complex input tensors, argument {name} must not be a complex number."
+                f"For non-complex input tensors, argument {name} must not be a complex number. [RG132]"
             )
 
 
@@ -349,12 +356,14 @@ def _linear(xp, x, weight, bias=None):
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise RuntimeError(
             f"the last size of the input, {x.shape[-1] if x.ndim else 'none'}, must be in_features, "
-            f"the last size of the weight, {weight.shape[-1]}"
+            f"the last size of the weight, {weight.shape[-1]} [RG031]"
         )
     out = product(xp, x, weight.T)
     if bias is not None:
         if bias.dtype != out.dtype:
-            raise RuntimeError(f"expected bias to have dtype {out.dtype.name}, but got {bias.dtype.name}")
+            raise RuntimeError(
+                f"expected bias to have dtype {out.dtype.name}, but got {bias.dtype.name} [RG040]"
+            )
         out = xp.add(out, bias, out=out) if out.ndim else out + bias
     return out
 
@@ -382,7 +391,7 @@ def bilinear(input1, input2, weight, bias=None):
         raise RuntimeError(
             f"bilinear(): inputs of shapes {list(input1.shape)} and {list(input2.shape)} don't fit a weight "
             "of shape "
-            f"{list(weight.shape)}, (out, in1, in2)"
+            f"{list(weight.shape)}, (out, in1, in2) [RG059]"
         )
     o, d1, d2 = weight.shape
     left = mm(flat_rows(input1), reshape_row(permute_row(weight, (1, 0, 2)), (d1, o * d2)))

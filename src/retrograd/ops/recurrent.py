@@ -67,12 +67,12 @@ def _check(name, x, states, params):
         raise RuntimeError(
             f"{name}: input, states and weights must have one dtype, but they are {x.dtype}, "
             f"{states[0].dtype} and "
-            f"{params[0].dtype}; convert them with .to(dtype)"
+            f"{params[0].dtype}; convert them with .to(dtype) [RG040]"
         )
     if x.shape[1] != params[0].shape[1]:
         raise RuntimeError(
             f"{name}: the input has {x.shape[1]} features (shape {list(x.shape)}), but the weights are for "
-            f"{params[0].shape[1]}: {list(params[0].shape)}"
+            f"{params[0].shape[1]}: {list(params[0].shape)} [RG059]"
         )
 
 
@@ -120,7 +120,7 @@ def _sequences(name, direction, several, args, kwargs):
     steps, batch, features = x.shape
     if not steps:
         raise RuntimeError(
-            f"Expected sequence length to be larger than 0 in RNN, but {name} got {list(x.shape)}"
+            f"Expected sequence length to be larger than 0 in RNN, but {name} got {list(x.shape)} [RG123]"
         )
     out, finals = _layers(name, direction, reshape(x, (-1, features)), (batch,) * steps, states, *options)
     out = reshape(out, (steps, batch, out.shape[1]))

@@ -138,7 +138,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
             "complex dtype. "
-            f"Got: {input.dtype}; convert it, for instance with .float(), or give dtype="
+            f"Got: {input.dtype}; convert it, for instance with .float(), or give dtype= [RG041]"
         )
     return deliver(mean_row(input, axes_of(input, dim), keepdim), out)
 
@@ -150,7 +150,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     if input.dtype.category < arrays.FLOAT:
         raise RuntimeError(
             "nanmean(): expected input to have floating point or complex dtype but got "
-            f"{arrays.scalar_name(input.dtype)}"
+            f"{arrays.scalar_name(input.dtype)} [RG041]"
         )
     valid = input == input
     total = sum_row(masked(input, valid), axes_of(input, dim), keepdim)
@@ -275,12 +275,14 @@ def _spread_arguments(name, input, dim, unbiased, correction):
         dim, unbiased = None, dim
     if unbiased is not None:
         if correction is not None:
-            raise TypeError(f"{name}() takes unbiased or correction, not both")
+            raise TypeError(f"{name}() takes unbiased or correction, not both [RG120]")
         correction = int(unbiased)
     if correction is None:
         correction = 1
     if input._array.dtype.kind in "iub":
-        raise RuntimeError(f"{name}: only supports floating point and complex dtypes, got {input.dtype}")
+        raise RuntimeError(
+            f"{name}: only supports floating point and complex dtypes, got {input.dtype} [RG041]"
+        )
     axes = axes_of(input, dim)
     if count_along(input._array.shape, axes) <= correction:
         warnings.warn(

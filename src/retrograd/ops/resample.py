@@ -146,7 +146,7 @@ def _output_sizes(input, size, scale_factor, recompute):
     """The output's sizes, and per axis the scale to compute with (None: the ratio of the sizes)."""
     n = input.ndim - 2
     if (size is None) == (scale_factor is None):
-        raise ValueError("only one of size or scale_factor should be defined, and one must be")
+        raise ValueError("only one of size or scale_factor should be defined, and one must be [RG120]")
     given = size if size is not None else scale_factor
     given = list(given) if isinstance(given, (tuple, list)) else [given] * n
     if len(given) != n:
@@ -154,13 +154,13 @@ def _output_sizes(input, size, scale_factor, recompute):
         raise ValueError(
             f"Input and {name} must have the same number of spatial dimensions, but got input with spatial "
             "dimensions "
-            f"of {list(input.shape[2:])} and {name} {given}"
+            f"of {list(input.shape[2:])} and {name} {given} [RG058]"
         )
     if size is not None:
         if recompute:
-            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size. [RG120]")
         if any(isinstance(s, float) for s in given):
-            raise TypeError(f"expected size to be whole numbers, but got {given}")
+            raise TypeError(f"expected size to be whole numbers, but got {given} [RG047]")
         return [int(s) for s in given], [None] * n
     sizes = [int(math.floor(float(i * s))) for i, s in zip(input.shape[2:], given, strict=True)]
     return sizes, [None] * n if recompute else [float(s) for s in given]
@@ -177,31 +177,36 @@ def interpolate(
     widens the kernel where the image shrinks. uint8 is rounded, and cut to 0...255, after each axis.
     """
     if mode not in _MODES:
-        raise NotImplementedError(f"unknown interpolation mode {mode!r}; expected one of {', '.join(_MODES)}")
+        raise NotImplementedError(
+            f"unknown interpolation mode {mode!r}; expected one of {', '.join(_MODES)} [RG048]"
+        )
     n = input.ndim - 2
     if not 1 <= n <= 3 or _SPATIAL.get(mode, n) != n:
         raise NotImplementedError(
             f"Got {input.ndim}D input, but {mode} mode needs {_SPATIAL.get(mode, 1) + 2}D input (N, C, "
-            "spatial...)"
+            "spatial...) [RG058]"
         )
     if align_corners is not None and mode not in _SPATIAL:
-        raise ValueError(f"align_corners can only be set with the interpolating modes, {', '.join(_SPATIAL)}")
+        raise ValueError(
+            f"align_corners can only be set with the interpolating modes, {', '.join(_SPATIAL)} [RG120]"
+        )
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(
-            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as "
+            "input [RG120]"
         )
     out, scales = _output_sizes(input, size, scale_factor, recompute_scale_factor)
     if min(*out, *input.shape[2:]) < 1:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input {list(input.shape[2:])} and "
-            f"output {out}"
+            f"output {out} [RG061]"
         )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, out)
     if not input.is_floating_point() and input.dtype is not uint8:
         raise RuntimeError(
             f"interpolate with mode={mode!r} is not implemented for {input.dtype}, only for floating point "
-            "numbers and uint8; convert the input with .float()"
+            "numbers and uint8; convert the input with .float() [RG041]"
         )
     axes = list(enumerate(zip(out, scales, strict=True), 2))
     for axis, (o, scale) in reversed(axes) if input.dtype is uint8 else axes:

@@ -12,7 +12,8 @@ def _named(name, fields):
         values = tuple(values)
         if len(values) != len(fields):
             raise TypeError(
-                f"torch.return_types.{name}() takes a {len(fields)}-sequence ({len(values)}-sequence given)"
+                f"torch.return_types.{name}() takes a {len(fields)}-sequence ({len(values)}-sequence "
+                "given) [RG134]"
             )
         return tuple.__new__(cls, values)
 

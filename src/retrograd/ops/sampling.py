@@ -212,7 +212,7 @@ def normal(
         array = draw.normal(shape_of((size,)), kind, number(mean), number(std), generator)
         return finish(array, requires_grad, device, layout, pin_memory, out)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
-        raise TypeError("normal(): without a size, mean or std must be a Tensor")
+        raise TypeError("normal(): without a size, mean or std must be a Tensor [RG134]")
     kind = (mean if isinstance(mean, Tensor) else std)._array.dtype
     given = mean, std
     mean, std = [v._array if isinstance(v, Tensor) else float(v) for v in (mean, std)]
@@ -242,7 +242,9 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     if p is not None:
         return deliver(bernoulli_row(input, draw.bernoulli(p, array.shape, array.dtype, generator)), out)
     if array.dtype.kind not in "fV":
-        raise RuntimeError(f"bernoulli expects probabilities of a floating dtype, but got {input.dtype}")
+        raise RuntimeError(
+            f"bernoulli expects probabilities of a floating dtype, but got {input.dtype} [RG041]"
+        )
     return deliver(bernoulli_row(input, draw.bernoulli(array, None, array.dtype, generator)), out)
 
 
@@ -399,13 +401,16 @@ def fill_(self, value):
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
-                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
+                "dimensions. [RG034]"
             )
         if value.requires_grad or modes.interpreters:
             return inplace.write(self, fill_row(inplace.prepare(self, "fill_"), value), "fill_")
         value = value.item()
     if isinstance(value, complex) and self._array.dtype.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {self.dtype} without overflow: {value}")
+        raise RuntimeError(
+            f"value cannot be converted to type {self.dtype} without overflow: {value} [RG042]"
+        )
     kind = self._array.dtype
     value = np.asarray(value).astype(kind) if kind.kind != "V" else kind.type(value)
     return _overwrite(self, "fill_", fill_row, lambda a: a.fill(value), random=False)

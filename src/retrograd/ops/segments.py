@@ -28,9 +28,11 @@ def segment_reduce(
     empty ones give 0, NaN, 1, -inf and inf. unsafe: the lengths are not checked.
     """
     if reduce not in _KINDS:
-        raise RuntimeError(f"segment_reduce(): reduce must be sum, mean, prod, max or min, got {reduce}")
+        raise RuntimeError(
+            f"segment_reduce(): reduce must be sum, mean, prod, max or min, got {reduce} [RG048]"
+        )
     if data._array.dtype.kind not in "fV":
-        raise NotImplementedError(f"segment_reduce() takes floating dtypes, got {data.dtype}")
+        raise NotImplementedError(f"segment_reduce() takes floating dtypes, got {data.dtype} [RG041]")
     axis = normal_axis(axis, data.ndim)
     lengths = _lengths(lengths, offsets, axis)
     if not unsafe:
@@ -57,23 +59,23 @@ def _mean(total, lengths, ndim, initial):
 
 def _lengths(lengths, offsets, axis):
     if lengths is None and offsets is None:
-        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
+        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined. [RG120]")
     given = lengths if lengths is not None else offsets
     if given.ndim != axis + 1:
         raise RuntimeError(
             f"segment_reduce(): Expected axis to be the last dimension of lengths but got {axis} for lengths "
-            f"of {given.ndim} dimensions."
+            f"of {given.ndim} dimensions. [RG044]"
         )
     return lengths._array if lengths is not None else np.diff(offsets._array, axis=-1)
 
 
 def _check(lengths, size):
     if (lengths < 0).any():
-        raise RuntimeError("lengths contains negative value!")
+        raise RuntimeError("lengths contains negative value! [RG049]")
     if (lengths.sum(-1) != size).any():
         raise RuntimeError(
             "segment_reduce(): Expected all rows of lengths along axis to sum to "
-            f"data.size(lengths.dim()-1) = {size} when !unsafe."
+            f"data.size(lengths.dim()-1) = {size} when !unsafe. [RG044]"
         )
 
 

@@ -35,7 +35,7 @@ def arange(
     elif args:
         start, end, step = (*args, step)[:3] if len(args) == 2 else args
     if end is None:
-        raise TypeError("arange() is missing its 'end'")
+        raise TypeError("arange() is missing its 'end' [RG134]")
     start, end, step = number(start), number(end), number(step)
     kind = _sequence_kind(dtype, out, start, end, step)
     count = _count("arange", start, end, step, kind)
@@ -89,14 +89,15 @@ def _sequence_kind(dtype, out, *numbers):
 def _check_steps(name, start, end, step):
     for n in (start, end, step):
         if isinstance(n, complex):
-            raise RuntimeError(f"{name}() takes real numbers, but got {n}")
+            raise RuntimeError(f"{name}() takes real numbers, but got {n} [RG047]")
         if not math.isfinite(n):
-            raise RuntimeError(f"unsupported range: {start} -> {end} in steps of {step}")
+            raise RuntimeError(f"unsupported range: {start} -> {end} in steps of {step} [RG049]")
     if step == 0:
-        raise RuntimeError("step must be nonzero")
+        raise RuntimeError("step must be nonzero [RG049]")
     if (end - start) * step < 0:
         raise RuntimeError(
-            f"upper bound and lower bound inconsistent with step sign: {start} to {end} in steps of {step}"
+            f"upper bound and lower bound inconsistent with step sign: {start} to {end} in steps of "
+            f"{step} [RG049]"
         )
 
 
@@ -169,7 +170,7 @@ def _spaced(name, start, end, steps, dtype, out):
     """From both ends towards the middle, as PyTorch does: the two halves are mirror images."""
     start, end, steps = number(start), number(end), as_int(steps, "steps")
     if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
+        raise RuntimeError(f"number of steps must be non-negative, but got {steps} [RG049]")
     kind = dtype if isinstance(dtype, np.dtype) else _spaced_kind(start, end, dtype, out)
     if steps == 1:
         return np.array([start]).astype(kind)

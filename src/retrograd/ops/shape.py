@@ -87,6 +87,7 @@ transpose_row = Op(
 
 t_row = Op("t", lambda xp, x: x.T, x=lambda g: t_row(g), jvp=LINEAR, view=True)
 
+
 def view_or_copy(view, copy, t, *args):
     """`view(t, *args)`; `copy(t, *args)` where a tangent lies in memory otherwise than its value does."""
     try:
@@ -130,7 +131,7 @@ def _reinterpreted(xp, x, kind):
     if kind.itemsize == x.itemsize:
         return x.view(kind)
     if x.ndim and x.shape[-1] != 1 and x.strides[-1] != x.itemsize:
-        raise ValueError("to view as a dtype of another size, the last dimension's stride must be 1")
+        raise ValueError("to view as a dtype of another size, the last dimension's stride must be 1 [RG046]")
     return x.view(kind)
 
 
@@ -166,10 +167,10 @@ def whole_shape(shape, numel):
     for i, n in enumerate(shape):
         if n == -1:
             if unknown is not None:
-                raise RuntimeError("only one dimension can be inferred")
+                raise RuntimeError("only one dimension can be inferred [RG032]")
             unknown = i
         elif n < 0:
-            raise RuntimeError(f"invalid shape dimension {n} at index {i} of shape {list(shape)}")
+            raise RuntimeError(f"invalid shape dimension {n} at index {i} of shape {list(shape)} [RG032]")
     known = math.prod(shape) if unknown is None else -math.prod(shape)
     if unknown is None:
         if known == numel:
@@ -179,7 +180,7 @@ def whole_shape(shape, numel):
             raise RuntimeError(
                 f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
                 "dimension size -1 "
-                "can be any value and is ambiguous"
+                "can be any value and is ambiguous [RG032]"
             )
     elif numel % known == 0:
         return (*shape[:unknown], numel // known, *shape[unknown + 1 :])
@@ -243,7 +244,7 @@ def view(input, *shape, dtype=None, size=None):
             "across two "
             f"contiguous subspaces): shape {list(input.shape)} with strides {list(input.stride())} can't be "
             "viewed as "
-            f"{list(shape)}. Use .reshape(...) instead."
+            f"{list(shape)}. Use .reshape(...) instead. [RG046]"
         )
     return view_row(input, shape)
 
@@ -265,14 +266,14 @@ def view_dtype(input, dtype):
         if not input.ndim:
             raise RuntimeError(
                 f"self.dim() cannot be 0 to view {input.dtype} as {arrays.as_dtype(dtype)} (different "
-                "element sizes)"
+                "element sizes) [RG046]"
             )
         ratio = kind.itemsize // old.itemsize
         if ratio > 1 and input.shape[-1] % ratio:
             raise RuntimeError(
                 f"self.size(-1) must be divisible by {ratio} to view {input.dtype} as "
                 f"{arrays.as_dtype(dtype)} (different "
-                f"element sizes), but got {input.shape[-1]}"
+                f"element sizes), but got {input.shape[-1]} [RG046]"
             )
     return view_dtype_row(input, kind)
 
@@ -294,7 +295,8 @@ def flatten(input, start_dim=0, end_dim=-1):
     start, end = normal_axis(start_dim, input.ndim), normal_axis(end_dim, input.ndim)
     if start > end:
         raise RuntimeError(
-            f"flatten() has invalid args: start_dim cannot come after end_dim (got {start_dim}, {end_dim})"
+            f"flatten() has invalid args: start_dim cannot come after end_dim (got {start_dim}, "
+            f"{end_dim}) [RG039]"
         )
     if start == end:
         return input
@@ -312,13 +314,13 @@ def unflatten(input, dim, sizes):
     axis = normal_axis(dim, input.ndim)
     shape = input.shape
     if not sizes:
-        raise RuntimeError("unflatten: sizes must be non-empty")
+        raise RuntimeError("unflatten: sizes must be non-empty [RG045]")
     try:
         sizes = whole_shape(as_sizes((sizes,)), shape[axis])
     except RuntimeError:
         raise RuntimeError(
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
-            f"({shape[axis]}) in the input tensor"
+            f"({shape[axis]}) in the input tensor [RG045]"
         ) from None
     return reshape(input, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
@@ -330,7 +332,8 @@ def permute(input, *args, dims=None):
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
             "desired "
-            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = "
+            f"{len(dims)} [RG039]"
         )
     return permute_row(input, normal_axes(dims, input.ndim) if dims else ())
 
@@ -358,7 +361,8 @@ def t(input):
     """A matrix transposed; tensors of fewer dimensions as they are. A view."""
     if input.ndim > 2:
         raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute"
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use .mT or permute "
+            "[RG038]"
         )
     return t_row(input)
 
@@ -379,11 +383,11 @@ def movedim(input, source, destination):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the "
             "same number of "
-            f"dims as destination ({list(destination)} dims)"
+            f"dims as destination ({list(destination)} dims) [RG039]"
         )
     for name, dims in (("source", source), ("destination", destination)):
         if len(set(dims)) < len(dims):
-            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)}) [RG039]")
     if n == 0:
         return alias(input)
     rest = iter([i for i in range(n) if i not in source])
@@ -423,7 +427,7 @@ def expand(input, *args, size=None, implicit=False):
         raise RuntimeError(
             f"expand({list(shape)}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be "
             "greater or equal "
-            f"to the number of dimensions in the tensor ({len(shape)})"
+            f"to the number of dimensions in the tensor ({len(shape)}) [RG030]"
         )
     full = []
     for i, n in enumerate(sizes):
@@ -432,14 +436,14 @@ def expand(input, *args, size=None, implicit=False):
             if had is None:
                 raise RuntimeError(
                     f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
-                    f"dimension {i}"
+                    f"dimension {i} [RG030]"
                 )
             n = had
         elif n < 0 or (had is not None and had not in (1, n)):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({had}) at "
                 f"non-singleton dimension {i}. "
-                f"Target sizes: {list(sizes)}. Tensor sizes: {list(shape)}"
+                f"Target sizes: {list(sizes)}. Tensor sizes: {list(shape)} [RG030]"
             )
         full.append(n)
     return broadcast_row(input, tuple(full))
@@ -464,6 +468,7 @@ def broadcast_shapes(*shapes):
         raise RuntimeError(
             "Shape mismatch: objects cannot be broadcast to a single shape: "
             + ", ".join(str(list(s)) for s in shapes)
+            + " [RG030]"
         ) from None
 
 
@@ -483,7 +488,7 @@ def sum_to_size(input, *size):
     if extra < 0 or any(n not in (1, m) for n, m in zip(size, shape[extra:], strict=True)):
         raise RuntimeError(
             f"size {{{list(shape)}}} is not expandable to size {{{list(size)}}}: {list(size)} doesn't "
-            f"broadcast to it"
+            f"broadcast to it [RG030]"
         )
     return sum_to_row(input, size)
 
@@ -509,7 +514,7 @@ def matrix_transposed(x):
     """`x.mT`: the last two dimensions exchanged."""
     if x.ndim < 2:
         raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor. [RG038]"
         )
     return transpose_row(x, x.ndim - 2, x.ndim - 1)
 

@@ -10,7 +10,9 @@ def sizes(value, n, name):
         if len(values) == 1:
             return values * n
         if len(values) != n:
-            raise RuntimeError(f"expected {name} to be one int or a list of {n} values, but got {value!r}")
+            raise RuntimeError(
+                f"expected {name} to be one int or a list of {n} values, but got {value!r} [RG047]"
+            )
         return values
     return (int(value),) * n
 

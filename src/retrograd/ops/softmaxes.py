@@ -90,7 +90,8 @@ def _floating(name, input, dim, dtype):
     input = cast_to(input, dtype)
     if input._array.dtype.kind not in "fV":
         raise NotImplementedError(
-            f'"{name}" not implemented for {input.dtype}; convert the tensor with .float() or give dtype='
+            f'"{name}" not implemented for {input.dtype}; convert the tensor with .float() or give dtype= '
+            "[RG041]"
         )
     return input, normal_axis(dim, input._array.ndim)
 

@@ -29,7 +29,7 @@ def ordered(xp, x, axis, descending=False):
     """The indices that sort x; equal elements keep their order, NaN is larger than all numbers."""
     if x.dtype.kind == "c":
         raise NotImplementedError(
-            "Sort does not support complex dtypes on CPU: complex numbers have no order"
+            "Sort does not support complex dtypes on CPU: complex numbers have no order [RG041]"
         )
     if x.dtype.kind == "V":
         x = x.astype(np.float32)
@@ -93,7 +93,8 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     axis = normal_axis(dim, input._array.ndim)
     if not 0 <= k <= (input._array.shape[axis] if input._array.ndim else 1):
         raise RuntimeError(
-            f"selected index k out of range: k is {k}, dimension {axis} of shape {list(input._array.shape)}"
+            f"selected index k out of range: k is {k}, dimension {axis} of shape "
+            f"{list(input._array.shape)} [RG049]"
         )
     return deliver(return_types.topk(_topk_row(input, axis, k, largest)), out)
 
@@ -195,7 +196,8 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     n = input._array.shape[axis] if input._array.ndim else 1
     if not 1 <= k <= n:
         raise RuntimeError(
-            f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, of {n} elements"
+            f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, of {n} elements "
+            "[RG049]"
         )
     return _select("kthvalue", _kthvalue_row, input, dim, keepdim, k, out)
 
@@ -209,24 +211,29 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     if interpolation not in _ROUNDINGS:
         raise RuntimeError(
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
-            f"but got {interpolation}"
+            f"but got {interpolation} [RG048]"
         )
     if input._array.dtype not in (np.float32, np.float64):
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {input.dtype}")
+        raise RuntimeError(
+            f"{name}() input tensor must be either float or double dtype, got {input.dtype} [RG041]"
+        )
     if not input._array.size:
-        raise RuntimeError(f"{name}() input tensor must be non-empty")
+        raise RuntimeError(f"{name}() input tensor must be non-empty [RG123]")
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
-            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q} [RG049]")
         q = wrap(np.asarray(q, input._array.dtype))
     elif q._array.ndim > 1:
-        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got one of shape {list(q.shape)}")
+        raise RuntimeError(
+            f"{name}() q must be a scalar or 1D tensor, got one of shape {list(q.shape)} [RG038]"
+        )
     elif q.dtype != input.dtype:
         raise RuntimeError(
-            f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype} and {input.dtype}"
+            f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype} and {input.dtype} "
+            "[RG040]"
         )
     elif not np.all((q._whole._array >= 0) & (q._whole._array <= 1)):
-        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1] [RG049]")
     shape = list(input._array.shape)
     if dim is None:
         x, kept = reshape_row(input, (-1,)), [1] * len(shape)

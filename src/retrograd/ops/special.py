@@ -255,7 +255,7 @@ def polygamma(n, input, *, out=None):
     if not isinstance(n, int):
         n, input = input, n
     if n < 0:
-        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}.")
+        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}. [RG049]")
     return deliver(polygamma_row(input, n), out)
 
 

@@ -23,13 +23,13 @@ def _frame_sizes(name, n_fft, hop_length, win_length, window):
     hop = n_fft // 4 if hop_length is None else hop_length
     length = n_fft if win_length is None else win_length
     if hop <= 0:
-        raise RuntimeError(f"{name}: expected hop_length > 0, but got hop_length={hop}")
+        raise RuntimeError(f"{name}: expected hop_length > 0, but got hop_length={hop} [RG145]")
     if not 0 < length <= n_fft:
-        raise RuntimeError(f"{name}: expected 0 < win_length <= n_fft, but got win_length={length}")
+        raise RuntimeError(f"{name}: expected 0 < win_length <= n_fft, but got win_length={length} [RG145]")
     if window is not None and tuple(window.shape) != (length,):
         raise RuntimeError(
             f"{name}: expected a 1D window tensor of size equal to win_length={length}, but got window with "
-            f"size {list(window.shape)}"
+            f"size {list(window.shape)} [RG145]"
         )
     return hop, length
 
@@ -57,19 +57,21 @@ def stft(
     if return_complex is None and not (is_complex(input) or (window is not None and is_complex(window))):
         raise RuntimeError(
             "stft requires the return_complex parameter be given for real inputs, and will further require "
-            "that return_complex=True in a future PyTorch release."
+            "that return_complex=True in a future PyTorch release. [RG145]"
         )
     if center and align_to_window is not None:
-        raise RuntimeError("stft align_to_window should only be set when center = false")
+        raise RuntimeError("stft align_to_window should only be set when center = false [RG145]")
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"stft: expected a 1D or 2D tensor of signals, but got shape {list(input.shape)}")
+        raise RuntimeError(
+            f"stft: expected a 1D or 2D tensor of signals, but got shape {list(input.shape)} [RG145]"
+        )
     x = input if input.ndim == 2 else reshape(input, (1, -1))
     around = n_fft // 2 if center else (n_fft - length) // 2 if align_to_window else 0
     if around:
         mode = pad_mode if center else "constant"
         x = reshape(pad(reshape(x, (1, *x.shape)), (around, around), mode), (x.shape[0], -1))
     if not 0 < n_fft <= x.shape[1]:
-        raise RuntimeError(f"stft: expected 0 < n_fft <= {x.shape[1]}, but got n_fft={n_fft}")
+        raise RuntimeError(f"stft: expected 0 < n_fft <= {x.shape[1]}, but got n_fft={n_fft} [RG145]")
     if window is None:
         warnings.warn(
             "stft: without a window the frames' ends leak into all frequencies; give one, such as "
@@ -81,7 +83,7 @@ def stft(
     complex_ = is_complex(frames)
     onesided = not complex_ if onesided is None else onesided
     if complex_ and onesided:
-        raise RuntimeError("stft: onesided=True needs a real input and window, but one is complex")
+        raise RuntimeError("stft: onesided=True needs a real input and window, but one is complex [RG145]")
     norm = "ortho" if normalized else None
     spectrum = (to_half if onesided else transform)(frames, (n_fft,), (2,), norm, True, "stft")
     result = permute(spectrum, (0, 2, 1))
@@ -99,18 +101,22 @@ def istft(
     """
     hop, win = _frame_sizes("istft", n_fft, hop_length, win_length, window)
     if not is_complex(input):
-        raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft")
+        raise RuntimeError(
+            "istft requires a complex-valued input tensor matching the output from stft [RG145]"
+        )
     if input.ndim not in (2, 3):
-        raise RuntimeError(f"istft: expected a tensor with 2 or 3 dimensions, but got {input.ndim}")
+        raise RuntimeError(f"istft: expected a tensor with 2 or 3 dimensions, but got {input.ndim} [RG145]")
     if hop > win:
-        raise RuntimeError(f"istft: expected hop_length <= win_length, but got {hop} and {win}")
+        raise RuntimeError(f"istft: expected hop_length <= win_length, but got {hop} and {win} [RG145]")
     x = input if input.ndim == 3 else reshape(input, (1, *input.shape))
     onesided = x.shape[1] != n_fft if onesided is None else onesided
     wanted = n_fft // 2 + 1 if onesided else n_fft
     if x.shape[1] != wanted:
-        raise RuntimeError(f"istft: expected the frequency dimension to be {wanted}, but got {x.shape[1]}")
+        raise RuntimeError(
+            f"istft: expected the frequency dimension to be {wanted}, but got {x.shape[1]} [RG145]"
+        )
     if return_complex and onesided:
-        raise RuntimeError("istft: cannot have onesided output if window or input is complex")
+        raise RuntimeError("istft: cannot have onesided output if window or input is complex [RG145]")
     if window is None:
         window = wrap(np.ones(win, x._array.real.dtype))
     window, count = _centred(window, n_fft), x.shape[2]
@@ -129,7 +135,7 @@ def istft(
     signal, weight = narrow(signal, 1, start, end - start), narrow(weight, 1, start, end - start)
     if np.abs(weight.detach()._array).min(initial=1) < 1e-11:
         raise RuntimeError(
-            "istft: the windows' squares sum to zero somewhere: the signal is not determined there"
+            "istft: the windows' squares sum to zero somewhere: the signal is not determined there [RG145]"
         )
     signal = signal / weight
     if length is not None and end < start + length:

@@ -21,13 +21,14 @@ INPLACE = []
 
 def _weights(name, w, n, floating):
     if not isinstance(w, Tensor) or w._array.ndim != 1 or w._array.size != n:
-        raise RuntimeError(f"cov(): expected {name} to be a 1D tensor of the {n} observations")
+        raise RuntimeError(f"cov(): expected {name} to be a 1D tensor of the {n} observations [RG038]")
     if (w._array.dtype.kind in "fV") != floating:
         raise RuntimeError(
-            f"cov(): expected {name} to be {'floating' if floating else 'whole numbers'}, got {w.dtype}"
+            f"cov(): expected {name} to be {'floating' if floating else 'whole numbers'}, got {w.dtype} "
+            "[RG041]"
         )
     if (w._whole._array < 0).any():
-        raise RuntimeError(f"cov(): {name} cannot be negative")
+        raise RuntimeError(f"cov(): {name} cannot be negative [RG049]")
     return w
 
 
@@ -43,7 +44,8 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 def _cov(input, correction, fweights, aweights):
     if input._array.ndim > 2:
         raise RuntimeError(
-            f"cov(): expected input to have two or fewer dimensions but got an input with {input._array.ndim}"
+            "cov(): expected input to have two or fewer dimensions but got an input with "
+            f"{input._array.ndim} [RG038]"
         )
     x = input if input._array.ndim == 2 else reshape_row(input, (1, -1))
     n = x._array.shape[1]
@@ -84,7 +86,7 @@ def corrcoef(input):
     if input._array.ndim > 2:
         raise RuntimeError(
             "corrcoef(): expected input to have two or fewer dimensions but got an input with "
-            f"{input._array.ndim}"
+            f"{input._array.ndim} [RG038]"
         )
     c = cov(input)
     if c._array.ndim == 0:

@@ -54,13 +54,14 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     how = _pairs(kernel_size, dilation, padding, stride)
     if input.ndim not in (3, 4):
         raise RuntimeError(
-            f"unfold: Expected 3D or 4D (batch mode) tensor for input, but got shape {list(input.shape)}"
+            f"unfold: Expected 3D or 4D (batch mode) tensor for input, but got shape {list(input.shape)} "
+            "[RG058]"
         )
     x = input if input.ndim == 4 else reshape(input, (1, *input.shape))
     size = output_size(x.shape[2:], how[0], how[3], how[2], how[1])
     if min(size) < 1:
         raise RuntimeError(
-            f"unfold: input {list(input.shape)} with kernel {how[0]} leaves no windows: {list(size)}"
+            f"unfold: input {list(input.shape)} with kernel {how[0]} leaves no windows: {list(size)} [RG061]"
         )
     out = _unfold_row(x, *how)
     return out if input.ndim == 4 else reshape(out, out.shape[1:])
@@ -72,7 +73,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     how = _pairs(kernel_size, dilation, padding, stride)
     if input.ndim not in (2, 3):
         raise RuntimeError(
-            f"fold: Expected 2D or 3D (batch mode) tensor for input, but got shape {list(input.shape)}"
+            f"fold: Expected 2D or 3D (batch mode) tensor for input, but got shape {list(input.shape)} "
+            "[RG058]"
         )
     y = input if input.ndim == 3 else reshape(input, (1, *input.shape))
     count = _count(size, *how)
@@ -80,7 +82,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
         raise RuntimeError(
             f"fold: for output_size={list(size)}, kernel_size={list(how[0])}, dilation={list(how[1])}, "
             f"padding={list(how[2])} and stride={list(how[3])}, expected input of shape "
-            f"[N, a multiple of {prod(how[0])}, {count}], but got {list(y.shape)}"
+            f"[N, a multiple of {prod(how[0])}, {count}], but got {list(y.shape)} [RG045]"
         )
     out = _fold_row(y, size, *how)
     return out if input.ndim == 3 else reshape(out, out.shape[1:])
@@ -97,7 +99,7 @@ def pixel_shuffle(input, upscale_factor):
         raise RuntimeError(
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
             "upscale_factor, "
-            f"but the input is {list(input.shape)} and upscale_factor={r}"
+            f"but the input is {list(input.shape)} and upscale_factor={r} [RG045]"
         )
     *lead, c, h, w = input.shape
     x = reshape(input, (*lead, c // (r * r), r, r, h, w))
@@ -112,7 +114,7 @@ def pixel_unshuffle(input, downscale_factor):
     if input.ndim < 3 or r < 1 or input.shape[-1] % r or input.shape[-2] % r:
         raise RuntimeError(
             "pixel_unshuffle expects height and width to be divisible by downscale_factor, but the input is "
-            f"{list(input.shape)} and downscale_factor={r}"
+            f"{list(input.shape)} and downscale_factor={r} [RG045]"
         )
     *lead, c, h, w = input.shape
     x = reshape(input, (*lead, c, h // r, r, w // r, r))
@@ -126,7 +128,7 @@ def channel_shuffle(input, groups):
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
         raise RuntimeError(
             f"channel_shuffle expects (N, C, ...) with C divisible by groups, got {list(input.shape)}, "
-            f"groups={groups}"
+            f"groups={groups} [RG045]"
         )
     n, c, *rest = input.shape
     x = reshape(input, (n, groups, c // groups, *rest))

@@ -22,7 +22,7 @@ def _unpool(xp, y, indices, size):
     if indices.size and not (indices.min() >= 0 and indices.max() < area):
         wrong = indices[(indices < 0) | (indices >= area)].flat[0]
         raise RuntimeError(
-            f"Found an invalid max index: {wrong} (output sizes are {' x '.join(map(str, size))})"
+            f"Found an invalid max index: {wrong} (output sizes are {' x '.join(map(str, size))}) [RG033]"
         )
     out = xp.zeros((*lead, area), y.dtype)
     count = prod(y.shape[len(lead) :])
@@ -43,7 +43,7 @@ def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
     if indices._array.dtype != np.int64 or indices.shape != input.shape:
         raise RuntimeError(
             f"{name}: expected indices of dtype int64 and of the input's shape {list(input.shape)}, but got "
-            f"{indices.dtype} and {list(indices.shape)}"
+            f"{indices.dtype} and {list(indices.shape)} [RG121]"
         )
     size = [
         (i - 1) * s + k - 2 * p
@@ -54,7 +54,7 @@ def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
         if wanted is None or any(not d - s < w < d + s for w, d, s in zip(wanted, size, stride, strict=True)):
             raise ValueError(
                 f'invalid output_size "{list(output_size)}": expected {n} or {n + 2} numbers, the last {n} '
-                f"less than a stride {list(stride)} away from {size}"
+                f"less than a stride {list(stride)} away from {size} [RG061]"
             )
         size = wanted
     return unpool_row(input, indices, tuple(size))
@@ -131,7 +131,9 @@ def fractional(n, input, kernel_size, output_size, output_ratio, samples):
     """Fractional max pooling over the last `n` axes: (values, indices)."""
     name, kernel = f"fractional_max_pool{n}d", sizes(kernel_size, n, "kernel_size")
     if (output_size is None) == (output_ratio is None):
-        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio, and not both")
+        raise ValueError(
+            f"{name} requires specifying either an output_size or an output_ratio, and not both [RG120]"
+        )
     batched = input if input.ndim == n + 2 else input[None]
     size = batched.shape[2:]
     if output_size is None:
@@ -140,14 +142,16 @@ def fractional(n, input, kernel_size, output_size, output_ratio, samples):
     out = sizes(output_size, n, "output_size")
     if any(k + o - 1 > i or o < 1 for k, o, i in zip(kernel, out, size, strict=True)):
         raise RuntimeError(
-            f"{name}: kernel {list(kernel)} and output {list(out)} are too large for the input {list(size)}"
+            f"{name}: kernel {list(kernel)} and output {list(out)} are too large for the input "
+            f"{list(size)} [RG061]"
         )
     if samples is None:
         samples = wrap(uniform((*batched.shape[:2], n), input._array.dtype))
     images, channels = batched.shape[:2]
     if samples.ndim != 3 or samples.shape[0] < images or tuple(samples.shape[1:]) != (channels, n):
         raise RuntimeError(
-            f"{name}: Expect _random_samples of shape {[images, channels, n]}, but got {list(samples.shape)}"
+            f"{name}: Expect _random_samples of shape {[images, channels, n]}, but got "
+            f"{list(samples.shape)} [RG061]"
         )
     samples = samples[:images]
     values, indices = _FRACTIONAL[n](batched, samples, kernel, out)

@@ -271,7 +271,7 @@ def conjugate_transposed(x):
     if x.ndim not in (0, 2):
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor. For batches use "
-            ".mH"
+            ".mH [RG038]"
         )
     return conj(transposed(x))
 
@@ -282,12 +282,13 @@ OPERATORS = {"H": property(conjugate_transposed), "mH": property(adjoint)}
 def select(input, dim, index):
     """A view of the slice at `index` along `dim`, which is removed."""
     if not input.ndim:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+        raise IndexError("select() cannot be applied to a 0-dim tensor. [RG038]")
     axis = normal_axis(dim, input.ndim)
     n, i = input.shape[axis], as_int(index, "index")
     if not -n <= i < n:
         raise IndexError(
-            f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {axis}"
+            f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {axis} "
+            "[RG033]"
         )
     return select_row(input, (*(FULL,) * axis, i % n, Ellipsis))
 
@@ -295,21 +296,23 @@ def select(input, dim, index):
 def narrow(input, dim, start, length):
     """A view of `length` elements along `dim`, from `start` on."""
     if not input.ndim:
-        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor. [RG038]")
     axis = normal_axis(dim, input.ndim)
     if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
         raise RuntimeError(
             f"narrow(): start must be an 0-dim integral Tensor, got {start.dtype} of shape "
-            f"{list(start.shape)}"
+            f"{list(start.shape)} [RG121]"
         )
     n, begin, length = input.shape[axis], as_int(start, "start"), as_int(length, "length")
     if length < 0:
-        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
+        raise RuntimeError(f"narrow(): length must be non-negative, got {length} [RG049]")
     if not -n <= begin <= n:
-        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {begin})")
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-n}, {n}], but got {begin}) [RG033]"
+        )
     begin += n if begin < 0 else 0
     if begin + length > n:
-        raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({n}).")
+        raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({n}). [RG033]")
     return slice_row(input, (*(FULL,) * axis, slice(begin, begin + length, 1), Ellipsis))
 
 
@@ -323,7 +326,7 @@ def slice_(input, dim=0, start=None, end=None, step=1):
 def unbind(input, dim=0):
     """A tuple of views: the slices along `dim`."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions [RG038]")
     axis = normal_axis(dim, input.ndim)
     return unbind_row(input, axis) if input.shape[axis] else ()
 
@@ -335,13 +338,13 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     if isinstance(split_size_or_sections, (tuple, list)):
         return split_with_sizes(tensor, split_size_or_sections, dim)
     if not tensor.ndim:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
+        raise RuntimeError("split expects at least a 1-dimensional tensor [RG038]")
     axis = normal_axis(dim, tensor.ndim)
     n, size = tensor.shape[axis], as_int(split_size_or_sections, "split_size")
     if size < 0 or (size == 0 and n):
         raise RuntimeError(
             "split expects split_size be non-negative (and 0 only for a dimension of size 0), but got "
-            f"split_size={size}"
+            f"split_size={size} [RG049]"
         )
     sizes = [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
     return split_row(tensor, axis, tuple(sizes))
@@ -350,18 +353,19 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
 def split_with_sizes(input, split_sizes, dim=0):
     """A tuple of views along `dim`, of the sizes listed."""
     if not input.ndim:
-        raise RuntimeError("split_with_sizes expects at least a 1-dimensional tensor")
+        raise RuntimeError("split_with_sizes expects at least a 1-dimensional tensor [RG038]")
     axis = normal_axis(dim, input.ndim)
     sizes = as_sizes((split_sizes,))
     if any(n < 0 for n in sizes):
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes have only non-negative entries, but got {list(sizes)}"
+            f"split_with_sizes expects split_sizes have only non-negative entries, but got {list(sizes)} "
+            "[RG049]"
         )
     if sum(sizes) != input.shape[axis]:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {input.shape[axis]} (input tensor's "
             "size at dimension "
-            f"{axis}), but got split_sizes={list(sizes)}"
+            f"{axis}), but got split_sizes={list(sizes)} [RG045]"
         )
     return split_sizes_row(input, axis, sizes) if sizes else ()
 
@@ -369,9 +373,9 @@ def split_with_sizes(input, split_sizes, dim=0):
 def chunk(input, chunks, dim=0):
     """A tuple of at most `chunks` views along `dim`, equally large but for the last."""
     if not input.ndim:
-        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor [RG038]")
     if as_int(chunks, "chunks") <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks} [RG049]")
     n = input.shape[normal_axis(dim, input.ndim)]
     size = -(-n // chunks)
     if not n:
@@ -383,10 +387,10 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
     """A tuple of views along `dim`: `sections` of nearly equal size, or cut before each of the indices."""
     given = next((v for v in (indices, sections, indices_or_sections) if v is not None), None)
     if given is None:
-        raise TypeError("tensor_split() is missing the number of sections, or the indices to cut at")
+        raise TypeError("tensor_split() is missing the number of sections, or the indices to cut at [RG134]")
     if not input.ndim:
         raise RuntimeError(
-            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims [RG038]"
         )
     axis = normal_axis(dim, input.ndim)
     n = input.shape[axis]
@@ -394,19 +398,19 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
         if given._array.dtype != np.int64:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
-                f"{arrays.scalar_name(given.dtype)}"
+                f"{arrays.scalar_name(given.dtype)} [RG121]"
             )
         if given.ndim > 1:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or "
-                f"one-dimensional tensor, but got a tensor with {given.ndim} dims"
+                f"one-dimensional tensor, but got a tensor with {given.ndim} dims [RG121]"
             )
         given = given.tolist()
     if isinstance(given, (tuple, list)):
         ends = [*[as_int(i, "each index") for i in given], n]
     else:
         if given <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {given}")
+            raise RuntimeError(f"number of sections must be larger than 0, got {given} [RG049]")
         small, larger = divmod(n, given)
         sizes = [small + 1] * larger + [small] * (given - larger)
         ends = np.cumsum(sizes).tolist()
@@ -423,13 +427,13 @@ def _named_split(input, given, dim, name, need):
     if input.ndim < need:
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {need} dimension, but got a tensor with "
-            f"{input.ndim} dimensions!"
+            f"{input.ndim} dimensions! [RG038]"
         )
     if isinstance(given, int) and given and input.shape[dim] % given:
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
             f"{input.shape[dim]} is not "
-            f"divisible by the split_size {given}!"
+            f"divisible by the split_size {given}! [RG045]"
         )
     return tensor_split(input, given, dim)
 
@@ -482,7 +486,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     one."""
     axis1, axis2 = normal_axis(dim1, input.ndim), normal_axis(dim2, input.ndim)
     if axis1 == axis2:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2} [RG039]")
     return diagonal_row(input, offset, axis1, axis2)
 
 
@@ -492,11 +496,11 @@ def unfold(input, dimension, size, step):
     axis = normal_axis(dimension, input.ndim)
     n = input.shape[axis] if input.ndim else 1
     if size < 0:
-        raise RuntimeError(f"size is {size} but must be >= 0")
+        raise RuntimeError(f"size is {size} but must be >= 0 [RG049]")
     if size > n:
-        raise RuntimeError(f"maximum size for tensor at dimension {axis} is {n} but size is {size}")
+        raise RuntimeError(f"maximum size for tensor at dimension {axis} is {n} but size is {size} [RG033]")
     if step <= 0:
-        raise RuntimeError(f"step is {step} but must be > 0")
+        raise RuntimeError(f"step is {step} but must be > 0 [RG049]")
     return unfold_row(input, axis, size, step)
 
 
@@ -504,10 +508,13 @@ def as_strided(input, size, stride, storage_offset=None):
     """A view of the tensor's storage with any shape, strides and offset, counted in elements."""
     size, stride = as_sizes((size,)), as_sizes((stride,))
     if len(size) != len(stride):
-        raise RuntimeError(f"mismatch in length of strides and shape: {list(stride)} and {list(size)}")
+        raise RuntimeError(
+            f"mismatch in length of strides and shape: {list(stride)} and {list(size)} [RG046]"
+        )
     if any(s < 0 for s in stride):
         raise RuntimeError(
-            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)} "
+            "[RG046]"
         )
     array = input._array
     own = memory.storage_offset(array)

@@ -17,9 +17,11 @@ def _window(name, shape, window_length, periodic, dtype=None, layout=None, devic
     """`shape(x, n)` at x = 0 ... window_length - 1 of n points."""
     kind = kind_of(dtype)
     if kind.kind not in "fV":
-        raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype}")
+        raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype} [RG041]")
     if window_length < 0:
-        raise RuntimeError(f"{name} requires non-negative window_length, got window_length={window_length}")
+        raise RuntimeError(
+            f"{name} requires non-negative window_length, got window_length={window_length} [RG049]"
+        )
     if window_length <= 1:
         values = np.ones(window_length)
     else:

@@ -29,4 +29,4 @@ __all__ = [
 def __getattr__(name):
     if name == "swa_utils":  # needs nn: imported when first asked for
         return _importlib.import_module(f"{__name__}.swa_utils")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r} [RG135]")

@@ -27,12 +27,12 @@ class Adafactor(Optimizer):
     ):  # fmt: skip
         check("learning rate", lr)
         if not beta2_decay <= 0:
-            raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
+            raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay} [RG080]")
         if eps[0] is not None:
             check("epsilon1", eps[0])
         check("epsilon2", eps[1])
         if not d >= 1:
-            raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
+            raise ValueError(f"Clipping threshold d should be >= 1 but is: {d} [RG080]")
         check("weight_decay", weight_decay)
         super().__init__(params, {
             "lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay,
@@ -42,7 +42,7 @@ class Adafactor(Optimizer):
     def start(self, group, p):
         array = p._array
         if array.dtype.kind == "c":
-            raise RuntimeError("Adafactor does not support complex parameters")
+            raise RuntimeError("Adafactor does not support complex parameters [RG082]")
         if array.ndim < 2:
             return {"step": number(), "variance": zeros_like(p)}
         row = np.zeros((*array.shape[:-1], 1), array.dtype)

@@ -29,13 +29,14 @@ class Muon(Optimizer):
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(
                 f"Adjust learning rate function {adjust_lr_fn} is not supported; it is 'original' or "
-                "'match_rms_adamw'"
+                "'match_rms_adamw' [RG080]"
             )
         if len(ns_coefficients) != 3:
-            raise ValueError("Coefficients must be a tuple of exactly 3 values")
+            raise ValueError("Coefficients must be a tuple of exactly 3 values [RG080]")
         if ns_steps >= 100:
             raise ValueError(
-                f"Number of steps must be less than 100 for computational efficiency, but is {ns_steps}"
+                f"Number of steps must be less than 100 for computational efficiency, but is {ns_steps} "
+                "[RG080]"
             )
         super().__init__(params, {
             "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov,
@@ -49,10 +50,10 @@ class Muon(Optimizer):
             if p.ndim != 2:
                 raise ValueError(
                     f"Muon only supports 2D parameters whereas we found a parameter with size: {p.shape}; "
-                    "give the others to another optimizer"
+                    "give the others to another optimizer [RG082]"
                 )
             if p._array.dtype.kind == "c":
-                raise ValueError("Muon does not support complex parameters")
+                raise ValueError("Muon does not support complex parameters [RG082]")
 
     def start(self, group, p):
         return {"momentum_buffer": zeros_like(p)}

@@ -23,7 +23,7 @@ class Adadelta(Optimizer):
         check("learning rate", lr)
         check("rho value", rho)
         if rho > 1:
-            raise ValueError(f"Invalid rho value: {rho} (expected at most 1)")
+            raise ValueError(f"Invalid rho value: {rho} (expected at most 1) [RG080]")
         check("epsilon value", eps)
         check("weight_decay value", weight_decay)
         super().__init__(params, {

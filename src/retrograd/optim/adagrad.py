@@ -32,7 +32,7 @@ class Adagrad(Optimizer):
                 if hasattr(p, "materialize"):
                     raise ValueError(
                         "Adagrad was given an uninitialized parameter, of a lazy module: run the model once "
-                        "before making the optimizer, which needs the parameter's shape"
+                        "before making the optimizer, which needs the parameter's shape [RG065]"
                     )
                 self.state_of(group, p)
 
@@ -45,7 +45,8 @@ class Adagrad(Optimizer):
     def share_memory(self):
         """Not supported: PyTorch's way to share the state between processes."""
         raise NotImplementedError(
-            "sharing an optimizer's state between processes is not supported; each process keeps its own"
+            "sharing an optimizer's state between processes is not supported; each process keeps its own "
+            "[RG137]"
         )
 
     def update(self, group, params):

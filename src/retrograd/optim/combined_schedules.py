@@ -10,24 +10,24 @@ class _Combined(LRScheduler):
     def _check(self, schedulers, optimizer):
         name = type(self).__name__
         if len(schedulers) < 1:
-            raise ValueError(f"{name} expects at least one scheduler, but got no scheduler.")
+            raise ValueError(f"{name} expects at least one scheduler, but got no scheduler. [RG083]")
         for i, scheduler in enumerate(schedulers):
             if not hasattr(scheduler, "optimizer"):
                 raise TypeError(
                     f"{name} at index {i} should have `optimizer` as its attribute; got "
-                    f"{type(scheduler).__name__}."
+                    f"{type(scheduler).__name__}. [RG083]"
                 )
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
                     f"{name} does not support `ReduceLROnPlateau` scheduler as it requires a metric when "
-                    f"calling `step`, but got one at index {i} in the given schedulers sequence."
+                    f"calling `step`, but got one at index {i} in the given schedulers sequence. [RG083]"
                 )
             own = schedulers[0].optimizer if optimizer is None else optimizer
             if scheduler.optimizer is not own:
                 raise ValueError(
                     f"{name} expects all schedulers to belong to the same optimizer, but got scheduler "
                     f"{type(scheduler).__name__} at index {i} with another "
-                    f"{type(scheduler.optimizer).__name__}."
+                    f"{type(scheduler.optimizer).__name__}. [RG083]"
                 )
 
     def state_dict(self):
@@ -51,7 +51,7 @@ class SequentialLR(_Combined):
             raise ValueError(
                 "Sequential Schedulers expects number of schedulers provided to be one more than the number "
                 f"of milestone points, but got number of schedulers {len(schedulers)} and the number of "
-                f"milestones to be equal to {len(milestones)}"
+                f"milestones to be equal to {len(milestones)} [RG083]"
             )
         self._schedulers = schedulers
         self._milestones = milestones

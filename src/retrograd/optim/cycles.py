@@ -13,7 +13,7 @@ class _Cycle(LRScheduler):
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError(
                 "optimizer must support momentum or beta1 with `cycle_momentum` option enabled; "
-                f"{type(optimizer).__name__} has neither: pass cycle_momentum=False"
+                f"{type(optimizer).__name__} has neither: pass cycle_momentum=False [RG083]"
             )
         self.use_beta1 = "betas" in optimizer.defaults
         low = per_group("base_momentum", optimizer, base_momentum)
@@ -49,7 +49,7 @@ class OneCycleLR(_Cycle):
         self.optimizer = optimizer
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+                raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch) [RG083]")
             _check_count("epochs", epochs)
             _check_count("steps_per_epoch", steps_per_epoch)
             self.total_steps = epochs * steps_per_epoch
@@ -57,9 +57,11 @@ class OneCycleLR(_Cycle):
             _check_count("total_steps", total_steps)
             self.total_steps = total_steps
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
+            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start} [RG083]")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', not {anneal_strategy}")
+            raise ValueError(
+                f"anneal_strategy must be one of 'cos' or 'linear', not {anneal_strategy} [RG083]"
+            )
         rise, last = float(pct_start * self.total_steps), self.total_steps - 1
         phases = [(rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
         if three_phase:
@@ -85,7 +87,7 @@ class OneCycleLR(_Cycle):
         if self.last_epoch > self.total_steps:
             raise ValueError(
                 f"Tried to step {self.last_epoch} times. The specified number of total steps is "
-                f"{self.total_steps}"
+                f"{self.total_steps} [RG083]"
             )
         start, phases = 0.0, self._schedule_phases
         for phase in phases:  # noqa: B007
@@ -134,7 +136,7 @@ class CyclicLR(_Cycle):
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError(
                 f"mode is invalid and scale_fn is None: mode {mode!r} is none of 'triangular', "
-                "'triangular2', 'exp_range'"
+                "'triangular2', 'exp_range' [RG083]"
             )
         self.mode = mode
         self.gamma = gamma
@@ -183,4 +185,4 @@ class CyclicLR(_Cycle):
 
 def _check_count(name, value):
     if not isinstance(value, int) or value <= 0:
-        raise ValueError(f"Expected positive integer {name}, but got {value}")
+        raise ValueError(f"Expected positive integer {name}, but got {value} [RG083]")

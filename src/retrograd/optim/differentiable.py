@@ -12,11 +12,12 @@ def step(optimizer, group, params):
     """One step of `optimizer` over `params`: they change in place, in the graph."""
     formula = _FORMULAS.get(type(optimizer).__name__)
     if formula is None:
-        raise NotImplementedError(f"{type(optimizer).__name__} has no step that autograd can record")
+        raise NotImplementedError(f"{type(optimizer).__name__} has no step that autograd can record [RG082]")
     for p in params:
         if p.is_complex():
             raise NotImplementedError(
-                f"{type(optimizer).__name__}(differentiable=True) takes real parameters, but got {p.dtype}"
+                f"{type(optimizer).__name__}(differentiable=True) takes real parameters, but got "
+                f"{p.dtype} [RG082]"
             )
         state = optimizer.state_of(group, p)
         t = advance(state) if "step" in state else None

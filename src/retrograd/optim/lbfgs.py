@@ -33,7 +33,7 @@ class LBFGS(Optimizer):
             "line_search_fn": line_search_fn,
         })  # fmt: skip
         if len(self.param_groups) != 1:
-            raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
+            raise ValueError("LBFGS doesn't support per-parameter options (parameter groups) [RG082]")
 
     @no_grad
     def step(self, closure):
@@ -41,7 +41,9 @@ class LBFGS(Optimizer):
         group = self.param_groups[0]
         search = group["line_search_fn"]
         if search not in (None, "strong_wolfe"):
-            raise RuntimeError(f"only 'strong_wolfe' is supported as line_search_fn, but got {search!r}")
+            raise RuntimeError(
+                f"only 'strong_wolfe' is supported as line_search_fn, but got {search!r} [RG048]"
+            )
         params = group["params"]
         evaluate = enable_grad(closure)
         memory = _Memory(self.state[params[0]], group["history_size"])

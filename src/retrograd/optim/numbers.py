@@ -27,11 +27,11 @@ def check(name, value, high=None, positive=False):
     """ValueError in PyTorch's words unless `value` is at least 0 (or above it: positive) and below `high`."""
     if isinstance(value, Tensor) and value._array.size != 1:
         what = "lr" if name == "learning rate" else name
-        raise ValueError(f"Tensor {what} must be 1-element, but it has the shape {list(value.shape)}")
+        raise ValueError(f"Tensor {what} must be 1-element, but it has the shape {list(value.shape)} [RG080]")
     n = scalar(value)
     if not ((n > 0 if positive else n >= 0) and (high is None or n < high)):
         wanted = ("above 0" if positive else "at least 0") + (f" and below {high:g}" if high else "")
-        raise ValueError(f"Invalid {name}: {value} (expected {wanted})")
+        raise ValueError(f"Invalid {name}: {value} (expected {wanted}) [RG080]")
 
 
 def check_betas(betas):

@@ -50,7 +50,7 @@ def _between_hooks(step):
                     if not (isinstance(new, tuple) and len(new) == 2):
                         raise RuntimeError(
                             f"a step pre-hook of {type(self).__name__} must return None or a tuple of "
-                            f"(new_args, new_kwargs), but got {new}."
+                            f"(new_args, new_kwargs), but got {new}. [RG017]"
                         )
                     args, kwargs = new
             result = step(*args, **kwargs)
@@ -85,10 +85,10 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{type(params).__name__}; put it into a list"
+                f"{type(params).__name__}; put it into a list [RG081]"
             )
         if defaults.get("fused") and defaults.get("foreach"):
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together. [RG080]")
         self.state = defaultdict(dict)
         self.param_groups = []
         groups = list(params)
@@ -102,21 +102,21 @@ class Optimizer:
     def add_param_group(self, param_group):
         """Add a group: a dict with "params" and any options; for layers that are unfrozen later, say."""
         if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)} [RG081]")
         given = param_group["params"]
         if isinstance(given, Tensor):
             given = [given]
         elif isinstance(given, set):
             raise TypeError(
                 "optimizer parameters need to be organized in ordered collections, but the ordering of "
-                "tensors in sets will change between runs. Please use a list instead."
+                "tensors in sets will change between runs. Please use a list instead. [RG081]"
             )
         given = list(given)
         names = [p[0] for p in given if isinstance(p, tuple)]
         if names and len(names) < len(given):
             raise ValueError(
                 "all optimizer params should be with/without names. Some param names are missing: "
-                f"{len(names)} of {len(given)} have one"
+                f"{len(names)} of {len(given)} have one [RG081]"
             )
         params = [p[1] for p in given] if names else given
         for p in params:
@@ -127,7 +127,8 @@ class Optimizer:
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(
-                    f"parameter group didn't specify a value of required optimization parameter {name}"
+                    f"parameter group didn't specify a value of required optimization parameter {name} "
+                    "[RG081]"
                 )
             param_group.setdefault(name, default)
         if len({id(p) for p in params}) != len(params):
@@ -140,17 +141,17 @@ class Optimizer:
             if ("param_names" in param_group) != ("param_names" in group):
                 raise ValueError(
                     "all optimizer param groups should be with/without names. cannot add param group "
-                    f"{'with' if names else 'without'} names to the optimizer"
+                    f"{'with' if names else 'without'} names to the optimizer [RG081]"
                 )
         taken = {id(p) for group in self.param_groups for p in group["params"]}
         if any(id(p) in taken for p in params):
-            raise ValueError("some parameters appear in more than one parameter group")
+            raise ValueError("some parameters appear in more than one parameter group [RG081]")
         self.param_groups.append(param_group)
 
     def _check_parameter(self, p):
         if not isinstance(p, Tensor):
             kind = type(p).__name__
-            raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {kind}")
+            raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {kind} [RG081]")
         if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
             raise ValueError(
                 "can't optimize a non-leaf Tensor: it is computed from others; optimize those, or "
@@ -196,7 +197,9 @@ class Optimizer:
 
     def update(self, group, params):
         """Change `params`, which have gradients, in place by one step with the group's options."""
-        raise NotImplementedError(f"{type(self).__name__} must define update(group, params) or step(closure)")
+        raise NotImplementedError(
+            f"{type(self).__name__} must define update(group, params) or step(closure) [RG144]"
+        )
 
     def state_of(self, group, p):
         """The state of `p`: from its first step on, what `start` gives."""
@@ -269,7 +272,7 @@ class Optimizer:
         if len(saved) != len(self.param_groups):
             raise ValueError(
                 f"loaded state dict has a different number of parameter groups: {len(saved)}, where the "
-                f"optimizer has {len(self.param_groups)}"
+                f"optimizer has {len(self.param_groups)} [RG056]"
             )
         pairs = list(zip(self.param_groups, saved, strict=True))
         sizes = [(len(own["params"]), len(new["params"])) for own, new in pairs]

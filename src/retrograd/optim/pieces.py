@@ -54,14 +54,14 @@ def _check(p, states):
             raise RuntimeError(
                 f"the optimizer's state for a parameter of shape {list(p.shape)} has the shape "
                 f"{list(s.shape)}: the parameter was reshaped, or the state_dict is of other parameters "
-                "(their order counts)"
+                "(their order counts) [RG056]"
             )
 
 
 def _read_only(p):
     return RuntimeError(
         f"a parameter of shape {list(p.shape)} can't be changed: its memory is read-only (it came from a "
-        "read-only NumPy array). Build it from a copy."
+        "read-only NumPy array). Build it from a copy. [RG124]"
     )
 
 

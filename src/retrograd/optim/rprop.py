@@ -24,7 +24,9 @@ class Rprop(Optimizer):
     ):  # fmt: skip
         check("learning rate", lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
-            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]} (expected 0 < first < 1 < second)")
+            raise ValueError(
+                f"Invalid eta values: {etas[0]}, {etas[1]} (expected 0 < first < 1 < second) [RG080]"
+            )
         super().__init__(params, {
             "lr": lr, "etas": etas, "step_sizes": step_sizes, "foreach": foreach, "maximize": maximize,
             "differentiable": differentiable, "capturable": capturable,

@@ -35,7 +35,7 @@ class LRScheduler:
                     raise KeyError(
                         f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler "
                         f"with last_epoch={last_epoch}: load the optimizer's state_dict before making the "
-                        "scheduler, or start with last_epoch=-1"
+                        "scheduler, or start with last_epoch=-1 [RG083]"
                     )
         self.base_lrs = [copied(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch
@@ -100,7 +100,7 @@ class LRScheduler:
         return self._rates()
 
     def _rates(self):
-        raise NotImplementedError(f"{type(self).__name__} must define get_lr()")
+        raise NotImplementedError(f"{type(self).__name__} must define get_lr() [RG144]")
 
     def _current(self):
         return [copied(group["lr"]) for group in self.optimizer.param_groups]
@@ -123,7 +123,7 @@ class LRScheduler:
 
 def check_optimizer(optimizer):
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer [RG083]")
 
 
 def copied(option):
@@ -146,7 +146,7 @@ def per_group(name, optimizer, value):
     if len(value) != count:
         raise ValueError(
             f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
-            f"param_groups has {count}."
+            f"param_groups has {count}. [RG083]"
         )
     return [copied(v) for v in value]
 

@@ -16,13 +16,13 @@ class _ByFunction(LRScheduler):
         count = len(optimizer.param_groups)
         if isinstance(lr_lambda, (list, tuple)):
             if len(lr_lambda) != count:
-                raise ValueError(f"Expected {count} lr_lambdas, but got {len(lr_lambda)}")
+                raise ValueError(f"Expected {count} lr_lambdas, but got {len(lr_lambda)} [RG083]")
             self.lr_lambdas = list(lr_lambda)
         else:
             self.lr_lambdas = [lr_lambda] * count
         for function in self.lr_lambdas:
             if not callable(function):
-                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__} [RG083]")
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self):
@@ -95,7 +95,9 @@ class ConstantLR(LRScheduler):
 
     def __init__(self, optimizer, factor=1.0 / 3, total_iters=5, last_epoch=-1):
         if not 0 <= factor <= 1:
-            raise ValueError(f"Constant multiplicative factor expected to be between 0 and 1, not {factor}.")
+            raise ValueError(
+                f"Constant multiplicative factor expected to be between 0 and 1, not {factor}. [RG083]"
+            )
         self.factor = factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -119,10 +121,12 @@ class LinearLR(LRScheduler):
         if not 0 < start_factor <= 1:
             raise ValueError(
                 "Starting multiplicative factor expected to be greater than 0 and less or equal to 1, but "
-                f"got {start_factor}."
+                f"got {start_factor}. [RG083]"
             )
         if not 0 <= end_factor <= 1:
-            raise ValueError(f"Ending multiplicative factor expected to be between 0 and 1: {end_factor}.")
+            raise ValueError(
+                f"Ending multiplicative factor expected to be between 0 and 1: {end_factor}. [RG083]"
+            )
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters
@@ -214,11 +218,13 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def __init__(self, optimizer, T_0, T_mult=1, eta_min=0.0, last_epoch=-1):
         if not isinstance(T_0, int) or T_0 <= 0:
-            raise ValueError(f"Expected positive integer T_0, but got {T_0}")
+            raise ValueError(f"Expected positive integer T_0, but got {T_0} [RG083]")
         if not isinstance(T_mult, int) or T_mult < 1:
-            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
+            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult} [RG083]")
         if not isinstance(eta_min, (float, int)):
-            raise ValueError(f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}")
+            raise ValueError(
+                f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)} [RG083]"
+            )
         self.T_0 = T_0
         self.T_i = T_0
         self.T_mult = T_mult
@@ -241,7 +247,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                 self.T_cur %= self.T_i
                 self.T_i *= self.T_mult
         elif epoch < 0:
-            raise ValueError(f"Expected non-negative epoch, but got {epoch}")
+            raise ValueError(f"Expected non-negative epoch, but got {epoch} [RG083]")
         elif epoch < self.T_0:
             self.T_i, self.T_cur = self.T_0, epoch
         elif self.T_mult == 1:
@@ -271,14 +277,14 @@ class ReduceLROnPlateau(LRScheduler):
         cooldown=0, min_lr=0, eps=1e-8,
     ):  # fmt: skip
         if factor >= 1.0:
-            raise ValueError(f"Factor should be < 1.0, but got {factor}.")
+            raise ValueError(f"Factor should be < 1.0, but got {factor}. [RG083]")
         check_optimizer(optimizer)
         self.factor = factor
         self.optimizer = optimizer
         count = len(optimizer.param_groups)
         if isinstance(min_lr, (list, tuple)):
             if len(min_lr) != count:
-                raise ValueError(f"expected {count} min_lrs, got {len(min_lr)}")
+                raise ValueError(f"expected {count} min_lrs, got {len(min_lr)} [RG083]")
             self.default_min_lr = None
             self.min_lrs = list(min_lr)
         else:
@@ -299,9 +305,9 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _choose(self, mode, threshold, threshold_mode):
         if mode not in ("min", "max"):
-            raise ValueError(f"mode {mode} is unknown! It is 'min' or 'max'.")
+            raise ValueError(f"mode {mode} is unknown! It is 'min' or 'max'. [RG083]")
         if threshold_mode not in ("rel", "abs"):
-            raise ValueError(f"threshold mode {threshold_mode} is unknown! It is 'rel' or 'abs'.")
+            raise ValueError(f"threshold mode {threshold_mode} is unknown! It is 'rel' or 'abs'. [RG083]")
         self.mode_worse = math.inf if mode == "min" else -math.inf
         self.mode = mode
         self.threshold = threshold
@@ -336,7 +342,7 @@ class ReduceLROnPlateau(LRScheduler):
                 raise RuntimeError(
                     f"The number of param groups in the `optimizer` ({count}) differs from when "
                     f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}), usually due to a new param "
-                    "group. Please modify the `min_lrs` field to match the number of groups."
+                    "group. Please modify the `min_lrs` field to match the number of groups. [RG083]"
                 )
             self.min_lrs = [self.default_min_lr] * count
         for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):

@@ -29,7 +29,7 @@ class SparseAdam(Optimizer):
         ]
         if where:
             raise ValueError(
-                f"Complex params at indices {where}: SparseAdam does not support complex parameters"
+                f"Complex params at indices {where}: SparseAdam does not support complex parameters [RG082]"
             )
 
     def start(self, group, p):

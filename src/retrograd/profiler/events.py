@@ -158,7 +158,7 @@ class EventList(list):
             if rows and not hasattr(rows[0], sort_by):
                 raise AttributeError(
                     f"sort_by={sort_by!r}: events have no such number; choose self_cpu_time_total, "
-                    "cpu_time_total, cpu_time, count, cpu_memory_usage or self_cpu_memory_usage"
+                    "cpu_time_total, cpu_time, count, cpu_memory_usage or self_cpu_memory_usage [RG048]"
                 )
             rows.sort(key=lambda e: getattr(e, sort_by), reverse=True)
         if row_limit >= 0:

@@ -67,7 +67,9 @@ def graph_stats(*tensors):
     """Count what the graph of `tensors` (a loss, usually) consists of and keeps alive: a GraphStats."""
     for t in tensors:
         if not isinstance(t, Tensor):
-            raise TypeError(f"graph_stats() counts the graphs of Tensors, not of a {type(t).__name__}")
+            raise TypeError(
+                f"graph_stats() counts the graphs of Tensors, not of a {type(t).__name__} [RG047]"
+            )
     nodes = nodes_of(tensors)
     leaves = {id(owner(n.variable._array)) for n in nodes if isinstance(n, AccumulateGrad)}
     by_operation, by_line, seen = {}, {}, set()

@@ -7,7 +7,9 @@ def is_available():
 
 
 def _refuse(msg=""):
-    raise RuntimeError("torch.profiler.itt: ITT is not available here; use torch.profiler.record_function")
+    raise RuntimeError(
+        "torch.profiler.itt: ITT is not available here; use torch.profiler.record_function [RG137]"
+    )
 
 
 range_push = range_pop = mark = range = _refuse

@@ -189,7 +189,7 @@ class memory_timeline:
     def peak(self):
         """(seconds, {what: bytes}) of the moment at which the most was held."""
         if not self.changes:
-            raise RuntimeError("memory_timeline saw no memory: run something inside its `with` block")
+            raise RuntimeError("memory_timeline saw no memory: run something inside its `with` block [RG172]")
         return max(self.samples, key=lambda sample: sum(sample[1].values()))
 
     def __str__(self):
@@ -218,6 +218,6 @@ class memory_timeline:
 
             text = page("Memory by what holds it", self.svg(), str(self))
         else:
-            raise ValueError(f"memory_timeline.save() writes .svg and .html files, not {path!r}")
+            raise ValueError(f"memory_timeline.save() writes .svg and .html files, not {path!r} [RG171]")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -48,7 +48,7 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
 
     def action(step):
         if step < 0:
-            raise AssertionError(f"schedule: the number of a step is at least 0, not {step}")
+            raise AssertionError(f"schedule: the number of a step is at least 0, not {step} [RG172]")
         if step < skip_first:
             return ProfilerAction.NONE
         step -= skip_first
@@ -66,9 +66,11 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
 
     for name, value in (("wait", wait), ("warmup", warmup), ("repeat", repeat), ("skip_first", skip_first)):
         if value < 0:
-            raise AssertionError(f"schedule: {name} must be at least 0, not {value}")
+            raise AssertionError(f"schedule: {name} must be at least 0, not {value} [RG172]")
     if active <= 0:
-        raise AssertionError(f"schedule: active must be at least 1, not {active}: nothing would be recorded")
+        raise AssertionError(
+            f"schedule: active must be at least 1, not {active}: nothing would be recorded [RG172]"
+        )
     return action
 
 
@@ -105,7 +107,7 @@ class profile:
     ):  # fmt: skip
         for activity in activities or ():
             if not isinstance(activity, ProfilerActivity):
-                raise TypeError(f"activities are of ProfilerActivity, such as CPU, not {activity!r}")
+                raise TypeError(f"activities are of ProfilerActivity, such as CPU, not {activity!r} [RG172]")
         if activities is not None and ProfilerActivity.CPU not in activities:
             warnings.warn("profile: there are only CPU activities here, and they are profiled", stacklevel=2)
         self.activities = set(activities) if activities else supported_activities()
@@ -136,7 +138,7 @@ class profile:
     def start(self):
         """Begin; with a schedule, with its first step."""
         if self._running:
-            raise RuntimeError("this profile is running; stop() it before it starts again")
+            raise RuntimeError("this profile is running; stop() it before it starts again [RG172]")
         self._running = True
         self.step_num = 0
         self._turn_to(self.schedule(0))
@@ -197,7 +199,7 @@ class profile:
     def events(self):
         """All events, in the order in which they began."""
         if self._recorder is None:
-            raise AssertionError("there are no events yet: the profile has recorded nothing")
+            raise AssertionError("there are no events yet: the profile has recorded nothing [RG172]")
         done = [e for e in (*self._kept, *self._recorder.events) if e.end]
         return EventList(done, self.profile_memory, self.with_stack)
 

@@ -50,7 +50,9 @@ def export_chrome_trace(events, path, started, metadata=None):
 def export_stacks(events, path, metric="self_cpu_time_total"):
     """Write `outer;inner;operation microseconds` lines, as tools for flame graphs read them."""
     if metric != "self_cpu_time_total":
-        raise ValueError(f"export_stacks: metric={metric!r} is not supported; use 'self_cpu_time_total'")
+        raise ValueError(
+            f"export_stacks: metric={metric!r} is not supported; use 'self_cpu_time_total' [RG048]"
+        )
     with _open(path) as file:
         for event in events:
             names, at = [], event

@@ -18,10 +18,10 @@ __all__ = [
 def _window(name, shape, M, sym, dtype=None, layout=None, device=None, requires_grad=False):
     """`shape(n, last)` at the points n = 0 ... M - 1, where the window ends at `last`."""
     if M < 0:
-        raise ValueError(f"{name} requires non-negative window length, got M={M}")
+        raise ValueError(f"{name} requires non-negative window length, got M={M} [RG049]")
     kind = kind_of(dtype)
     if kind.kind not in "fV" or kind.itemsize < 4:
-        raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
+        raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype} [RG041]")
     if M <= 1:
         values = np.ones(M)
     else:
@@ -32,9 +32,9 @@ def _window(name, shape, M, sym, dtype=None, layout=None, device=None, requires_
 def exponential(M, *, center=None, tau=1.0, sym=True, **options):
     """exp(-|n - center| / tau); the centre is the middle by default, and must be where `sym`."""
     if tau <= 0:
-        raise ValueError(f"Tau must be positive, got: {tau} instead.")
+        raise ValueError(f"Tau must be positive, got: {tau} instead. [RG049]")
     if sym and center is not None:
-        raise ValueError("Center must be None for symmetric windows")
+        raise ValueError("Center must be None for symmetric windows [RG120]")
     return _window(
         "exponential",
         lambda n, last: np.exp(-abs(n - (last / 2 if center is None else center)) / tau),
@@ -52,14 +52,14 @@ def cosine(M, *, sym=True, **options):
 def gaussian(M, *, std=1.0, sym=True, **options):
     """exp(-(n - middle)^2 / (2 std^2))."""
     if std <= 0:
-        raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
+        raise ValueError(f"Standard deviation must be positive, got: {std} instead. [RG049]")
     return _window("gaussian", lambda n, last: np.exp(-(((n - last / 2) / std) ** 2) / 2), M, sym, **options)
 
 
 def kaiser(M, *, beta=12.0, sym=True, **options):
     """I0(beta sqrt(1 - (2 n / last - 1)^2)) / I0(beta), with the Bessel function I0."""
     if beta < 0:
-        raise ValueError(f"beta must be non-negative, got: {beta} instead.")
+        raise ValueError(f"beta must be non-negative, got: {beta} instead. [RG049]")
 
     def shape(n, last):
         inner = beta * np.sqrt(np.maximum(1 - (2 * n / last - 1) ** 2, 0))
@@ -84,9 +84,9 @@ def _cosines(name, weights, M, sym, options):
 def general_cosine(M, *, a, sym=True, **options):
     """a[0] - a[1] cos(t) + a[2] cos(2 t) ..., t from 0 to 2 pi."""
     if not isinstance(a, (list, tuple)):
-        raise TypeError("Coefficients must be a list/tuple")
+        raise TypeError("Coefficients must be a list/tuple [RG047]")
     if not a:
-        raise ValueError("Coefficients cannot be empty")
+        raise ValueError("Coefficients cannot be empty [RG047]")
     return _cosines("general_cosine", a, M, sym, options)
 
 

@@ -126,7 +126,7 @@ class _Mismatch(Exception):
         text = self.text
         if self.path:
             text += f"\n\nThe failure occurred for item {''.join(f'[{key!r}]' for key in self.path)}"
-        return self.kind(msg(text) if callable(msg) else text)
+        return self.kind(msg(text) if callable(msg) else f"{text} [RG160]")
 
 
 # --- pairs ------------------------------------------------------------------------------------------------

@@ -37,11 +37,12 @@ def make_tensor(
     if noncontiguous and memory_format is not None:
         raise ValueError(
             "The parameters `noncontiguous` and `memory_format` are mutually exclusive, but got "
-            f"noncontiguous={noncontiguous} and memory_format={memory_format}"
+            f"noncontiguous={noncontiguous} and memory_format={memory_format} [RG120]"
         )
     if requires_grad and whole:
         raise ValueError(
-            f"`requires_grad=True` is not supported for boolean and integral dtypes, but got dtype={dtype}"
+            "`requires_grad=True` is not supported for boolean and integral dtypes, but got "
+            f"dtype={dtype} [RG009]"
         )
     skip = noncontiguous and math.prod(shape) > 1
     drawn_shape = (*shape[:-1], 2 * shape[-1]) if skip else shape
@@ -75,7 +76,7 @@ def _interval(dtype, low, high):
         least, most, default = info.min, info.max, (-9, 9)
     low, high = [d if v is None else v for v, d in zip((low, high), default, strict=True)]
     if low != low or high != high:
-        raise ValueError(f"`low` and `high` cannot be NaN, but got low={low} and high={high}")
+        raise ValueError(f"`low` and `high` cannot be NaN, but got low={low} and high={high} [RG049]")
     if low == high and dtype.category >= FLOAT:
         warnings.warn(
             "Passing `low==high` to `torch.testing.make_tensor` for floating or complex types is deprecated "
@@ -84,11 +85,11 @@ def _interval(dtype, low, high):
             stacklevel=3,
         )
     elif low >= high:
-        raise ValueError(f"`low` must be less than `high`, but got {low} >= {high}")
+        raise ValueError(f"`low` must be less than `high`, but got {low} >= {high} [RG049]")
     elif high < least or low >= most:
         raise ValueError(
             f"The value interval specified by `low` and `high` is [{low}, {high}), but {dtype} only supports "
-            f"[{least}, {most})"
+            f"[{least}, {most}) [RG049]"
         )
     return min(max(low, least), most), min(max(high, least), most)
 

@@ -10,4 +10,4 @@ _SUBMODULES = ("checkpoint", "data", "dlpack", "hooks", "_pytree")
 def __getattr__(name):
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r} [RG135]")

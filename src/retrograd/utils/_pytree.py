@@ -107,8 +107,8 @@ def broadcast_prefix(prefix, form):
         return [prefix] * form.num_leaves
     kind, context, children = parts
     if form is LEAF:
-        raise ValueError(f"a structure {prefix!r} where there is a leaf")
+        raise ValueError(f"a structure {prefix!r} where there is a leaf [RG047]")
     fits = kind is form.kind and len(children) == len(form.children)
     if not fits or (context is not None and context != form.context):
-        raise ValueError(f"a structure {prefix!r} is not a prefix of {form!r}")
+        raise ValueError(f"a structure {prefix!r} is not a prefix of {form!r} [RG047]")
     return [leaf for c, f in zip(children, form.children, strict=True) for leaf in broadcast_prefix(c, f)]

@@ -59,9 +59,11 @@ def checkpoint(
             determinism_check=determinism_check, debug=debug, early_stop=early_stop,
         )  # fmt: skip
     if kwargs:
-        raise ValueError(f"Unexpected keyword arguments: {','.join(kwargs)}")
+        raise ValueError(f"Unexpected keyword arguments: {','.join(kwargs)} [RG023]")
     if context_fn is not noop_context_fn or debug is not False:
-        raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
+        raise ValueError(
+            "Passing `context_fn` or `debug` is only supported when use_reentrant=False. [RG023]"
+        )
     return CheckpointFunction.apply(function, preserve, *args)
 
 
@@ -73,12 +75,13 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
         use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:
-        raise ValueError(f"Unexpected keyword arguments: {','.join(kwargs)}")
+        raise ValueError(f"Unexpected keyword arguments: {','.join(kwargs)} [RG023]")
     functions = list(functions)
     size = len(functions) // segments
     if not size:
         raise ValueError(
-            f"checkpoint_sequential: {len(functions)} functions can't be divided into {segments} segments"
+            f"checkpoint_sequential: {len(functions)} functions can't be divided into {segments} segments "
+            "[RG023]"
         )
     start = 0
     for _ in range(segments - 1):

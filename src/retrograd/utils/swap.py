@@ -10,7 +10,7 @@ def swap_tensors(t1, t2):
     """
     for t in (t1, t2):
         if not isinstance(t, Tensor):
-            raise TypeError(f"swap_tensors takes two Tensors, but one is {type(t).__name__}")
+            raise TypeError(f"swap_tensors takes two Tensors, but one is {type(t).__name__} [RG047]")
     for t in (t1, t2):
         node = t._accumulator and t._accumulator()
         if node is not None:
@@ -25,5 +25,5 @@ def _refuse(grads):
     raise RuntimeError(
         "Trying to execute AccumulateGrad node that was poisoned by swap_tensors: the graph was recorded "
         "before its leaf was exchanged with another tensor (by a conversion or load with "
-        "torch.__future__.set_swap_module_params_on_conversion(True)). Compute the loss anew."
+        "torch.__future__.set_swap_module_params_on_conversion(True)). Compute the loss anew. [RG029]"
     )

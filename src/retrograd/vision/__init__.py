@@ -10,7 +10,7 @@ _SUBMODULES = ("datasets", "io", "models", "ops", "transforms", "utils")
 def __getattr__(name):
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r} [RG135]")
 
 
 def __dir__():

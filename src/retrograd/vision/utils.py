@@ -25,9 +25,9 @@ def make_grid(
     images = tensor if isinstance(tensor, list) else [tensor]
     for image in images:
         if not isinstance(image, Tensor):
-            raise TypeError(f"tensor or list of tensors expected, got {type(image)}")
+            raise TypeError(f"tensor or list of tensors expected, got {type(image)} [RG095]")
     if value_range is not None and not isinstance(value_range, tuple):
-        raise TypeError(f"value_range has to be a tuple (min, max) if specified, got {value_range!r}")
+        raise TypeError(f"value_range has to be a tuple (min, max) if specified, got {value_range!r} [RG096]")
     if isinstance(tensor, list):
         tensor = retrograd.stack(tensor, dim=0)
     if tensor.ndim == 2:

@@ -24,5 +24,7 @@ def sdpa_kernel(backends, set_priority=False):
     """Accepts the backends that a script allows, and computes as always."""
     for backend in [backends] if isinstance(backends, SDPBackend) else backends:
         if not isinstance(backend, SDPBackend):
-            raise AssertionError(f"Backend must be an instance of SDPBackend, not {type(backend).__name__}")
+            raise AssertionError(
+                f"Backend must be an instance of SDPBackend, not {type(backend).__name__} [RG047]"
+            )
     yield

@@ -23,7 +23,7 @@ class CausalBias(Tensor):
 
     def __new__(cls, variant, seq_len_q, seq_len_kv):
         if not isinstance(variant, CausalVariant):
-            raise AssertionError(f"variant must be a CausalVariant, but is {type(variant).__name__}")
+            raise AssertionError(f"variant must be a CausalVariant, but is {type(variant).__name__} [RG047]")
         self = object.__new__(cls)
         shift = seq_len_kv - seq_len_q if variant == CausalVariant.LOWER_RIGHT else 0
         self._array = np.tri(seq_len_q, seq_len_kv, shift, dtype=bool)
@@ -47,5 +47,5 @@ def causal_lower_right(*size):
 
 def _causal(variant, size):
     if len(size) != 2:
-        raise AssertionError(f"a causal mask has 2 sizes, but {len(size)} were given")
+        raise AssertionError(f"a causal mask has 2 sizes, but {len(size)} were given [RG062]")
     return CausalBias(variant, *size)

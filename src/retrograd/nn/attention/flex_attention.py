@@ -75,7 +75,7 @@ def or_masks(*mask_mods):
 
 def _combined(mask_mods, combine, start):
     if not all(callable(f) for f in mask_mods):
-        raise RuntimeError(f"all inputs should be callable mask_mods: {mask_mods}")
+        raise RuntimeError(f"all inputs should be callable mask_mods: {mask_mods} [RG047]")
 
     def mask_mod(b, h, q_idx, kv_idx):
         result = ones((), dtype=bool) if start else zeros((), dtype=bool)
@@ -124,13 +124,15 @@ def flex_attention(
     """
     for name, t in (("query", query), ("key", key), ("value", value)):
         if t.ndim != 4:
-            raise ValueError(f"Expected {name} to be 4-dimensional (B, H, L, E), but got {list(t.shape)}")
+            raise ValueError(
+                f"Expected {name} to be 4-dimensional (B, H, L, E), but got {list(t.shape)} [RG062]"
+            )
     heads, shared = query.shape[1], key.shape[1]
     if heads != shared:
         if not enable_gqa or heads % shared:
             raise ValueError(
                 f"Expect query and key/value to have the same number of heads but got Hq={heads} and "
-                f"Hkv={shared}. Try setting enable_gqa=True for GQA, with a multiple."
+                f"Hkv={shared}. Try setting enable_gqa=True for GQA, with a multiple. [RG062]"
             )
         key, value = (t.repeat_interleave(heads // shared, 1) for t in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale

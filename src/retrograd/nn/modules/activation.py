@@ -67,7 +67,7 @@ class Hardtanh(Module):
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
         super().__init__()
         if max_val <= min_val:
-            raise AssertionError(f"max_val ({max_val}) must be larger than min_val ({min_val})")
+            raise AssertionError(f"max_val ({max_val}) must be larger than min_val ({min_val}) [RG049]")
         self.min_val = min_val
         self.max_val = max_val
         self.inplace = inplace
@@ -320,5 +320,5 @@ class Softmax2d(Module):
 
     def forward(self, input):
         if input.ndim not in (3, 4):
-            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead [RG058]")
         return F.softmax(input, -3)

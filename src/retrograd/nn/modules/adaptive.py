@@ -30,7 +30,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         super().__init__()
         cutoffs = list(cutoffs)
         if not cutoffs:
-            raise ValueError("cutoffs should be a sequence of length larger than 0")
+            raise ValueError("cutoffs should be a sequence of length larger than 0 [RG060]")
         if (
             cutoffs != sorted(set(cutoffs))
             or cutoffs[0] <= 0
@@ -40,7 +40,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise ValueError(
                 "cutoffs should be a sequence of unique, positive integers sorted in an increasing order, "
                 "where each "
-                f"value is between 1 and n_classes-1; got {cutoffs} for {n_classes} classes"
+                f"value is between 1 and n_classes-1; got {cutoffs} for {n_classes} classes [RG060]"
             )
         self.in_features = in_features
         self.n_classes = n_classes
@@ -70,12 +70,12 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def forward(self, input_, target_):
         if target_.ndim > 1:
-            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported [RG063]")
         if input_.ndim != target_.ndim + 1:
             raise RuntimeError(
                 f"{target_.ndim}D target tensor expects {target_.ndim + 1}D input tensors, but found inputs "
                 "with size "
-                f"{input_.size()}"
+                f"{input_.size()} [RG063]"
             )
         if not target_.ndim:
             output, loss = self(input_.unsqueeze(0), target_.unsqueeze(0))
@@ -83,13 +83,13 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         if input_.shape[0] != target_.shape[0]:
             raise RuntimeError(
                 "Input and target should have the same size in the batch dimension, but they are "
-                f"{list(input_.shape)} and {list(target_.shape)}"
+                f"{list(input_.shape)} and {list(target_.shape)} [RG063]"
             )
         low, high = int(target_.min()), int(target_.max())
         if low < 0 or high >= self.n_classes:
             raise RuntimeError(
                 f"Target values should be in [0, {self.n_classes - 1}], but values in range [{low}, {high}] "
-                "were found. "
+                "were found.  [RG053]"
             )
         head_index, parts, order = target_, [], []
         for i, tail in enumerate(self.tail):

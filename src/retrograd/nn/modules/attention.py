@@ -28,10 +28,12 @@ class MultiheadAttention(Module):
             raise ValueError(
                 f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and "
                 f"num_heads={num_heads} "
-                "instead"
+                "instead [RG060]"
             )
         if embed_dim % num_heads:
-            raise AssertionError(f"embed_dim must be divisible by num_heads, got {embed_dim} and {num_heads}")
+            raise AssertionError(
+                f"embed_dim must be divisible by num_heads, got {embed_dim} and {num_heads} [RG060]"
+            )
         options = {"device": device, "dtype": dtype}
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim

@@ -76,7 +76,7 @@ class BackwardHooks:
                 raise RuntimeError(
                     "Backward hook for Modules where no input requires gradient should always return None "
                     "or None "
-                    f"for all gradients, but a hook of {type(self.module).__name__} returned {new}"
+                    f"for all gradients, but a hook of {type(self.module).__name__} returned {new} [RG017]"
                 )
 
     def _at_inputs(self, grads, _):
@@ -96,7 +96,7 @@ def _replaced(new, old, what, name):
     new = (new,) if isinstance(new, Tensor) else tuple(new)
     if len(new) != len(old):
         raise RuntimeError(
-            f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(old)}"
+            f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(old)} [RG017]"
         )
     return new
 

@@ -66,7 +66,7 @@ class _NormBase(Module):
 
     def _check_input_dim(self, input):
         if input.ndim not in self.dimensions:
-            raise ValueError(f"expected {self.shapes} input (got {input.ndim}D input)")
+            raise ValueError(f"expected {self.shapes} input (got {input.ndim}D input) [RG058]")
 
     def extra_repr(self):
         return (

@@ -17,7 +17,8 @@ _global_backward_hooks = OrderedDict()
 _kind = {"full": None}  # whether _global_backward_hooks are full ones; None: nobody has registered one
 
 _NOT_BOTH = (
-    "Cannot use both regular backward hooks and full backward hooks {where}. Please use only one of them."
+    "Cannot use both regular backward hooks and full backward hooks {where}. Please use only one of them. "
+    "[RG017]"
 )
 
 
@@ -26,7 +27,7 @@ class Calls:
 
     def forward(self, *inputs):
         raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function'
+            f'Module [{type(self).__name__}] is missing the required "forward" function [RG144]'
         )
 
     def __call__(self, *args, **kwargs):
@@ -80,7 +81,7 @@ class Calls:
                 if not (isinstance(new, tuple) and len(new) == 2):
                     raise RuntimeError(
                         "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got "
-                        f"{new}."
+                        f"{new}. [RG017]"
                     )
                 args, kwargs = new
         return args, kwargs
@@ -189,7 +190,7 @@ class WithModule:
     def __call__(self, *args):
         module = self.module()
         if module is None:
-            raise RuntimeError("You are trying to call the hook of a dead Module!")
+            raise RuntimeError("You are trying to call the hook of a dead Module! [RG017]")
         return self.hook(module, *args)
 
     def __getstate__(self):
@@ -229,7 +230,8 @@ def _explain_argument(module, args, error):
             else:
                 remedy = "make one with torch.tensor(...)"
             raise TypeError(
-                f"{type(module).__name__}: argument {i + 1} must be a Tensor, not {kind.__name__}; {remedy}"
+                f"{type(module).__name__}: argument {i + 1} must be a Tensor, not {kind.__name__}; "
+                f"{remedy} [RG047]"
             ) from error
 
 

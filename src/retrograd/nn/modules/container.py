@@ -76,10 +76,10 @@ class Sequential(Module):
     def insert(self, index, module):
         """Put a module before position `index`."""
         if not isinstance(module, Module):
-            raise AssertionError(f"module should be of type: {Module}")
+            raise AssertionError(f"module should be of type: {Module} [RG064]")
         n = len(self)
         if not -n <= index <= n:
-            raise IndexError(f"Index out of range: {index}")
+            raise IndexError(f"Index out of range: {index} [RG033]")
         modules = list(self._modules.values())
         modules.insert(index % n if index < 0 else index, module)
         self._modules.clear()
@@ -101,14 +101,14 @@ class Sequential(Module):
     def __add__(self, other):
         if not isinstance(other, Sequential):
             raise ValueError(
-                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+                f"add operator supports only objects of Sequential class, but {type(other)} is given. [RG064]"
             )
         return Sequential(*self, *other)
 
     def __iadd__(self, other):
         if not isinstance(other, Sequential):
             raise ValueError(
-                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+                f"add operator supports only objects of Sequential class, but {type(other)} is given. [RG064]"
             )
         return self.extend(other)
 
@@ -122,9 +122,9 @@ class Sequential(Module):
 
     def _as_times(self, times):
         if not isinstance(times, int):
-            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)} [RG064]")
         if times <= 0:
-            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)} [RG064]")
         return times
 
 
@@ -197,7 +197,8 @@ class ModuleList(Module):
         """Add modules at the end."""
         if not isinstance(modules, abc.Iterable):
             raise TypeError(
-                f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}"
+                f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__} "
+                "[RG064]"
             )
         for module in modules:
             self.append(module)
@@ -257,7 +258,7 @@ class ModuleDict(Module):
         if not isinstance(modules, abc.Iterable):
             raise TypeError(
                 "ModuleDict.update should be called with an iterable of key/value pairs, but got "
-                f"{type(modules).__name__}"
+                f"{type(modules).__name__} [RG064]"
             )
         for key, module in modules.items() if hasattr(modules, "items") else pairs(modules, "ModuleDict"):
             self[key] = module

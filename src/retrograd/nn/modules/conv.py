@@ -16,7 +16,7 @@ def _tuple(value, n, name):
         return (value,) * n
     value = tuple(value)
     if len(value) != n:
-        raise ValueError(f"{name} takes an int or {n} of them, got {value}")
+        raise ValueError(f"{name} takes an int or {n} of them, got {value} [RG060]")
     return value
 
 
@@ -34,16 +34,20 @@ class _ConvNd(Module):
         super().__init__()
         n = self.dimensions
         if groups <= 0:
-            raise ValueError(f"groups must be a positive integer, but got {groups}")
+            raise ValueError(f"groups must be a positive integer, but got {groups} [RG060]")
         if in_channels % groups:
-            raise ValueError(f"in_channels must be divisible by groups, but got {in_channels} and {groups}")
+            raise ValueError(
+                f"in_channels must be divisible by groups, but got {in_channels} and {groups} [RG060]"
+            )
         if out_channels % groups:
-            raise ValueError(f"out_channels must be divisible by groups, but got {out_channels} and {groups}")
+            raise ValueError(
+                f"out_channels must be divisible by groups, but got {out_channels} and {groups} [RG060]"
+            )
         if self.transposed and padding_mode != "zeros":
-            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__} [RG060]')
         if padding_mode not in _PADDING_MODES:
             raise ValueError(
-                f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'"
+                f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}' [RG060]"
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -52,9 +56,11 @@ class _ConvNd(Module):
         self.dilation = _tuple(dilation, n, "dilation")
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
-                raise ValueError(f"Invalid padding string {padding!r}, should be one of 'same', 'valid'")
+                raise ValueError(
+                    f"Invalid padding string {padding!r}, should be one of 'same', 'valid' [RG060]"
+                )
             if padding == "same" and any(s != 1 for s in self.stride):
-                raise ValueError("padding='same' is not supported for strided convolutions")
+                raise ValueError("padding='same' is not supported for strided convolutions [RG060]")
             self.padding = padding
         else:
             self.padding = _tuple(padding, n, "padding")
@@ -176,7 +182,7 @@ class _ConvTransposeNd(_ConvNd):
             raise ValueError(
                 f"{type(self).__name__}: for {input.ndim}D input, output_size must have {n} or {input.ndim} "
                 "elements "
-                f"(got {len(wanted)})"
+                f"(got {len(wanted)}) [RG060]"
             )
         wanted = wanted[-n:]
         layout = zip(
@@ -189,7 +195,7 @@ class _ConvTransposeNd(_ConvNd):
             raise ValueError(
                 f"requested an output size of {wanted}, but valid sizes range from {smallest} to {largest} "
                 "(for an "
-                f"input of {list(input.shape)})"
+                f"input of {list(input.shape)}) [RG060]"
             )
         return extra
 

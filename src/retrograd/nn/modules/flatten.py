@@ -26,7 +26,7 @@ class Unflatten(Module):
         if not isinstance(dim, int) or not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(
                 f"Unflatten takes an int dim and a tuple of sizes, got {type(dim).__name__} and "
-                f"{type(unflattened_size).__name__}"
+                f"{type(unflattened_size).__name__} [RG047]"
             )
         self.dim = dim
         self.unflattened_size = unflattened_size

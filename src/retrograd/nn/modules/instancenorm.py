@@ -27,7 +27,7 @@ class _InstanceNorm(_NormBase):
         if x.shape[1] != self.num_features and self.affine:
             raise ValueError(
                 f"expected input's size at dim={int(x is input)} to match num_features "
-                f"({self.num_features}), but got: {x.shape[1]}."
+                f"({self.num_features}), but got: {x.shape[1]}. [RG059]"
             )
         out = F.instance_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,

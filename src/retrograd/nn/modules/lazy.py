@@ -26,7 +26,9 @@ class LazyModuleMixin:
         self._initialize_hook = self.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)
 
     def initialize_parameters(self, *args, **kwargs):
-        raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
+        raise NotImplementedError(
+            f"initialize_parameters is not implemented for {type(self).__name__} [RG065]"
+        )
 
     def has_uninitialized_params(self):
         """Whether a parameter or buffer has no shape yet."""
@@ -45,7 +47,7 @@ class LazyModuleMixin:
     def _infer_parameters(self, module, args, kwargs=None):
         module.initialize_parameters(*args, **(kwargs or {}))
         if module.has_uninitialized_params():
-            raise RuntimeError(f"module {module._get_name()} has not been fully initialized")
+            raise RuntimeError(f"module {module._get_name()} has not been fully initialized [RG065]")
         module._initialize_hook.remove()
         module._load_hook.remove()
         del module._initialize_hook, module._load_hook
@@ -85,7 +87,7 @@ class LazyLinear(LazyModuleMixin, Linear):
                 raise AssertionError(
                     f"The in_features inferred from input: {features} is not equal to in_features from "
                     "self.weight: "
-                    f"{self.weight.shape[-1]}"
+                    f"{self.weight.shape[-1]} [RG059]"
                 )
             self.in_features = features
 
@@ -114,12 +116,13 @@ class _LazyConvNd(LazyModuleMixin):
             raise RuntimeError(
                 f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {type(self).__name__}, but "
                 "got input of "
-                f"size: {input.shape}"
+                f"size: {input.shape} [RG058]"
             )
         self.in_channels = input.shape[-n - 1]
         if self.in_channels % self.groups:
             raise ValueError(
-                f"in_channels must be divisible by groups, but got {self.in_channels} and {self.groups}"
+                f"in_channels must be divisible by groups, but got {self.in_channels} and {self.groups} "
+                "[RG060]"
             )
         shape = (self.out_channels, self.in_channels // self.groups)
         if self.transposed:

@@ -215,10 +215,10 @@ class MultiMarginLoss(_WeightedLoss):
     def __init__(self, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
         super().__init__(weight, size_average, reduce, reduction)
         if p not in (1, 2):
-            raise ValueError(f"MultiMarginLoss: only p == 1 and p == 2 supported, not {p}")
+            raise ValueError(f"MultiMarginLoss: only p == 1 and p == 2 supported, not {p} [RG049]")
         if weight is not None and weight.ndim != 1:
             raise ValueError(
-                f"MultiMarginLoss: weight must be None or have dim 1, not shape {list(weight.shape)}"
+                f"MultiMarginLoss: weight must be None or have dim 1, not shape {list(weight.shape)} [RG063]"
             )
         self.p = p
         self.margin = margin
@@ -251,7 +251,9 @@ class TripletMarginLoss(_Loss):
     ):
         super().__init__(size_average, reduce, reduction)
         if margin <= 0:
-            raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead")
+            raise ValueError(
+                f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead [RG049]"
+            )
         self.margin = margin
         self.p = p
         self.eps = eps
@@ -277,7 +279,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(reduction=reduction)
         if margin <= 0:
             raise ValueError(
-                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead"
+                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} "
+                "instead [RG049]"
             )
         self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
@@ -329,9 +332,13 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         weight=None, ignore_index=None, label_smoothing=0.0, options=None,
     ):  # fmt: skip
         if weight is not None and tuple(weight.shape) != (num_classes,):
-            raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+            raise RuntimeError(
+                f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)} [RG063]"
+            )
         if not 0 <= label_smoothing <= 1:
-            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+            raise RuntimeError(
+                f"expected label_smoothing to be in range [0, 1], got {label_smoothing} [RG049]"
+            )
         super().__init__(weight=weight, reduction=reduction)
         self.num_classes = num_classes
         self.out_features = out_features

@@ -45,12 +45,12 @@ class Module(Calls, StateDict):
             if kwargs:
                 wrong = next(iter(kwargs))
                 raise TypeError(
-                    f"{type(self).__name__}.__init__() got an unexpected keyword argument '{wrong}'"
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument '{wrong}' [RG134]"
                 )
             if args:
                 raise TypeError(
                     f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were "
-                    "given"
+                    "given [RG134]"
                 )
         self.__dict__.update(_fields())
         if self.call_super_init:
@@ -65,14 +65,14 @@ class Module(Calls, StateDict):
             if not isinstance(param, Parameter):
                 raise TypeError(
                     f"cannot assign '{_type_name(param)}' object to parameter '{name}' "
-                    "(torch.nn.Parameter or None required)"
+                    "(torch.nn.Parameter or None required) [RG064]"
                 )
             if param.grad_fn is not None:
                 raise ValueError(
                     f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created "
                     f"explicitly. To express '{name}' as a function of another Tensor, compute the value in "
                     "the "
-                    "forward() method."
+                    "forward() method. [RG064]"
                 )
             param = self._run_registration_hooks("parameter", name, param)
         self._parameters[name] = param
@@ -86,7 +86,7 @@ class Module(Calls, StateDict):
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
                 f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (torch Tensor or None "
-                "required)"
+                "required) [RG064]"
             )
         self._buffers[name] = self._run_registration_hooks("buffer", name, tensor)
         if persistent:
@@ -97,7 +97,7 @@ class Module(Calls, StateDict):
     def add_module(self, name, module):
         """Add a sub-module (or None) under `name`."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{_type_name(module)} is not a Module subclass")
+            raise TypeError(f"{_type_name(module)} is not a Module subclass [RG064]")
         self._check_name(name, "module")
         self._modules[name] = self._run_registration_hooks("module", name, module)
 
@@ -110,13 +110,13 @@ class Module(Calls, StateDict):
         if own is None:
             raise _before_init(self, what)
         if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {_type_name(name)}")
+            raise TypeError(f"{what} name should be a string. Got {_type_name(name)} [RG064]")
         if "." in name:
-            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+            raise KeyError(f'{what} name can\'t contain ".", got: {name} [RG064]')
         if name == "":
-            raise KeyError(f'{what} name can\'t be empty string ""')
+            raise KeyError(f'{what} name can\'t be empty string "" [RG064]')
         if name not in own and hasattr(self, name):
-            raise KeyError(f"attribute '{name}' already exists")
+            raise KeyError(f"attribute '{name}' already exists [RG064]")
 
     def _run_registration_hooks(self, what, name, value):
         for hook in _registration_hooks[what].values():
@@ -134,7 +134,7 @@ class Module(Calls, StateDict):
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{_type_name(value)}' as parameter '{name}' (torch.nn.Parameter or None "
-                    "expected)"
+                    "expected) [RG064]"
                 )
             self.register_parameter(name, None)
         elif isinstance(value, Module):
@@ -144,7 +144,7 @@ class Module(Calls, StateDict):
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{_type_name(value)}' as child module '{name}' (torch.nn.Module or None "
-                    "expected)"
+                    "expected) [RG064]"
                 )
             self._modules[name] = self._run_registration_hooks("module", name, None)
         elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
@@ -152,7 +152,7 @@ class Module(Calls, StateDict):
                 raise TypeError(
                     f"cannot assign '{_type_name(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor "
                     "or None "
-                    "expected)"
+                    "expected) [RG064]"
                 )
             persistent = (
                 value.persistent
@@ -180,7 +180,9 @@ class Module(Calls, StateDict):
         for store in ("_parameters", "_buffers", "_modules"):
             if store in fields and name in fields[store]:
                 return fields[store][name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+        raise AttributeError(
+            f"'{type(self).__name__}' object has no attribute '{name}' [RG136]", name=name, obj=self
+        )
 
     def __delattr__(self, name):
         for store in (self._parameters, self._buffers, self._modules):
@@ -260,25 +262,25 @@ class Module(Calls, StateDict):
         module = self
         for name in target.split(".") if target else ():
             if not hasattr(module, name):
-                raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+                raise AttributeError(f"{module._get_name()} has no attribute `{name}` [RG136]")
             module = getattr(module, name)
             if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
+                raise AttributeError(f"`{name}` is not an nn.Module [RG136]")
         return module
 
     def set_submodule(self, target, module, strict=False):
         """Put a module at a dotted path, whose parent must exist; strict: a module must be there already."""
         if not target:
-            raise ValueError("Cannot set the submodule without a target name!")
+            raise ValueError("Cannot set the submodule without a target name! [RG136]")
         if not isinstance(module, Module):
-            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)} [RG136]")
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
         if hasattr(parent, name):
             if not isinstance(getattr(parent, name), Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
+                raise AttributeError(f"`{name}` is not an nn.Module [RG136]")
         elif strict:
-            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}` [RG136]")
         setattr(parent, name, module)
 
     def get_parameter(self, target):
@@ -293,9 +295,9 @@ class Module(Calls, StateDict):
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if not hasattr(module, name):
-            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+            raise AttributeError(f"{module._get_name()} has no attribute `{name}` [RG136]")
         if name not in getattr(module, store):
-            raise AttributeError(f"`{name}` is not {what}")
+            raise AttributeError(f"`{name}` is not {what} [RG136]")
         return getattr(module, store)[name]
 
     # --- changing all of it ---
@@ -303,7 +305,7 @@ class Module(Calls, StateDict):
     def train(self, mode=True):
         """Set training mode (dropout drops, batch norm uses the batch) here and below."""
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ValueError("training mode is expected to be boolean [RG047]")
         self.training = mode
         for module in self.children():
             module.train(mode)
@@ -361,10 +363,13 @@ class Module(Calls, StateDict):
         """
         device, dtype, copy, memory_format = parse_to(*args, **kwargs)
         if copy:
-            raise RuntimeError(".to() does not accept copy argument: a module's parameters change in place")
+            raise RuntimeError(
+                ".to() does not accept copy argument: a module's parameters change in place [RG047]"
+            )
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
-                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+                "nn.Module.to only accepts floating point or complex dtypes, but got desired "
+                f"dtype={dtype} [RG047]"
             )
         if dtype is not None and dtype.is_complex:
             warnings.warn(
@@ -475,7 +480,7 @@ def _before_init(module, what):
     return AttributeError(
         f"cannot assign {what} before Module.__init__() call: {type(module).__name__}.__init__ must first "
         "call "
-        "super().__init__()"
+        "super().__init__() [RG064]"
     )
 
 

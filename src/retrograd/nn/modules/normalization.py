@@ -84,7 +84,9 @@ class GroupNorm(Module):
     ):
         super().__init__()
         if num_channels % num_groups:
-            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+            raise ValueError(
+                f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups}) [RG060]"
+            )
         self.num_groups = num_groups
         self.num_channels = num_channels
         self.eps = eps
@@ -141,7 +143,7 @@ class CrossMapLRN2d(Module):
 
     def forward(self, input):
         if input.ndim != 4:
-            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead. [RG058]")
         seen = 2 * ((self.size - 1) // 2) + 1
         return F.local_response_norm(input, seen, self.alpha * seen / self.size, self.beta, self.k)
 

@@ -15,7 +15,7 @@ class _PadNd(Module):
         if len(self.padding) != n:
             raise ValueError(
                 f"padding takes an int or {n} of them (before and after, the last dimension first), got "
-                f"{padding}"
+                f"{padding} [RG060]"
             )
 
     def forward(self, input):

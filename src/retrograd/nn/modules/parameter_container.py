@@ -48,7 +48,8 @@ class ParameterList(Module):
         """Add values at the end."""
         if not isinstance(values, abc.Iterable) or isinstance(values, Tensor):
             raise TypeError(
-                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
+                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__} "
+                "[RG064]"
             )
         for value in values:
             self.append(value)
@@ -58,7 +59,7 @@ class ParameterList(Module):
         return "\n".join(f"  ({i}): {_describe(p, str)}" for i, p in enumerate(self))
 
     def __call__(self, *args, **kwargs):
-        raise RuntimeError("ParameterList should not be called.")
+        raise RuntimeError("ParameterList should not be called. [RG144]")
 
 
 class ParameterDict(Module):
@@ -145,7 +146,7 @@ class ParameterDict(Module):
         if not isinstance(parameters, abc.Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, but got "
-                f"{type(parameters).__name__}"
+                f"{type(parameters).__name__} [RG064]"
             )
         if isinstance(parameters, (OrderedDict, ParameterDict)):
             items = parameters.items()
@@ -174,14 +175,14 @@ class ParameterDict(Module):
         return "\n".join(f"  ({k}): {_describe(p, lambda _: p.type())}" for k, p in self.items())
 
     def __call__(self, *args, **kwargs):
-        raise RuntimeError("ParameterDict should not be called.")
+        raise RuntimeError("ParameterDict should not be called. [RG144]")
 
 
 def _as_name(key):
     if not isinstance(key, str):
         raise TypeError(
             f"Index given to ParameterDict cannot be used as a key as it is not a string (type is "
-            f"'{type(key).__name__}'); use str(key)"
+            f"'{type(key).__name__}'); use str(key) [RG064]"
         )
     return key
 

@@ -258,11 +258,11 @@ class _FractionalMaxPoolNd(Module):
         super().__init__()
         each, name = _ntuple(self.dimensions), type(self).__name__
         if output_size is None and output_ratio is None:
-            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
+            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio [RG120]")
         if output_size is not None and output_ratio is not None:
-            raise ValueError(f"{name}: only one of output_size and output_ratio may be specified")
+            raise ValueError(f"{name}: only one of output_size and output_ratio may be specified [RG120]")
         if output_ratio is not None and not all(0 < r < 1 for r in each(output_ratio)):
-            raise ValueError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio})")
+            raise ValueError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio}) [RG049]")
         self.kernel_size = each(kernel_size)
         self.return_indices = return_indices
         self.register_buffer("_random_samples", _random_samples)

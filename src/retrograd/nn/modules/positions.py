@@ -8,7 +8,7 @@ def position(index, length, what):
     """`index` counted from the front; IndexError past the ends."""
     index = operator.index(index)
     if not -length <= index < length:
-        raise IndexError(f"index {index} is out of range of a {what} of length {length}")
+        raise IndexError(f"index {index} is out of range of a {what} of length {length} [RG033]")
     return index % length
 
 
@@ -17,8 +17,10 @@ def pairs(values, what):
     for i, pair in enumerate(values):
         if not isinstance(pair, abc.Iterable):
             raise TypeError(
-                f"{what} update sequence element #{i} should be Iterable; is{type(pair).__name__}"
+                f"{what} update sequence element #{i} should be Iterable; is{type(pair).__name__} [RG064]"
             )
         if len(pair) != 2:
-            raise ValueError(f"{what} update sequence element #{i} has length {len(pair)}; 2 is required")
+            raise ValueError(
+                f"{what} update sequence element #{i} has length {len(pair)}; 2 is required [RG064]"
+            )
         yield pair

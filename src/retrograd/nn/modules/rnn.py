@@ -81,14 +81,16 @@ class RNNBase(Module):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         if input.ndim not in (2, 3):
-            raise ValueError(f"{self._get_name()}: Expected input to be 2D or 3D, got {input.ndim}D instead")
+            raise ValueError(
+                f"{self._get_name()}: Expected input to be 2D or 3D, got {input.ndim}D instead [RG058]"
+            )
         batched, batch_dim = input.ndim == 3, 0 if self.batch_first else 1
         states = None if hx is None else self._as_states(hx)
         if states is not None and any(s.ndim != input.ndim for s in states):
             names, shown = self._say([f"{s.ndim}-D" for s in states])
             kind = "batched 3-D" if batched else "unbatched 2-D"
             raise RuntimeError(
-                f"For {kind} input, {names} should also be {input.ndim}-D but got {shown} tensor"
+                f"For {kind} input, {names} should also be {input.ndim}-D but got {shown} tensor [RG058]"
             )
         if not batched:
             input = input.unsqueeze(batch_dim)
@@ -151,22 +153,22 @@ class RNNBase(Module):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert "
                 "input: "
-                f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+                f"input.to({weight.dtype}), or convert model: model.to({input.dtype}) [RG040]"
             )
         if input.ndim != dims:
-            raise RuntimeError(f"input must have {dims} dimensions, got {input.ndim}")
+            raise RuntimeError(f"input must have {dims} dimensions, got {input.ndim} [RG058]")
         if input.shape[-1] != self.input_size:
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got "
                 f"{input.shape[-1]}: "
-                f"the input of {self._get_name()} has shape {list(input.shape)}"
+                f"the input of {self._get_name()} has shape {list(input.shape)} [RG059]"
             )
         for i, (state, size) in enumerate(zip(states, self._sizes(batch), strict=True)):
             if tuple(state.shape) != size:
                 name = f"hidden[{i}]" if len(states) > 1 else "hidden"
                 raise RuntimeError(
                     f"Expected {name} size {size}, got {list(state.shape)}: (layers * directions, batch, "
-                    "features)"
+                    "features) [RG059]"
                 )
 
     def extra_repr(self):
@@ -195,7 +197,7 @@ def _check_options(mode, input_size, hidden_size, num_layers, bias, batch_first,
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element being "
             "zeroed, "
-            f"but got {dropout!r}"
+            f"but got {dropout!r} [RG060]"
         )
     if dropout > 0 and num_layers == 1:
         warnings.warn(
@@ -209,21 +211,23 @@ def _check_options(mode, input_size, hidden_size, num_layers, bias, batch_first,
         ("hidden_size", hidden_size, int),
     ):  # fmt: skip
         if not isinstance(value, kind):
-            raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
+            raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__} [RG060]")
     for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
         if value <= 0:
-            raise ValueError(f"{name} must be greater than zero, got {value}")
+            raise ValueError(f"{name} must be greater than zero, got {value} [RG060]")
     if proj_size < 0:
-        raise ValueError("proj_size should be a positive integer or zero to disable projections")
+        raise ValueError("proj_size should be a positive integer or zero to disable projections [RG059]")
     if proj_size >= hidden_size:
-        raise ValueError(f"proj_size has to be smaller than hidden_size, got {proj_size} and {hidden_size}")
+        raise ValueError(
+            f"proj_size has to be smaller than hidden_size, got {proj_size} and {hidden_size} [RG059]"
+        )
     if mode not in _GATES:
-        raise ValueError(f"Unrecognized RNN mode: {mode}")
+        raise ValueError(f"Unrecognized RNN mode: {mode} [RG060]")
 
 
 def _no_projection(kwargs):
     if "proj_size" in kwargs:
-        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU [RG059]")
 
 
 class RNN(RNNBase):
@@ -242,7 +246,9 @@ class RNN(RNNBase):
         else:
             self.nonlinearity = kwargs.pop("nonlinearity", "tanh")
         if self.nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"Unknown nonlinearity '{self.nonlinearity}'. Select from 'tanh' or 'relu'.")
+            raise ValueError(
+                f"Unknown nonlinearity '{self.nonlinearity}'. Select from 'tanh' or 'relu'. [RG060]"
+            )
         super().__init__(f"RNN_{self.nonlinearity.upper()}", *args, **kwargs)
 
 
@@ -319,14 +325,15 @@ class RNNCellBase(Module):
         """
         what = self._get_name()
         if input.ndim not in (1, 2):
-            raise ValueError(f"{what}: Expected input to be 1D or 2D, got {input.ndim}D instead")
+            raise ValueError(f"{what}: Expected input to be 1D or 2D, got {input.ndim}D instead [RG058]")
         if input.shape[-1] != self.input_size:
             raise RuntimeError(
-                f"{what}: input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}"
+                f"{what}: input has inconsistent input_size: got {input.shape[-1]} expected "
+                f"{self.input_size} [RG059]"
             )
         for name, state in zip(names, hx or (), strict=False):
             if state.ndim not in (1, 2):
-                raise ValueError(f"{what}: Expected {name} to be 1D or 2D, got {state.ndim}D instead")
+                raise ValueError(f"{what}: Expected {name} to be 1D or 2D, got {state.ndim}D instead [RG058]")
         single = input.ndim == 1
         if single:
             input, hx = input.unsqueeze(0), hx and [s.unsqueeze(0) if s.ndim == 1 else s for s in hx]
@@ -337,7 +344,7 @@ class RNNCellBase(Module):
                 raise RuntimeError(
                     f"{what}: {name} must have shape {[input.shape[0], self.hidden_size]}, that of the "
                     "input's batch and "
-                    f"hidden_size, but has {list(state.shape)}"
+                    f"hidden_size, but has {list(state.shape)} [RG059]"
                 )
         hx = tuple(hx) if len(names) > 1 else hx[0]
         out = function(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
@@ -364,7 +371,7 @@ class RNNCell(RNNCellBase):
     def forward(self, input, hx=None):
         functions = {"tanh": recurrent.rnn_tanh_cell, "relu": recurrent.rnn_relu_cell}
         if self.nonlinearity not in functions:
-            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity} [RG060]")
         return self._step(functions[self.nonlinearity], input, None if hx is None else [hx], ["hidden"])
 
 

@@ -76,7 +76,7 @@ class Embedding(Module):
     ):  # fmt: skip
         """An Embedding with these vectors (num_embeddings, embedding_dim), frozen by default."""
         if embeddings.ndim != 2:
-            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional [RG068]")
         rows, columns = embeddings.shape
         return cls(
             rows,
@@ -96,7 +96,9 @@ def _within(padding_idx, count):
     if padding_idx is None:
         return None
     if not -count <= padding_idx < count:
-        raise AssertionError(f"padding_idx must be within num_embeddings, {count}, but is {padding_idx}")
+        raise AssertionError(
+            f"padding_idx must be within num_embeddings, {count}, but is {padding_idx} [RG068]"
+        )
     return padding_idx % count
 
 
@@ -104,7 +106,7 @@ def _check_shape(weight, rows, columns):
     if list(weight.shape) != [rows, columns]:
         raise AssertionError(
             "Shape of weight does not match num_embeddings and embedding_dim: "
-            f"{list(weight.shape)} is not {[rows, columns]}"
+            f"{list(weight.shape)} is not {[rows, columns]} [RG068]"
         )
 
 
@@ -168,7 +170,7 @@ class EmbeddingBag(Module):
     ):  # fmt: skip
         """An EmbeddingBag with these vectors (num_embeddings, embedding_dim), frozen by default."""
         if embeddings.ndim != 2:
-            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional [RG068]")
         bag = cls(
             *embeddings.shape, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
             include_last_offset,

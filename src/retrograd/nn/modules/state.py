@@ -32,11 +32,15 @@ class StateDict:
 
     def get_extra_state(self):
         """Override together with `set_extra_state` to keep more than tensors in the state_dict."""
-        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+        raise RuntimeError(
+            "Reached a code path in Module.get_extra_state() that should never be called. [RG144]"
+        )
 
     def set_extra_state(self, state):
         """Override together with `get_extra_state`."""
-        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+        raise RuntimeError(
+            "Reached a code path in Module.set_extra_state() that should never be called. [RG144]"
+        )
 
     # --- saving ---
 
@@ -70,7 +74,7 @@ class StateDict:
             new = hook(self, destination, prefix, local)
             if new is not None:
                 if isinstance(hook, _PostHook):
-                    raise RuntimeError("state_dict post-hook must return None")
+                    raise RuntimeError("state_dict post-hook must return None [RG017]")
                 destination = new
         return destination
 
@@ -94,7 +98,7 @@ class StateDict:
         their values. Returns (missing_keys, unexpected_keys).
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}. [RG050]")
         missing, unexpected, errors = [], [], []
         metadata = getattr(state_dict, "_metadata", None)
         state = OrderedDict(state_dict)
@@ -230,7 +234,7 @@ def _load(module, state, prefix, metadata, assign, found):
         if hook(module, keys) is not None:
             raise AssertionError(
                 "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
-                "values, if incompatible_keys need to be modified, it should be done inplace."
+                "values, if incompatible_keys need to be modified, it should be done inplace. [RG017]"
             )
 
 

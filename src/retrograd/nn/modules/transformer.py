@@ -20,7 +20,7 @@ def _activation(activation):
     if not isinstance(activation, str):
         return activation
     if activation not in ("relu", "gelu"):
-        raise RuntimeError(f"activation should be relu/gelu, not {activation}")
+        raise RuntimeError(f"activation should be relu/gelu, not {activation} [RG048]")
     return getattr(F, activation)
 
 
@@ -242,13 +242,13 @@ class Transformer(Module):
         if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
             raise RuntimeError(
                 f"the batch number of src and tgt must be equal, but their shapes are {list(src.shape)} and "
-                f"{list(tgt.shape)}"
+                f"{list(tgt.shape)} [RG059]"
             )
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError(
                 f"the feature number of src and tgt must be equal to d_model ({self.d_model}), but their "
                 "shapes are "
-                f"{list(src.shape)} and {list(tgt.shape)}"
+                f"{list(src.shape)} and {list(tgt.shape)} [RG059]"
             )
         memory = self.encoder(
             src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal

@@ -44,7 +44,7 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite ({total}), "
             "so it cannot be clipped. To disable this error and scale the gradients by the non-finite norm "
-            "anyway, set `error_if_nonfinite=False`"
+            "anyway, set `error_if_nonfinite=False` [RG069]"
         )
     return wrap(np.asarray(total))
 
@@ -95,7 +95,9 @@ def clip_grad_value_(parameters, clip_value, foreach=None):
     limit = float(clip_value)
     for g in _gradients(_listed(parameters)):
         if g._array.dtype.kind == "c":
-            raise RuntimeError("clip_grad_value_ is not defined for complex gradients; clip_grad_norm_ is")
+            raise RuntimeError(
+                "clip_grad_value_ is not defined for complex gradients; clip_grad_norm_ is [RG069]"
+            )
         _write(g, np.clip, -limit, limit)
 
 
@@ -123,7 +125,7 @@ def _write(tensor, function, *operands):
     if not array.flags.writeable:
         raise RuntimeError(
             f"a gradient of shape {list(array.shape)} can't be clipped in place: its memory is read-only (an "
-            "expanded tensor, or a read-only NumPy array); assign a clone() of it to .grad"
+            "expanded tensor, or a read-only NumPy array); assign a clone() of it to .grad [RG124]"
         )
     work = array.astype(np.float32) if array.itemsize <= 2 else array
     function(work, *[np.asarray(o).astype(work.real.dtype) for o in operands], out=work)

@@ -12,12 +12,12 @@ def parameters_to_vector(parameters):
 def vector_to_parameters(vec, parameters):
     """Give the parameters the elements of `vec`, in their order. They then share its memory."""
     if not isinstance(vec, Tensor):
-        raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__}")
+        raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__} [RG047]")
     parameters = list(parameters)
     if sum(p.numel() for p in parameters) > vec.numel():
         raise RuntimeError(
             f"vector_to_parameters: the vector has {vec.numel()} elements, the parameters have "
-            f"{sum(p.numel() for p in parameters)}"
+            f"{sum(p.numel() for p in parameters)} [RG059]"
         )
     first = 0
     for p in parameters:

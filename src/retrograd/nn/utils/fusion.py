@@ -38,7 +38,7 @@ def fuse_linear_bn_eval(linear, bn):
     if bn.num_features not in (linear.out_features, 1):
         raise AssertionError(
             "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got "
-            f"linear.out_features={linear.out_features} and bn.num_features={bn.num_features}"
+            f"linear.out_features={linear.out_features} and bn.num_features={bn.num_features} [RG060]"
         )
     fused = copy.deepcopy(linear)
     fused.weight, fused.bias = fuse_linear_bn_weights(
@@ -54,6 +54,6 @@ def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
 
 def _check_modes(layer, bn):
     if layer.training or bn.training:
-        raise AssertionError("Fusion only for eval! Call .eval() on both layers first.")
+        raise AssertionError("Fusion only for eval! Call .eval() on both layers first. [RG060]")
     if bn.running_mean is None or bn.running_var is None:
-        raise AssertionError("bn.running_mean and bn.running_var must not be None")
+        raise AssertionError("bn.running_mean and bn.running_var must not be None [RG060]")

@@ -13,9 +13,9 @@ def skip_init(module_cls, *args, **kwargs):
     upon.
     """
     if not issubclass(module_cls, Module):
-        raise RuntimeError(f"Expected a Module; got {module_cls}")
+        raise RuntimeError(f"Expected a Module; got {module_cls} [RG064]")
     if "device" not in inspect.signature(module_cls).parameters:
-        raise RuntimeError("Module must support a 'device' arg to skip initialization")
+        raise RuntimeError("Module must support a 'device' arg to skip initialization [RG064]")
     state = default_generator.get_state()
     try:
         return module_cls(*args, **kwargs)

@@ -41,7 +41,7 @@ class ParametrizationList(ModuleList):
 
     def __init__(self, modules, original, unsafe=False):
         if len(modules) == 0:
-            raise ValueError("ParametrizationList requires one or more modules.")
+            raise ValueError("ParametrizationList requires one or more modules. [RG066]")
         super().__init__(modules)
         self.unsafe = unsafe
         shape, dtype = original.shape, original.dtype
@@ -55,14 +55,14 @@ class ParametrizationList(ModuleList):
         if not self.is_tensor and not isinstance(new, Sequence):
             raise ValueError(
                 "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got "
-                f"{type(new).__name__}"
+                f"{type(new).__name__} [RG066]"
             )
         self.ntensors = 1 if self.is_tensor else len(new)
         if self.is_tensor:
             if new.dtype != dtype:
                 raise ValueError(
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
-                    f"original.dtype: {dtype}\nright_inverse(original).dtype: {new.dtype}"
+                    f"original.dtype: {dtype}\nright_inverse(original).dtype: {new.dtype} [RG066]"
                 )
             original.data = new.detach()
             _register(self, "original", original)
@@ -82,18 +82,20 @@ class ParametrizationList(ModuleList):
             for module in reversed(self):
                 if not hasattr(module, "right_inverse"):
                     kind = type(module).__name__
-                    raise RuntimeError(f"parametrization {kind} does not implement right_inverse.")
+                    raise RuntimeError(f"parametrization {kind} does not implement right_inverse. [RG066]")
                 value = module.right_inverse(value)
             if self.is_tensor:
                 if not isinstance(value, Tensor):
-                    raise ValueError(f"`right_inverse` should return a tensor. Got {type(value).__name__}")
+                    raise ValueError(
+                        f"`right_inverse` should return a tensor. Got {type(value).__name__} [RG066]"
+                    )
                 self._assign("original", value)
                 return
             if not isinstance(value, Sequence) or len(value) != self.ntensors:
                 got = len(value) if isinstance(value, Sequence) else type(value).__name__
                 raise ValueError(
                     f"'right_inverse' must return a sequence of tensors of length {self.ntensors}. Got a "
-                    f"sequence of length {got}."
+                    f"sequence of length {got}. [RG066]"
                 )
             for i, part in enumerate(value):
                 _expect_tensor(part, i)
@@ -104,7 +106,7 @@ class ParametrizationList(ModuleList):
         if value.dtype != original.dtype:
             raise ValueError(
                 f"The tensor returned by `right_inverse` has dtype {value.dtype} while `{name}` has dtype "
-                f"{original.dtype}"
+                f"{original.dtype} [RG066]"
             )
         original.data = value.detach()
 
@@ -123,19 +125,19 @@ def _expect_tensor(part, i):
     if not isinstance(part, Tensor):
         raise ValueError(
             "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got element "
-            f"{i} of the sequence with type {type(part).__name__}."
+            f"{i} of the sequence with type {type(part).__name__}. [RG066]"
         )
 
 
 def _check_same(tensor, shape, dtype, before, after, what):
     if not isinstance(tensor, Tensor):
         who = "parametrization.right_inverse" if "right_inverse" in what else "A parametrization"
-        raise ValueError(f"{who} must return a tensor. Got {type(tensor).__name__}.")
+        raise ValueError(f"{who} must return a tensor. Got {type(tensor).__name__}. [RG066]")
     for name, old, new in (("dtype", dtype, tensor.dtype), ("shape", shape, tensor.shape)):
         if old != new:
             raise ValueError(
                 f"{what} may not change the {name} of the tensor, unless the `unsafe` flag is enabled.\n"
-                f"{before} {name}: {old}\n{after} {name}: {new}"
+                f"{before} {name}: {old}\n{after} {name}: {new} [RG066]"
             )
 
 
@@ -151,7 +153,9 @@ def _own_class(module):
     cls = type(module)
 
     def refuse(self):
-        raise RuntimeError("Serialization of parametrized modules is only supported through state_dict().")
+        raise RuntimeError(
+            "Serialization of parametrized modules is only supported through state_dict(). [RG066]"
+        )
 
     def deepcopy(self, memo):
         twin = object.__new__(type(self))
@@ -204,7 +208,7 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
     else:
         raise ValueError(
             f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name "
-            f"'{tensor_name}'"
+            f"'{tensor_name}' [RG066]"
         )
     return module
 
@@ -212,7 +216,11 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
 def _check_added(old, parametrization, name):
     new = parametrization(old)
     _check_same(
-        new, old.shape, old.dtype, f"module.{name}", f"parametrization(module.{name})",
+        new,
+        old.shape,
+        old.dtype,
+        f"module.{name}",
+        f"parametrization(module.{name})",
         "Registering a parametrization",
     )
     if hasattr(parametrization, "right_inverse"):
@@ -233,7 +241,7 @@ def is_parametrized(module, tensor_name=None):
 def remove_parametrizations(module, tensor_name, leave_parametrized=True):
     """Make the tensor a plain one again: of its present value, or else of the original's."""
     if not is_parametrized(module, tensor_name):
-        raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
+        raise ValueError(f"Module {module} does not have a parametrization on {tensor_name} [RG066]")
     chain = module.parametrizations[tensor_name]
     if chain.is_tensor:
         tensor = chain.original
@@ -246,7 +254,7 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
     else:
         raise ValueError(
             "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in "
-            "terms of a sequence of tensors."
+            "terms of a sequence of tensors. [RG066]"
         )
     delattr(type(module), tensor_name)
     del module.parametrizations[tensor_name]

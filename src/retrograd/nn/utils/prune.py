@@ -33,7 +33,7 @@ class BasePruningMethod(ABC):
         """The pruned tensor: original times mask."""
         name = self._tensor_name
         if name is None:
-            raise AssertionError(f"Module {module} has to be pruned")
+            raise AssertionError(f"Module {module} has to be pruned [RG066]")
         return self._masked(module, getattr(module, name + "_orig"))
 
     def _masked(self, module, original):
@@ -64,7 +64,7 @@ class BasePruningMethod(ABC):
         elif importance_scores.shape != original.shape:
             raise AssertionError(
                 f"importance_scores should have the same shape as parameter {name} of {module}: "
-                f"{list(importance_scores.shape)} instead of {list(original.shape)}"
+                f"{list(importance_scores.shape)} instead of {list(original.shape)} [RG066]"
             )
         with no_grad():
             mask = method.compute_mask(importance_scores.detach(), default_mask.detach())
@@ -83,7 +83,7 @@ class BasePruningMethod(ABC):
         if importance_scores is None:
             importance_scores = t
         elif importance_scores.shape != t.shape:
-            raise AssertionError("importance_scores should have the same shape as tensor t")
+            raise AssertionError("importance_scores should have the same shape as tensor t [RG066]")
         default_mask = ones_like(t) if default_mask is None else default_mask
         return t * self.compute_mask(importance_scores, default_mask)
 
@@ -91,7 +91,7 @@ class BasePruningMethod(ABC):
         """Make the pruning permanent: the parameter is itself again, with zeros where it was pruned."""
         name = self._tensor_name
         if name is None:
-            raise AssertionError(f"Module {module} has to be pruned before pruning can be removed")
+            raise AssertionError(f"Module {module} has to be pruned before pruning can be removed [RG066]")
         original = module._parameters.pop(name + "_orig")
         original.data = self._masked(module, original).data
         del module._buffers[name + "_mask"]
@@ -118,11 +118,11 @@ class PruningContainer(BasePruningMethod):
     def add_pruning_method(self, method):
         """Add a method for the same parameter."""
         if method is not None and not isinstance(method, BasePruningMethod):
-            raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
+            raise TypeError(f"{type(method)} is not a BasePruningMethod subclass [RG066]")
         if method is not None and self._tensor_name != method._tensor_name:
             raise ValueError(
                 "Can only add pruning methods acting on the parameter named "
-                f"'{self._tensor_name}' to PruningContainer {self}. Found '{method._tensor_name}'"
+                f"'{self._tensor_name}' to PruningContainer {self}. Found '{method._tensor_name}' [RG066]"
             )
         self._pruning_methods += (method,)
 
@@ -149,7 +149,7 @@ class PruningContainer(BasePruningMethod):
         elif method.PRUNING_TYPE == "global":
             left = (slice(None),) * t.ndim
         else:
-            raise ValueError(f"Unrecognized PRUNING_TYPE {method.PRUNING_TYPE}")
+            raise ValueError(f"Unrecognized PRUNING_TYPE {method.PRUNING_TYPE} [RG066]")
         new = mask.clone()
         new[left] = method.compute_mask(t[left], mask[left]).to(dtype=mask.dtype)
         return mask * new
@@ -276,7 +276,8 @@ class CustomFromMask(BasePruningMethod):
         """The default mask times the given one."""
         if default_mask.shape != self.mask.shape:
             raise AssertionError(
-                f"the mask has the shape {list(self.mask.shape)}, and the tensor {list(default_mask.shape)}"
+                f"the mask has the shape {list(self.mask.shape)}, and the tensor "
+                f"{list(default_mask.shape)} [RG066]"
             )
         return default_mask * self.mask.to(dtype=default_mask.dtype)
 
@@ -332,16 +333,18 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     dict from pairs to tensors to choose by.
     """
     if not isinstance(parameters, Iterable):
-        raise TypeError("global_unstructured(): parameters is not an Iterable of (module, name)")
+        raise TypeError("global_unstructured(): parameters is not an Iterable of (module, name) [RG066]")
     parameters = list(parameters)
     scores = {} if importance_scores is None else importance_scores
     if not isinstance(scores, dict):
-        raise TypeError("global_unstructured(): importance_scores should be a dict from (module, name)")
+        raise TypeError(
+            "global_unstructured(): importance_scores should be a dict from (module, name) [RG066]"
+        )
     method = pruning_method(**kwargs)
     if method.PRUNING_TYPE != "unstructured":
         raise TypeError(
             'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method '
-            f"{pruning_method} of type {method.PRUNING_TYPE}"
+            f"{pruning_method} of type {method.PRUNING_TYPE} [RG066]"
         )
     tensors = [getattr(module, name).detach() for module, name in parameters]
     given = [scores.get(pair, t).detach() for pair, t in zip(parameters, tensors, strict=True)]
@@ -361,7 +364,7 @@ def remove(module, name):
     key, method = _pruning_of(module, name)
     if method is None:
         raise ValueError(
-            f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed"
+            f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed [RG066]"
         )
     method.remove(module)
     del module._forward_pre_hooks[key]
@@ -393,18 +396,18 @@ def _count(amount, size):
 
 def _validate_pruning_amount_init(amount):
     if not isinstance(amount, numbers.Real):
-        raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
+        raise TypeError(f"Invalid type for amount: {amount}. Must be int or float. [RG066]")
     whole = isinstance(amount, numbers.Integral)
     if amount < 0 or (not whole and amount > 1):
         raise ValueError(
-            f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer"
+            f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer [RG066]"
         )
 
 
 def _validate_pruning_amount(amount, tensor_size):
     if isinstance(amount, numbers.Integral) and amount > tensor_size:
         raise ValueError(
-            f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}"
+            f"amount={amount} should be smaller than the number of parameters to prune={tensor_size} [RG066]"
         )
 
 
@@ -416,13 +419,13 @@ def _validate_structured_pruning(t):
     if t.ndim <= 1:
         raise ValueError(
             "Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
-            f"{list(t.shape)} with {t.ndim} dims"
+            f"{list(t.shape)} with {t.ndim} dims [RG066]"
         )
 
 
 def _validate_pruning_dim(t, dim):
     if dim >= t.ndim:
-        raise IndexError(f"Invalid index {dim} for tensor of size {list(t.shape)}")
+        raise IndexError(f"Invalid index {dim} for tensor of size {list(t.shape)} [RG066]")
 
 
 def _compute_norm(t, n, dim):

@@ -31,7 +31,9 @@ class PackedSequence(_PackedSequence):
     def __new__(cls, data, batch_sizes=None, sorted_indices=None, unsorted_indices=None):
         if batch_sizes is None:
             if not isinstance(data, (list, tuple)) or len(data) != 2:
-                raise TypeError(f"PackedSequence expects data and batch_sizes, got {type(data).__name__}")
+                raise TypeError(
+                    f"PackedSequence expects data and batch_sizes, got {type(data).__name__} [RG067]"
+                )
             data, batch_sizes = data
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
@@ -105,25 +107,29 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     if batch_first:
         steps, batch = batch, steps
     if not input.numel():
-        raise RuntimeError("Cannot pack empty tensors.")
+        raise RuntimeError("Cannot pack empty tensors. [RG067]")
     if lengths.shape != (batch,):
         raise RuntimeError(
-            f"Expected `len(lengths)` to be equal to batch_size, but got {lengths.size} (batch_size={batch})"
+            f"Expected `len(lengths)` to be equal to batch_size, but got {lengths.size} "
+            f"(batch_size={batch}) [RG067]"
         )
     if lengths.min() <= 0:
         raise RuntimeError(
             "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0: "
-            f"{lengths.tolist()}"
+            f"{lengths.tolist()} [RG067]"
         )
     if lengths.max() > steps:
-        raise RuntimeError(f"Expected lengths of at most {steps}, the padded one, but got {lengths.tolist()}")
+        raise RuntimeError(
+            f"Expected lengths of at most {steps}, the padded one, but got {lengths.tolist()} [RG067]"
+        )
     order = np.arange(batch)
     if not enforce_sorted:
         order = np.argsort(-lengths, kind="stable")
     elif (np.diff(lengths) > 0).any():
         raise RuntimeError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
-            f"`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence; got {lengths.tolist()}"
+            f"`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence; got {lengths.tolist()} "
+            "[RG067]"
         )
     batch_sizes = _count_longer(lengths, lengths.max())
     step, place = _packed_places(batch_sizes)
@@ -143,7 +149,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
         if total_length < steps:
             raise ValueError(
                 "Expected total_length to be at least the length of the longest sequence in input, but got "
-                f"total_length={total_length} and max sequence length being {steps}"
+                f"total_length={total_length} and max sequence length being {steps} [RG067]"
             )
         steps = total_length
     batch = int(batch_sizes[0])
@@ -164,17 +170,21 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     """
     if not isinstance(sequences, Iterable):
         raise RuntimeError(
-            f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}"
+            f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)} "
+            "[RG067]"
         )
     sequences = list(sequences)
     if not sequences:
-        raise RuntimeError("pad_sequence: received an empty list of sequences")
+        raise RuntimeError("pad_sequence: received an empty list of sequences [RG067]")
     if padding_side not in ("left", "right"):
-        raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
+        raise RuntimeError(
+            f"Expected padding_side to be one of left or right, but got {padding_side}. [RG048]"
+        )
     if any(s.ndim == 0 or s.shape[1:] != sequences[0].shape[1:] for s in sequences):
         raise RuntimeError(
             "pad_sequence: the sequences must agree in all dimensions but the first, got shapes "
             + ", ".join(str(list(s.shape)) for s in sequences)
+            + " [RG067]"
         )
     lengths = [s.shape[0] for s in sequences]
     steps, first = max(lengths), 0

@@ -14,7 +14,7 @@ class SpectralNorm:
         if n_power_iterations <= 0:
             raise ValueError(
                 "Expected n_power_iterations to be positive, but got n_power_iterations="
-                f"{n_power_iterations}"
+                f"{n_power_iterations} [RG066]"
             )
         self.name = name
         self.dim = dim
@@ -55,11 +55,11 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     rows.
     """
     if any(isinstance(h, SpectralNorm) and h.name == name for h in module._forward_pre_hooks.values()):
-        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
+        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name} [RG066]")
     hook = SpectralNorm(name, n_power_iterations, output_dim(module) if dim is None else dim, eps)
     weight = module._parameters[name]
     if weight is None:
-        raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
+        raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None [RG066]")
     refuse_lazy(weight, "SpectralNorm")
     with no_grad():
         rows, columns = as_matrix(weight, hook.dim).shape
@@ -84,4 +84,4 @@ def remove_spectral_norm(module, name="weight"):
             module.register_parameter(name, Parameter(weight.detach()))
             del module._forward_pre_hooks[key]
             return module
-    raise ValueError(f"spectral_norm of '{name}' not found in {module}")
+    raise ValueError(f"spectral_norm of '{name}' not found in {module} [RG066]")

@@ -45,7 +45,7 @@ def weight_norm(module, name="weight", dim=0):
         stacklevel=2,
     )
     if any(isinstance(h, WeightNorm) and h.name == name for h in module._forward_pre_hooks.values()):
-        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name} [RG066]")
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
     refuse_lazy(weight, "WeightNorm")
@@ -67,4 +67,4 @@ def remove_weight_norm(module, name="weight"):
             setattr(module, name, Parameter(weight.detach()))
             del module._forward_pre_hooks[key]
             return module
-    raise ValueError(f"weight_norm of '{name}' not found in {module}")
+    raise ValueError(f"weight_norm of '{name}' not found in {module} [RG066]")

@@ -73,19 +73,20 @@ class DataLoader:
     ):
         if num_workers < 0:
             raise ValueError(
-                "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
+                "num_workers option should be non-negative; use num_workers=0 to disable "
+                "multiprocessing. [RG090]"
             )
         if timeout < 0:
-            raise ValueError("timeout option should be non-negative")
+            raise ValueError("timeout option should be non-negative [RG090]")
         if num_workers == 0 and prefetch_factor is not None:
             raise ValueError(
                 "prefetch_factor option could only be specified in multiprocessing. let num_workers > 0 to "
-                "enable multiprocessing, otherwise set prefetch_factor to None."
+                "enable multiprocessing, otherwise set prefetch_factor to None. [RG090]"
             )
         if prefetch_factor is not None and prefetch_factor < 0:
-            raise ValueError("prefetch_factor option should be non-negative")
+            raise ValueError("prefetch_factor option should be non-negative [RG090]")
         if persistent_workers and num_workers == 0:
-            raise ValueError("persistent_workers option needs num_workers > 0")
+            raise ValueError("persistent_workers option needs num_workers > 0 [RG090]")
         self.dataset = dataset
         self.num_workers = num_workers
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
@@ -110,7 +111,8 @@ class DataLoader:
     def __setattr__(self, name, value):
         if self._complete and name in _FIXED:
             raise ValueError(
-                f"{name} attribute should not be set after {type(self).__name__} is initialized; make another"
+                f"{name} attribute should not be set after {type(self).__name__} is initialized; make "
+                "another [RG090]"
             )
         super().__setattr__(name, value)
 
@@ -128,20 +130,20 @@ class DataLoader:
             if not self.num_workers:
                 raise ValueError(
                     "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
-                    f"but got num_workers={self.num_workers}"
+                    f"but got num_workers={self.num_workers} [RG090]"
                 )
             methods = multiprocessing.get_all_start_methods()
             if isinstance(context, str):
                 if context not in methods:
                     raise ValueError(
                         f"multiprocessing_context option should specify a valid start method in {methods}, "
-                        f"but got multiprocessing_context={context!r}"
+                        f"but got multiprocessing_context={context!r} [RG090]"
                     )
                 context = multiprocessing.get_context(context)
             if not isinstance(context, multiprocessing.context.BaseContext):
                 raise TypeError(
                     "multiprocessing_context option should be a valid context object or a string specifying "
-                    f"the start method, but got multiprocessing_context={context}"
+                    f"the start method, but got multiprocessing_context={context} [RG090]"
                 )
         self._context = context
 
@@ -161,20 +163,21 @@ class DataLoader:
                 if value:
                     raise ValueError(
                         f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
-                        f"{name}={value}"
+                        f"{name}={value} [RG090]"
                     )
         if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
+            raise ValueError("sampler option is mutually exclusive with shuffle [RG090]")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ValueError(
                     "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and "
-                    "drop_last"
+                    "drop_last [RG090]"
                 )
             batch_size, drop_last = None, False
         elif batch_size is None and drop_last:
             raise ValueError(
-                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
+                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last "
+                "[RG090]"
             )
         if sampler is None:
             if self._iterable:
@@ -373,7 +376,7 @@ class _WorkersIterator(_Iterator):
                     self._fail(worker)
             if end and time.monotonic() >= end:
                 self._stop()
-                raise RuntimeError(f"DataLoader timed out after {self.loader.timeout} seconds")
+                raise RuntimeError(f"DataLoader timed out after {self.loader.timeout} seconds [RG091]")
 
     def _fail(self, worker):
         process = self.processes[worker]
@@ -382,7 +385,7 @@ class _WorkersIterator(_Iterator):
         raise RuntimeError(
             f"DataLoader worker {worker} (pid(s) {process.pid}) exited unexpectedly with exit code "
             f"{process.exitcode}; it may have been killed, for instance for using too much memory. "
-            "num_workers=0 shows errors where they happen."
+            "num_workers=0 shows errors where they happen. [RG091]"
         )
 
 

@@ -16,7 +16,7 @@ class Dataset:
     """
 
     def __getitem__(self, index):
-        raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
+        raise NotImplementedError("Subclasses of Dataset should implement __getitem__. [RG144]")
 
     def __add__(self, other):
         return ConcatDataset([self, other])
@@ -29,7 +29,7 @@ class IterableDataset(Dataset):
     """A stream of examples: define `__iter__`. With several workers each runs it; see `get_worker_info`."""
 
     def __iter__(self):
-        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__. [RG144]")
 
     def __add__(self, other):
         return ChainDataset([self, other])
@@ -41,7 +41,7 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors):
         sizes = [t.shape[0] for t in tensors]
         if len(set(sizes)) > 1:
-            raise AssertionError(f"Size mismatch between tensors: their first dimensions are {sizes}")
+            raise AssertionError(f"Size mismatch between tensors: their first dimensions are {sizes} [RG093]")
         self.tensors = tensors
 
     def __getitem__(self, index):
@@ -58,15 +58,15 @@ class StackDataset(Dataset):
         if args and kwargs:
             raise ValueError(
                 "Supported either ``tuple``- (via ``args``) or ``dict``- (via ``kwargs``) like input/output, "
-                "but both types are given."
+                "but both types are given. [RG093]"
             )
         if not args and not kwargs:
-            raise ValueError("At least one dataset should be passed")
+            raise ValueError("At least one dataset should be passed [RG093]")
         self.datasets = args or kwargs
         every = list(args or kwargs.values())
         lengths = [len(d) for d in every]
         if len(set(lengths)) > 1:
-            raise ValueError(f"Size mismatch between datasets: their lengths are {lengths}")
+            raise ValueError(f"Size mismatch between datasets: their lengths are {lengths} [RG093]")
         self._length = lengths[0]
 
     def __getitem__(self, index):
@@ -91,7 +91,7 @@ def _several(dataset, indices):
     examples = dataset.__getitems__(indices)
     if len(examples) != len(indices):
         raise ValueError(
-            f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(examples)}"
+            f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(examples)} [RG093]"
         )
     return examples
 
@@ -102,10 +102,12 @@ class ConcatDataset(Dataset):
     def __init__(self, datasets):
         self.datasets = list(datasets)
         if not self.datasets:
-            raise AssertionError("datasets should not be an empty iterable")
+            raise AssertionError("datasets should not be an empty iterable [RG093]")
         for d in self.datasets:
             if isinstance(d, IterableDataset):
-                raise AssertionError("ConcatDataset does not support IterableDataset; use ChainDataset")
+                raise AssertionError(
+                    "ConcatDataset does not support IterableDataset; use ChainDataset [RG093]"
+                )
         self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))
 
     def __len__(self):
@@ -114,9 +116,11 @@ class ConcatDataset(Dataset):
     def __getitem__(self, index):
         n = len(self)
         if index >= n:
-            raise IndexError(f"index {index} is out of range for a dataset of length {n}")
+            raise IndexError(f"index {index} is out of range for a dataset of length {n} [RG033]")
         if index < -n:
-            raise ValueError(f"absolute value of index should not exceed dataset length: {index} of {n}")
+            raise ValueError(
+                f"absolute value of index should not exceed dataset length: {index} of {n} [RG033]"
+            )
         index %= n
         which = bisect.bisect_right(self.cumulative_sizes, index)
         before = self.cumulative_sizes[which - 1] if which else 0
@@ -132,7 +136,9 @@ class ChainDataset(IterableDataset):
     def __iter__(self):
         for d in self.datasets:
             if not isinstance(d, IterableDataset):
-                raise AssertionError(f"ChainDataset only supports IterableDataset, got {type(d).__name__}")
+                raise AssertionError(
+                    f"ChainDataset only supports IterableDataset, got {type(d).__name__} [RG093]"
+                )
             yield from d
 
     def __len__(self):
@@ -167,7 +173,7 @@ def random_split(dataset, lengths, generator=default_generator):
         sizes = []
         for i, fraction in enumerate(lengths):
             if fraction < 0 or fraction > 1:
-                raise ValueError(f"Fraction at index {i} is not between 0 and 1")
+                raise ValueError(f"Fraction at index {i} is not between 0 and 1 [RG093]")
             sizes.append(math.floor(len(dataset) * fraction))
         for i in range(len(dataset) - sum(sizes)):
             sizes[i % len(sizes)] += 1
@@ -180,7 +186,7 @@ def random_split(dataset, lengths, generator=default_generator):
     if sum(lengths) != len(dataset):
         raise ValueError(
             f"Sum of input lengths does not equal the length of the input dataset: {sum(lengths)}, "
-            f"{len(dataset)}"
+            f"{len(dataset)} [RG093]"
         )
     order = randperm(sum(lengths), generator=generator).tolist()
     ends = itertools.accumulate(lengths)

@@ -14,10 +14,12 @@ class DistributedSampler(Sampler):
     def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
         if num_replicas is None or rank is None:
             raise RuntimeError(
-                "DistributedSampler needs num_replicas and rank: no distributed package can tell them"
+                "DistributedSampler needs num_replicas and rank: no distributed package can tell them [RG093]"
             )
         if not 0 <= rank < num_replicas:
-            raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
+            raise ValueError(
+                f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}] [RG093]"
+            )
         self.dataset = dataset
         self.num_replicas = num_replicas
         self.rank = rank

@@ -23,7 +23,7 @@ class Sampler:
         pass
 
     def __iter__(self):
-        raise NotImplementedError("a Sampler must define __iter__")
+        raise NotImplementedError("a Sampler must define __iter__ [RG144]")
 
     def __class_getitem__(cls, item):
         return cls
@@ -51,10 +51,13 @@ class RandomSampler(Sampler):
         self._num_samples = num_samples
         self.generator = generator
         if not isinstance(replacement, bool):
-            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+            raise TypeError(
+                f"replacement should be a boolean value, but got replacement={replacement} [RG093]"
+            )
         if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
-                f"num_samples should be a positive integer value, but got num_samples={self.num_samples}"
+                f"num_samples should be a positive integer value, but got num_samples={self.num_samples} "
+                "[RG093]"
             )
 
     @property
@@ -98,14 +101,16 @@ class WeightedRandomSampler(Sampler):
     def __init__(self, weights, num_samples, replacement=True, generator=None):
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
             raise ValueError(
-                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
+                f"num_samples should be a positive integer value, but got num_samples={num_samples} [RG093]"
             )
         if not isinstance(replacement, bool):
-            raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
+            raise ValueError(
+                f"replacement should be a boolean value, but got replacement={replacement} [RG093]"
+            )
         weights = tensor(weights, dtype=float) if not hasattr(weights, "detach") else weights.double()
         if weights.ndim != 1:
             raise ValueError(
-                f"weights should be a 1d sequence but given weights have shape {tuple(weights.shape)}"
+                f"weights should be a 1d sequence but given weights have shape {tuple(weights.shape)} [RG093]"
             )
         self.weights = weights
         self.num_samples = num_samples
@@ -126,10 +131,10 @@ class BatchSampler(Sampler):
     def __init__(self, sampler, batch_size, drop_last):
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(
-                f"batch_size should be a positive integer value, but got batch_size={batch_size}"
+                f"batch_size should be a positive integer value, but got batch_size={batch_size} [RG093]"
             )
         if not isinstance(drop_last, bool):
-            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
+            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last} [RG093]")
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last

@@ -24,7 +24,9 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) in _OF_ARRAYS:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"a CIFAR file holds arrays, but this one asks for {module}.{name}")
+        raise pickle.UnpicklingError(
+            f"a CIFAR file holds arrays, but this one asks for {module}.{name} [RG094]"
+        )
 
 
 def _read(path):
@@ -65,7 +67,7 @@ class CIFAR10(VisionDataset):
         if not self._check_integrity():
             raise RuntimeError(
                 f"Dataset not found or corrupted in {self._path('')}. You can use download=True to "
-                "download it"
+                "download it [RG094]"
             )
         batches = [_read(self._path(name)) for name, _ in (self.train_list if train else self.test_list)]
         pixels = np.concatenate([batch["data"] for batch in batches])

@@ -25,7 +25,7 @@ class FakeData(VisionDataset):
 
     def __getitem__(self, index):
         if index >= len(self):
-            raise IndexError(f"{type(self).__name__} index out of range: {index} of {len(self)}")
+            raise IndexError(f"{type(self).__name__} index out of range: {index} of {len(self)} [RG033]")
         generator = retrograd.Generator().manual_seed(index + self.random_offset)
         noise = retrograd.randn(*self.image_size, generator=generator)
         target = retrograd.randint(0, self.num_classes, (1,), generator=generator)[0]

@@ -23,7 +23,7 @@ def find_classes(directory):
     """(sorted names of the folders in `directory`, {name: place in that list})"""
     classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
     if not classes:
-        raise FileNotFoundError(f"Couldn't find any class folder in {directory}.")
+        raise FileNotFoundError(f"Couldn't find any class folder in {directory}. [RG094]")
     return classes, {name: i for i, name in enumerate(classes)}
 
 
@@ -37,9 +37,11 @@ def make_dataset(directory, class_to_idx=None, extensions=None, is_valid_file=No
     if class_to_idx is None:
         class_to_idx = find_classes(directory)[1]
     elif not class_to_idx:
-        raise ValueError("'class_to_index' must have at least one entry to collect any samples.")
+        raise ValueError("'class_to_index' must have at least one entry to collect any samples. [RG120]")
     if (extensions is None) == (is_valid_file is None):
-        raise ValueError("Both extensions and is_valid_file cannot be None or not None at the same time")
+        raise ValueError(
+            "Both extensions and is_valid_file cannot be None or not None at the same time [RG120]"
+        )
     if extensions is not None:
 
         def is_valid_file(path):
@@ -58,7 +60,7 @@ def make_dataset(directory, class_to_idx=None, extensions=None, is_valid_file=No
         if extensions is not None:
             endings = extensions if isinstance(extensions, str) else ", ".join(extensions)
             message += f"Supported extensions are: {endings}"
-        raise FileNotFoundError(message)
+        raise FileNotFoundError(f"{message} [RG094]")
     return samples
 
 
@@ -87,7 +89,7 @@ class DatasetFolder(VisionDataset):
     def make_dataset(directory, class_to_idx, extensions=None, is_valid_file=None, allow_empty=False):
         """Override to choose the samples otherwise."""
         if class_to_idx is None:
-            raise ValueError("The class_to_idx parameter cannot be None.")
+            raise ValueError("The class_to_idx parameter cannot be None. [RG120]")
         return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def find_classes(self, directory):

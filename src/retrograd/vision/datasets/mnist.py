@@ -26,11 +26,13 @@ def read_sn3_pascalvincent_tensor(path, strict=True):
         data = file.read()
     kind, rank = data[2] if len(data) > 3 else 0, data[3] if len(data) > 3 else 0
     if data[:2] != b"\0\0" or kind not in _IDX_TYPES or not 1 <= rank <= 3 or len(data) < 4 + 4 * rank:
-        raise ValueError(f"{path} is not a file of the IDX format; it starts with {data[:4]!r}")
+        raise ValueError(f"{path} is not a file of the IDX format; it starts with {data[:4]!r} [RG094]")
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
     values = np.frombuffer(data, _IDX_TYPES[kind], offset=4 + 4 * rank)
     if values.size < math.prod(shape) or (strict and values.size != math.prod(shape)):
-        raise ValueError(f"{path} has {values.size} values where its sizes {shape} say {math.prod(shape)}")
+        raise ValueError(
+            f"{path} has {values.size} values where its sizes {shape} say {math.prod(shape)} [RG094]"
+        )
     values = values[: math.prod(shape)].reshape(shape)
     return retrograd.from_numpy(values.astype(values.dtype.newbyteorder("=")))
 
@@ -38,7 +40,9 @@ def read_sn3_pascalvincent_tensor(path, strict=True):
 def _read_bytes(path, rank):
     values = read_sn3_pascalvincent_tensor(path, strict=False)
     if values.dtype != retrograd.uint8 or values.ndim != rank:
-        raise ValueError(f"{path} holds {values.dtype} of rank {values.ndim}, expected uint8 of rank {rank}")
+        raise ValueError(
+            f"{path} holds {values.dtype} of rank {values.ndim}, expected uint8 of rank {rank} [RG094]"
+        )
     return values
 
 
@@ -83,7 +87,7 @@ class MNIST(VisionDataset):
             self.download()
         if not self._check_exists():
             raise RuntimeError(
-                f"Dataset not found in {self.raw_folder}. You can use download=True to download it"
+                f"Dataset not found in {self.raw_folder}. You can use download=True to download it [RG094]"
             )
         start = os.path.join(self.raw_folder, "train" if train else "t10k")
         self.data = read_image_file(f"{start}-images-idx3-ubyte")
@@ -114,7 +118,7 @@ class MNIST(VisionDataset):
                 except (RuntimeError, URLError) as error:
                     failures.append(f"Tried {mirror}, got:\n{error}")
             else:
-                raise RuntimeError("\n".join([f"Error downloading {name}:", *failures]))
+                raise RuntimeError("\n".join([f"Error downloading {name}:", *failures]) + " [RG094]")
 
     def __getitem__(self, index):
         image = _pil.from_array(self.data[index].numpy(), "L")

@@ -51,7 +51,7 @@ def download_url(url, root, filename=None, md5=None, max_redirect_hops=3):
         os.remove(path)
         raise RuntimeError(
             f"File not found or corrupted: what {url} sent has the MD5 {got}, expected {md5}; try again, or "
-            "another mirror"
+            "another mirror [RG094]"
         )
 
 
@@ -84,7 +84,9 @@ def extract_archive(from_path, to_path=None, remove_finished=False):
         stem, suffix = os.path.splitext(os.path.basename(name))
         if suffix not in _OPENERS:
             known = ", ".join(sorted({*_OPENERS, *_TAR_SUFFIXES, ".zip"}))
-            raise RuntimeError(f"Unknown compression or archive type: {name}; the known ones are {known}")
+            raise RuntimeError(
+                f"Unknown compression or archive type: {name}; the known ones are {known} [RG094]"
+            )
         _write(_OPENERS[suffix](name, "rb"), folder, stem, name)
         result = os.path.join(folder, stem)
     if remove_finished:
@@ -96,7 +98,9 @@ def _write(source, folder, name, archive):
     """Copy an archive's open member to folder/name; the file appears when all of it is there."""
     path = os.path.realpath(os.path.join(folder, name))
     if source is None or not path.startswith(os.path.join(os.path.realpath(folder), "")):
-        raise RuntimeError(f"{archive}: refusing to unpack {name!r}, a link or a file outside of {folder}")
+        raise RuntimeError(
+            f"{archive}: refusing to unpack {name!r}, a link or a file outside of {folder} [RG094]"
+        )
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with source, open(path + ".part", "wb") as target:
         shutil.copyfileobj(source, target)
@@ -131,9 +135,9 @@ def verify_str_arg(value, arg=None, valid_values=None, custom_msg=None):
     """`value`, if it is one of `valid_values`; else ValueError. arg: the argument's name, for the message."""
     if not isinstance(value, str):
         of = "" if arg is None else f" for argument {arg}"
-        raise ValueError(f"Expected type str{of}, but got type {type(value)}.")
+        raise ValueError(f"Expected type str{of}, but got type {type(value)}. [RG047]")
     if valid_values is not None and value not in valid_values:
         known = ", ".join(repr(known) for known in valid_values)
         message = f"Unknown value '{value}' for argument {arg}. Valid values are {{{known}}}."
-        raise ValueError(custom_msg or message)
+        raise ValueError(f"{custom_msg or message} [RG048]")
     return value

@@ -49,16 +49,18 @@ class VisionDataset(Dataset):
         self.root = os.path.expanduser(root) if isinstance(root, str) else root
         separate = transform is not None or target_transform is not None
         if transforms is not None and separate:
-            raise ValueError("Only transforms or transform/target_transform can be passed as argument")
+            raise ValueError(
+                "Only transforms or transform/target_transform can be passed as argument [RG120]"
+            )
         self.transform = transform
         self.target_transform = target_transform
         self.transforms = StandardTransform(transform, target_transform) if separate else transforms
 
     def __getitem__(self, index):
-        raise NotImplementedError(f"{type(self).__name__} does not override __getitem__")
+        raise NotImplementedError(f"{type(self).__name__} does not override __getitem__ [RG144]")
 
     def __len__(self):
-        raise NotImplementedError(f"{type(self).__name__} does not override __len__")
+        raise NotImplementedError(f"{type(self).__name__} does not override __len__ [RG144]")
 
     def _transformed(self, image, target):
         return StandardTransform(self.transform, self.target_transform)(image, target)

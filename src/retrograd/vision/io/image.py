@@ -45,7 +45,9 @@ def _bytes(data):
     if not isinstance(data, Tensor) or data.dtype != retrograd.uint8 or data.ndim != 1:
         is_tensor = isinstance(data, Tensor)
         given = f"{data.dtype} of shape {tuple(data.shape)}" if is_tensor else type(data).__name__
-        raise ValueError(f"expected a tensor of uint8 with one dimension, a file's bytes, got {given}")
+        raise ValueError(
+            f"expected a tensor of uint8 with one dimension, a file's bytes, got {given} [RG095]"
+        )
     return data.contiguous().numpy()
 
 
@@ -62,7 +64,9 @@ def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=Fal
         image = pillow.Image.open(io.BytesIO(data.tobytes()))
         image.load()
     except (OSError, SyntaxError) as error:
-        raise RuntimeError(f"these {len(data)} bytes are no image that Pillow can read: {error}") from error
+        raise RuntimeError(
+            f"these {len(data)} bytes are no image that Pillow can read: {error} [RG095]"
+        ) from error
     if apply_exif_orientation:
         from PIL import ImageOps
 
@@ -111,9 +115,9 @@ def decode_gif(input):
 
 def _encode(image, format, **options):
     if not isinstance(image, Tensor) or image.dtype != retrograd.uint8:
-        raise ValueError("expected an image of uint8, (1, H, W) or (3, H, W)")
+        raise ValueError("expected an image of uint8, (1, H, W) or (3, H, W) [RG095]")
     if image.ndim != 3 or image.shape[0] not in (1, 3):
-        raise ValueError(f"expected an image (1, H, W) or (3, H, W), got shape {tuple(image.shape)}")
+        raise ValueError(f"expected an image (1, H, W) or (3, H, W), got shape {tuple(image.shape)} [RG095]")
     file = io.BytesIO()
     F.to_pil_image(image).save(file, format=format, **options)
     return retrograd.from_numpy(np.frombuffer(file.getvalue(), np.uint8).copy())
@@ -122,7 +126,7 @@ def _encode(image, format, **options):
 def encode_png(input, compression_level=6):
     """The bytes of a PNG file of an image of uint8. compression_level: 0 to 9."""
     if not 0 <= compression_level <= 9:
-        raise ValueError(f"compression_level should be from 0 to 9, got {compression_level}")
+        raise ValueError(f"compression_level should be from 0 to 9, got {compression_level} [RG096]")
     return _encode(input, "PNG", compress_level=compression_level)
 
 
@@ -134,7 +138,7 @@ def write_png(input, filename, compression_level=6):
 def encode_jpeg(input, quality=75):
     """The bytes of a JPEG file of an image of uint8, or of each of a list. quality: 1 to 100."""
     if not 1 <= quality <= 100:
-        raise ValueError(f"quality should be from 1 to 100, got {quality}")
+        raise ValueError(f"quality should be from 1 to 100, got {quality} [RG096]")
     if isinstance(input, list):
         return [encode_jpeg(image, quality) for image in input]
     return _encode(input, "JPEG", quality=quality)

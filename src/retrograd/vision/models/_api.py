@@ -69,9 +69,9 @@ class WeightsEnum(Enum):
             name = obj.removeprefix(cls.__name__ + ".")
             if name in cls.__members__:
                 return cls.__members__[name]
-            raise KeyError(f"{cls.__name__} has no weights named {obj!r}; {cls._choices()}")
+            raise KeyError(f"{cls.__name__} has no weights named {obj!r}; {cls._choices()} [RG097]")
         given = f"{obj!r}" if isinstance(obj, WeightsEnum) else f"a {type(obj).__name__}"
-        raise TypeError(f"expected weights from {cls.__name__}, got {given}; {cls._choices()}")
+        raise TypeError(f"expected weights from {cls.__name__}, got {given}; {cls._choices()} [RG097]")
 
     @classmethod
     def _choices(cls):
@@ -115,7 +115,7 @@ def register_model(name=None):
     def register(builder):
         key = builder.__name__ if name is None else name
         if key in BUILTIN_MODELS:
-            raise ValueError(f"register_model(): a model named {key!r} is already registered")
+            raise ValueError(f"register_model(): a model named {key!r} is already registered [RG097]")
         BUILTIN_MODELS[key] = builder
         return builder
 
@@ -151,7 +151,7 @@ def get_model_builder(name):
         return BUILTIN_MODELS[name.lower()]
     except KeyError:
         known = ", ".join(list_models()) or "none"
-        raise ValueError(f"Unknown model {name}; registered models: {known}") from None
+        raise ValueError(f"Unknown model {name}; registered models: {known} [RG097]") from None
 
 
 def get_model(name, **config):
@@ -164,20 +164,24 @@ def get_model_weights(name):
     builder = get_model_builder(name) if isinstance(name, str) else name
     if "weights" not in inspect.signature(builder).parameters:
         raise ValueError(
-            f"{builder.__name__}() has no argument 'weights', so there is no weights enum to return"
+            f"{builder.__name__}() has no argument 'weights', so there is no weights enum to return [RG097]"
         )
     annotation = typing.get_type_hints(builder).get("weights")
     for kind in (annotation, *typing.get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, WeightsEnum):
             return kind
-    raise ValueError(f"{builder.__name__}(): the argument 'weights' is not annotated with a WeightsEnum")
+    raise ValueError(
+        f"{builder.__name__}(): the argument 'weights' is not annotated with a WeightsEnum [RG097]"
+    )
 
 
 def get_weight(name):
     """The weights with the full name `name`, such as "ResNet50_Weights.IMAGENET1K_V2"."""
     enum_name, dot, member = name.partition(".")
     if not dot or "." in member:
-        raise ValueError(f"Invalid weight name {name!r}; it looks like 'ResNet50_Weights.IMAGENET1K_V2'")
+        raise ValueError(
+            f"Invalid weight name {name!r}; it looks like 'ResNet50_Weights.IMAGENET1K_V2' [RG097]"
+        )
     enums = {
         key: value
         for key, value in vars(sys.modules[__package__]).items()
@@ -185,7 +189,7 @@ def get_weight(name):
     }
     if enum_name not in enums:
         known = ", ".join(sorted(enums))
-        raise ValueError(f"There is no weights enum {enum_name!r}; those that exist: {known}")
+        raise ValueError(f"There is no weights enum {enum_name!r}; those that exist: {known} [RG097]")
     return enums[enum_name].verify(member)
 
 
@@ -209,12 +213,12 @@ def handle_legacy_interface(**legacy):
                 most = positional + len(keyword_only)
                 raise TypeError(
                     f"{builder.__name__}() takes at most {most} positional arguments but {len(args)} were "
-                    "given; pass the model's own options by keyword"
+                    "given; pass the model's own options by keyword [RG134]"
                 )
             named = dict(zip(keyword_only, late, strict=False))
             if named:
                 if twice := named.keys() & kwargs.keys():
-                    raise TypeError(f"{builder.__name__}() got multiple values for {sorted(twice)}")
+                    raise TypeError(f"{builder.__name__}() got multiple values for {sorted(twice)} [RG134]")
                 given = ", ".join(named)
                 message = f"{builder.__name__}(): pass {given} by keyword; by position is deprecated"
                 warnings.warn(message, UserWarning, stacklevel=2)
@@ -233,7 +237,7 @@ def _replace_legacy(builder, kwargs, weights, old, default):
     if old in kwargs:
         if weights in kwargs:
             raise TypeError(
-                f"{builder}() got both '{weights}' and the deprecated '{old}'; pass '{weights}' only"
+                f"{builder}() got both '{weights}' and the deprecated '{old}'; pass '{weights}' only [RG097]"
             )
         wanted = kwargs[old]
     elif isinstance(kwargs.get(weights), bool):
@@ -244,7 +248,7 @@ def _replace_legacy(builder, kwargs, weights, old, default):
     if wanted:
         chosen = default(kwargs) if callable(default) else default
         if chosen is None:
-            raise ValueError(f"No weights available for model {builder}; pass {weights}=None")
+            raise ValueError(f"No weights available for model {builder}; pass {weights}=None [RG097]")
     advice = f"{weights}={chosen if chosen is None else repr(chosen)}"
     newest = f" ({type(chosen).__name__}.DEFAULT are the newest weights)" if chosen is not None else ""
     warnings.warn(

@@ -18,7 +18,7 @@ def require(kwargs, name, value):
     if kwargs.setdefault(name, value) != value:
         raise ValueError(
             f"The parameter '{name}' expected value {value} but got {kwargs[name]} instead: the weights were "
-            "trained with it. Load them without this argument, then change the model."
+            "trained with it. Load them without this argument, then change the model. [RG097]"
         )
 
 
@@ -46,7 +46,8 @@ class IntermediateLayerGetter(nn.ModuleDict):
         children = dict(model.named_children())
         if missing := wanted.keys() - children.keys():
             raise ValueError(
-                f"return_layers are not present in model: {sorted(missing)}; its children: {list(children)}"
+                f"return_layers are not present in model: {sorted(missing)}; its children: "
+                f"{list(children)} [RG099]"
             )
         names = list(children)
         last = max((names.index(name) for name in wanted), default=0)

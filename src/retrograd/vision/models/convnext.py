@@ -114,11 +114,11 @@ class ConvNeXt(nn.Module):
     ):  # fmt: skip
         super().__init__()
         if not block_setting:
-            raise ValueError("The block_setting should not be empty")
+            raise ValueError("The block_setting should not be empty [RG098]")
         if not isinstance(block_setting, (list, tuple)) or not all(
             isinstance(cnf, CNBlockConfig) for cnf in block_setting
         ):
-            raise TypeError("The block_setting should be List[CNBlockConfig]")
+            raise TypeError("The block_setting should be List[CNBlockConfig] [RG098]")
         block = block or CNBlock
         norm_layer = norm_layer or partial(LayerNorm2d, eps=1e-6)
         layers = [

@@ -172,7 +172,7 @@ class _Block(nn.Module):
     def __init__(self, cnf, layers, stochastic_depth_prob):
         super().__init__()
         if not 1 <= cnf.stride <= 2:
-            raise ValueError(f"illegal stride value {cnf.stride}; it should be 1 or 2")
+            raise ValueError(f"illegal stride value {cnf.stride}; it should be 1 or 2 [RG098]")
         self.use_res_connect = cnf.stride == 1 and cnf.input_channels == cnf.out_channels
         self.block = nn.Sequential(*layers)
         self.stochastic_depth = StochasticDepth(stochastic_depth_prob, "row")
@@ -231,9 +231,9 @@ class EfficientNet(nn.Module):
         super().__init__()
         setting = inverted_residual_setting
         if not setting:
-            raise ValueError("The inverted_residual_setting should not be empty")
+            raise ValueError("The inverted_residual_setting should not be empty [RG098]")
         if not isinstance(setting, (list, tuple)) or not all(isinstance(c, _MBConvConfig) for c in setting):
-            raise TypeError("The inverted_residual_setting should be List[MBConvConfig]")
+            raise TypeError("The inverted_residual_setting should be List[MBConvConfig] [RG098]")
         norm_layer = norm_layer or nn.BatchNorm2d
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.SiLU)
         layers = [conv(3, setting[0].input_channels, kernel_size=3, stride=2)]

@@ -30,9 +30,9 @@ def create_feature_extractor(
     """
     separate = train_return_nodes, eval_return_nodes
     if return_nodes is not None and separate != (None, None):
-        raise ValueError("pass either return_nodes, or train_return_nodes and eval_return_nodes")
+        raise ValueError("pass either return_nodes, or train_return_nodes and eval_return_nodes [RG099]")
     if return_nodes is None and None in separate:
-        raise ValueError("pass return_nodes, or both train_return_nodes and eval_return_nodes")
+        raise ValueError("pass return_nodes, or both train_return_nodes and eval_return_nodes [RG099]")
     if return_nodes is not None:
         separate = return_nodes, return_nodes
     extractor = copy.copy(model)
@@ -57,7 +57,9 @@ def _checked(model, nodes):
             places[node[: suffix.start()], int(suffix[1])] = str(key)
         else:
             near = ", ".join(difflib.get_close_matches(node, known)) or "model.named_modules() has them all"
-            raise ValueError(f"node: '{node}' is not the name of a module of the model; near it: {near}")
+            raise ValueError(
+                f"node: '{node}' is not the name of a module of the model; near it: {near} [RG099]"
+            )
     return places
 
 
@@ -90,6 +92,6 @@ class _Extracting:
         if missing := places.keys() - found.keys():
             name, call = min(missing)
             raise ValueError(
-                f"the model called {name!r} {calls[name]} times, but its result {call} is asked for"
+                f"the model called {name!r} {calls[name]} times, but its result {call} is asked for [RG099]"
             )
         return OrderedDict((places[place], output) for place, output in found.items())

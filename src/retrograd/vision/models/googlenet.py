@@ -104,7 +104,7 @@ class GoogLeNet(nn.Module):
         super().__init__()
         blocks = [BasicConv2d, Inception, InceptionAux] if blocks is None else blocks
         if len(blocks) != 3:
-            raise ValueError(f"blocks length should be 3 instead of {len(blocks)}")
+            raise ValueError(f"blocks length should be 3 instead of {len(blocks)} [RG098]")
         conv, inception, auxiliary = blocks
         self.aux_logits = aux_logits
         self.transform_input = transform_input

@@ -177,7 +177,9 @@ class Inception3(nn.Module):
             kinds = (InceptionA, InceptionB, InceptionC, InceptionD, InceptionE)
             inception_blocks = [BasicConv2d, *kinds, InceptionAux]
         if len(inception_blocks) != 7:
-            raise ValueError(f"length of inception_blocks should be 7 instead of {len(inception_blocks)}")
+            raise ValueError(
+                f"length of inception_blocks should be 7 instead of {len(inception_blocks)} [RG098]"
+            )
         conv, block_a, block_b, block_c, block_d, block_e, auxiliary = inception_blocks
         self.aux_logits = aux_logits
         self.transform_input = transform_input

@@ -75,7 +75,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
     def __init__(self, feat_dim, head_dim, max_seq_len):
         super().__init__()
         if feat_dim % head_dim != 0:
-            raise ValueError(f"feat_dim: {feat_dim} must be divisible by head_dim: {head_dim}")
+            raise ValueError(f"feat_dim: {feat_dim} must be divisible by head_dim: {head_dim} [RG098]")
         self.n_heads = feat_dim // head_dim
         self.head_dim = head_dim
         self.size = int(math.sqrt(max_seq_len))
@@ -143,7 +143,9 @@ class PartitionAttentionLayer(nn.Module):
     ):  # fmt: skip
         super().__init__()
         if partition_type not in ("grid", "window"):
-            raise ValueError(f"partition_type must be either 'grid' or 'window', got {partition_type!r}")
+            raise ValueError(
+                f"partition_type must be either 'grid' or 'window', got {partition_type!r} [RG098]"
+            )
         self.n_heads = in_channels // head_dim
         self.head_dim = head_dim
         self.n_partitions = grid_size[0] // partition_size
@@ -175,7 +177,7 @@ class PartitionAttentionLayer(nn.Module):
         if self.grid_size[0] % self.p != 0 or self.grid_size[1] % self.p != 0:
             raise AssertionError(
                 "Grid size must be divisible by partition size. Got grid size of "
-                f"{self.grid_size} and partition size of {self.p}"
+                f"{self.grid_size} and partition size of {self.p} [RG098]"
             )
         x = self.partition_swap(self.partition_op(x, self.p))
         x = x + self.stochastic_dropout(self.attn_layer(x))
@@ -219,7 +221,7 @@ class MaxVitBlock(nn.Module):
         super().__init__()
         if len(p_stochastic) != n_layers:
             raise ValueError(
-                f"p_stochastic must have length n_layers={n_layers}, got p_stochastic={p_stochastic}."
+                f"p_stochastic must have length n_layers={n_layers}, got p_stochastic={p_stochastic}. [RG098]"
             )
         self.grid_size = _halved(input_grid_size)
         self.layers = nn.ModuleList()
@@ -259,7 +261,8 @@ class MaxVit(nn.Module):
             if grid[0] % partition_size != 0 or grid[1] % partition_size != 0:
                 raise ValueError(
                     f"Input size {grid} of block {i} is not divisible by partition size {partition_size}. "
-                    f"Consider changing the partition size or the input size, which is {tuple(input_size)}."
+                    "Consider changing the partition size or the input size, which is "
+                    f"{tuple(input_size)}. [RG059]"
                 )
         self.stem = nn.Sequential(
             Conv2dNormActivation(

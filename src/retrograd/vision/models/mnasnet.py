@@ -59,9 +59,9 @@ class _InvertedResidual(nn.Module):
     def __init__(self, in_ch, out_ch, kernel_size, stride, expansion_factor, bn_momentum=0.1):
         super().__init__()
         if stride not in (1, 2):
-            raise ValueError(f"stride should be 1 or 2 instead of {stride}")
+            raise ValueError(f"stride should be 1 or 2 instead of {stride} [RG098]")
         if kernel_size not in (3, 5):
-            raise ValueError(f"kernel_size should be 3 or 5 instead of {kernel_size}")
+            raise ValueError(f"kernel_size should be 3 or 5 instead of {kernel_size} [RG098]")
         width = in_ch * expansion_factor
         padding = kernel_size // 2
         self.apply_residual = in_ch == out_ch and stride == 1
@@ -91,7 +91,7 @@ def _stack(in_ch, out_ch, kernel_size, stride, exp_factor, repeats):
 def _round_to_multiple_of(val, divisor, round_up_bias=0.9):
     """`val` rounded to a multiple of `divisor`, not below `round_up_bias` times `val`."""
     if not 0.0 < round_up_bias < 1.0:
-        raise ValueError(f"round_up_bias should be between 0.0 and 1.0, got {round_up_bias}")
+        raise ValueError(f"round_up_bias should be between 0.0 and 1.0, got {round_up_bias} [RG098]")
     rounded = max(divisor, int(val + divisor / 2) // divisor * divisor)
     return rounded if rounded >= round_up_bias * val else rounded + divisor
 
@@ -128,7 +128,7 @@ class MNASNet(nn.Module):
     def __init__(self, alpha, num_classes=1000, dropout=0.2):
         super().__init__()
         if alpha <= 0.0:
-            raise ValueError(f"alpha should be greater than 0.0 instead of {alpha}")
+            raise ValueError(f"alpha should be greater than 0.0 instead of {alpha} [RG098]")
         self.alpha = alpha
         self.num_classes = num_classes
         depths = _get_depths(alpha)
@@ -157,7 +157,7 @@ class MNASNet(nn.Module):
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
         version = local_metadata.get("version", None)
         if version not in (1, 2):
-            raise ValueError(f"version should be set to 1 or 2 instead of {version}")
+            raise ValueError(f"version should be set to 1 or 2 instead of {version} [RG098]")
         if version == 1 and self.alpha != 1.0:
             for i, layer in enumerate(_stem(32, 16, _get_depths(self.alpha)[2])):
                 self.layers[i] = layer

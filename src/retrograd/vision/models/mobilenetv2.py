@@ -32,7 +32,7 @@ class InvertedResidual(nn.Module):
     def __init__(self, inp, oup, stride, expand_ratio, norm_layer=None):
         super().__init__()
         if stride not in (1, 2):
-            raise ValueError(f"stride should be 1 or 2 instead of {stride}")
+            raise ValueError(f"stride should be 1 or 2 instead of {stride} [RG098]")
         norm_layer = norm_layer or nn.BatchNorm2d
         hidden = int(round(inp * expand_ratio))
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
@@ -89,7 +89,7 @@ class MobileNetV2(nn.Module):
         setting = _SETTING if inverted_residual_setting is None else inverted_residual_setting
         if len(setting) == 0 or len(setting[0]) != 4:
             raise ValueError(
-                f"inverted_residual_setting should be non-empty or a 4-element list, got {setting}"
+                f"inverted_residual_setting should be non-empty or a 4-element list, got {setting} [RG098]"
             )
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
         channels = _make_divisible(32 * width_mult, round_nearest)

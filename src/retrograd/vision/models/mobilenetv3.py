@@ -62,7 +62,7 @@ class InvertedResidual(nn.Module):
     ):  # fmt: skip
         super().__init__()
         if not 1 <= cnf.stride <= 2:
-            raise ValueError(f"illegal stride value {cnf.stride}; it should be 1 or 2")
+            raise ValueError(f"illegal stride value {cnf.stride}; it should be 1 or 2 [RG098]")
         self.use_res_connect = cnf.stride == 1 and cnf.input_channels == cnf.out_channels
         width = cnf.expanded_channels
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer)
@@ -103,11 +103,11 @@ class MobileNetV3(nn.Module):
         super().__init__()
         setting = inverted_residual_setting
         if not setting:
-            raise ValueError("The inverted_residual_setting should not be empty")
+            raise ValueError("The inverted_residual_setting should not be empty [RG098]")
         if not isinstance(setting, (list, tuple)) or not all(
             isinstance(cnf, InvertedResidualConfig) for cnf in setting
         ):
-            raise TypeError("The inverted_residual_setting should be List[InvertedResidualConfig]")
+            raise TypeError("The inverted_residual_setting should be List[InvertedResidualConfig] [RG098]")
         block = block or InvertedResidual
         norm_layer = norm_layer or partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.Hardswish)

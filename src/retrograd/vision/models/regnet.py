@@ -259,7 +259,7 @@ class BlockParams:
         if w_a < 0 or w_0 <= 0 or w_m <= 1 or w_0 % 8 != 0:
             raise ValueError(
                 f"Invalid RegNet settings: w_a={w_a} should be at least 0, w_m={w_m} above 1, and w_0={w_0} "
-                "a positive multiple of 8"
+                "a positive multiple of 8 [RG098]"
             )
         wanted = retrograd.arange(depth) * w_a + w_0
         powers = retrograd.round(retrograd.log(wanted / w_0) / math.log(w_m))

@@ -134,9 +134,9 @@ class BasicBlock(nn.Module):
         super().__init__()
         norm_layer = norm_layer or nn.BatchNorm2d
         if groups != 1 or base_width != 64:
-            raise ValueError("BasicBlock only supports groups=1 and base_width=64")
+            raise ValueError("BasicBlock only supports groups=1 and base_width=64 [RG098]")
         if dilation > 1:
-            raise NotImplementedError("Dilation > 1 not supported in BasicBlock")
+            raise NotImplementedError("Dilation > 1 not supported in BasicBlock [RG098]")
         self.conv1 = conv3x3(inplanes, planes, stride)
         self.bn1 = norm_layer(planes)
         self.relu = nn.ReLU(inplace=True)
@@ -208,7 +208,7 @@ class ResNet(nn.Module):
         if len(dilate) != 3:
             raise ValueError(
                 "replace_stride_with_dilation should be None or a 3-element tuple, got "
-                f"{replace_stride_with_dilation}"
+                f"{replace_stride_with_dilation} [RG098]"
             )
         self.groups = groups
         self.base_width = width_per_group

@@ -64,12 +64,12 @@ class InvertedResidual(nn.Module):
     def __init__(self, inp, oup, stride):
         super().__init__()
         if not 1 <= stride <= 3:
-            raise ValueError(f"illegal stride value {stride}; it should be 1, 2 or 3")
+            raise ValueError(f"illegal stride value {stride}; it should be 1, 2 or 3 [RG098]")
         width = oup // 2
         if stride == 1 and inp != 2 * width:
             raise ValueError(
                 f"Invalid combination of stride {stride}, inp {inp} and oup {oup}: with stride 1, inp should "
-                f"be {2 * width}"
+                f"be {2 * width} [RG098]"
             )
         self.stride = stride
         self.branch1 = nn.Sequential()
@@ -123,10 +123,12 @@ class ShuffleNetV2(nn.Module):
     ):  # fmt: skip
         super().__init__()
         if len(stages_repeats) != 3:
-            raise ValueError(f"expected stages_repeats as list of 3 positive ints, got {stages_repeats}")
+            raise ValueError(
+                f"expected stages_repeats as list of 3 positive ints, got {stages_repeats} [RG098]"
+            )
         if len(stages_out_channels) != 5:
             raise ValueError(
-                f"expected stages_out_channels as list of 5 positive ints, got {stages_out_channels}"
+                f"expected stages_out_channels as list of 5 positive ints, got {stages_out_channels} [RG098]"
             )
         self._stage_out_channels = stages_out_channels
         channels, *widths, last = stages_out_channels

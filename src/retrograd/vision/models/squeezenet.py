@@ -68,7 +68,7 @@ class SqueezeNet(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         if version not in _VERSIONS:
-            raise ValueError(f"Unsupported SqueezeNet version {version}: 1_0 or 1_1 expected")
+            raise ValueError(f"Unsupported SqueezeNet version {version}: 1_0 or 1_1 expected [RG098]")
         (channels, kernel_size), plan = _VERSIONS[version]
         layers = [nn.Conv2d(3, channels, kernel_size=kernel_size, stride=2), nn.ReLU(inplace=True)]
         for squeeze in plan:

@@ -194,7 +194,7 @@ class ShiftedWindowAttention(nn.Module):
     ):  # fmt: skip
         super().__init__()
         if len(window_size) != 2 or len(shift_size) != 2:
-            raise ValueError("window_size and shift_size must be of length 2")
+            raise ValueError("window_size and shift_size must be of length 2 [RG098]")
         self.window_size = window_size
         self.shift_size = shift_size
         self.num_heads = num_heads

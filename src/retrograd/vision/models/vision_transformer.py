@@ -114,7 +114,7 @@ class MLPBlock(MLP):
 
 def _check_tokens(x):
     if x.dim() != 3:
-        raise AssertionError(f"Expected (batch_size, seq_length, hidden_dim) got {x.shape}")
+        raise AssertionError(f"Expected (batch_size, seq_length, hidden_dim) got {x.shape} [RG059]")
 
 
 class EncoderBlock(nn.Module):
@@ -181,7 +181,8 @@ class VisionTransformer(nn.Module):
         super().__init__()
         if image_size % patch_size != 0:
             raise AssertionError(
-                f"Input shape indivisible by patch size! image_size={image_size}, patch_size={patch_size}"
+                f"Input shape indivisible by patch size! image_size={image_size}, patch_size={patch_size} "
+                "[RG098]"
             )
         self.image_size = image_size
         self.patch_size = patch_size
@@ -246,7 +247,9 @@ class VisionTransformer(nn.Module):
         """Images as tokens (N, number of patches, hidden_dim)."""
         for side, size in zip(("height", "width"), x.shape[2:], strict=True):
             if size != self.image_size:
-                raise AssertionError(f"Wrong image {side}! Expected {self.image_size} but got {size}!")
+                raise AssertionError(
+                    f"Wrong image {side}! Expected {self.image_size} but got {size}! [RG059]"
+                )
         return self.conv_proj(x).reshape(x.shape[0], self.hidden_dim, -1).permute(0, 2, 1)
 
     def forward(self, x):
@@ -274,13 +277,15 @@ def interpolate_embeddings(
     embedding = model_state["encoder.pos_embedding"]
     n, length, hidden_dim = embedding.shape
     if n != 1:
-        raise ValueError(f"Unexpected position embedding shape: {tuple(embedding.shape)}")
+        raise ValueError(f"Unexpected position embedding shape: {tuple(embedding.shape)} [RG097]")
     side = image_size // patch_size
     if side * side + 1 == length:
         return model_state
     old_side = math.isqrt(length - 1)
     if old_side * old_side != length - 1:
-        raise ValueError(f"the {length - 1} positions after the class token are not those of a square image")
+        raise ValueError(
+            f"the {length - 1} positions after the class token are not those of a square image [RG097]"
+        )
     grid = embedding[:, 1:, :].permute(0, 2, 1).reshape(1, hidden_dim, old_side, old_side)
     grid = nn.functional.interpolate(grid, size=side, mode=interpolation_mode, align_corners=True)
     grid = grid.reshape(1, hidden_dim, side * side).permute(0, 2, 1)

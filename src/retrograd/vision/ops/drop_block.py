@@ -11,15 +11,15 @@ __all__ = ["DropBlock2d", "DropBlock3d", "drop_block2d", "drop_block3d"]
 
 def _drop_block(input, p, block_size, inplace, eps, training, dims):
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}.")
+        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}. [RG049]")
     if input.ndim != dims + 2:
-        raise ValueError(f"input should be {dims + 2} dimensional. Got {input.ndim} dimensions.")
+        raise ValueError(f"input should be {dims + 2} dimensional. Got {input.ndim} dimensions. [RG058]")
     if not training or p == 0.0:
         return input
     sizes = input.shape[2:]
     block = min(block_size, *sizes)
     if block % 2 == 0:
-        raise ValueError(f"block size should be odd. Got {block} which is even.")
+        raise ValueError(f"block size should be odd. Got {block} which is even. [RG049]")
     centres = [size - block + 1 for size in sizes]
     # So many centres that the blocks around them cover the share p of the map, overlaps aside.
     density = (p * math.prod(sizes)) / ((block**dims) * math.prod(centres))

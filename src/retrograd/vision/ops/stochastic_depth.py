@@ -12,9 +12,9 @@ def stochastic_depth(input, p, mode, training=True):
     What remains is divided by 1 - p. Draws from the default generator as torchvision does.
     """
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
+        raise ValueError(f"drop probability has to be between 0 and 1, but got {p} [RG049]")
     if mode not in ("batch", "row"):
-        raise ValueError(f"mode has to be either 'batch' or 'row', but got {mode}")
+        raise ValueError(f"mode has to be either 'batch' or 'row', but got {mode} [RG048]")
     if not training or p == 0.0:
         return input
     kept = 1.0 - p

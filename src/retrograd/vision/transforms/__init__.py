@@ -12,4 +12,4 @@ __all__ = [*_names, "functional", "transforms", "v2"]  # noqa: F405  (v2 is impo
 def __getattr__(name):
     if name == "v2":
         return importlib.import_module(f"{__name__}.v2")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r} [RG135]")

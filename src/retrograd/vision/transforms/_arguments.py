@@ -38,7 +38,8 @@ def as_interpolation(mode):
     if isinstance(mode, int) and mode in _FROM_PIL:
         return _FROM_PIL[mode]
     raise TypeError(
-        f"interpolation should be an InterpolationMode or one of Pillow's constants (0 to 5), got {mode!r}"
+        "interpolation should be an InterpolationMode or one of Pillow's constants (0 to 5), got "
+        f"{mode!r} [RG096]"
     )
 
 
@@ -48,15 +49,17 @@ _PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 def check_padding(padding, fill, padding_mode):
     """The errors that `pad` gives for these arguments, whatever the image."""
     if not isinstance(padding, (int, tuple, list)):
-        raise TypeError(f"padding must be an int or a sequence of ints, got {padding!r}")
+        raise TypeError(f"padding must be an int or a sequence of ints, got {padding!r} [RG096]")
     if not isinstance(padding, int) and len(padding) not in (1, 2, 4):
         raise ValueError(
-            f"padding must be an int or a sequence of 1, 2 or 4 ints, got {len(padding)}: {padding}"
+            f"padding must be an int or a sequence of 1, 2 or 4 ints, got {len(padding)}: {padding} [RG096]"
         )
     if fill is not None and not isinstance(fill, (numbers.Number, tuple, list)):
-        raise TypeError(f"fill must be a number or a sequence of numbers, got {fill!r}")
+        raise TypeError(f"fill must be a number or a sequence of numbers, got {fill!r} [RG096]")
     if padding_mode not in _PADDING_MODES:
-        raise ValueError(f"padding_mode must be one of {', '.join(_PADDING_MODES)}; got {padding_mode!r}")
+        raise ValueError(
+            f"padding_mode must be one of {', '.join(_PADDING_MODES)}; got {padding_mode!r} [RG096]"
+        )
 
 
 def borders(padding):
@@ -69,7 +72,9 @@ def pair(size):
     if isinstance(size, numbers.Number):
         return int(size), int(size)
     if len(size) not in (1, 2):
-        raise ValueError(f"Please provide only two dimensions (h, w) for size, got {len(size)}: {size}")
+        raise ValueError(
+            f"Please provide only two dimensions (h, w) for size, got {len(size)}: {size} [RG096]"
+        )
     return (size[0], size[0]) if len(size) == 1 else size
 
 
@@ -86,7 +91,8 @@ def resized_size(image_size, size, max_size=None):
         if max_size is not None:
             if max_size <= new_short:
                 raise ValueError(
-                    f"max_size = {max_size} must be greater than the size of the smaller edge, {new_short}"
+                    f"max_size = {max_size} must be greater than the size of the smaller edge, "
+                    f"{new_short} [RG096]"
                 )
             if new_long > max_size:
                 new_short, new_long = int(max_size * new_short / new_long), max_size

@@ -59,7 +59,7 @@ _POLICIES = {
 def policies(policy):
     """[((name, probability, magnitude's place or None), the second such), ...]"""
     if policy not in _POLICIES:
-        raise ValueError(f"The provided policy {policy} is not recognized; use an AutoAugmentPolicy.")
+        raise ValueError(f"The provided policy {policy} is not recognized; use an AutoAugmentPolicy. [RG096]")
     pairs = []
     for pair in _POLICIES[policy].split(";"):
         steps = (step.split() for step in pair.split("/"))
@@ -138,7 +138,7 @@ def white_of(image):
 
 def check_severity(severity):
     if not 1 <= severity <= 10:
-        raise ValueError(f"The severity must be between [1, 10]. Got {severity} instead.")
+        raise ValueError(f"The severity must be between [1, 10]. Got {severity} instead. [RG096]")
 
 
 def mixed(image, alpha, width, augment):

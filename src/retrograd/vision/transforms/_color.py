@@ -29,7 +29,7 @@ def _is_tensor(img, *channels):
         return True
     if _pil.is_pil_image(img):
         return False
-    raise TypeError(f"expected a PIL image or a tensor, got {type(img).__name__}")
+    raise TypeError(f"expected a PIL image or a tensor, got {type(img).__name__} [RG095]")
 
 
 def _blend(first, second, ratio):
@@ -44,7 +44,7 @@ def _as_float(img):
 
 def _factor(name, value):
     if value < 0:
-        raise ValueError(f"{name} must not be negative, got {value}")
+        raise ValueError(f"{name} must not be negative, got {value} [RG096]")
     return float(value)
 
 
@@ -97,7 +97,7 @@ def adjust_sharpness(img, sharpness_factor):
 def adjust_hue(img, hue_factor):
     """An image with its hue turned by `hue_factor`, a part of the circle between -0.5 and 0.5."""
     if not -0.5 <= hue_factor <= 0.5:
-        raise ValueError(f"hue_factor must be between -0.5 and 0.5, got {hue_factor}")
+        raise ValueError(f"hue_factor must be between -0.5 and 0.5, got {hue_factor} [RG096]")
     if not _is_tensor(img, 1, 3):
         return _turn_pil_hue(img, hue_factor)
     if img.shape[-3] == 1:
@@ -153,14 +153,14 @@ def adjust_gamma(img, gamma, gain=1):
 def _require_planes(img):
     if img.ndim < 3:
         raise TypeError(
-            f"expected an image of shape (..., C, H, W), got a tensor of shape {tuple(img.shape)}"
+            f"expected an image of shape (..., C, H, W), got a tensor of shape {tuple(img.shape)} [RG095]"
         )
 
 
 def _require_uint8(img, what):
     _require_planes(img)
     if img.dtype != retrograd.uint8:
-        raise TypeError(f"{what} works on uint8 images only, got {img.dtype}")
+        raise TypeError(f"{what} works on uint8 images only, got {img.dtype} [RG095]")
 
 
 def invert(img):
@@ -174,7 +174,7 @@ def invert(img):
 def posterize(img, bits):
     """An image with only the highest `bits` (0 to 8) of every value kept."""
     if not 0 <= bits <= 8:
-        raise ValueError(f"bits must be between 0 and 8, got {bits}")
+        raise ValueError(f"bits must be between 0 and 8, got {bits} [RG096]")
     if not _is_tensor(img, 1, 3):
         return _pil.pillow().ImageOps.posterize(img, bits)
     _require_uint8(img, "posterize")
@@ -187,7 +187,7 @@ def solarize(img, threshold):
         return _pil.pillow().ImageOps.solarize(img, threshold)
     white = _tensor.max_value(img.dtype)
     if threshold > white:
-        raise TypeError(f"threshold must be at most {white}, white in {img.dtype}; got {threshold}")
+        raise TypeError(f"threshold must be at most {white}, white in {img.dtype}; got {threshold} [RG096]")
     return retrograd.where(img >= threshold, invert(img), img)
 
 
@@ -231,7 +231,7 @@ def gaussian_blur(img, kernel_size, sigma=None):
     """
     sizes = pair(kernel_size)
     if any(size <= 0 or size % 2 == 0 for size in sizes):
-        raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
+        raise ValueError(f"kernel_size must be odd and positive, got {kernel_size} [RG096]")
     if sigma is None:
         sigmas = [size * 0.15 + 0.35 for size in sizes]
     elif isinstance(sigma, numbers.Number):
@@ -239,7 +239,7 @@ def gaussian_blur(img, kernel_size, sigma=None):
     else:
         sigmas = list(sigma) * 2 if len(sigma) == 1 else list(sigma)
     if len(sigmas) != 2 or min(sigmas) <= 0:
-        raise ValueError(f"sigma must be positive, one number or two; got {sigma}")
+        raise ValueError(f"sigma must be positive, one number or two; got {sigma} [RG096]")
     if _is_tensor(img):
         return _blur(img, sizes, sigmas)
     blurred = _blur(wrap(np.moveaxis(np.atleast_3d(np.asarray(img)), 2, 0)), sizes, sigmas)._array

@@ -22,15 +22,15 @@ def jitter_range(value, name, centre=1.0, bounds=(0.0, float("inf"))):
     """(least, largest) factor from a pair or from the distance from `centre`; None where nothing changes."""
     if isinstance(value, numbers.Number):
         if value < 0:
-            raise ValueError(f"{name} must not be negative where it is a single number, got {value}")
+            raise ValueError(f"{name} must not be negative where it is a single number, got {value} [RG096]")
         low, high = centre - float(value), centre + float(value)
         low = max(low, 0.0) if centre else low
     elif isinstance(value, (tuple, list)) and len(value) == 2:
         low, high = map(float, value)
     else:
-        raise TypeError(f"{name} should be a number or two numbers (min, max), got {value!r}")
+        raise TypeError(f"{name} should be a number or two numbers (min, max), got {value!r} [RG096]")
     if not bounds[0] <= low <= high <= bounds[1]:
-        raise ValueError(f"{name} must lie between {bounds[0]} and {bounds[1]}, got {value}")
+        raise ValueError(f"{name} must lie between {bounds[0]} and {bounds[1]}, got {value} [RG096]")
     return None if low == high == centre else (low, high)
 
 
@@ -76,10 +76,10 @@ class GaussianBlur(nn.Module):
         super().__init__()
         self.kernel_size = pair(kernel_size)
         if any(size <= 0 or size % 2 == 0 for size in self.kernel_size):
-            raise ValueError(f"kernel_size should be odd and positive, got {kernel_size}")
+            raise ValueError(f"kernel_size should be odd and positive, got {kernel_size} [RG096]")
         sigma = (sigma, sigma) if isinstance(sigma, numbers.Number) else sigma
         if not (isinstance(sigma, Sequence) and len(sigma) == 2 and 0.0 < sigma[0] <= sigma[1]):
-            raise ValueError(f"sigma should be a positive number or two (min, max), got {sigma}")
+            raise ValueError(f"sigma should be a positive number or two (min, max), got {sigma} [RG096]")
         self.sigma = sigma
 
     @staticmethod

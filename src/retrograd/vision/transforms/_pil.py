@@ -23,7 +23,7 @@ def pillow():
         import PIL.ImageEnhance
         import PIL.ImageOps
     except ImportError as error:
-        raise ImportError("this needs Pillow, which is not installed: pip install Pillow") from error
+        raise ImportError("this needs Pillow, which is not installed: pip install Pillow [RG141]") from error
     return PIL
 
 
@@ -88,7 +88,7 @@ def fill_colour(image, fill):
         if len(fill) != bands:
             raise ValueError(
                 f"fill has {len(fill)} numbers but the image has {bands} channels (mode {image.mode}); "
-                "give one number, or one per channel"
+                "give one number, or one per channel [RG095]"
             )
     if image.mode == "F":
         return fill

@@ -59,11 +59,13 @@ class RandomTransforms:
 
     def __init__(self, transforms):
         if not isinstance(transforms, Sequence):
-            raise TypeError(f"transforms should be a sequence, got {type(transforms).__name__}")
+            raise TypeError(f"transforms should be a sequence, got {type(transforms).__name__} [RG096]")
         self.transforms = transforms
 
     def __call__(self, *args):
-        raise NotImplementedError(f"{type(self).__name__} does not say how its transforms are applied")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its transforms are applied [RG144]"
+        )
 
     def __repr__(self):
         return listed(self, self.transforms)
@@ -86,7 +88,7 @@ class RandomChoice(RandomTransforms):
     def __init__(self, transforms, p=None):
         super().__init__(transforms)
         if p is not None and not isinstance(p, Sequence):
-            raise TypeError(f"p should be a sequence of weights, got {type(p).__name__}")
+            raise TypeError(f"p should be a sequence of weights, got {type(p).__name__} [RG096]")
         self.p = p
 
     def __call__(self, *args):
@@ -114,7 +116,8 @@ class RandomCrop(nn.Module):
         crop_height, crop_width = output_size
         if height < crop_height or width < crop_width:
             raise ValueError(
-                f"Required crop size {tuple(output_size)} is larger than input image size {(height, width)}"
+                f"Required crop size {tuple(output_size)} is larger than input image size "
+                f"{(height, width)} [RG095]"
             )
         if (height, width) == (crop_height, crop_width):
             return 0, 0, height, width
@@ -166,7 +169,7 @@ class RandomVerticalFlip(nn.Module):
 def check_ranges(scale, ratio):
     for name, value in (("scale", scale), ("ratio", ratio)):
         if not isinstance(value, Sequence):
-            raise TypeError(f"{name} should be a sequence (min, max), got {type(value).__name__}")
+            raise TypeError(f"{name} should be a sequence (min, max), got {type(value).__name__} [RG096]")
         if value[0] > value[1]:
             warnings.warn(f"{name} should be (min, max), got {value}", stacklevel=3)
 
@@ -253,14 +256,16 @@ class RandomErasing(nn.Module):
     def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False):
         super().__init__()
         if not isinstance(value, (numbers.Number, str, tuple, list)):
-            raise TypeError(f"value should be a number, a sequence or 'random', got {type(value).__name__}")
+            raise TypeError(
+                f"value should be a number, a sequence or 'random', got {type(value).__name__} [RG096]"
+            )
         if isinstance(value, str) and value != "random":
-            raise ValueError(f"value should be 'random' if it is a string, got {value!r}")
+            raise ValueError(f"value should be 'random' if it is a string, got {value!r} [RG096]")
         check_ranges(scale, ratio)
         if scale[0] < 0 or scale[1] > 1:
-            raise ValueError(f"scale should be between 0 and 1, got {scale}")
+            raise ValueError(f"scale should be between 0 and 1, got {scale} [RG096]")
         if not 0 <= p <= 1:
-            raise ValueError(f"p should be a probability between 0 and 1, got {p}")
+            raise ValueError(f"p should be a probability between 0 and 1, got {p} [RG096]")
         self.p = p
         self.scale = scale
         self.ratio = ratio
@@ -273,7 +278,8 @@ class RandomErasing(nn.Module):
         channels, height, width = img.shape[-3:]
         if value is not None and len(value) not in (1, channels):
             raise ValueError(
-                f"value has {len(value)} numbers; give one, or one for each of the {channels} channels"
+                f"value has {len(value)} numbers; give one, or one for each of the {channels} channels "
+                "[RG095]"
             )
         for h, w in _random_shapes(height * width, scale, ratio):
             if h < height and w < width:

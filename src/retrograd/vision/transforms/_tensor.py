@@ -11,7 +11,9 @@ _WHOLE_NUMBERS = ("uint8", "int8", "int16", "int32", "int64")
 
 def require_image(image):
     if image.ndim < 2:
-        raise TypeError(f"expected an image of shape (..., H, W), got a tensor of shape {tuple(image.shape)}")
+        raise TypeError(
+            f"expected an image of shape (..., H, W), got a tensor of shape {tuple(image.shape)} [RG095]"
+        )
 
 
 def dimensions(image):
@@ -24,7 +26,7 @@ def require_channels(image, *permitted):
     if channels not in permitted:
         expected = " or ".join(map(str, permitted))
         raise TypeError(
-            f"expected an image of {expected} channels, got {channels} (shape {tuple(image.shape)})"
+            f"expected an image of {expected} channels, got {channels} (shape {tuple(image.shape)}) [RG095]"
         )
 
 
@@ -36,7 +38,7 @@ def resize(image, size, mode, antialias):
     if mode not in ("bilinear", "bicubic"):
         raise ValueError(
             "tensors can be resized with nearest, nearest-exact, bilinear or bicubic interpolation, "
-            f"not {mode}; PIL images know more"
+            f"not {mode}; PIL images know more [RG095]"
         )
     dtype = image.dtype
     if dtype not in (retrograd.float32, retrograd.float64):
@@ -93,7 +95,7 @@ def pad(image, borders, fill, mode):
     if mode == "constant":
         fill = 0 if fill is None else fill
         if isinstance(fill, (tuple, list)):
-            raise TypeError(f"expected one number as the fill of a tensor image, got {fill!r}")
+            raise TypeError(f"expected one number as the fill of a tensor image, got {fill!r} [RG095]")
         return retrograd.nn.functional.pad(image, [left, right, top, bottom], value=fill)
     rows = _border_index(image.shape[-2], top, bottom, mode)
     columns = _border_index(image.shape[-1], left, right, mode)
@@ -107,7 +109,8 @@ def _border_index(size, before, after, mode):
     longest = {"reflect": len(index) - 1, "symmetric": len(index)}.get(mode)
     if longest is not None and max(before, after) > longest:
         raise ValueError(
-            f"{mode} padding of {max(before, after)} is too much for {len(index)} pixels: at most {longest}"
+            f"{mode} padding of {max(before, after)} is too much for {len(index)} pixels: at most "
+            f"{longest} [RG095]"
         )
     return np.pad(index, (before, after), mode)
 
@@ -116,7 +119,7 @@ def to_grayscale(image, channels):
     """Luma by the weights 0.2989, 0.587, 0.114 (ITU-R BT.601)."""
     if image.ndim < 3:
         raise TypeError(
-            f"expected an image of shape (..., C, H, W), got a tensor of shape {tuple(image.shape)}"
+            f"expected an image of shape (..., C, H, W), got a tensor of shape {tuple(image.shape)} [RG095]"
         )
     require_channels(image, 1, 3)
     grey = image
@@ -156,22 +159,24 @@ def convert_dtype(image, dtype):
 def refuse_unsafe(source, dtype):
     """RuntimeError where a float type cannot tell the values of an integer type apart."""
     if (source.name, dtype.name) in (("float32", "int32"), ("float32", "int64"), ("float64", "int64")):
-        raise RuntimeError(f"The cast from {source} to {dtype} cannot be performed safely.")
+        raise RuntimeError(f"The cast from {source} to {dtype} cannot be performed safely. [RG095]")
 
 
 def normalize(image, mean, std, inplace):
     if not isinstance(image, Tensor):
         raise TypeError(
-            f"expected a tensor image, got {type(image).__name__}; use ToTensor or PILToTensor first"
+            f"expected a tensor image, got {type(image).__name__}; use ToTensor or PILToTensor first [RG095]"
         )
     if not image.is_floating_point():
-        raise TypeError(f"expected a float image, got {image.dtype}; use ConvertImageDtype or ToDtype first")
+        raise TypeError(
+            f"expected a float image, got {image.dtype}; use ConvertImageDtype or ToDtype first [RG095]"
+        )
     if image.ndim < 3:
-        raise ValueError(f"expected an image of shape (..., C, H, W), got shape {tuple(image.shape)}")
+        raise ValueError(f"expected an image of shape (..., C, H, W), got shape {tuple(image.shape)} [RG095]")
     mean = _per_channel(mean, image)
     std = _per_channel(std, image)
     if not std._array.all():
-        raise ValueError(f"std is zero for a channel in {image.dtype}: {std.flatten().tolist()}")
+        raise ValueError(f"std is zero for a channel in {image.dtype}: {std.flatten().tolist()} [RG096]")
     if inplace:
         return image.sub_(mean).div_(std)
     return (image - mean) / std

@@ -45,13 +45,17 @@ def affine(
     interpolation = as_interpolation(interpolation)
     _check_numbers("angle", angle)
     if not isinstance(translate, (list, tuple)) or not isinstance(shear, (numbers.Number, list, tuple)):
-        raise TypeError(f"translate should be two numbers and shear one or two, got {translate!r}, {shear!r}")
+        raise TypeError(
+            f"translate should be two numbers and shear one or two, got {translate!r}, {shear!r} [RG096]"
+        )
     shear = (shear, 0.0) if isinstance(shear, numbers.Number) else tuple(shear)
     shear = shear * 2 if len(shear) == 1 else shear
     if len(translate) != 2 or len(shear) != 2:
-        raise ValueError(f"translate should be two numbers and shear one or two, got {translate}, {shear}")
+        raise ValueError(
+            f"translate should be two numbers and shear one or two, got {translate}, {shear} [RG096]"
+        )
     if scale <= 0.0:
-        raise ValueError(f"scale should be positive, got {scale}")
+        raise ValueError(f"scale should be positive, got {scale} [RG096]")
     if _pil.is_pil_image(img):
         center = (img.width * 0.5, img.height * 0.5) if center is None else center
         matrix = _inverse_matrix(center, angle, translate, scale, shear)
@@ -88,7 +92,7 @@ def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEA
     """
     interpolation = as_interpolation(interpolation)
     if not isinstance(displacement, Tensor):
-        raise TypeError(f"displacement should be a tensor, got {type(displacement).__name__}")
+        raise TypeError(f"displacement should be a tensor, got {type(displacement).__name__} [RG095]")
     if _pil.is_pil_image(img):
         array = np.array(img)
         planes = wrap(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))
@@ -97,7 +101,8 @@ def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEA
     height, width = _require_tensor(img, interpolation)
     if tuple(displacement.shape) != (1, height, width, 2):
         raise ValueError(
-            f"displacement should have the shape {(1, height, width, 2)}, got {tuple(displacement.shape)}"
+            f"displacement should have the shape {(1, height, width, 2)}, got {tuple(displacement.shape)} "
+            "[RG096]"
         )
     moves = displacement._array[0].astype(_kind(img))
     x, y = np.meshgrid(np.arange(width, dtype=moves.dtype), np.arange(height, dtype=moves.dtype))
@@ -108,15 +113,17 @@ def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEA
 
 def _check_numbers(name, value):
     if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} should be a number, got {value!r}")
+        raise TypeError(f"{name} should be a number, got {value!r} [RG096]")
 
 
 def _require_tensor(img, interpolation):
     """(height, width) of a tensor image that can be sampled with this interpolation."""
     if not isinstance(img, Tensor):
-        raise TypeError(f"expected a PIL image or a tensor, got {type(img).__name__}")
+        raise TypeError(f"expected a PIL image or a tensor, got {type(img).__name__} [RG095]")
     if interpolation not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
-        raise ValueError(f"tensors can be warped with nearest or bilinear, not with {interpolation.value}")
+        raise ValueError(
+            f"tensors can be warped with nearest or bilinear, not with {interpolation.value} [RG095]"
+        )
     return _tensor.dimensions(img)[1:]
 
 
@@ -188,7 +195,7 @@ def _sample(img, x, y, interpolation, fill):
         colour = np.asarray(fill, x.dtype).reshape(-1, 1, 1)
         channels = _tensor.dimensions(img)[0]
         if len(colour) not in (1, channels):
-            raise ValueError(f"fill has {len(colour)} numbers but the image has {channels} channels")
+            raise ValueError(f"fill has {len(colour)} numbers but the image has {channels} channels [RG095]")
         colour = wrap(colour if img.ndim > 2 else colour[0])
     if interpolation is InterpolationMode.NEAREST:
         pixels, inside = _pixels(values, np.rint(x), np.rint(y))
@@ -222,7 +229,8 @@ def _perspective_coefficients(startpoints, endpoints):
     """[a ... h]: output (x, y) comes from (a x + b y + c, d x + e y + f) / (g x + h y + 1)."""
     if len(startpoints) != 4 or len(endpoints) != 4:
         raise ValueError(
-            f"expected four corners, got {len(startpoints)} startpoints and {len(endpoints)} endpoints"
+            f"expected four corners, got {len(startpoints)} startpoints and {len(endpoints)} endpoints "
+            "[RG096]"
         )
     rows, values = [], []
     for (x, y), (u, v) in zip(endpoints, startpoints, strict=True):

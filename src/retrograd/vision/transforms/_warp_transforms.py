@@ -17,9 +17,11 @@ def sequence_of(value, name, *lengths):
     """`value`, which must be a sequence of one of `lengths`."""
     expected = " or ".join(map(str, lengths))
     if not isinstance(value, Sequence):
-        raise TypeError(f"{name} should be a sequence of {expected} numbers, got {value!r}")
+        raise TypeError(f"{name} should be a sequence of {expected} numbers, got {value!r} [RG096]")
     if len(value) not in lengths:
-        raise ValueError(f"{name} should be a sequence of {expected} numbers, got {len(value)}: {value}")
+        raise ValueError(
+            f"{name} should be a sequence of {expected} numbers, got {len(value)}: {value} [RG096]"
+        )
     return value
 
 
@@ -27,7 +29,7 @@ def angle_range(value, name, *lengths):
     """[least, largest] in degrees; a single number stands for both directions."""
     if isinstance(value, numbers.Number):
         if value < 0:
-            raise ValueError(f"{name} must not be negative where it is a single number, got {value}")
+            raise ValueError(f"{name} must not be negative where it is a single number, got {value} [RG096]")
         value = [-value, value]
     return [float(degrees) for degrees in sequence_of(value, name, *lengths)]
 
@@ -37,14 +39,14 @@ def check_affine(translate, scale):
     if translate is not None and not all(
         0.0 <= part <= 1.0 for part in sequence_of(translate, "translate", 2)
     ):
-        raise ValueError(f"translate should be parts of the image between 0 and 1, got {translate}")
+        raise ValueError(f"translate should be parts of the image between 0 and 1, got {translate} [RG096]")
     if scale is not None and min(sequence_of(scale, "scale", 2)) <= 0:
-        raise ValueError(f"scale should be positive, got {scale}")
+        raise ValueError(f"scale should be positive, got {scale} [RG096]")
 
 
 def _checked_fill(fill):
     if fill is not None and not isinstance(fill, (Sequence, numbers.Number)):
-        raise TypeError(f"fill should be a number or a sequence of numbers, got {fill!r}")
+        raise TypeError(f"fill should be a number or a sequence of numbers, got {fill!r} [RG096]")
     return 0 if fill is None else fill
 
 

@@ -36,7 +36,7 @@ def _backend(image):
         return _tensor
     if _pil.is_pil_image(image):
         return _pil
-    raise TypeError(f"expected a PIL image or a tensor, got {type(image).__name__}")
+    raise TypeError(f"expected a PIL image or a tensor, got {type(image).__name__} [RG095]")
 
 
 def get_dimensions(img):
@@ -71,10 +71,10 @@ def to_tensor(pic):
             array *= 255
     elif isinstance(pic, np.ndarray):
         if pic.ndim not in (2, 3):
-            raise ValueError(f"expected an array of shape (H, W) or (H, W, C), got shape {pic.shape}")
+            raise ValueError(f"expected an array of shape (H, W) or (H, W, C), got shape {pic.shape} [RG095]")
         array = pic
     else:
-        raise TypeError(f"expected a PIL image or a NumPy array, got {type(pic).__name__}")
+        raise TypeError(f"expected a PIL image or a NumPy array, got {type(pic).__name__} [RG095]")
     array = _to_channels_first(array)
     if array.dtype != np.uint8:
         return retrograd.from_numpy(np.ascontiguousarray(array))
@@ -86,7 +86,7 @@ def to_tensor(pic):
 def pil_to_tensor(pic):
     """A copy of a PIL image as a tensor (C, H, W) of the same type and values."""
     if not _pil.is_pil_image(pic):
-        raise TypeError(f"expected a PIL image, got {type(pic).__name__}")
+        raise TypeError(f"expected a PIL image, got {type(pic).__name__} [RG095]")
     return retrograd.from_numpy(_to_channels_first(np.array(pic, copy=True)))
 
 
@@ -106,14 +106,14 @@ def to_pil_image(pic, mode=None):
     elif isinstance(pic, np.ndarray):
         array = pic
     else:
-        raise TypeError(f"expected a tensor or a NumPy array, got {type(pic).__name__}")
+        raise TypeError(f"expected a tensor or a NumPy array, got {type(pic).__name__} [RG095]")
     if array.ndim not in (2, 3):
-        raise ValueError(f"expected an image of 2 or 3 dimensions, got shape {tuple(pic.shape)}")
+        raise ValueError(f"expected an image of 2 or 3 dimensions, got shape {tuple(pic.shape)} [RG095]")
     array = array[:, :, None] if array.ndim == 2 else array
     channels = array.shape[2]
     if channels > 4:
         raise ValueError(
-            f"expected an image of at most 4 channels, got {channels} (shape {tuple(pic.shape)})"
+            f"expected an image of at most 4 channels, got {channels} (shape {tuple(pic.shape)}) [RG095]"
         )
     if retrograd.core.arrays.from_numpy_dtype(array.dtype).is_floating_point and mode != "F":
         array = (array * 255).astype(np.uint8)
@@ -122,17 +122,19 @@ def to_pil_image(pic, mode=None):
         sixteen = "I;16" if sys.byteorder == "little" else "I;16B"
         fitting = {"uint8": "L", "int16": sixteen, "int32": "I", "float32": "F"}.get(array.dtype.name)
         if mode is not None and mode != fitting:
-            raise ValueError(f"mode {mode} does not fit one channel of {array.dtype}; it would be {fitting}")
+            raise ValueError(
+                f"mode {mode} does not fit one channel of {array.dtype}; it would be {fitting} [RG095]"
+            )
         mode = fitting
     else:
         if mode is not None and mode not in _MODES[channels]:
             raise ValueError(
-                f"mode {mode} does not fit {channels} channels; choose one of {_MODES[channels]}"
+                f"mode {mode} does not fit {channels} channels; choose one of {_MODES[channels]} [RG095]"
             )
         if mode is None and array.dtype == np.uint8:
             mode = _MODES[channels][0]
     if mode is None:
-        raise TypeError(f"there is no PIL mode for {channels} channels of {array.dtype}")
+        raise TypeError(f"there is no PIL mode for {channels} channels of {array.dtype} [RG095]")
     return _pil.from_array(array, mode)
 
 
@@ -142,7 +144,7 @@ def convert_image_dtype(image, dtype=None):
     RuntimeError where a float type cannot hold the integer type's values (float32 to int32 or int64).
     """
     if not isinstance(image, Tensor):
-        raise TypeError(f"expected a tensor image, got {type(image).__name__}")
+        raise TypeError(f"expected a tensor image, got {type(image).__name__} [RG095]")
     return _tensor.convert_dtype(image, retrograd.float32 if dtype is None else dtype)
 
 
@@ -162,9 +164,11 @@ def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, a
     interpolation = as_interpolation(interpolation)
     size = [size] if isinstance(size, int) else size
     if len(size) not in (1, 2):
-        raise ValueError(f"size must be an int or a sequence of 1 or 2 ints, got {len(size)}: {size}")
+        raise ValueError(f"size must be an int or a sequence of 1 or 2 ints, got {len(size)}: {size} [RG096]")
     if max_size is not None and len(size) != 1:
-        raise ValueError(f"max_size limits the longer side where size gives the shorter one; size is {size}")
+        raise ValueError(
+            f"max_size limits the longer side where size gives the shorter one; size is {size} [RG096]"
+        )
     backend = _backend(img)
     image_size = get_dimensions(img)[1:]
     new_size = resized_size(image_size, size, max_size)
@@ -231,7 +235,8 @@ def five_crop(img, size):
     _, height, width = get_dimensions(img)
     if crop_width > width or crop_height > height:
         raise ValueError(
-            f"Requested crop size {(crop_height, crop_width)} is bigger than the image {(height, width)}"
+            f"Requested crop size {(crop_height, crop_width)} is bigger than the image {(height, width)} "
+            "[RG095]"
         )
     bottom, right = height - crop_height, width - crop_width
     corners = [crop(img, top, left, crop_height, crop_width) for top in (0, bottom) for left in (0, right)]
@@ -246,21 +251,23 @@ def ten_crop(img, size, vertical_flip=False):
 def to_grayscale(img, num_output_channels=1):
     """A PIL image in grey, with 1 or 3 equal channels."""
     if not _pil.is_pil_image(img):
-        raise TypeError(f"expected a PIL image, got {type(img).__name__}; rgb_to_grayscale takes tensors too")
+        raise TypeError(
+            f"expected a PIL image, got {type(img).__name__}; rgb_to_grayscale takes tensors too [RG095]"
+        )
     return rgb_to_grayscale(img, num_output_channels)
 
 
 def rgb_to_grayscale(img, num_output_channels=1):
     """An image in grey, with 1 or 3 equal channels."""
     if num_output_channels not in (1, 3):
-        raise ValueError(f"num_output_channels should be either 1 or 3, got {num_output_channels}")
+        raise ValueError(f"num_output_channels should be either 1 or 3, got {num_output_channels} [RG095]")
     return _backend(img).to_grayscale(img, num_output_channels)
 
 
 def erase(img, i, j, h, w, v, inplace=False):
     """A tensor image with the rectangle of `h` x `w` at row `i`, column `j` replaced by the value(s) `v`."""
     if not isinstance(img, Tensor):
-        raise TypeError(f"expected a tensor image, got {type(img).__name__}")
+        raise TypeError(f"expected a tensor image, got {type(img).__name__} [RG095]")
     img = img if inplace else img.clone()
     img[..., i : i + h, j : j + w] = v
     return img

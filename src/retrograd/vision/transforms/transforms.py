@@ -103,9 +103,11 @@ class Resize(nn.Module):
     def __init__(self, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True):
         super().__init__()
         if not isinstance(size, (int, Sequence)):
-            raise TypeError(f"size should be an int or a sequence of ints, got {type(size).__name__}")
+            raise TypeError(f"size should be an int or a sequence of ints, got {type(size).__name__} [RG096]")
         if isinstance(size, Sequence) and len(size) not in (1, 2):
-            raise ValueError(f"size should be an int or a sequence of 1 or 2 ints, got {len(size)}: {size}")
+            raise ValueError(
+                f"size should be an int or a sequence of 1 or 2 ints, got {len(size)}: {size} [RG096]"
+            )
         self.size = size
         self.max_size = max_size
         self.interpolation = as_interpolation(interpolation)
@@ -158,7 +160,7 @@ class Lambda:
 
     def __init__(self, lambd):
         if not callable(lambd):
-            raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r}")
+            raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r} [RG096]")
         self.lambd = lambd
 
     def __call__(self, img):
@@ -215,13 +217,15 @@ def check_linear(transformation_matrix, mean_vector):
     """Errors for a matrix and a vector that do not fit."""
     rows, columns = transformation_matrix.shape
     if rows != columns:
-        raise ValueError(f"transformation_matrix should be square. Got {(rows, columns)} rectangular matrix.")
+        raise ValueError(
+            f"transformation_matrix should be square. Got {(rows, columns)} rectangular matrix. [RG096]"
+        )
     if len(mean_vector) != rows:
-        raise ValueError(f"mean_vector has {len(mean_vector)} values, but the matrix has {rows} rows")
+        raise ValueError(f"mean_vector has {len(mean_vector)} values, but the matrix has {rows} rows [RG096]")
     if transformation_matrix.dtype != mean_vector.dtype:
         raise ValueError(
             f"the matrix is of {transformation_matrix.dtype}, the mean vector of {mean_vector.dtype}; they "
-            "should be of one type"
+            "should be of one type [RG096]"
         )
 
 
@@ -239,7 +243,7 @@ class LinearTransformation(nn.Module):
         if length != len(self.mean_vector):
             raise ValueError(
                 f"an image of shape {tuple(tensor.shape[-3:])} has {length} values, the matrix is for "
-                f"{len(self.mean_vector)}"
+                f"{len(self.mean_vector)} [RG095]"
             )
         flat = tensor.reshape(-1, length) - self.mean_vector
         return (flat @ self.transformation_matrix.to(flat.dtype)).reshape(tensor.shape)

@@ -73,7 +73,8 @@ def collate(batch, *, collate_fn_map=None):
         sizes = {len(x) for x in batch}
         if len(sizes) > 1:
             raise RuntimeError(
-                f"each element in list of batch should be of equal size, but the sizes are {sorted(sizes)}"
+                "each element in list of batch should be of equal size, but the sizes are "
+                f"{sorted(sizes)} [RG057]"
             )
         columns = [collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=True)]
         if isinstance(first, tuple):
@@ -81,7 +82,7 @@ def collate(batch, *, collate_fn_map=None):
         return _like_sequence(first, columns)
     raise TypeError(
         "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found "
-        f"{type(first)}. Give the DataLoader a collate_fn."
+        f"{type(first)}. Give the DataLoader a collate_fn. [RG092]"
     )
 
 
@@ -101,7 +102,7 @@ def collate_numpy_array_fn(batch, *, collate_fn_map=None):
     if batch[0].dtype.kind in "SUO":
         raise TypeError(
             "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found an "
-            f"array of {batch[0].dtype}. Give the DataLoader a collate_fn."
+            f"array of {batch[0].dtype}. Give the DataLoader a collate_fn. [RG092]"
         )
     return collate([as_tensor(x) for x in batch], collate_fn_map=collate_fn_map)
 

@@ -29,7 +29,7 @@ class _Automatic(Transform):
         if len(flat_inputs) != 1:
             raise TypeError(
                 f"{type(self).__name__}() augments one image, but the sample has {len(flat_inputs)}; "
-                "call it for each"
+                "call it for each [RG095]"
             )
         return {}
 
@@ -78,7 +78,7 @@ class RandAugment(_Automatic):
     ):  # fmt: skip
         super().__init__(interpolation=interpolation, fill=fill)
         if not isinstance(num_ops, int) or num_ops < 0:
-            raise ValueError(f"num_ops should be a non-negative integer, but got {num_ops} instead.")
+            raise ValueError(f"num_ops should be a non-negative integer, but got {num_ops} instead. [RG096]")
         self.num_ops = num_ops
         self.magnitude = magnitude
         self.num_magnitude_bins = num_magnitude_bins

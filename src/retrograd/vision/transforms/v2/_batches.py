@@ -25,7 +25,7 @@ def _find_labels(sample):
             return sample[names[0]]
     raise ValueError(
         "Could not infer where the labels are in the sample: expected (images, labels), or a dict with a key "
-        f'"labels", got {type(sample).__name__}; pass a function as labels_getter'
+        f'"labels", got {type(sample).__name__}; pass a function as labels_getter [RG095]'
     )
 
 
@@ -44,7 +44,7 @@ class _Mixing(Transform):
         self.num_classes = num_classes
         if labels_getter != "default" and not callable(labels_getter):
             raise ValueError(
-                f"labels_getter should be 'default' or a function of samples, got {labels_getter!r}"
+                f"labels_getter should be 'default' or a function of samples, got {labels_getter!r} [RG095]"
             )
         self._labels_getter = _find_labels if labels_getter == "default" else labels_getter
 
@@ -52,7 +52,7 @@ class _Mixing(Transform):
         sample = inputs if len(inputs) > 1 else inputs[0]
         flat = list(leaves(sample))
         if any(map(_pil.is_pil_image, flat)):
-            raise ValueError(f"{type(self).__name__}() takes batches of tensors, not PIL images")
+            raise ValueError(f"{type(self).__name__}() takes batches of tensors, not PIL images [RG095]")
         labels = self._check_labels(self._labels_getter(sample))
         chosen = self._choose(flat)
         images = [value for value, is_image in zip(flat, chosen, strict=True) if is_image]
@@ -68,18 +68,18 @@ class _Mixing(Transform):
 
     def _check_labels(self, labels):
         if not isinstance(labels, Tensor):
-            raise ValueError(f"The labels must be a tensor, but got {type(labels)} instead.")
+            raise ValueError(f"The labels must be a tensor, but got {type(labels)} instead. [RG095]")
         if labels.ndim not in (1, 2):
             raise ValueError(
                 "labels should be of shape (batch_size,) or (batch_size, num_classes), but got a tensor of "
-                f"shape {tuple(labels.shape)}"
+                f"shape {tuple(labels.shape)} [RG095]"
             )
         if labels.ndim == 1 and self.num_classes is None:
-            raise ValueError("num_classes must be passed if the labels are index-based (1D)")
+            raise ValueError("num_classes must be passed if the labels are index-based (1D) [RG095]")
         if labels.ndim == 2 and self.num_classes not in (None, labels.shape[1]):
             raise ValueError(
                 f"labels of shape {tuple(labels.shape)} are of {labels.shape[1]} classes, but num_classes is "
-                f"{self.num_classes}; it may be None"
+                f"{self.num_classes}; it may be None [RG095]"
             )
         return labels
 
@@ -96,9 +96,11 @@ class _Mixing(Transform):
 
 def _check_images(image, batch_size):
     if image.ndim != 4:
-        raise ValueError(f"Expected a batch of 4 dimensions, (N, C, H, W), got shape {tuple(image.shape)}")
+        raise ValueError(
+            f"Expected a batch of 4 dimensions, (N, C, H, W), got shape {tuple(image.shape)} [RG095]"
+        )
     if image.shape[0] != batch_size:
-        raise ValueError(f"the batch has {image.shape[0]} images but {batch_size} labels")
+        raise ValueError(f"the batch has {image.shape[0]} images but {batch_size} labels [RG095]")
 
 
 def _mix(batch, share):

@@ -27,9 +27,11 @@ class _Container(Transform):
     def __init__(self, transforms):
         super().__init__()
         if not isinstance(transforms, (Sequence, nn.ModuleList)):
-            raise TypeError(f"transforms should be a sequence of callables, got {type(transforms).__name__}")
+            raise TypeError(
+                f"transforms should be a sequence of callables, got {type(transforms).__name__} [RG096]"
+            )
         if not len(transforms):
-            raise ValueError("Pass at least one transform")
+            raise ValueError("Pass at least one transform [RG096]")
         self.transforms = transforms
 
     def _apply_all(self, transforms, inputs):
@@ -55,7 +57,7 @@ class RandomApply(_Container):
     def __init__(self, transforms, p=0.5):
         super().__init__(transforms)
         if not 0.0 <= p <= 1.0:
-            raise ValueError(f"p should be a probability between 0.0 and 1.0, got {p}")
+            raise ValueError(f"p should be a probability between 0.0 and 1.0, got {p} [RG096]")
         self.p = p
 
     def forward(self, *inputs):
@@ -72,7 +74,7 @@ class RandomChoice(_Container):
         p = [1] * len(transforms) if p is None else p
         if len(p) != len(transforms):
             raise ValueError(
-                f"Length of p doesn't match the number of transforms: {len(p)} != {len(transforms)}"
+                f"Length of p doesn't match the number of transforms: {len(p)} != {len(transforms)} [RG096]"
             )
         self.p = [weight / sum(p) for weight in p]
 
@@ -179,7 +181,7 @@ class ToDtype(Transform):
     def __init__(self, dtype, scale=False):
         super().__init__()
         if not isinstance(dtype, (dict, retrograd.dtype)):
-            raise ValueError(f"dtype must be a torch.dtype or a dict, got {type(dtype).__name__}")
+            raise ValueError(f"dtype must be a torch.dtype or a dict, got {type(dtype).__name__} [RG096]")
         self.dtype = dtype
         self.scale = scale
 
@@ -191,7 +193,7 @@ class ToDtype(Transform):
         if isinstance(dtype, dict):
             if type(inpt) not in dtype and "others" not in dtype:
                 raise ValueError(
-                    f'dtype has no entry for {type(inpt).__name__}; add one, or the key "others"'
+                    f'dtype has no entry for {type(inpt).__name__}; add one, or the key "others" [RG096]'
                 )
             dtype = dtype[type(inpt)] if type(inpt) in dtype else dtype["others"]
         return inpt if dtype is None else F.to_dtype(inpt, dtype=dtype, scale=self.scale)
@@ -223,7 +225,8 @@ class Normalize(Transform):
     def check_inputs(self, flat_inputs):
         if any(map(_pil.is_pil_image, flat_inputs)):
             raise TypeError(
-                f"{type(self).__name__}() does not support PIL images; use ToImage and ToDtype before it"
+                f"{type(self).__name__}() does not support PIL images; use ToImage and ToDtype before it "
+                "[RG095]"
             )
 
     def transform(self, inpt, params):
@@ -237,13 +240,15 @@ class Resize(Transform):
         super().__init__()
         if size is None:
             if not isinstance(max_size, int):
-                raise ValueError(f"max_size must be an int where size is None, got {max_size!r}")
+                raise ValueError(f"max_size must be an int where size is None, got {max_size!r} [RG096]")
         elif isinstance(size, int):
             size = [size]
         elif isinstance(size, Sequence) and len(size) in (1, 2):
             size = list(size)
         else:
-            raise ValueError(f"size should be an int, a sequence of 1 or 2 ints, or None; got {size!r}")
+            raise ValueError(
+                f"size should be an int, a sequence of 1 or 2 ints, or None; got {size!r} [RG096]"
+            )
         self.size = size
         self.interpolation = interpolation
         self.max_size = max_size
@@ -327,7 +332,8 @@ class RandomCrop(Transform):
         if spare_height < 0 or spare_width < 0:
             padded = (height + top + bottom, width + left + right)
             raise ValueError(
-                f"Required crop size {tuple(self.size)} is larger than the (padded) image size {padded}"
+                f"Required crop size {tuple(self.size)} is larger than the (padded) image size {padded} "
+                "[RG095]"
             )
         places = [v1.below(spare + 1) if spare else 0 for spare in (spare_height, spare_width)]
         return {"borders": [left, top, right, bottom], "place": (*places, crop_height, crop_width)}

@@ -78,9 +78,9 @@ class JPEG(Transform):
         if isinstance(quality, int) and not isinstance(quality, bool):
             quality = [quality, quality]
         if not isinstance(quality, (list, tuple)) or len(quality) != 2:
-            raise TypeError(f"quality should be an int or two of them, got {quality!r}")
+            raise TypeError(f"quality should be an int or two of them, got {quality!r} [RG096]")
         if not all(isinstance(q, int) for q in quality) or not 1 <= quality[0] <= quality[1] <= 100:
-            raise ValueError(f"quality must be an integer from 1 to 100, got quality ={quality!r}")
+            raise ValueError(f"quality must be an integer from 1 to 100, got quality ={quality!r} [RG096]")
         self.quality = quality
 
     def make_params(self, flat_inputs):

@@ -88,9 +88,9 @@ class RandomZoomOut(RandomApplyTransform):
     def __init__(self, fill=0, side_range=(1.0, 4.0), p=0.5):
         super().__init__(p=p)
         if not isinstance(side_range, Sequence) or len(side_range) != 2:
-            raise ValueError(f"side_range should be two numbers, got {side_range!r}")
+            raise ValueError(f"side_range should be two numbers, got {side_range!r} [RG096]")
         if side_range[0] < 1.0 or side_range[0] > side_range[1]:
-            raise ValueError(f"Invalid side range provided {side_range}.")
+            raise ValueError(f"Invalid side range provided {side_range}. [RG096]")
         self.fill = fill
         self.side_range = side_range
 
@@ -118,7 +118,9 @@ class LinearTransformation(Transform):
 
     def check_inputs(self, flat_inputs):
         if any(map(_pil.is_pil_image, flat_inputs)):
-            raise TypeError(f"{type(self).__name__}() does not support PIL images; use ToImage before it")
+            raise TypeError(
+                f"{type(self).__name__}() does not support PIL images; use ToImage before it [RG095]"
+            )
 
     def transform(self, inpt, params):
         return v1.LinearTransformation(self.transformation_matrix, self.mean_vector)(inpt)

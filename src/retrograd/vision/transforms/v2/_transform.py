@@ -27,7 +27,7 @@ class Transform(nn.Module):
 
     def transform(self, inpt, params):
         """`inpt`, an image, transformed."""
-        raise NotImplementedError(f"{type(self).__name__} does not override transform(inpt, params)")
+        raise NotImplementedError(f"{type(self).__name__} does not override transform(inpt, params) [RG144]")
 
     def _transforms_this(self, value):
         return isinstance(value, Tensor) or _pil.is_pil_image(value)
@@ -68,7 +68,7 @@ class RandomApplyTransform(Transform):
 
     def __init__(self, p=0.5):
         if not 0.0 <= p <= 1.0:
-            raise ValueError(f"p should be a probability between 0.0 and 1.0, got {p}")
+            raise ValueError(f"p should be a probability between 0.0 and 1.0, got {p} [RG096]")
         super().__init__()
         self.p = p
 

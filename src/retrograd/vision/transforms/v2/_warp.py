@@ -61,7 +61,7 @@ class RandomPerspective(RandomApplyTransform):
     def __init__(self, distortion_scale=0.5, p=0.5, interpolation="bilinear", fill=0):
         super().__init__(p=p)
         if not 0 <= distortion_scale <= 1:
-            raise ValueError(f"distortion_scale should be between 0 and 1, got {distortion_scale}")
+            raise ValueError(f"distortion_scale should be between 0 and 1, got {distortion_scale} [RG096]")
         self.distortion_scale = distortion_scale
         self.interpolation = interpolation
         self.fill = fill

@@ -55,7 +55,7 @@ def as_interpolation(mode):
     if isinstance(mode, str):
         names = [known.value for known in InterpolationMode]
         if mode not in names:
-            raise ValueError(f"Invalid interpolation mode {mode!r}; choose one of {', '.join(names)}")
+            raise ValueError(f"Invalid interpolation mode {mode!r}; choose one of {', '.join(names)} [RG096]")
         return InterpolationMode(mode)
     return _arguments.as_interpolation(mode)
 
@@ -68,13 +68,13 @@ def resize(inpt, size, interpolation=InterpolationMode.BILINEAR, max_size=None, 
     interpolation = as_interpolation(interpolation)
     if size is None:
         if not isinstance(max_size, int):
-            raise ValueError(f"max_size must be an int where size is None, got {max_size!r}")
+            raise ValueError(f"max_size must be an int where size is None, got {max_size!r} [RG096]")
         size, max_size = resized_size(get_size(inpt), None, max_size), None
     smooth = interpolation.value in ("bilinear", "bicubic", "lanczos")
     if not isinstance(inpt, Tensor) or not smooth:
         return v1.resize(inpt, size, interpolation, max_size, antialias)
     if interpolation is InterpolationMode.LANCZOS and not antialias:
-        raise ValueError("lanczos interpolation of tensors needs antialias=True")
+        raise ValueError("lanczos interpolation of tensors needs antialias=True [RG095]")
     size = [size] if isinstance(size, int) else size
     new_size = tuple(resized_size(get_size(inpt), size, max_size))
     if new_size == tuple(inpt.shape[-2:]):
@@ -115,14 +115,16 @@ def gaussian_noise(inpt, mean=0.0, sigma=0.1, clip=True):
     mean, sigma: as parts of white. clip: whether to keep values between black and white.
     """
     if not isinstance(inpt, Tensor):
-        raise ValueError(f"noise is added to tensors, not to a {type(inpt).__name__}; use ToImage first")
+        raise ValueError(
+            f"noise is added to tensors, not to a {type(inpt).__name__}; use ToImage first [RG095]"
+        )
     if sigma < 0:
-        raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
+        raise ValueError(f"sigma shouldn't be negative. Got {sigma} [RG096]")
     if inpt.is_floating_point():
         out = inpt + (mean + retrograd.randn_like(inpt) * sigma)
         return retrograd.clamp(out, 0, 1) if clip else out
     if inpt.dtype != retrograd.uint8:
-        raise ValueError(f"expected an image of uint8 or a float type, got dtype={inpt.dtype}")
+        raise ValueError(f"expected an image of uint8 or a float type, got dtype={inpt.dtype} [RG095]")
     noise = mean * 255 + retrograd.randn_like(inpt, dtype=retrograd.float32) * (sigma * 255)
     out = inpt + noise.to(retrograd.int16)
     return (retrograd.clamp(out, 0, 255) if clip else out).to(retrograd.uint8)
@@ -145,7 +147,7 @@ def permute_channels(inpt, permutation):
     if len(permutation) != get_num_channels(inpt):
         raise ValueError(
             f"Length of permutation does not match number of channels: {len(permutation)} != "
-            f"{get_num_channels(inpt)}"
+            f"{get_num_channels(inpt)} [RG095]"
         )
     return inpt[..., permutation, :, :]
 
@@ -188,7 +190,7 @@ def to_dtype(inpt, dtype=None, scale=False):
     """A tensor image as `dtype` (float32 if None); `scale` maps the old type's range to the new one's."""
     dtype = retrograd.float32 if dtype is None else dtype
     if not isinstance(inpt, Tensor):
-        raise TypeError(f"expected a tensor image, got {type(inpt).__name__}; to_image makes one")
+        raise TypeError(f"expected a tensor image, got {type(inpt).__name__}; to_image makes one [RG095]")
     source = inpt.dtype
     if not scale or source == dtype:
         return inpt.to(dtype)
@@ -206,7 +208,9 @@ def to_dtype(inpt, dtype=None, scale=False):
 
 def _value_bits(dtype):
     if dtype.category != retrograd.int64.category:
-        raise TypeError(f"values are scaled between whole-number or float types, not to or from {dtype}")
+        raise TypeError(
+            f"values are scaled between whole-number or float types, not to or from {dtype} [RG095]"
+        )
     return dtype.itemsize * 8 - dtype.is_signed
 
 
