@@ -13,6 +13,7 @@ import pytest
 import torch as reference
 
 import retrograd as torch
+from draw.browser import run
 from retrograd.profiler import observing
 
 nn = torch.nn
@@ -261,6 +262,48 @@ def test_memory_by_what_holds_it(tmp_path):
     assert "<svg" in html and "optimizer state" in html and "src=" not in html and "http://" not in html[:200]
     with pytest.raises(ValueError, match=r"\.svg and \.html"):
         timeline.save(tmp_path / "memory.png")
+
+
+def test_gradients_on_their_way_to_leaves_are_gradients():
+    """They wait there until the walk is over, when the leaves' turn comes."""
+    model = network()
+    with torch.profiler.memory_timeline(model) as timeline:
+        loss = loss_of(model)
+        middle = len(timeline.changes)
+        loss.backward()
+    parameters = sum(p.numel() for p in model.parameters()) * 4
+    during = [held_after(timeline.changes, n) for n in range(middle, len(timeline.changes) + 1)]
+    most = max(held.get("gradients", 0) + held.get("temporary", 0) for held in during)
+    assert most < parameters + 3 * 4 * 8 * 4  # and what flows between two operations
+    assert during[-1]["gradients"] == parameters
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_of_a_timeline_in_a_browser(tmp_path, dark):
+    model = network()
+    with torch.profiler.memory_timeline(model) as timeline:
+        loss_of(model).backward()
+    timeline.save(tmp_path / "memory.html")
+    script = """
+      const look = getComputedStyle, svg = document.querySelector("svg");
+      const texts = [...svg.querySelectorAll("text")].map(t => t.getBoundingClientRect());
+      const meet = (a, b) =>
+        a.left < b.right && b.left < a.right && a.top < b.bottom - 2 && b.top < a.bottom - 2;
+      const frame = svg.getBoundingClientRect();
+      return {
+        ground: [look(document.body).backgroundColor, look(svg.querySelector(".ground")).fill],
+        ink: look(svg.querySelector("text")).fill,
+        overlaps: texts.flatMap((a, i) => texts.slice(i + 1).filter(b => meet(a, b))).length,
+        outside: texts.filter(t =>
+          t.left < frame.left || t.right > frame.right || t.bottom > frame.bottom).length,
+        titles: document.body.innerText.split("Memory by what holds it").length - 1,
+        wide: document.documentElement.scrollWidth <= innerWidth,
+      };
+    """
+    seen = run((tmp_path / "memory.html").read_text(), script, tmp_path, dark=dark)
+    assert seen["ground"][0] == seen["ground"][1] == ("rgb(22, 25, 29)" if dark else "rgb(255, 255, 255)")
+    assert seen["ink"] == ("rgb(238, 238, 238)" if dark else "rgb(34, 34, 34)")
+    assert (seen["overlaps"], seen["outside"], seen["titles"], seen["wide"]) == (0, 0, 1, True)
 
 
 def held_after(changes, count):

@@ -8,7 +8,7 @@ import pytest
 
 import retrograd as torch
 from retrograd import draw, nn
-from retrograd.draw import folding, scene
+from retrograd.draw import cards, folding, scene, style
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -411,3 +411,41 @@ def test_nothing_overlaps_in_an_encoder():
         groups = [g.number for g in folding.walk(picture.top)]
         for opened in (set(groups), set(groups[:3]), set(groups[:2]) | {groups[-1]}):
             check_apart(picture, opened)
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_the_key_is_within_the_picture_and_lines_of_it_dont_meet(depth):
+    """A narrow picture has its key on several lines."""
+    x = torch.ones(2, requires_grad=True)
+    model, loss = net()
+    for picture in (draw.graph(x.exp(), {"x": x}), draw.graph(loss, model, depth=depth)):
+        sheet = ET.fromstring(picture.svg())
+        width = float(sheet.get("width"))
+        ends = {}
+        for text in sheet.iter(SVG + "text"):
+            if text.get("class") == "rg-key":
+                end = float(text.get("x")) + cards.text_width(text.text, 10.5)
+                assert end + 16 <= width
+                assert ends.get(text.get("y"), 0) < float(text.get("x")) + 1
+                ends[text.get("y")] = end
+        assert ends
+
+
+def test_texts_can_be_read_on_their_ground():
+    """By WCAG's measure of contrast, 4.5 for small text, in both themes."""
+
+    def luminance(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        r, g, b = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    grounds = {
+        "page": "text dim faint label good bad warn", "op": "text dim faint", "leaf": "leaf-text",
+        "param": "param-text", "frozen": "frozen-text", "out": "out-text", "box": "box-text dim",
+        "frame": "box-text dim", "badge": "badge-text", "write": "write-text",
+    }  # fmt: skip
+    for colours in (style.LIGHT, style.DARK):
+        for ground, texts in grounds.items():
+            for text in texts.split():
+                one, other = sorted((luminance(colours[text]), luminance(colours[ground])))
+                assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground)

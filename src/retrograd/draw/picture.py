@@ -1,5 +1,6 @@
 """`graph`: the picture of a graph, which shows itself in a notebook and can be saved."""
 
+import math
 from pathlib import Path
 
 from . import cards, style
@@ -12,6 +13,7 @@ from .survey import FROZEN, LEAF, PARAMETER, listed, survey
 from .tree import tree
 
 _KINDS = ("svg", "png", "html", "dot", "txt")
+_KEY_WIDTH, _KEY_LINE = 300, 18  # the narrowest that the line below a picture is broken to, and a line of it
 
 
 def graph(tensor, params=None, *, direction="forward", depth=None, saved=True, theme="auto"):
@@ -55,19 +57,19 @@ class Picture:
         theme = theme or self.theme
         wanted = [g for g in walk(self.top) if g.number in self._opened]
         placed, body = self._draw(self._plans(wanted))
-        key, key_width = _key(self)
-        width, height = max(placed.width, key_width + 32), placed.height + 34
+        key, key_width, key_height = _key(self, max(placed.width - 32, _KEY_WIDTH))
+        width, height = max(placed.width, key_width + 32), placed.height + 16 + key_height
         shift = (width - placed.width) / 2
         label = f"Graph of {self.top.operations} operations"
         body = (
             f'{DEFS}<g transform="translate({cards.digits(shift)} 0)">{body}</g>'
-            f'<g transform="translate(16 {cards.digits(height - 18)})">{key}</g>'
+            f'<g transform="translate(16 {cards.digits(height - key_height)})">{key}</g>'
         )
         return style.sheet(width, height, label, style.css(theme), body)
 
     def html(self):
         """The picture as one HTML page that needs nothing else; a click on a box unfolds or folds it."""
-        return page(self, self._plans(walk(self.top)), self._opened, DEFS, _key(self))
+        return page(self, self._plans(walk(self.top)), self._opened, DEFS, _key(self, math.inf))
 
     def png(self, scale=2.0, theme=None):
         """The picture as PNG bytes, light unless the theme is "dark"; needs the extra `retrograd[png]`."""
@@ -164,8 +166,8 @@ def wire_look(plan, wire):
     return f'class="{kind}"{arrow}'
 
 
-def _key(picture):
-    """(SVG, width) of the line that says what the colours mean: of those that occur."""
+def _key(picture, wide):
+    """(SVG, width, height) of the lines that say what the colours mean, of those that occur, in `wide`."""
     kinds = {i.kind for i in picture.items}
     entries = [("rg-op", "operation")]
     entries += [("rg-param", "parameter")] if PARAMETER in kinds else []
@@ -174,15 +176,20 @@ def _key(picture):
     if len(walk(picture.top)) > 1:
         entries.append(("rg-box", "module"))
     arrows = "arrows: as values flow" if picture._forward else "arrows: as gradients flow"
-    out, x = [], 0.0
+    entries.append((None, f"{arrows}, texts: shapes of gradients"))
+    out, x, y, widest = [], 0.0, 0, 0.0
     for kind, text in entries:
-        radius = 6 if kind in ("rg-param", "rg-leaf", "rg-frozen") else 3
-        out.append(
-            f'<g class="{kind}" transform="translate({cards.digits(x)} -9)"><rect width="18" height="12" '
-            f'rx="{radius}"/></g><text class="rg-key" x="{cards.digits(x + 24)}" y="1">{text}</text>'
-        )
-        x += 24 + cards.text_width(text, 10.5) + 18
-    out.append(
-        f'<text class="rg-key" x="{cards.digits(x)}" y="1">{arrows}, texts: shapes of gradients</text>'
-    )
-    return "".join(out), x + cards.text_width(arrows + ", texts: shapes of gradients", 10.5)
+        mark = 24 if kind else 0
+        if x and x + mark + cards.text_width(text, 10.5) > wide:
+            x, y = 0.0, y + _KEY_LINE
+        if kind:
+            radius = 6 if kind in ("rg-param", "rg-leaf", "rg-frozen") else 3
+            out.append(
+                f'<g class="{kind}" transform="translate({cards.digits(x)} {y - 9})"><rect width="18" '
+                f'height="12" rx="{radius}"/></g>'
+            )
+        x += mark
+        out.append(f'<text class="rg-key" x="{cards.digits(x)}" y="{y + 1}">{text}</text>')
+        x += cards.text_width(text, 10.5)
+        widest, x = max(widest, x), x + 18
+    return "".join(out), widest, y + _KEY_LINE

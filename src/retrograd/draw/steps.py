@@ -14,6 +14,7 @@ from .picture import graph
 from .survey import listed, named, reachable, saved_of, shape_text
 
 VALUES_UP_TO = 64  # elements of a gradient that is shown as numbers; of a larger one, statistics
+CELL_DIGITS = 3  # of those numbers: eight in a row have room
 BINS = 32
 
 
@@ -166,7 +167,7 @@ def summary(array):
     values = array if array.dtype.kind in "fc" else array.astype(np.float64)
     if array.size <= VALUES_UP_TO:
         rows = values.reshape(-1, values.shape[-1] if values.ndim else 1) if values.size else []
-        told["values"] = [[_number(v) for v in row] for row in rows]
+        told["values"] = [[_number(v, CELL_DIGITS) for v in row] for row in rows]
         return told
     flat = np.abs(values).ravel() if values.dtype.kind == "c" else values.ravel().astype(np.float64)
     finite = flat[np.isfinite(flat)]
@@ -181,8 +182,8 @@ def summary(array):
     return told
 
 
-def _number(value):
-    return f"{value:.4g}" if not np.iscomplexobj(value) else f"{value.real:.3g}{value.imag:+.3g}j"
+def _number(value, digits=4):
+    return f"{value:.{digits}g}" if not np.iscomplexobj(value) else f"{value.real:.3g}{value.imag:+.3g}j"
 
 
 class Steps:

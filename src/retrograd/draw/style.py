@@ -3,22 +3,22 @@
 from .cards import MONO, SANS, digits
 
 LIGHT = {
-    "page": "#ffffff", "text": "#1f2328", "dim": "#59636e", "faint": "#818b98",
+    "page": "#ffffff", "text": "#1f2328", "dim": "#59636e", "faint": "#67717c",
     "op": "#f6f8fa", "op-line": "#c8d1da", "line": "#8c959f", "label": "#59636e",
     "leaf": "#ddf4ff", "leaf-line": "#54aeff", "leaf-text": "#0a3069",
     "param": "#dff5e3", "param-line": "#4ac26b", "param-text": "#0f5323",
-    "frozen": "#f3f4f6", "frozen-line": "#c2c8cf", "frozen-text": "#818b98",
+    "frozen": "#f3f4f6", "frozen-line": "#c2c8cf", "frozen-text": "#67717c",
     "out": "#fff1d6", "out-line": "#e0a526", "out-text": "#693e00",
     "box": "#f4f1fd", "box-line": "#b3a0ec", "box-text": "#4c3a94", "frame": "#faf8ff",
     "badge": "#ede8fb", "badge-text": "#5b45ad", "write": "#ffe2d1", "write-text": "#953800",
     "grid": "#e7eaee", "good": "#1a7f37", "bad": "#cf222e", "warn": "#9a6700", "bar": "#54aeff",
 }  # fmt: skip
 DARK = {
-    "page": "#0d1117", "text": "#e6edf3", "dim": "#9198a1", "faint": "#6e7681",
+    "page": "#0d1117", "text": "#e6edf3", "dim": "#9fa7b0", "faint": "#858e99",
     "op": "#181f28", "op-line": "#3d444d", "line": "#6e7681", "label": "#9198a1",
     "leaf": "#10243f", "leaf-line": "#2f6fce", "leaf-text": "#a5d6ff",
     "param": "#10291a", "param-line": "#2f8f46", "param-text": "#8ddb9f",
-    "frozen": "#15191f", "frozen-line": "#343a42", "frozen-text": "#6e7681",
+    "frozen": "#15191f", "frozen-line": "#343a42", "frozen-text": "#858e99",
     "out": "#2e2211", "out-line": "#a87a1d", "out-text": "#f0c674",
     "box": "#1e1a33", "box-line": "#6a58b5", "box-text": "#cbbcff", "frame": "#12111c",
     "badge": "#2b2447", "badge-text": "#cbbcff", "write": "#3d2313", "write-text": "#ffb38a",

@@ -12,7 +12,7 @@ DARK = (
     "#cfa285",
 )  # fmt: skip
 MOST = 9  # series with a colour of their own; the others are added up
-UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1))
+UNITS = (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10), ("B", 1))  # as format_memory writes them
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 44  # margins
 
 
@@ -64,10 +64,13 @@ def svg(width, height, title, body):
 def page(title, picture, text):
     """A page of HTML around a picture, that needs nothing beside it."""
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        "<style>:root{color-scheme:light dark}body{font:15px system-ui,sans-serif;margin:2em auto;"
-        "max-width:960px;padding:0 1em}svg{max-width:100%;height:auto}pre{overflow-x:auto}</style>"
-        f"<h1>{escape(title)}</h1>{picture}<pre>{escape(text)}</pre></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<style>:root{color-scheme:light dark}body{font:15px system-ui,sans-serif;margin:1.5em auto;"
+        "max-width:960px;padding:0 1em;background:#fff;color:#222}svg{max-width:100%;height:auto}"
+        "pre{font-size:13px;overflow-x:auto;margin-left:64px}"
+        "@media(prefers-color-scheme:dark){body{background:#16191d;color:#eee}}</style></head>"
+        f"<body>{picture}<pre>{escape(text)}</pre></body></html>\n"
     )
 
 

@@ -3,6 +3,7 @@
 import time
 import weakref
 
+from ..core.apply import RowNode
 from ..core.graph import AccumulateGrad
 from ..core.memory import owner
 from ..core.op import Op
@@ -90,12 +91,23 @@ class memory_timeline:
             first = result[0] if isinstance(result, tuple) and result else result
             if isinstance(first, Tensor) and first._grad_fn is not None:
                 self._keep(first._grad_fn)
+        elif isinstance(what, RowNode):
+            self._hold_gradients(what, result)
         elif isinstance(what, AccumulateGrad):
             if what.variable._grad is not None:
                 self._hold(what.variable._grad._array, GRADIENTS)
         elif hasattr(what, "param_groups"):
             self._hold_optimizer(what)
         self._forget_freed()
+
+    def _hold_gradients(self, node, result):
+        """What a node gives to a leaf waits there to become its `.grad`."""
+        for g, (after, _) in zip(result if type(result) in (list, tuple) else (), node.edges):
+            if isinstance(after, AccumulateGrad):
+                for array in arrays_of(g):
+                    known = self._known.get(id(owner(array)))
+                    if known is not None and known[2] == TEMPORARY:
+                        self._hold(array, GRADIENTS)
 
     def _hold_optimizer(self, optimizer):
         if optimizer is None:
@@ -120,8 +132,8 @@ class memory_timeline:
             self._known[key] = [reference, memory.nbytes, what]
             self._change(what, memory.nbytes)
         elif known[2] != what:
-            self._change(known[2], -known[1])
-            self._change(what, known[1])
+            now = self._change(known[2], -known[1])
+            self._change(what, known[1], now)
             known[2] = what
 
     def _gone(self, key):
@@ -130,9 +142,12 @@ class memory_timeline:
         if known is not None:
             self._change(known[2], -known[1])
 
-    def _change(self, what, more):
+    def _change(self, what, more, now=None):
+        """Note it; gives the time, for a change that is another side of this one."""
+        now = time.perf_counter_ns() - self.started if now is None else now
         if more:
-            self.changes.append((time.perf_counter_ns() - self.started, what, more))
+            self.changes.append((now, what, more))
+        return now
 
     def _keep(self, node):
         """What `node` saved is saved by the module that runs."""

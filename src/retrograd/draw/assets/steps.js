@@ -50,7 +50,7 @@ function describe(step) {
     out.push(`<h2>Added to .grad</h2><div class="box">${gradient(step.g[0])}</div>`);
     return out.join("");
   }
-  out.push(`<h2>Incoming gradient g</h2><div class="box">${step.g.map(gradient).join("<br>")}</div>`);
+  out.push(`<h2>Incoming gradient <i>g</i></h2><div class="box">${step.g.map(gradient).join("<br>")}</div>`);
   if (step.saved.length) {
     const kept = step.saved.map(([n, text, of]) => `${quoted(n)} ${quoted(text)}${of ? ` (${quoted(of)})` : ""}`);
     out.push(`<p class="words">Uses what the forward saved: ${kept.join(", ")}.</p>`);
@@ -58,7 +58,7 @@ function describe(step) {
   out.push("<h2>Outgoing gradients</h2>");
   for (const o of step.out) {
     const formula = o.symbols ? `<div class="formula">∂L/∂${quoted(o.name)} = ${quoted(o.symbols)}</div>` : "";
-    const words = o.words ? `<div class="words">The gradient of ${quoted(o.name)} is ${quoted(o.words)}.</div>` : "";
+    const words = o.words ? `<div class="words">The gradient of ${quoted(o.name)} is ${quoted(o.words).replace(/`([^`]+)`/g, "<code>$1</code>")}.</div>` : "";
     const source = o.source ? `<details><summary>in the row's source</summary><pre>${quoted(o.source)}</pre></details>` : "";
     const summed = o.summed ? ` summed to ${quoted(o.summed)},` : "";
     const how = o.how === "first" ? '<span class="tag">first to arrive</span>' : '<span class="tag added">added to what waits</span>';
@@ -105,7 +105,8 @@ function show(to) {
   for (const g of document.querySelectorAll("#graph [data-item]")) {
     const i = Number(g.dataset.item), now = step && step.item === i;
     g.classList.toggle("now", Boolean(now));
-    g.classList.toggle("done", done.has(i) && !now && items[i][1] === "operation" && !g.querySelector(":scope [data-item]:not(.done)"));
+    g.classList.toggle("done", done.has(i) && !now && items[i][1] === "operation");
+    g.classList.toggle("kept", done.has(i) && !now && items[i][1] !== "operation");
     g.classList.toggle("waiting", waiting.has(i));
     if (now) centre(g);
   }
