@@ -27,7 +27,7 @@ def writing(f):
         if not hasattr(f, "write"):
             raise AttributeError(
                 "expected 'f' to be string, path, or a file-like object with a 'write' attribute, got "
-                f"{type(f).__name__}"
+                f"{type(f).__name__} [RG074]"
             )
         yield f
         return
@@ -38,7 +38,7 @@ def writing(f):
         return
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"can't save {os.fspath(f)!r}: the folder {folder!r} does not exist")
+        raise FileNotFoundError(f"can't save {os.fspath(f)!r}: the folder {folder!r} does not exist [RG074]")
     remove_abandoned(folder)
     temporary, file = _create(folder, os.path.basename(path))
     try:

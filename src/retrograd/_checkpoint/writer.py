@@ -46,7 +46,7 @@ class Storages:
         if array.dtype != dtype:
             raise RuntimeError(
                 f"Cannot save multiple tensors that view the same data as different types ({dtype} and "
-                f"{array.dtype}); save a .clone() of one of them"
+                f"{array.dtype}); save a .clone() of one of them [RG074]"
             )
         kind = STORAGE_NAMES.get(dtype, "UntypedStorage")
         count = data.size if kind == "UntypedStorage" else data.size // dtype.itemsize
