@@ -16,6 +16,11 @@ template <class T, int Rows, int Vectors, bool Part> void outer_tile(const Outer
     auto load_b = [&](const T *p, int v) INLINE_LAMBDA {
         return Part && v == Vectors - 1 ? load_part(p + v * L, last) : load(p + v * L);
     };
+    if (!t.past_caches)
+        UNROLL
+        for (int r = 0; r < Rows; r++)
+            UNROLL
+            for (int v = 0; v < Vectors; v++) expect_write(t.c[r] + v * L);
     Vec<T> acc[Rows][Vectors];
     UNROLL
     for (int r = 0; r < Rows; r++)

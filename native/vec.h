@@ -48,6 +48,9 @@ template <class T> INLINE void store_past_caches(T *p, Vec<T> v) {
 #endif
 }
 
+// Fetches the line of p to be written: what another core has read or written is long in coming.
+template <class T> INLINE void expect_write(const T *p) { __builtin_prefetch(p, 1, 3); }
+
 template <class T> INLINE bool is_aligned(const T *p) { return reinterpret_cast<uintptr_t>(p) % kVectorBytes == 0; }
 
 // The first n lanes, 0 < n <= lanes; the others are zero, and no memory past n elements is touched.

@@ -35,6 +35,14 @@ struct Tiles {
         : across(ceil_div(s.OW, 4)), each(across * ceil_div(s.OH, 4)), count(s.N * each) {}
 };
 
+// Along one axis, the pairs of an output pixel and a tap that sees a pixel of the image.
+int64_t pairs_along(int64_t out, int64_t padding) {
+    int64_t pairs = 0;
+    for (int64_t tap = 0; tap < 3; tap++)
+        pairs += std::max<int64_t>(0, std::min(out, out + 2 - padding - tap) - std::max<int64_t>(0, padding - tap));
+    return pairs;
+}
+
 int within(int64_t value, int64_t most) { return static_cast<int>(std::clamp<int64_t>(value, 0, most)); }
 
 void transform_source(const Images<const float> &x, const WinogradSizes &s, const Tiles &tiles, int64_t tile, float *v,
@@ -45,7 +53,7 @@ void transform_source(const Images<const float> &x, const WinogradSizes &s, cons
                                  within(-w, 6), within(s.W - w, 6), s.C, v, stride);
 }
 
-// The weights of one panel of `lanes` columns, as 36 matrices (depth, lanes), `point` apart; row d of them for d0 <= d < d1.
+// Rows d0 <= d < d1 of one panel of `lanes` columns of the weights, as 36 matrices (d1 - d0, lanes), `point` apart.
 // Backward, w is (depth, 3, 3, width) and the lanes lie side by side; else it is (width, 3, 3, depth): a transpose.
 void transform_weights(const float *w, int64_t depth, int64_t width, bool backward, int64_t panel, int64_t d0,
                        int64_t d1, float *u, int64_t point) {
@@ -53,7 +61,7 @@ void transform_weights(const float *w, int64_t depth, int64_t width, bool backwa
     const int64_t lanes = k.tile_lanes, first = panel * lanes, used = std::min(lanes, width - first);
     if (backward) {
         for (int64_t d = d0; d < d1; d++)
-            k.winograd_weights(w + d * 9 * width + first, width, true, used, u + d * lanes, point);
+            k.winograd_weights(w + d * 9 * width + first, width, true, used, u + (d - d0) * lanes, point);
         return;
     }
     float part[9 * kDepth * kMostLanes];  // transposed first: there are nine numbers, and there will be 36
@@ -62,7 +70,7 @@ void transform_weights(const float *w, int64_t depth, int64_t width, bool backwa
         for (int64_t tap = 0; tap < 9; tap++)
             k.transpose(w + (first * 9 + tap) * depth + d, 9 * depth, used, columns, part + tap * kDepth * lanes, lanes);
         for (int64_t i = 0; i < columns; i++)
-            k.winograd_weights(part + i * lanes, kDepth * lanes, false, used, u + (d + i) * lanes, point);
+            k.winograd_weights(part + i * lanes, kDepth * lanes, false, used, u + (d - d0 + i) * lanes, point);
     }
 }
 
@@ -138,12 +146,10 @@ bool winograd_pays(int64_t N, int64_t in, int64_t out, int64_t OH, int64_t OW, i
     for (int i = 0; i < 2; i++)
         if (g.stride[i] != 1 || g.dilation[i] != 1 || g.padding[i] > 2) return false;
     if (!allowed || KH != 3 || KW != 3 || g.groups != 1 || in < 16 || out < 16) return false;
-    // Few pixels of few channels gain little, and are not worth the larger rounding errors.
-    if (OH * OW < 400 && N * OH * OW < 1536 && in * out < 65536) return false;
     // In products of one channel pair: a product counts 1, the transforms what they were measured to cost beside it.
     const double tiles = static_cast<double>(N) * ceil_div(OH, 4) * ceil_div(OW, 4), pairs = static_cast<double>(in) * out;
-    const double weights = pass == WinogradPass::forward ? 24 : pass == WinogradPass::input_gradient ? 4 : 8;
-    const double direct = static_cast<double>(N) * OH * OW * 9 * pairs;
+    const double weights = pass == WinogradPass::forward ? 8 : pass == WinogradPass::input_gradient ? 4 : 8;
+    const double direct = static_cast<double>(N) * pairs_along(OH, g.padding[0]) * pairs_along(OW, g.padding[1]) * pairs;
     return tiles * (36 * 1.15 * pairs + 250 * in + 200 * out) + 36 * weights * pairs < 0.8 * direct;
 }
 
@@ -166,7 +172,7 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
         parallel(panels * parts, [&](int64_t task) {
             const int64_t panel = task / parts, d0 = task % parts * kDepth;
             transform_weights(weights, s.C, s.O, backward, panel, d0, std::min(s.C, d0 + kDepth),
-                              u.get() + panel * kPoints * matrix, matrix);
+                              u.get() + panel * kPoints * matrix + d0 * lanes, matrix);
         });
     }
     auto convolve = [&](int64_t round, int64_t buffer) {
