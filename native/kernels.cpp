@@ -40,6 +40,7 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.column_sums = column_sums<T>;
     k.column_affine = column_affine<T>;
     k.column_gradient = column_gradient<T>;
+    k.copy_runs = copy_runs<T>;
     k.transpose = transpose<T>;
     k.relu = relu<T>;
     k.relu_gradient = relu_gradient<T>;
