@@ -446,11 +446,11 @@ def test_a_tower_of_pairs_is_not_walked_twice_and_not_hashed():
         + b"q\x00h\x00\x86"
         + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(1, 200))
     )
-    begun = time.perf_counter()
+    begun = time.process_time()
     load(io.BytesIO(archive(whole(tower))))
     inspect_checkpoint(io.BytesIO(archive(whole(tower))))
     refuse(archive(whole(b"}" + tower + b"Ns")), "key is too large")
-    assert time.perf_counter() - begun < 20  # it has 2**200 leaves
+    assert time.process_time() - begun < 20  # it has 2**200 leaves
 
 
 def test_copies_of_one_thing_do_not_multiply():
@@ -483,10 +483,10 @@ def test_an_expanded_conjugate_is_not_made():
 
 def test_keys_made_to_collide():
     keys = [number(n * sys.hash_info.modulus) for n in range(1, 20000)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     refuse(archive(whole(b"}(" + b"N".join(keys) + b"Nu")), "one hash")
     refuse(archive(whole(b"\x8f(" + b"".join(keys) + b"\x90")), "one hash")
-    assert time.perf_counter() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def test_the_same_tuple_in_many_dicts_is_no_collision():

@@ -553,7 +553,8 @@ def test_a_long_graph_needs_no_stack():
         assert (x.grad == 1).all()
         del y
     """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, f"exit status {run.returncode}: {run.stderr[-3000:]}"
 
 
 # --- what either door does ----------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def faults(*arguments, **environment):
 def test_hostile_files():
     said = faults("checkpoints", "--quick")
     assert " hostile files refused" in said and " with a byte changed" in said
+    assert "refused in one line, 0 otherwise" in said
 
 
 @LINUX

@@ -46,6 +46,12 @@ def main():
                 choices=["thread", "address"],
                 help="instead: build with a sanitizer and run the kernels' tests under it",
             )
+        if part == "threads":
+            command.add_argument(
+                "--python",
+                metavar="PATH",
+                help="instead: the operations' samples in that Python, by 8 threads, and in this one",
+            )
         if part == "supply":
             command.add_argument("--sbom", metavar="FILE", help="write the bill of materials (CycloneDX)")
             command.add_argument(

@@ -1,14 +1,17 @@
 """Hostile files by name, then every file of the corpus cut and changed at every byte."""
 
 import collections
+import contextlib
 import io
 import json
 import resource
 import struct
 import tarfile
+import tempfile
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 from common import CORPUS
 from reading import Executed, read, warm_up
@@ -53,7 +56,41 @@ def run(options):
         f"{counts['changed']:,} with a byte changed: {counts['read']:,} still make sense and are read, "
         f"the others are refused; memory grew by {grown:.1f} MiB"
     )
-    return failures[:20]
+    kinds |= {
+        f"{file}, {n} {change}": damaged
+        for file, data in corpus.items()
+        for n, (change, damaged) in enumerate(damages(data, 97 if options.quick else 11))
+    }
+    return failures[:20] + inspected(kinds)[:20]
+
+
+def inspected(files):
+    """`python -m retrograd inspect` on each: a report or one line, and nothing that steers a terminal."""
+    from retrograd.cli import main
+
+    failures, statuses = [], collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.pth"
+        for kind, data in files.items():
+            path.write_bytes(data)
+            out, errors = io.StringIO(), io.StringIO()
+            try:
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+                    status = main(["inspect", str(path)])
+            except Exception as error:  # the command is to say in a line what is wrong with a file
+                failures.append(f"inspect, {kind}: {type(error).__name__}: {error}")
+                continue
+            statuses[status] += 1
+            said = out.getvalue() + errors.getvalue()
+            if not said or not all(c.isprintable() or c == "\n" for c in said):
+                failures.append(f"inspect, {kind}: said {said[:200]!r}")
+            if status not in (0, 1) or (status == 1 and len(errors.getvalue().splitlines()) != 1):
+                failures.append(f"inspect, {kind}: status {status}, {errors.getvalue()[:200]!r}")
+    print(
+        f"python -m retrograd inspect on {len(files):,} of them: {statuses[0]:,} reports, {statuses[1]:,} "
+        f"refused in one line, {len(failures)} otherwise"
+    )
+    return failures
 
 
 def damages(data, step):

@@ -1,7 +1,10 @@
 """Eight threads at once: forward, backward, loading and saving; whether this Python has a lock for all."""
 
 import io
+import json
+import os
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -9,11 +12,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import ROOT
 
 COUNT = 8
 
 
 def run(options):
+    if options.python:
+        return elsewhere(options)
     import retrograd as torch
 
     interval = sys.getswitchinterval()
@@ -36,6 +42,31 @@ def run(options):
     locked = getattr(sys, "_is_gil_enabled", lambda: True)()
     print(f"Python {sys.version.split()[0]}, {'with' if locked else 'without'} the interpreter's lock")
     return failures
+
+
+def elsewhere(options):
+    """The samples of all operations: the same bits by another Python, and by eight threads at once in it."""
+    results = []
+    for python, rounds in ((sys.executable, 0), (options.python, 1 if options.quick else 5)):
+        command = [python, "-W", "ignore", "-m", "parts.samples", str(rounds)]
+        done = subprocess.run(command, env=surroundings_of_source(), capture_output=True, text=True)
+        if done.returncode:
+            return [f"{python}: exit status {done.returncode}: {done.stderr[-3000:]}"]
+        results.append(json.loads(done.stdout))
+    (version, _, here, _, _), (other, kernels, there, same, wrong) = results
+    differ = [f"{name}: other bits than in Python {version}" for name in here if here[name] != there[name]]
+    print(
+        f"Python {other}, {kernels}: {len(there):,} samples of operations, values and gradients, "
+        f"{len(differ)} with other bits than in Python {version}; {same:,} runs of them by 8 threads at "
+        f"once, {len(wrong)} with other bits than alone"
+    )
+    return differ + wrong
+
+
+def surroundings_of_source():
+    """The environment for another Python: it finds this repository, and not what is installed in this one."""
+    folders = (ROOT / "tools" / "faults", ROOT / "tests", ROOT / "src")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
 
 
 def together(*functions):
