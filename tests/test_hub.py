@@ -485,6 +485,10 @@ def test_addresses_that_are_refused(dst, url):
     with pytest.raises(urllib.error.URLError, match="address is (not https|malformed)"):
         fetch(url, dst)
     assert files(dst.parent) == {}
+    for load in (hub.download_url_to_file, hub.load_state_dict_from_url):
+        with pytest.raises((urllib.error.URLError, ValueError), match="is (not https|malformed)|Invalid IPv6"):
+            load(url, str(dst.parent / "new" / "file.bin"))
+    assert list(dst.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
@@ -696,7 +700,8 @@ def test_state_dict_equals_pytorchs(server, checkpoint, tmp_path, capsys):
     assert len(server.requests) == 1  # a good file in the cache needs no server
 
 
-def test_file_that_pytorch_downloaded_is_found(server, checkpoint):
+def test_file_that_pytorch_downloaded_is_found(server, checkpoint, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")  # PyTorch would ask one for this machine too
     url = server.serve(hashed_name(checkpoint), whole(checkpoint))
     torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True)
     assert_same(hub.load_state_dict_from_url(url), checkpoint)

@@ -31,6 +31,11 @@ _RETRIED_STATUS = (408, 425, 429)
 _RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
+def check_address(job):
+    """Refuse an address that is not https, or http from this machine: before anything is written."""
+    _resolve(job, job.url)
+
+
 def fetch(job):
     """Make `job.path` hold what `job.url` serves, replacing what is there; call it with the lock held.
 
@@ -38,7 +43,7 @@ def fetch(job):
     that can tell that they begin the same file: by the hash, or by the server's ETag or Last-Modified.
     Raises `DownloadError`, or `urllib.error.HTTPError` if the server answered with an error.
     """
-    _resolve(job, job.url)
+    check_address(job)
     with writing(job):
         if os.path.isdir(job.path):
             raise IsADirectoryError(errno.EISDIR, "it is a folder", job.path)

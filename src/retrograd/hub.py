@@ -54,6 +54,7 @@ def download_url_to_file(url, dst, hash_prefix=None, progress=True):
     from retrograd import _download, _partial  # urllib's HTTP client, tqdm and filelock, seldom needed
 
     job = _partial.Job(url, os.path.expanduser(dst), _checked_prefix(hash_prefix), progress)
+    _download.check_address(job)
     with _partial.locked(job):
         _download.fetch(job)
 
@@ -160,6 +161,7 @@ def _download_once(url, path, prefix, download_prefix, progress):
 
     hint = ". Or build the model with weights=None: untrained, with random parameters"
     job = _partial.Job(url, path, download_prefix, progress, hint)
+    _download.check_address(job)
     if os.path.isfile(path):
         warnings.warn(
             f"{path} is damaged: its SHA-256 does not begin with {prefix}. It is moved to "
