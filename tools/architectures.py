@@ -35,10 +35,8 @@ Made by `python tools/architectures.py`. Parameters: their number. Names: whethe
 keys, shapes and types in the same order. Start: whether the initial weights are bitwise equal after the same
 `manual_seed`. Logits, gradients: the largest difference from PyTorch's, relative to the largest value, of two
 images in evaluation mode and of one training step with the same weights, dropout and stochastic depth
-included; in float64, and in float32 (marked) for models of more than 160 million parameters (regnet_y_128gf's
-gradients in evaluation mode: its batch norms make float32's rounding grow without bound). Weights: the
-pre-trained sets whose address, hash and facts are torchvision's, and how many of the files were at hand to be
-loaded.
+included, in float64. Weights: the pre-trained sets whose address, hash and facts are torchvision's, and how
+many of the files were at hand to be loaded.
 
 | architecture | parameters | names | start | logits | gradients | weights |
 |---|---:|---|---|---:|---:|---|
@@ -65,10 +63,9 @@ def weights(name, folder):
 
 def line(row, checked):
     yes = {True: "equal", False: "DIFFER"}
-    mark = " (float32)" if row.dtype == "float32" else ""
     cells = [
-        row.name, f"{row.parameters:,}", yes[row.same_names], yes[row.same_start], f"{row.logits:.0e}{mark}",
-        f"{row.gradients:.0e}{mark}" if row.agrees() else f"{row.gradients:.0e} DIFFERS", checked,
+        row.name, f"{row.parameters:,}", yes[row.same_names], yes[row.same_start], f"{row.logits:.0e}",
+        f"{row.gradients:.0e}" if row.agrees() else f"{row.gradients:.0e} DIFFERS", checked,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
