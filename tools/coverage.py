@@ -208,7 +208,7 @@ def pages():
     return {"index.md": summary(judged), **{file_name(m): page(m, found) for m, found in judged.items()}}
 
 
-OF_OTHER_TOOLS = ("architectures.md", "pytorch_tests.md")  # tools/architectures.py, tools/pytorch_tests
+OF_OTHER_TOOLS = ("architectures.md", "other_code.md", "pytorch_tests.md")  # of the tools of these names
 
 
 def stale(folder):

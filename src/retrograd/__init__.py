@@ -76,6 +76,7 @@ _LAZY = {
     "_C",
     "_VF",
     "_ops",
+    "__config__",
     "__future__",
     "accelerator",
     "amp",
@@ -87,8 +88,10 @@ _LAZY = {
     "draw",
     "fft",
     "func",
+    "futures",
     "fx",
     "hub",
+    "_tensor_str",
     "jit",
     "library",
     "linalg",
@@ -106,12 +109,15 @@ _LAZY = {
     "special",
     "testing",
     "torch_version",
+    "types",
     "utils",
     "version",
     "vision",
 }
 _LAZY_NAMES = {
     **dict.fromkeys(["load", "save"], "serialization"),
+    "Future": "futures",
+    **dict.fromkeys(["ScriptFunction", "ScriptModule"], "jit"),
     **dict.fromkeys(["_unique", "_unique2"], "_VF"),
     "set_printoptions": "printing",
     "graph_stats": "profiler",
@@ -157,6 +163,7 @@ _LAZY_NAMES = {
             "unravel_index",
             *"chalf complex32 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu qint32 qint8 quint2x4".split(),
             *"quint4x2 quint8 jagged sparse_bsc sparse_bsr sparse_coo sparse_csc sparse_csr".split(),
+            *"Event Stream SymBool SymFloat SymInt PyTorchFileReader PyTorchFileWriter".split(),
         ],
         "compat",
     ),
@@ -179,4 +186,9 @@ def __getattr__(name):
         value = getattr(_importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
         globals()[name] = value
         return value
+    if name.startswith("_foreach_"):
+        return getattr(_importlib.import_module(f"{__name__}._foreach"), name)
+    module = _importlib.import_module(f"{__name__}._named").find(name)
+    if module is not None:
+        return module
     raise AttributeError(f"module 'retrograd' has no attribute '{name}' [RG135]")

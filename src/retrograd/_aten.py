@@ -1,8 +1,11 @@
 """Operators of `torch.ops.aten` that no public function does under the same name."""
 
+import builtins
 import math
 
 from .core.op import TABLE
+
+slice_of = builtins.slice
 
 
 def _softmax(self, dim, half_to_float=False):
@@ -88,10 +91,34 @@ def _c_strides(shape):
     return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
 
 
+def _pin_memory(self, device=None):
+    """`pin_memory`."""
+    return self.pin_memory()
+
+
+def index(self, indices):
+    """`self[indices]`, where None takes all of a dimension."""
+    return self[tuple([slice_of(None) if i is None else i for i in indices])]
+
+
+def slice(self, dim=0, start=None, end=None, step=1):
+    """A view of the elements start, start + step, ... before `end` along `dim`."""
+    return self[(slice_of(None),) * (dim % self.ndim) + (slice_of(start, end, step),)]
+
+
+def _sparse(name):
+    def function(*args, **kwargs):
+        raise NotImplementedError(f"aten::{name}: sparse tensors are not supported; use to_dense() first")
+
+    function.__name__ = name
+    return function
+
+
 functions = {
     f.__name__: f
     for f in (
         _log_softmax, _new_zeros_with_same_feature_meta,
-        _softmax, _to_copy, _unsafe_view, alias, convolution, convolution_backward, sym_size,
+        _pin_memory, _softmax, _to_copy, _unsafe_view, alias, convolution, convolution_backward, index, slice,
+        sym_size, *[_sparse(name) for name in ("_sparse_addmm", "_sparse_mm_reduce_impl")],
     )
 }  # fmt: skip

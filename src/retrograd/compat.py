@@ -1,5 +1,6 @@
 """Names that scripts ask for and that do little here: facts of the build, autocast's state, layouts."""
 
+from ._named import Instanceless
 from .autograd import set_detect_anomaly
 from .core.arrays import COMPLEX, DTYPES, FLOAT, INT, bfloat16, dtype, float16
 from .core.tensor import Tensor, strided
@@ -35,6 +36,34 @@ float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu = [
     _NameOnly(name, FLOAT, 1, name != "float8_e8m0fnu")
     for name in ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
 ]
+class PyTorchFileReader(metaclass=Instanceless):
+    """A name for annotations: checkpoints are read by `torch.load`."""
+
+
+class PyTorchFileWriter(metaclass=Instanceless):
+    """A name for annotations: checkpoints are written by `torch.save`."""
+
+
+class Stream(metaclass=Instanceless):
+    """A name for isinstance and annotations: work is done when a function returns."""
+
+
+class Event(metaclass=Instanceless):
+    """A name for isinstance and annotations: there are no streams whose progress it could mark."""
+
+
+class SymInt(metaclass=Instanceless):
+    """A name for isinstance and annotations: sizes are plain ints here."""
+
+
+class SymFloat(metaclass=Instanceless):
+    """A name for isinstance and annotations."""
+
+
+class SymBool(metaclass=Instanceless):
+    """A name for isinstance and annotations."""
+
+
 has_lapack = has_spectral = True  # through NumPy
 has_mkl = has_openmp = False
 

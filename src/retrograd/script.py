@@ -11,14 +11,18 @@ import runpy
 import sys
 import traceback
 
+from ._named import NameFinder
+
 _BOUND = {"torch": "retrograd", "torchvision": "retrograd.vision", "functorch": "retrograd.functorch"}
 
 
 class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds `torch.x` where retrograd has `retrograd.x`: the same module object under both names."""
+    """Finds `torch.x` where retrograd has `retrograd.x`: the same module object under both names;
+    else, unless `names` is None, what is there in name only."""
 
     def __init__(self):
         self.specs = {}
+        self.names = NameFinder()
 
     def find_spec(self, fullname, path=None, target=None):
         head, _, rest = fullname.partition(".")
@@ -30,6 +34,9 @@ class BindFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         except ModuleNotFoundError as error:
             if error.name is None or not ours.startswith(error.name):
                 raise
+            named = self.names and self.names.find_spec(fullname)
+            if named:
+                return named
             raise ModuleNotFoundError(f"retrograd has no module {fullname} [RG135]", name=fullname) from None
         spec = importlib.machinery.ModuleSpec(fullname, self, is_package=hasattr(module, "__path__"))
         self.specs[id(module)] = module.__spec__

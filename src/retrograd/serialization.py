@@ -25,6 +25,8 @@ __all__ = [
     "save",
 ]  # fmt: skip
 
+DEFAULT_PROTOCOL = 2  # of the pickle inside a checkpoint
+
 _safe_globals = []
 
 
@@ -179,7 +181,7 @@ def save(
     obj,
     f,
     pickle_module=pickle,
-    pickle_protocol=2,
+    pickle_protocol=DEFAULT_PROTOCOL,
     _use_new_zipfile_serialization=True,
     _disable_byteorder_record=False,
 ):

@@ -20,18 +20,33 @@ ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "coverage" / "other_code.md"
 
 # What a program needs from PyPI, itself first; all but the first may be absent where the machine has them.
+_HUB = [
+    "huggingface-hub", "httpx2", "httpcore2", "truststore", "h11", "anyio", "idna", "certifi", "pyyaml",
+    "packaging", "filelock", "fsspec",
+]  # fmt: skip
+_TRANSFORMERS = ["transformers", "tokenizers", "safetensors", "regex", "typer", *_HUB]
+_LIGHTNING = ["pytorch-lightning", "lightning-utilities", "torchmetrics", "fsspec", "packaging", "pyyaml"]
 PACKAGES = {
+    "accelerate": ["accelerate", "psutil", "safetensors", *_HUB],
+    "captum": ["captum"],
+    "diffusers": ["diffusers", "importlib-metadata", "zipp", "requests", "urllib3", *_TRANSFORMERS],
     "einops": ["einops"],
     "einx": ["einx", "frozendict"],
     "ema_pytorch": ["ema-pytorch"],
+    "entmax": ["entmax"],
+    "geometric": ["torch-geometric", "aiohttp", "fsspec", "psutil", "requests", "xxhash"],
     "gpytorch": ["gpytorch", "linear-operator", "jaxtyping", "wadler-lindig"],
     "higher": ["higher"],
+    "ignite": ["pytorch-ignite", "packaging"],
     "jaxtyping": ["jaxtyping", "wadler-lindig"],
     "kornia": ["kornia", "kornia-rs"],
+    "lightning": _LIGHTNING,
     "lion_pytorch": ["lion-pytorch"],
     "metric_learning": ["pytorch-metric-learning"],
+    "monai": ["monai"],
     "msssim": ["pytorch-msssim"],
     "opacus": ["opacus", "opt-einsum"],
+    "peft": ["peft", "accelerate", "psutil", *_TRANSFORMERS],
     "rotary": ["rotary-embedding-torch", "einops"],
     "safetensors": ["safetensors"],
     "skorch": ["skorch", "tabulate"],
@@ -46,8 +61,10 @@ PACKAGES = {
     "torchmetrics": ["torchmetrics", "lightning-utilities"],
     "torchsummary": ["torchsummary"],
     "tqdm": ["tqdm"],
+    "transformers": _TRANSFORMERS,
     "vit_pytorch": ["vit-pytorch", "einops"],
     "x_transformers": ["x-transformers", "torch-einops-utils", "einops", "einx", "loguru", "frozendict"],
+    "zuko": ["zuko"],
 }
 
 

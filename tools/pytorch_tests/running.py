@@ -79,6 +79,7 @@ class _Softly:
 
     def __init__(self, binder):
         self.binder = binder
+        binder.names = None  # of those, too, there are absent objects
 
     def find_spec(self, fullname, path=None, target=None):
         try:

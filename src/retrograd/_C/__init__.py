@@ -10,6 +10,7 @@ from ..core.device import device
 from ..core.graph import Node
 from ..core.modes import is_grad_enabled, is_inference_mode_enabled, modes
 from ..core.size import Size
+from ..core.tensor import Tensor
 from ..random import Generator
 from . import _autograd, _functions
 
@@ -19,6 +20,8 @@ __all__ = [
 ]  # fmt: skip
 
 has_lapack, has_mkl, has_openmp = compat.has_lapack, compat.has_mkl, compat.has_openmp
+
+_TensorMeta = type(Tensor)  # the type of Tensor classes
 
 _is_fwd_grad_enabled = _autograd._is_fwd_grad_enabled
 _set_fwd_grad_enabled = _autograd._set_fwd_grad_enabled
@@ -43,9 +46,11 @@ class _WeakTensorRef:
 
 
 def __getattr__(name):
-    """What is of overrides.py, which is imported when it is needed."""
+    """What is of overrides.py or in a module, which are imported when they are needed."""
     if name in ("DisableTorchFunction", "DisableTorchFunctionSubclass", "_disabled_torch_function_impl"):
         return getattr(importlib.import_module("retrograd.overrides"), name)
+    if name in ("_functorch", "_nn"):
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}' [RG135]")
 
 

@@ -2,6 +2,7 @@
 honestly.
 """
 
+from .._named import attribute_of
 from ..core.device import device as _device
 from . import amp  # noqa: F401
 
@@ -28,6 +29,15 @@ def manual_seed(seed):
 
 
 manual_seed_all = manual_seed
+
+
+def get_rng_state_all():
+    """No GPU, no states."""
+    return []
+
+
+def set_rng_state_all(new_states):
+    """Nothing to set: no GPU has a generator here."""
 
 
 def empty_cache():
@@ -87,3 +97,6 @@ class device:
 
     def __exit__(self, *exc):
         pass
+
+
+__getattr__ = attribute_of("cuda")

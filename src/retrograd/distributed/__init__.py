@@ -3,6 +3,8 @@
 Programs ask `is_available()` first, and go on without; what they would find if it were true is not here.
 """
 
+from .._named import attribute_of
+
 
 def is_available():
     """False."""
@@ -48,3 +50,6 @@ def init_process_group(*args, **kwargs):
     raise RuntimeError(
         f"init_process_group: {_WHY}; run the script without a launcher, as one process [RG137]"
     )
+
+
+__getattr__ = attribute_of("distributed")

@@ -103,6 +103,15 @@ class Distribution:
             new.__dict__[name] = self.__dict__[name].expand(batch_shape)
         return new
 
+    def _get_checked_instance(self, cls, _instance=None):
+        """`_instance`, or a new object; a subclass with an `__init__` of its own must define `expand` too."""
+        if _instance is None and type(self).__init__ != cls.__init__:
+            raise NotImplementedError(
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method "
+                "must also define a custom .expand() method."
+            )
+        return self.__new__(type(self)) if _instance is None else _instance
+
     def _event_dims(self, name):
         constraint = self.arg_constraints[name]
         return 0 if constraints.is_dependent(constraint) else constraint.event_dim

@@ -28,7 +28,7 @@ from .pareto import Pareto
 from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
-from .utils import euler_constant, sum_rightmost
+from .utils import _sum_rightmost, euler_constant
 from .wishart import Wishart
 
 __all__ = ["kl_divergence", "register_kl"]
@@ -168,7 +168,7 @@ def _families(p, q):
     means = grad(normalizer.sum(), natural, create_graph=True)
     result = q._log_normalizer(*q._natural_params) - normalizer
     for theirs, ours, mean in zip(q._natural_params, natural, means, strict=True):
-        result = result - sum_rightmost((theirs - ours) * mean, len(q.event_shape))
+        result = result - _sum_rightmost((theirs - ours) * mean, len(q.event_shape))
     return result
 
 
@@ -270,7 +270,7 @@ def _wisharts(p, q):
 def _independents(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("KL of Independents with different reinterpreted_batch_ndims [RG152]")
-    return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+    return _sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
 
 
 @register_kl(TransformedDistribution, TransformedDistribution)

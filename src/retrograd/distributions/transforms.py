@@ -8,7 +8,7 @@ from retrograd.nn.functional import logsigmoid, pad, softplus
 
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all, sum_rightmost, tril_matrix_to_vec, vec_to_tril_matrix
+from .utils import _sum_rightmost, broadcast_all, tril_matrix_to_vec, vec_to_tril_matrix
 
 __all__ = [
     "AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "CorrCholeskyTransform",
@@ -55,7 +55,7 @@ class Transform:
     def inv(self):
         """The inverse transform."""
         if self._inverted is None:
-            self._inverted = _Inverse(self)
+            self._inverted = _InverseTransform(self)
         return self._inverted
 
     @property
@@ -123,7 +123,7 @@ def _same(a, b):
     return bool(equal.all()) if isinstance(equal, retrograd.Tensor) else bool(equal)
 
 
-class _Inverse(Transform):
+class _InverseTransform(Transform):
     def __init__(self, transform):
         super().__init__(transform._cache_size)
         self._inverted = transform
@@ -140,7 +140,7 @@ class _Inverse(Transform):
         return self.inv.with_cache(cache_size).inv
 
     def __eq__(self, other):
-        return isinstance(other, _Inverse) and self._inverted == other._inverted
+        return isinstance(other, _InverseTransform) and self._inverted == other._inverted
 
     __hash__ = object.__hash__
 
@@ -225,7 +225,7 @@ class ComposeTransform(Transform):
         total, dims = 0, self.domain.event_dim
         for p, before, after in zip(self.parts, values[:-1], values[1:], strict=True):
             part = p.log_abs_det_jacobian(before, after)
-            total = total + sum_rightmost(part, dims - p.domain.event_dim)
+            total = total + _sum_rightmost(part, dims - p.domain.event_dim)
             dims += p.codomain.event_dim - p.domain.event_dim
         return total
 
@@ -273,7 +273,7 @@ class IndependentTransform(Transform):
         return self.base_transform.inv(_with_dims(y, self.codomain.event_dim))
 
     def log_abs_det_jacobian(self, x, y):
-        return sum_rightmost(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
+        return _sum_rightmost(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
 
     def forward_shape(self, shape):
         return self.base_transform.forward_shape(shape)
@@ -335,7 +335,7 @@ class CatTransform(_PartwiseTransform):
     def log_abs_det_jacobian(self, x, y):
         dets = []
         for t, a, b in zip(self.transforms, self._parts(x), self._parts(y), strict=True):
-            dets.append(sum_rightmost(t.log_abs_det_jacobian(a, b), self.event_dim - t.event_dim))
+            dets.append(_sum_rightmost(t.log_abs_det_jacobian(a, b), self.event_dim - t.event_dim))
         dim = (self.dim if self.dim < 0 else self.dim - x.ndim) + self.event_dim
         return retrograd.cat(dets, dim) if dim < 0 else sum(dets)
 

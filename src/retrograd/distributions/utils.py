@@ -52,7 +52,7 @@ def probs_to_logits(probs, is_binary=False):
     return inner.log() - (-inner).log1p() if is_binary else inner.log()
 
 
-def sum_rightmost(value, dims):
+def _sum_rightmost(value, dims):
     """The sum over the last `dims` dimensions."""
     return value if not dims else value.reshape(*value.shape[: value.ndim - dims], -1).sum(-1)
 

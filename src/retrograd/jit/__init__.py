@@ -4,6 +4,8 @@ eagerly.
 
 from typing import Final  # noqa: F401  scripts import it from here
 
+from ..futures import Future  # noqa: F401  scripts import it from here
+
 
 def script(obj=None, **options):
     """The function or module itself."""
@@ -54,7 +56,9 @@ script_if_tracing = interface = script_method
 
 def fork(func, *args, **kwargs):
     """Run `func` now; `wait` gives its result."""
-    return Future(func(*args, **kwargs))
+    future = Future()
+    future.set_result(func(*args, **kwargs))
+    return future
 
 
 def wait(future):
@@ -62,25 +66,12 @@ def wait(future):
     return future.wait()
 
 
-class Future:
-    """A result that is there already."""
-
-    def __init__(self, value):
-        self._value = value
-
-    def __class_getitem__(cls, item):
-        return cls
-
-    def wait(self):
-        return self._value
-
-    value = wait
-
-    def done(self):
-        return True
-
-
 _fork, _wait = fork, wait
+_overload = _overload_method = script_method
+
+
+class TracerWarning(Warning):
+    """A name for filters of warnings: nothing is traced here."""
 
 
 def is_scripting():

@@ -10,6 +10,7 @@ walk (`ConvolutionBackward0`), optimizers' steps, and what `record_function` nam
 nothing costs, outside of a profiler. `memory_timeline` draws what holds memory over time.
 """
 
+from ..autograd import kineto_available
 from . import itt
 from .events import EventList, FunctionEvent, FunctionEventAvg
 from .graph import GraphStats, graph_stats
@@ -33,6 +34,7 @@ __all__ = [
     "ProfilerActivity",
     "graph_stats",
     "itt",
+    "kineto_available",
     "memory_timeline",
     "profile",
     "record_function",

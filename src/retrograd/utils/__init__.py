@@ -4,7 +4,7 @@ import importlib
 
 from .swap import swap_tensors  # noqa: F401
 
-_SUBMODULES = ("checkpoint", "data", "dlpack", "hooks", "_pytree")
+_SUBMODULES = ("checkpoint", "data", "dlpack", "hooks", "model_zoo", "weak", "_pytree", "_python_dispatch")
 
 
 def __getattr__(name):

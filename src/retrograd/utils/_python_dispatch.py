@@ -17,6 +17,11 @@ def _get_current_dispatch_mode_stack():
     return current_modes()
 
 
+def is_traceable_wrapper_subclass(t):
+    """False: nothing is traced here."""
+    return False
+
+
 def is_in_torch_dispatch_mode(include_infra_modes=True):
     """Whether any mode holds."""
     return bool(current_modes())

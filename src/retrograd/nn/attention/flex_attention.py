@@ -17,6 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_DEFAULT_SPARSE_BLOCK_SIZE = 128  # positions on a side of a block
+
+
 class AuxRequest(NamedTuple):
     """What `flex_attention` shall give besides its output: lse, max_scores (each query's)."""
 

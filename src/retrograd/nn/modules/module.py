@@ -24,9 +24,12 @@ from .calling import (  # noqa: F401
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
-from .state import StateDict, _IncompatibleKeys  # noqa: F401
+from .state import _EXTRA_STATE_KEY_SUFFIX, StateDict, _IncompatibleKeys  # noqa: F401
 
 _registration_hooks = {"parameter": OrderedDict(), "buffer": OrderedDict(), "module": OrderedDict()}
+_global_parameter_registration_hooks = _registration_hooks["parameter"]
+_global_buffer_registration_hooks = _registration_hooks["buffer"]
+_global_module_registration_hooks = _registration_hooks["module"]
 
 
 class Module(Calls, StateDict):

@@ -11,7 +11,7 @@ from ..conversion import get_swap_module_params_on_conversion
 from ..parameter import Parameter, is_lazy
 from .calling import WithModule
 
-_EXTRA_STATE = "_extra_state"
+_EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -86,7 +86,7 @@ class StateDict:
             if b is not None and name not in self._non_persistent_buffers_set:
                 destination[prefix + name] = b if keep_vars or is_lazy(b) else b.detach()
         if type(self).get_extra_state is not StateDict.get_extra_state:
-            destination[prefix + _EXTRA_STATE] = self.get_extra_state()
+            destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     # --- loading ---
 
@@ -132,7 +132,7 @@ class StateDict:
                 self._load_one(name, prefix + name, current, state_dict[prefix + name], assign, error_msgs)
             elif strict:
                 missing_keys.append(prefix + name)
-        extra = prefix + _EXTRA_STATE
+        extra = prefix + _EXTRA_STATE_KEY_SUFFIX
         if type(self).set_extra_state is not StateDict.set_extra_state:
             if extra in state_dict:
                 self.set_extra_state(state_dict[extra])

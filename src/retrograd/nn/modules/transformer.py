@@ -16,7 +16,7 @@ from .module import Module
 from .normalization import LayerNorm
 
 
-def _activation(activation):
+def _get_activation_fn(activation):
     if not isinstance(activation, str):
         return activation
     if activation not in ("relu", "gelu"):
@@ -48,7 +48,7 @@ class _Layer(Module):
             setattr(self, f"norm{i}", LayerNorm(d_model, eps, bias=bias, **options))
         for i in range(1, norms + 1):
             setattr(self, f"dropout{i}", Dropout(dropout))
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def _feed_forward(self, x):
         return self.linear2(self.dropout(self.activation(self.linear1(x))))

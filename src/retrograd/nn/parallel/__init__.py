@@ -2,7 +2,7 @@
 
 from ..modules.module import Module
 
-__all__ = ["DataParallel"]
+__all__ = ["DataParallel", "DistributedDataParallel"]
 
 
 class DataParallel(Module):
@@ -20,3 +20,13 @@ class DataParallel(Module):
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(Module):
+    """A name for isinstance and annotations: training runs in one process, see `torch.distributed`."""
+
+    def __init__(self, module, *args, **kwargs):
+        raise RuntimeError(
+            "DistributedDataParallel: retrograd trains in one process, torch.distributed.is_available() is "
+            "False; use the module itself, or nn.DataParallel for its names"
+        )

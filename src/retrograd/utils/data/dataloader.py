@@ -11,12 +11,16 @@ import threading
 import time
 import warnings
 import weakref
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 from ._utils.collate import default_collate, default_convert
 from ._utils.worker import POLL, EndOfStream, Failure, Resume, fetch, work
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, fresh_seed
+
+_collate_fn_t = Callable[[list], Any]  # for annotations
 
 
 class _Endless(Sampler):
@@ -195,14 +199,14 @@ class DataLoader:
 
     def __iter__(self):
         if self.num_workers == 0:
-            return _HereIterator(self)
+            return _SingleProcessDataLoaderIter(self)
         if self.persistent_workers:
             if self._iterator is None:
-                self._iterator = _WorkersIterator(self)
+                self._iterator = _MultiProcessingDataLoaderIter(self)
             else:
                 self._iterator.restart()
             return self._iterator
-        return _WorkersIterator(self)
+        return _MultiProcessingDataLoaderIter(self)
 
     def __len__(self):
         if not self._iterable:
@@ -224,7 +228,7 @@ class DataLoader:
             )
 
 
-class _Iterator:
+class _BaseDataLoaderIter:
     """A pass over a loader's batches; a subclass defines `_next`."""
 
     def _start(self, loader):
@@ -251,7 +255,7 @@ class _Iterator:
         return batch
 
 
-class _HereIterator(_Iterator):
+class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
     """One pass, fetched in this process."""
 
     def __init__(self, loader):
@@ -265,7 +269,7 @@ class _HereIterator(_Iterator):
         return fetch(self.loader.dataset, indices, self.loader.collate_fn, self.stream)
 
 
-class _WorkersIterator(_Iterator):
+class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """One pass (or several, if persistent), fetched by worker processes that this object starts and stops."""
 
     def __init__(self, loader):

@@ -2,6 +2,7 @@
 
 import collections.abc
 import copy
+import re
 
 import numpy as np
 
@@ -10,12 +11,16 @@ from ....core.tensor import Tensor
 from ....ops.from_data import as_tensor, tensor
 from ....ops.join import stack
 
+np_str_obj_array_pattern = re.compile(r"[SaUO]")  # the types of arrays that no tensor can hold
+
 
 def default_convert(data):
     """NumPy arrays inside nested containers as Tensors; everything else as it is."""
     if isinstance(data, Tensor):
         return data
-    if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind not in "SUO":
+    if isinstance(data, (np.ndarray, np.generic)) and not (
+        np_str_obj_array_pattern.search(data.dtype.str)
+    ):
         return as_tensor(np.asarray(data))
     if isinstance(data, collections.abc.Mapping):
         return _like_mapping(data, {k: default_convert(v) for k, v in data.items()})

@@ -1,0 +1,1 @@
+"""Private modules of vmap, under PyTorch's names: those of their names that other people's code reads."""
