@@ -108,7 +108,7 @@ def slice(self, dim=0, start=None, end=None, step=1):
 
 def _sparse(name):
     def function(*args, **kwargs):
-        raise NotImplementedError(f"aten::{name}: sparse tensors are not supported; use to_dense() first")
+        raise NotImplementedError(f"aten::{name}: sparse tensors are not supported; use to_dense() [RG137]")
 
     function.__name__ = name
     return function

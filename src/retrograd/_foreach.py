@@ -24,7 +24,7 @@ def _each(method):
         if any(len(values) != len(self) for values in (*lists, *keys.values())):
             raise RuntimeError(
                 f"{function.__name__}: Tensor lists must have the same number of tensors, got {len(self)} "
-                f"and {', '.join(str(len(v)) for v in (*lists, *keys.values()))}"
+                f"and {', '.join(str(len(v)) for v in (*lists, *keys.values()))} [RG044]"
             )
         results = [
             method(x, *[values[i] for values in lists], **{k: v[i] for k, v in keys.items()})
@@ -75,4 +75,4 @@ def __getattr__(name):
     try:
         return functions[name]
     except KeyError:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}' [RG135]") from None

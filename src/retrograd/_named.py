@@ -71,7 +71,7 @@ class Instanceless(type):
         return False
 
     def __call__(cls, *args, **kwargs):
-        raise NotImplementedError(f"{cls.__module__}.{cls.__name__}: retrograd has it in name only")
+        raise NotImplementedError(f"{cls.__module__}.{cls.__name__}: retrograd has it in name only [RG137]")
 
     def __or__(cls, other):
         return other
@@ -85,7 +85,7 @@ def _function(module, name):
     last, name = name[-1], name.rstrip("?=")
 
     def raising(*args, **kwargs):
-        raise NotImplementedError(f"{module}.{name}: retrograd has it in name only")
+        raise NotImplementedError(f"{module}.{name}: retrograd has it in name only [RG137]")
 
     function = {"?": lambda *args, **kwargs: False, "=": lambda function=None, **kwargs: function}.get(
         last, raising
@@ -117,7 +117,7 @@ def attribute_of(package):
     def find_attribute(name):
         found = find(f"{package}.{name}") or vars(find(package)).get(name)
         if found is None:
-            raise AttributeError(f"module 'torch.{package}' has no attribute '{name}'")
+            raise AttributeError(f"module 'torch.{package}' has no attribute '{name}' [RG135]")
         return found
 
     return find_attribute

@@ -34,7 +34,7 @@ class Future:
     def value(self):
         """The value, which must be there."""
         if not self.done():
-            raise RuntimeError("Future.value(): it has no value yet; wait() waits for it")
+            raise RuntimeError("Future.value(): it has no value yet; wait() waits for it [RG134]")
         return self.wait()
 
     def set_result(self, result):
@@ -42,13 +42,13 @@ class Future:
 
     def set_exception(self, result):
         if not isinstance(result, Exception):
-            raise AssertionError(f"{result} is of type {type(result)}, not an Exception.")
+            raise AssertionError(f"{result} is of type {type(result)}, not an Exception. [RG047]")
         self._settle(None, result)
 
     def _settle(self, value, error):
         with self._lock:
             if self.done():
-                raise RuntimeError("Future can only be marked completed once")
+                raise RuntimeError("Future can only be marked completed once [RG134]")
             self._value, self._error = value, error
             self._there.set()
             callbacks, self._callbacks = self._callbacks, []

@@ -14,8 +14,8 @@ def get_unwrapped(tensor):
 
 
 def _add_batch_dim(tensor, dim, level):
-    raise NotImplementedError("torch._C._functorch._add_batch_dim: use torch.vmap")
+    raise NotImplementedError("torch._C._functorch._add_batch_dim: use torch.vmap [RG137]")
 
 
 def _remove_batch_dim(tensor, level, size, dim):
-    raise NotImplementedError("torch._C._functorch._remove_batch_dim: use torch.vmap")
+    raise NotImplementedError("torch._C._functorch._remove_batch_dim: use torch.vmap [RG137]")

@@ -108,7 +108,7 @@ class Distribution:
         if _instance is None and type(self).__init__ != cls.__init__:
             raise NotImplementedError(
                 f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method "
-                "must also define a custom .expand() method."
+                "must also define a custom .expand() method. [RG144]"
             )
         return self.__new__(type(self)) if _instance is None else _instance
 

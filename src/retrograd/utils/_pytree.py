@@ -41,7 +41,7 @@ class TreeSpec:
         parts = _parts(tree)
         kind, context, children = parts if parts else (type(tree), None, ())
         if kind is not self.type or len(children) != self.num_children:
-            raise ValueError(f"Type mismatch; expected {self!r}, but got {tree!r}")
+            raise ValueError(f"Type mismatch; expected {self!r}, but got {tree!r} [RG047]")
         pairs = zip(children, self.children_specs, strict=True)
         return [leaf for c, form in pairs for leaf in form.flatten_up_to(c)]
 
@@ -125,7 +125,7 @@ def register_pytree_node(
     What concerns serialized forms is accepted without effect.
     """
     if cls in SUPPORTED_NODES:
-        raise ValueError(f"{cls} is already registered as pytree node.")
+        raise ValueError(f"{cls} is already registered as pytree node. [RG120]")
     SUPPORTED_NODES[cls] = NodeDef(cls, flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
@@ -258,13 +258,13 @@ def tree_unflatten(leaves, treespec):
     if not isinstance(treespec, TreeSpec):
         raise TypeError(
             f"tree_unflatten(leaves, treespec): Expected `treespec` to be instance of TreeSpec but got item "
-            f"of type {type(treespec)}."
+            f"of type {type(treespec)}. [RG047]"
         )
     leaves = list(leaves)
     if len(leaves) != treespec.num_leaves:
         raise ValueError(
             f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a "
-            f"pytree that holds {treespec.num_leaves} items ({treespec})."
+            f"pytree that holds {treespec.num_leaves} items ({treespec}). [RG044]"
         )
     return _build(iter(leaves), treespec)
 
@@ -355,7 +355,7 @@ def _with_path(path, tree, is_leaf):
     if node.flatten_with_keys_fn is None:
         raise ValueError(
             f"Did not find a flatten_with_keys_fn for type: {node.type}. Please pass a flatten_with_keys_fn "
-            "argument to register_pytree_node."
+            "argument to register_pytree_node. [RG134]"
         )
     for key, child in node.flatten_with_keys_fn(tree)[0]:
         yield from _with_path((*path, key), child, is_leaf)

@@ -28,5 +28,5 @@ class DistributedDataParallel(Module):
     def __init__(self, module, *args, **kwargs):
         raise RuntimeError(
             "DistributedDataParallel: retrograd trains in one process, torch.distributed.is_available() is "
-            "False; use the module itself, or nn.DataParallel for its names"
+            "False; use the module itself, or nn.DataParallel for its names [RG137]"
         )

@@ -10,14 +10,14 @@ def swap_tensor(module, name, tensor, allow_missing=False):
     what was there. With allow_missing, nothing may be there, and the sentinel that comes back removes it.
     """
     if "." in name or not name:
-        raise KeyError(f'tensor name must be one of the module itself, not empty and without ".": {name!r}')
+        raise KeyError(f'a tensor name must not be empty or contain ".", got {name!r} [RG048]')
     stores = [s for s in (module._parameters, module._buffers, module.__dict__) if name in s]
     if not stores and not allow_missing:
-        raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        raise AttributeError(f"{type(module).__name__} has no attribute `{name}` [RG136]")
     store = stores[0] if stores else module.__dict__
     before = store.get(name, _MISSING)
     if before is not None and before is not _MISSING and not isinstance(before, Tensor):
-        raise TypeError(f"attribute `{name}`: {before} is not an instance of torch.Tensor")
+        raise TypeError(f"attribute `{name}`: {before} is not an instance of torch.Tensor [RG047]")
     if tensor is _MISSING:
         store.pop(name, None)
     else:

@@ -7,7 +7,7 @@ import retrograd
 
 def _corners(boxes):
     if boxes.ndim != 2 or boxes.shape[-1] != 4:
-        raise ValueError(f"boxes must have the shape (N, 4), got {list(boxes.shape)}")
+        raise ValueError(f"boxes must have the shape (N, 4), got {list(boxes.shape)} [RG038]")
     return boxes.unbind(-1)
 
 
@@ -47,7 +47,7 @@ def box_convert(boxes, in_fmt, out_fmt):
     """Boxes from one form in another: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size)."""
     for form in (in_fmt, out_fmt):
         if form not in ("xyxy", "xywh", "cxcywh"):
-            raise ValueError(f"Unsupported Bounding Box Conversion {form!r}: use 'xyxy', 'xywh' or 'cxcywh'")
+            raise ValueError(f"Unsupported format {form!r}: use 'xyxy', 'xywh' or 'cxcywh' [RG048]")
     if in_fmt == out_fmt:
         return boxes.clone()
     a, b, c, d = boxes.unbind(-1)
