@@ -29,12 +29,21 @@ bool cupy_is_loaded() {
     return found;
 }
 
-// Whether all of a row's kernels want more elements than the first value has.
-bool too_small(PyObject *kernels, PyObject *value) {
-    const int64_t size = PyArray_Check(value) ? PyArray_SIZE(reinterpret_cast<PyArrayObject *>(value)) : 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kernels); i++)
-        if (size >= whole(PyTuple_GET_ITEM(PyTuple_GET_ITEM(kernels, i), 0))) return false;
-    return true;
+// What the first of a row's kernels that takes these values gives; empty if none does. given: with room before it.
+Ref run_kernel(PyObject *kernels, PyObject **given, Py_ssize_t count) {
+    const auto size = [&] {
+        return PyArray_Check(given[0]) ? PyArray_SIZE(reinterpret_cast<PyArrayObject *>(given[0])) : 0;
+    };
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kernels); i++) {
+        PyObject *entry = PyTuple_GET_ITEM(kernels, i), *when = PyTuple_GET_ITEM(entry, 1);
+        const int64_t least = whole(PyTuple_GET_ITEM(entry, 0));
+        if (least && size() < least) continue;
+        const size_t room = count | PY_VECTORCALL_ARGUMENTS_OFFSET;
+        if (when != Py_None && !truth(checked(PyObject_Vectorcall(when, given, room, nullptr)).get())) continue;
+        Ref out = checked(PyObject_Vectorcall(PyTuple_GET_ITEM(entry, 2), given, room, nullptr));
+        if (out.get() != Py_NotImplemented) return out;
+    }
+    return {};
 }
 
 // Op.run()
@@ -43,19 +52,23 @@ Ref run(Row &row, const Ref *values, Py_ssize_t count) {
     PyObject *given[kMaxArguments + 2];  // and room for what PY_VECTORCALL_ARGUMENTS_OFFSET allows
     for (Py_ssize_t i = 0; i < count; i++) given[i + 2] = values[i].get();
     const Ref kernels = checked(PyObject_GenericGetAttr(row.op, names.kernels));
-    const bool kernel = kernels.get() != Py_None && !too_small(kernels.get(), given[2]);
-    if (!kernel && row.elementwise && count == row.parameters && forward.get() == row.forward.function()) {
+    std::optional<Quiet> quiet;
+    if (kernels.get() != Py_None) {
+        quiet.emplace();
+        Ref out = run_kernel(kernels.get(), given + 2, count);
+        if (out) return out;
+    }
+    if (row.elementwise && count == row.parameters && forward.get() == row.forward.function()) {
         Ref out = row.forward(given + 2, count);
         if (out) return out;
     }
-    const size_t with_one_more = (count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
-    const Quiet quiet;
-    if (kernel || cupy_is_loaded()) {
+    if (!quiet) quiet.emplace();
+    if (cupy_is_loaded()) {
         given[1] = row.op;
-        return checked(PyObject_Vectorcall(core().run, given + 1, with_one_more, nullptr));
+        return checked(PyObject_Vectorcall(core().run, given + 1, (count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     }
     given[1] = core().numpy;
-    return checked(PyObject_Vectorcall(forward.get(), given + 1, with_one_more, nullptr));
+    return checked(PyObject_Vectorcall(forward.get(), given + 1, (count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
 }
 
 // Op.promote_arguments() and Op.run(), where there is something to promote

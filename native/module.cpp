@@ -5,12 +5,9 @@
 #include <numpy/arrayobject.h>
 #include <nanobind/stl/array.h>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <deque>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -18,6 +15,7 @@
 
 #include "array.h"
 #include "attention.h"
+#include "boundary.h"
 #include "conv.h"
 #include "door.h"
 #include "isa.h"
@@ -30,6 +28,7 @@
 #include "pointwise.h"
 #include "pool.h"
 #include "pooling.h"
+#include "row_kernels.h"
 #include "rows.h"
 #include "winograd.h"
 
@@ -42,24 +41,11 @@ namespace {
 // A NumPy array as the kernels see it. The caller's argument keeps it alive.
 struct View : Array {
     View(nb::handle object, const char *label) {
-        name = label;
-        if (!PyArray_Check(object.ptr()))
-            throw nb::type_error((std::string(label) + " must be a NumPy array").c_str());
-        auto *array = reinterpret_cast<PyArrayObject *>(object.ptr());
-        data = PyArray_DATA(array);
-        ndim = PyArray_NDIM(array);
-        writable = PyArray_ISWRITEABLE(array);
-        const int64_t item = PyArray_ITEMSIZE(array);
-        type = PyArray_DESCR(array)->type;
-        if ((type == 'l' || type == 'q') && item == 8) type = 'q';
-        if (!PyArray_ISNOTSWAPPED(array)) refuse(std::string(label) + " is not in this machine's byte order");
-        if (!PyArray_ISALIGNED(array)) refuse(std::string(label) + " is not aligned");
-        if (ndim > kMaxDims) refuse(std::string(label) + " has more than 8 dimensions");
-        for (int i = 0; i < ndim; i++) {
-            shape[i] = PyArray_DIM(array, i);
-            if (PyArray_STRIDE(array, i) % item) refuse(std::string(label) + " has strides that are not whole elements");
-            stride[i] = PyArray_STRIDE(array, i) / item;
-        }
+        const char *why = see(object.ptr(), label, *this);
+        if (!why) return;
+        const std::string message = std::string(label) + " " + why;
+        if (!PyArray_Check(object.ptr())) throw nb::type_error(message.c_str());
+        refuse(message);
     }
 };
 
@@ -332,56 +318,19 @@ void bind_optimizers(nb::module_ &m) {
        "weight_decay"_a, "step"_a, "decoupled"_a, "maximize"_a);
 }
 
-// NumPy arrays in memory from the cache (NEP 49: the handler goes with the array, which owns its memory as any other).
-void *cached_malloc(void *, size_t size) {
-    try {
-        return acquire(size);
-    } catch (const std::bad_alloc &) {
-        return nullptr;  // NumPy raises MemoryError
-    }
-}
-void *cached_calloc(void *, size_t count, size_t size) {
-    void *data = cached_malloc(nullptr, count * size);
-    return data ? std::memset(data, 0, count * size) : nullptr;
-}
-void *cached_realloc(void *, void *old, size_t size) {
-    void *data = cached_malloc(nullptr, size);
-    if (data && old) std::memcpy(data, old, std::min(size, capacity(old)));
-    if (data) release(old);
-    return data;
-}
-void cached_free(void *, void *data, size_t) { release(data); }
-
-PyDataMem_Handler handler = {
-    "retrograd's cache", 1, {nullptr, cached_malloc, cached_calloc, cached_realloc, cached_free}};
-
-constexpr int64_t kCachedFrom = 1 << 15;  // bytes; NumPy keeps small blocks itself
-
 // An array of this shape and of like's dtype. channels_last: (N, C, ...) with contiguous channels.
 nb::object empty(nb::tuple shape, nb::handle like, bool channels_last) {
-    static PyObject *capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
     const int ndim = static_cast<int>(nb::len(shape));
     if (!PyArray_Check(like.ptr())) throw nb::type_error("like must be a NumPy array");
     if (ndim > kMaxDims) refuse("an array of more than 8 dimensions");
-    npy_intp dims[kMaxDims], strides[kMaxDims], order[kMaxDims];
-    for (int i = 0; i < ndim; i++) dims[i] = nb::cast<npy_intp>(shape[i]);
-    const bool move = channels_last && ndim > 2;
-    for (int i = 0; i < ndim; i++) order[i] = !move ? i : i == 0 ? 0 : i == ndim - 1 ? 1 : i + 1;
-    PyArray_Descr *descr = PyArray_DESCR(reinterpret_cast<PyArrayObject *>(like.ptr()));
-    npy_intp run = PyDataType_ELSIZE(descr);
-    for (int k = ndim - 1; k >= 0; k--) {
-        strides[order[k]] = run;
-        run *= dims[order[k]];
+    int64_t dims[kMaxDims];
+    for (int i = 0; i < ndim; i++) dims[i] = nb::cast<int64_t>(shape[i]);
+    auto *descr = reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(like.ptr())));
+    try {
+        return nb::steal(new_array(ndim, dims, descr, channels_last).release());
+    } catch (Raised) {
+        throw nb::python_error();
     }
-    Py_INCREF(descr);  // the new array takes it
-    PyObject *before = run >= kCachedFrom ? PyDataMem_SetHandler(capsule) : nullptr;
-    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, dims, move ? strides : nullptr, nullptr, 0, nullptr);
-    if (before) {
-        Py_XDECREF(PyDataMem_SetHandler(before));
-        Py_DECREF(before);
-    }
-    if (!array) throw nb::python_error();
-    return nb::steal(array);
 }
 
 }  // namespace
@@ -411,6 +360,7 @@ NB_MODULE(_native, m) {
     m.def("expand", &expand, "x"_a, "shape"_a, "A view of x expanded to a shape; None where x doesn't fit it.");
     try {
         add_door(m.ptr());
+        add_row_kernels(m.ptr());
     } catch (Raised) {
         throw nb::python_error();
     }

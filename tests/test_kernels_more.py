@@ -16,6 +16,7 @@ if not kernels.available():
 from retrograd.kernels import products
 
 native = kernels.native
+row_kernels = native.row_kernels
 float_types = st.sampled_from([np.float32, np.float64])
 quick = settings(max_examples=60, deadline=None)
 
@@ -76,7 +77,7 @@ def test_matmul(size, lead, dtype, x_layout, y_layout):
     m, n, k = size
     x = laid_out(random(1, *lead[0], m, k, dtype=dtype), x_layout)
     y = laid_out(random(2, *lead[1], k, n, dtype=dtype), y_layout)
-    close(products.matmul(x, y), by_row("matmul", x, y), k)
+    close(row_kernels["matmul"](x, y), by_row("matmul", x, y), k)
 
 
 @quick
@@ -92,7 +93,7 @@ def test_linear(lead, features, outputs, dtype, layout, with_bias):
     x = laid_out(random(1, *lead, features, dtype=dtype), layout)
     weight = laid_out(random(2, outputs, features, dtype=dtype), layout)
     bias = random(3, outputs, dtype=dtype) if with_bias else None
-    close(products.linear(x, weight, bias), by_row("linear", x, weight, bias), features)
+    close(row_kernels["linear"](x, weight, bias), by_row("linear", x, weight, bias), features)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 16, 17])
@@ -101,9 +102,9 @@ def test_a_layer_of_few_rows(rows, features):
     inputs, outputs = features
     shapes = (rows, inputs), (outputs, inputs), (outputs,), (rows, outputs)
     x, weight, bias, g = (random(i, *shape) for i, shape in enumerate(shapes))
-    close(products.linear(x, weight, bias), by_row("linear", x, weight, bias), inputs)
+    close(row_kernels["linear"](x, weight, bias), by_row("linear", x, weight, bias), inputs)
     for a, b in ((x, weight.T), (g, weight), (g.T, x)):
-        close(products.matmul(a, b), by_row("matmul", a, b), a.shape[1])
+        close(row_kernels["matmul"](a, b), by_row("matmul", a, b), a.shape[1])
 
 
 def test_products_do_not_depend_on_the_number_of_threads(threads):
@@ -113,7 +114,7 @@ def test_products_do_not_depend_on_the_number_of_threads(threads):
     for n in (1, 2, 5):
         threads(n)
         pairs = (x, y), (y.T, x.T), batch, (x[:3], y)
-        results.append([products.matmul(*pair) for pair in pairs])
+        results.append([row_kernels["matmul"](*pair) for pair in pairs])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert np.array_equal(a, b)
@@ -122,7 +123,7 @@ def test_products_do_not_depend_on_the_number_of_threads(threads):
 def test_products_let_nan_and_infinity_through():
     x, y = random(1, 40, 30), random(2, 30, 50)
     x[3, 4], y[7, 9] = np.nan, np.inf
-    got, expected = products.matmul(x, y), x @ y
+    got, expected = row_kernels["matmul"](x, y), x @ y
     assert np.array_equal(np.isnan(got), np.isnan(expected))
     assert np.array_equal(np.isinf(got), np.isinf(expected))
     assert np.isnan(got[3]).all() and not np.isnan(got[4]).any()
@@ -214,7 +215,7 @@ def test_sum_of_leading_axes(case, dtype, keepdim):
     shape, count = case
     x = random(1, *shape, dtype=dtype)
     axes = tuple(range(count))
-    close(products.sum_leading(x, axes, keepdim), by_row("sum", x, axes, keepdim), 30)
+    close(row_kernels["sum"](x, axes, keepdim), by_row("sum", x, axes, keepdim), 30)
 
 
 def test_sums_do_not_depend_on_the_number_of_threads(threads):
@@ -222,7 +223,7 @@ def test_sums_do_not_depend_on_the_number_of_threads(threads):
     results = []
     for n in (1, 2, 5):
         threads(n)
-        results.append(products.sum_leading(x, (0,), False))
+        results.append(row_kernels["sum"](x, (0,), False))
     assert all(np.array_equal(results[0], other) for other in results[1:])
 
 

@@ -150,7 +150,9 @@ class Op:
                 if least and getattr(values[0], "size", 0) < least:
                     continue
                 if when is None or when(*values):
-                    return kernel(*values)
+                    out = kernel(*values)
+                    if out is not NotImplemented:
+                        return out
         return self.forward(namespace(*values), *values)
 
     def _bind(self, args, named):
@@ -466,9 +468,9 @@ def zeros_like(x):
 def kernel(name, device="cpu", when=None, least=0):
     """Register a faster forward for the row `name`, used where `when(*values)` holds. Decorates the function.
 
-    It takes the forward's arguments without `xp`, raw, and gives what the forward gives. The row's own
-    forward stays
-    the reference and the fall-back. least: `when` is not even asked where the first value has fewer elements.
+    It takes the forward's arguments without `xp`, raw, and gives what the forward gives, or NotImplemented
+    for what it leaves to the row's own forward, which stays the reference and the fall-back. least: `when` is
+    not even asked where the first value has fewer elements.
     """
 
     def register(function):

@@ -5,19 +5,17 @@ strides of NHWC. Their results are laid out so, and what follows sees only shape
 best kept as OHWI in the same way (`channels_last`): forward and both gradients then read them as they are.
 """
 
-import functools
 from math import prod
 
 import numpy as np
 
 from ..core.op import TABLE, kernel
-from . import describe, empty_like, native
+from . import describe, native
 
 if native is None:
     raise ImportError(f"there are no compiled kernels to register ({describe()}) [RG140]")
 
 FLOATS = "fd"  # the dtypes, by NumPy's letters, that the kernels are compiled for
-SMALL = 1 << 13  # elements below which NumPy's own loop is over before a kernel has started
 
 
 # --- memory --------------------------------------------------------------------------------------
@@ -38,104 +36,34 @@ def ready(x, *others):
     return True
 
 
-# --- convolution ---------------------------------------------------------------------------------
+# --- those that take no Python: native/row_kernels.cpp says what each takes ------------------------
+
+for _name, _function in native.row_kernels.items():
+    kernel(_name)(_function)
+
+# --- convolution over one axis ---------------------------------------------------------------------
 
 
-def _fits(x, weight, bias, stride, padding, dilation, groups):
-    """Whether the kernels do this convolution; a wrong one is left to the row, which explains it."""
-    return (
-        ready(x, weight, bias)
-        and (bias is None or bias.shape == weight.shape[:1])
-        and _conv_shape(x.shape, weight.shape, stride, padding, dilation, groups) is not None
-    )
+def _one_row(name, function):
+    """The kernel of a convolution over one axis: that over two, of images of one row."""
+
+    @kernel(name)
+    def of_one_row(*arguments):
+        *arrays, stride, padding, dilation, groups = arguments
+        if any(a is not None and (type(a) is not np.ndarray or a.ndim != 3) for a in arrays[:2]):
+            return NotImplemented
+        arrays[:2] = [a[:, :, None] for a in arrays[:2]]
+        if name != "conv1d":
+            arrays[2] = (1, *arrays[2])  # the size, not a bias
+        out = function(*arrays, (1, *stride), (0, *padding), (1, *dilation), groups)
+        return out if out is NotImplemented else out[:, :, 0]
 
 
-@functools.lru_cache(512)
-def _conv_shape(x, weight, stride, padding, dilation, groups):
-    """The shape of a convolution of these shapes, None where the kernels don't do it."""
-    if (
-        groups <= 0
-        or x[1] != weight[1] * groups
-        or weight[0] % groups
-        or (groups > 1 and weight[1] == 1)  # one channel per group: the row goes tap by tap, which is faster
-        or min(stride) <= 0
-        or min(dilation) <= 0
-        or min(padding) < 0
-        or min(weight[2:]) <= 0
-    ):
-        return None
-    size = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(x[2:], weight[2:], stride, padding, dilation, strict=True)
-    )
-    return (x[0], weight[0], *size) if min(size) > 0 else None
-
-
-def _input_fits(y, weight, size, stride, padding, dilation, groups):
-    return ready(y, weight) and (groups == 1 or weight.shape[1] > 1)
-
-
-def _weight_fits(y, x, size, stride, padding, dilation, groups):
-    return ready(y, x) and (groups == 1 or x.shape[1] > groups)
-
-
-@kernel("conv2d", when=lambda x, weight, *rest: x.ndim == weight.ndim == 4 and _fits(x, weight, *rest))
-def conv2d(x, weight, bias, stride, padding, dilation, groups):
-    out = channels_last(_conv_shape(x.shape, weight.shape, stride, padding, dilation, groups), x)
-    native.conv2d_forward(x, weight, bias, out, stride, padding, dilation, groups)
-    return out
-
-
-@kernel("conv2d_input", when=_input_fits)
-def conv2d_input(y, weight, size, stride, padding, dilation, groups):
-    out = channels_last((y.shape[0], weight.shape[1] * groups, *size), y)
-    native.conv2d_input_gradient(y, weight, out, stride, padding, dilation, groups)
-    return out
-
-
-@kernel("conv2d_weight", when=_weight_fits)
-def conv2d_weight(y, x, size, stride, padding, dilation, groups):
-    out = channels_last((y.shape[1], x.shape[1] // groups, *size), y)
-    native.conv2d_weight_gradient(y, x, out, stride, padding, dilation, groups)
-    return out
-
-
-def _flat(numbers, filling):
-    """A number per axis of one axis, for two: the image has one row."""
-    return (filling, *numbers)
-
-
-@kernel("conv1d", when=lambda x, weight, *rest: x.ndim == weight.ndim == 3 and _fits(x, weight, *rest))
-def conv1d(x, weight, bias, stride, padding, dilation, groups):
-    two = _flat(stride, 1), _flat(padding, 0), _flat(dilation, 1), groups
-    return conv2d(x[:, :, None], weight[:, :, None], bias, *two)[:, :, 0]
-
-
-@kernel("conv1d_input", when=_input_fits)
-def conv1d_input(y, weight, size, stride, padding, dilation, groups):
-    two = _flat(size, 1), _flat(stride, 1), _flat(padding, 0), _flat(dilation, 1), groups
-    return conv2d_input(y[:, :, None], weight[:, :, None], *two)[:, :, 0]
-
-
-@kernel("conv1d_weight", when=_weight_fits)
-def conv1d_weight(y, x, size, stride, padding, dilation, groups):
-    two = _flat(size, 1), _flat(stride, 1), _flat(padding, 0), _flat(dilation, 1), groups
-    return conv2d_weight(y[:, :, None], x[:, :, None], *two)[:, :, 0]
+for _name in ("conv1d", "conv1d_input", "conv1d_weight"):
+    _one_row(_name, native.row_kernels[_name.replace("1", "2")])
 
 
 # --- normalisation -------------------------------------------------------------------------------
-
-
-def _channels_ready(x, *channels):
-    return ready(x, *channels) and 2 <= x.ndim <= 8 and x.size > 0
-
-
-@kernel("batch_norm", when=lambda x, weight, bias, eps: _channels_ready(x, weight, bias))
-def batch_norm(x, weight, bias, eps):
-    mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    out = channels_last(x.shape, x)
-    native.batch_norm_forward(x, mean, var, eps, _run(weight), _run(bias), out, True)
-    return out, mean, var
 
 
 def _inverse(var, eps):
@@ -149,29 +77,6 @@ def _run(value):
 
 def _runs(*values):
     return [_run(v) for v in values]
-
-
-@kernel(
-    "batch_norm_eval",
-    when=lambda x, weight, bias, mean, var, eps: _channels_ready(x, weight, bias, mean, var),
-)
-def batch_norm_eval(x, weight, bias, mean, var, eps):
-    out = channels_last(x.shape, x)
-    native.batch_norm_forward(x, _run(mean), _run(var), eps, _run(weight), _run(bias), out, False)
-    return out
-
-
-@kernel(
-    "batch_norm_backward",
-    when=lambda g, g_mean, g_var, needs, x, weight, mean, var, eps: (
-        g is not None and g_mean is None and g_var is None and _channels_ready(x, g, weight, mean, var)
-    ),
-)
-def batch_norm_backward(g, g_mean, g_var, needs, x, weight, mean, var, eps):
-    gx = channels_last(x.shape, x) if needs[0] else None
-    gw, gb = (np.empty(x.shape[1], x.dtype) if needed else None for needed in needs[1:])
-    native.batch_norm_gradient(g, x, _run(mean), _run(var), eps, _run(weight), gx, gw, gb, True)
-    return gx, gw, gb
 
 
 def _last_ready(x, kept, *others):
@@ -216,27 +121,6 @@ def _flattened(x, kept):
     if x is None or kept == 1:
         return x
     return x.reshape(*x.shape[: x.ndim - kept], prod(x.shape[x.ndim - kept :]))
-
-
-# --- softmax -------------------------------------------------------------------------------------
-
-
-def _softmax_ready(x, axis):
-    return ready(x) and 0 < x.ndim <= 8 and axis == x.ndim - 1 and x.size > 0
-
-
-@kernel("softmax", when=_softmax_ready)
-def softmax(x, axis):
-    out = native.empty(x.shape, x)
-    native.softmax(x, out, False)
-    return out
-
-
-@kernel("log_softmax", when=_softmax_ready)
-def log_softmax(x, axis):
-    out = native.empty(x.shape, x)
-    native.softmax(x, out, True)
-    return out
 
 
 # --- pooling -------------------------------------------------------------------------------------
@@ -361,68 +245,6 @@ def adaptive_avg_pool2d(x, size):
 @kernel("adaptive_avg_pool_input", when=lambda y, size: len(size) == 2 and _images_ready(y) and min(size) > 0)
 def adaptive_avg_pool_input(y, size):
     return _average_gradient(y, size, _adaptive_windows(size, y.shape[-2:]))
-
-
-# --- elementwise ---------------------------------------------------------------------------------
-
-
-@kernel("relu", when=ready, least=SMALL)
-def relu(x):
-    out = empty_like(x)
-    native.relu(x, out)
-    return out
-
-
-def _binary(name, symbol):
-    @kernel(name, when=lambda x, y: ready(x, y) and x.shape == y.shape, least=SMALL)
-    def binary(x, y):
-        out = empty_like(x)
-        native.binary(symbol, x, y, out)
-        return out
-
-
-for _name, _symbol in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/")):
-    _binary(_name, _symbol)
-
-
-@kernel(
-    "masked",
-    when=lambda x, mask: (
-        ready(x) and type(mask) is np.ndarray and mask.dtype.char == "?" and mask.shape == x.shape
-    ),
-    least=SMALL,
-)
-def masked(x, mask):
-    out = empty_like(x)
-    native.masked(x, mask, out)
-    return out
-
-
-# --- losses --------------------------------------------------------------------------------------
-
-
-def _classes_ready(x, target, weight):
-    return ready(x, weight) and type(target) is np.ndarray and target.ndim == 1 and target.dtype == np.int64
-
-
-@kernel("nll_loss", when=lambda x, target, weight, *rest: x.ndim == 2 and _classes_ready(x, target, weight))
-def nll_loss(x, target, weight, ignore_index, reduction):
-    out = np.empty(x.shape[:1] if reduction == "none" else (), x.dtype)
-    if native.nll_loss(x, target, weight, ignore_index, out, reduction == "mean"):
-        return out
-    # A target is no class: the row says which.
-    return TABLE["nll_loss"].forward(np, x, target, weight, ignore_index, reduction)
-
-
-@kernel(
-    "nll_loss_backward",
-    when=lambda y, target, weight, shape, *rest: len(shape) == 2 and _classes_ready(y, target, weight),
-)
-def nll_loss_backward(y, target, weight, shape, ignore_index, reduction):
-    out = np.empty(shape, y.dtype)
-    if native.nll_loss_gradient(y, target, weight, ignore_index, out, reduction == "mean"):
-        return out
-    return TABLE["nll_loss_backward"].forward(np, y, target, weight, shape, ignore_index, reduction)
 
 
 # --- views ---------------------------------------------------------------------------------------

@@ -43,7 +43,13 @@ def _relu(xp, x):
     return x.clip(0, math.inf) if x.dtype.kind == "f" else xp.maximum(x, 0)  # clip is 3 times as fast
 
 
-relu_row = Op("relu", _relu, x=lambda g, out: masked(g, out != 0), jvp=ELEMENTWISE)
+relu_row = Op("relu", _relu, x=lambda g, out: relu_backward(g, out), jvp=ELEMENTWISE)
+
+relu_backward = Op(
+    "relu_backward", lambda xp, y, x: masked(xp.asarray(y), x != 0),
+    y=lambda g, x: relu_backward(g, x), jvp=ELEMENTWISE, node="ThresholdBackwardBackward0",
+    doc="y where x is not 0, which a relu gave; else 0.",
+)  # fmt: skip
 
 _threshold_row = Op(
     "threshold", lambda xp, x, limit, value: choose(xp, x <= limit, xp.asarray(value, x.dtype), x),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.op import FLOAT, Op, through_float32
+from ..core.tensor import Tensor
 from .arguments import deliver, normal_axis
 from .elementary import exp
 from .pointwise import conj, masked
@@ -64,18 +65,30 @@ def _total(x, axis):
     return sum_row(x, (axis,), True) if x.ndim else x
 
 
-def _softmax_formula(g, axis, out):
+def _softmax_formula(g, out, axis):
     weighted = g * out
     return weighted - out * _total(weighted, axis)
 
 
+def _log_softmax_formula(g, out, axis):
+    return g - exp(out) * _total(g, axis)
+
+
+def _backward(name, formula):
+    """The formula, which on arrays runs as a row of its own, `..._backward`, for which there is a kernel."""
+    row = Op(name, lambda xp, g, out, axis: formula(g, out, axis))
+    return lambda g, axis, out: (
+        formula if isinstance(g, Tensor) or isinstance(out, Tensor) else row
+    )(g, out, axis)  # fmt: skip
+
+
 softmax_row = Op(
-    "softmax", _softmax, x=_softmax_formula, jvp=lambda t_x, axis, out: _softmax_formula(t_x, axis, out)
-)
+    "softmax", _softmax, x=_backward("softmax_backward", _softmax_formula),
+    jvp=lambda t_x, axis, out: _softmax_formula(t_x, out, axis),
+)  # fmt: skip
 
 log_softmax_row = Op(
-    "log_softmax", _log_softmax,
-    x=lambda g, axis, out: g - exp(out) * _total(g, axis),
+    "log_softmax", _log_softmax, x=_backward("log_softmax_backward", _log_softmax_formula),
     jvp=lambda t_x, axis, out: t_x - _total(t_x * exp(out), axis),
 )  # fmt: skip
 

@@ -1,0 +1,85 @@
+#include "numpy_api.h"
+
+#include "boundary.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "memory.h"
+
+namespace retrograd {
+namespace {
+
+// NumPy arrays in memory from the cache (NEP 49: the handler goes with the array, which owns its memory as any other).
+void *cached_malloc(void *, size_t size) {
+    try {
+        return acquire(size);
+    } catch (const std::bad_alloc &) {
+        return nullptr;  // NumPy raises MemoryError
+    }
+}
+void *cached_calloc(void *, size_t count, size_t size) {
+    void *data = cached_malloc(nullptr, count * size);
+    return data ? std::memset(data, 0, count * size) : nullptr;
+}
+void *cached_realloc(void *, void *old, size_t size) {
+    void *data = cached_malloc(nullptr, size);
+    if (data && old) std::memcpy(data, old, std::min(size, capacity(old)));
+    if (data) release(old);
+    return data;
+}
+void cached_free(void *, void *data, size_t) { release(data); }
+
+PyDataMem_Handler handler = {
+    "retrograd's cache", 1, {nullptr, cached_malloc, cached_calloc, cached_realloc, cached_free}};
+
+constexpr int64_t kCachedFrom = 1 << 15;  // bytes; NumPy keeps small blocks itself
+
+}  // namespace
+
+const char *see(PyObject *object, const char *name, Array &to) {
+    if (!PyArray_Check(object)) return "must be a NumPy array";
+    auto *array = reinterpret_cast<PyArrayObject *>(object);
+    to.name = name;
+    to.data = PyArray_DATA(array);
+    to.ndim = PyArray_NDIM(array);
+    to.writable = PyArray_ISWRITEABLE(array);
+    const int64_t item = PyArray_ITEMSIZE(array);
+    to.type = PyArray_DESCR(array)->type;
+    if ((to.type == 'l' || to.type == 'q') && item == 8) to.type = 'q';
+    if (item == 0) return "has elements without size";
+    if (!PyArray_ISNOTSWAPPED(array)) return "is not in this machine's byte order";
+    if (!PyArray_ISALIGNED(array)) return "is not aligned";
+    if (to.ndim > kMaxDims) return "has more than 8 dimensions";
+    for (int i = 0; i < to.ndim; i++) {
+        to.shape[i] = PyArray_DIM(array, i);
+        if (PyArray_STRIDE(array, i) % item) return "has strides that are not whole elements";
+        to.stride[i] = PyArray_STRIDE(array, i) / item;
+    }
+    return nullptr;
+}
+
+Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last) {
+    static PyObject *capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
+    npy_intp dims[kMaxDims], strides[kMaxDims];
+    std::copy(shape, shape + ndim, dims);
+    const bool move = channels_last && ndim > 2;
+    int64_t run = PyDataType_ELSIZE(reinterpret_cast<PyArray_Descr *>(descr));
+    for (int k = ndim - 1; k >= 0; k--) {
+        const int axis = !move || k == 0 ? k : k == ndim - 1 ? 1 : k + 1;  // from the densest on
+        strides[axis] = run;
+        run *= dims[axis];
+    }
+    Py_INCREF(descr);  // the new array takes it
+    PyObject *before = run >= kCachedFrom ? PyDataMem_SetHandler(capsule) : nullptr;
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, reinterpret_cast<PyArray_Descr *>(descr), ndim, dims,
+                                           move ? strides : nullptr, nullptr, 0, nullptr);
+    if (before) {
+        Py_XDECREF(PyDataMem_SetHandler(before));
+        Py_DECREF(before);
+    }
+    return checked(array);
+}
+
+}  // namespace retrograd

@@ -1,0 +1,52 @@
+// Kernels that stand for a row's forward as they are: raw values in, new arrays out, without Python on the way.
+//
+// Each takes the row's arguments in order and gives the result (a tuple of several), or nothing for what it leaves to
+// the row's own forward: other types than float32 and float64, shapes that don't fit, which the row explains.
+#pragma once
+#include "array.h"
+#include "python.h"
+
+namespace retrograd {
+
+using RowKernel = Ref (*)(PyObject *const *args);
+
+Ref matmul_row(PyObject *const *args);
+Ref linear_row(PyObject *const *args);
+Ref sum_row(PyObject *const *args);
+
+// Adds `row_kernels` to the module: {name of a row: function}. A function gives NotImplemented for what it leaves.
+void add_row_kernels(PyObject *module);
+
+// --- their arguments ---------------------------------------------------------------------------------------------
+
+// Whether an argument is an array of float32 or float64 that kernels can read, which `to` then is.
+bool floats(PyObject *object, const char *name, Array &to);
+// The same, and of the dtype of `x`.
+bool floats_like(PyObject *object, const char *name, const Array &x, Array &to);
+// The same for an array or None: `to` is nullptr for None, else `array`.
+bool maybe_floats(PyObject *object, const char *name, const Array &x, Array &array, const Array *&to);
+// A tuple of so many whole numbers.
+bool numbers(PyObject *object, int count, int64_t *to);
+bool number(PyObject *object, double &to);
+
+// The result: a new array of x's dtype, and as kernels see it.
+struct Result : Array {
+    Ref array;
+    Result() = default;
+    Result(PyObject *x, int ndim, const int64_t *shape, bool channels_last = false);
+};
+
+// Without the interpreter's lock while it lives, where the work is long enough for others to use the time.
+class Unlocked {
+  public:
+    explicit Unlocked(int64_t operations) : state_(operations > kLong ? PyEval_SaveThread() : nullptr) {}
+    ~Unlocked() {
+        if (state_) PyEval_RestoreThread(state_);
+    }
+
+  private:
+    static constexpr int64_t kLong = 1 << 14;
+    PyThreadState *state_;
+};
+
+}  // namespace retrograd

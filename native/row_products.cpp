@@ -1,0 +1,172 @@
+// The row kernels of matrix products and of sums over leading axes: see row_kernels.h.
+#include "numpy_api.h"
+
+#include "row_kernels.h"
+
+#include <algorithm>
+
+#include "boundary.h"
+#include "conv.h"
+#include "matmul.h"
+#include "rows.h"
+
+namespace retrograd {
+namespace {
+
+PyArrayObject *numpy(PyObject *object) { return reinterpret_cast<PyArrayObject *>(object); }
+
+void exchange_last(Array &x) {
+    std::swap(x.shape[x.ndim - 1], x.shape[x.ndim - 2]);
+    std::swap(x.stride[x.ndim - 1], x.stride[x.ndim - 2]);
+}
+
+bool runs_by_rows(const Array &x) {
+    return (x.shape[1] == 1 || x.stride[1] == 1) && (x.shape[0] == 1 || x.stride[0] == x.shape[1]);
+}
+bool runs_by_columns(const Array &x) {
+    return (x.shape[0] == 1 || x.stride[0] == 1) && (x.shape[1] == 1 || x.stride[1] == x.shape[0]);
+}
+
+// A matrix as images of one pixel.
+Array pixels(Array x) {
+    x.ndim = 4;
+    x.shape[2] = x.shape[3] = 1;
+    x.stride[2] = x.stride[3] = 1;
+    return x;
+}
+
+constexpr int64_t kFew = 16, kLarge = 1 << 16;  // rows; elements
+
+// A layer's product, or one of its gradients, for few rows and a large weight (features out, in): as the convolution of
+// so many images of one pixel, which reads or writes the weight once, as it lies. Gives false where it isn't one.
+bool multiply_few(const Array &x, const Array &y, const Array *bias, const Array &out) {
+    const int64_t few = std::min(x.shape[0], x.shape[1]);
+    const int64_t features = std::min(y.shape[1], std::max(x.shape[0], x.shape[1]));
+    if (few > kFew || few == 0 || features < kFew || std::max(y.size(), out.size()) < kLarge) return false;
+    const ConvGeometry once = {{1, 1}, {0, 0}, {1, 1}, 1};
+    Array x_t = x, y_t = y;
+    exchange_last(x_t);
+    exchange_last(y_t);
+    if (x.shape[1] == few && runs_by_columns(x) && runs_by_rows(y) && !bias)
+        conv2d_weight_gradient(pixels(x_t), pixels(y), pixels(out), once);
+    else if (x.shape[0] == few && runs_by_rows(x) && runs_by_columns(y))
+        conv2d_forward(pixels(x), pixels(y_t), bias, pixels(out), once);
+    else if (x.shape[0] == few && runs_by_rows(x) && runs_by_rows(y) && !bias)
+        conv2d_input_gradient(pixels(x), pixels(y), pixels(out), once);
+    else
+        return false;
+    return true;
+}
+
+// The leading axes of x as one, where strides allow it.
+bool collapse(Array &x) {
+    int64_t rows = 1, stride = x.stride[x.ndim - 2];
+    for (int i = x.ndim - 2; i >= 0; i--) {
+        if (x.shape[i] != 1) {
+            if (rows != 1 && x.stride[i] != rows * stride) return false;
+            if (rows == 1) stride = x.stride[i];
+        }
+        rows *= x.shape[i];
+    }
+    x = {x.name, x.data, 2, {rows, x.shape[x.ndim - 1]}, {stride, x.stride[x.ndim - 1]}, x.type, x.writable};
+    return true;
+}
+
+// `x` with so many dimensions, of which the leading ones are expanded to those of `shape`.
+Array expanded(const Array &x, int ndim, const int64_t *shape) {
+    Array wide = x;
+    wide.ndim = ndim;
+    const int more = ndim - x.ndim;
+    for (int i = ndim - 1; i >= 0; i--) {
+        const bool has = i >= more;
+        wide.shape[i] = has ? x.shape[i - more] : 1;
+        wide.stride[i] = has ? x.stride[i - more] : 0;
+        if (i < ndim - 2 && wide.shape[i] != shape[i]) {
+            wide.shape[i] = shape[i];
+            wide.stride[i] = 0;
+        }
+    }
+    return wide;
+}
+
+// x (..., M, K) @ y (..., K, N) + bias, of arrays of one dtype with two dimensions or more.
+Ref multiply(PyObject *x_object, Array x, Array y, const Array *bias) {
+    if (x.ndim < 2 || y.ndim < 2 || x.shape[x.ndim - 1] != y.shape[y.ndim - 2]) return {};
+    int64_t shape[kMaxDims];
+    const int ndim = std::max(x.ndim, y.ndim);
+    for (int i = 1; i <= ndim - 2; i++) {  // the leading sizes, from the last one on
+        const int64_t m = i + 2 <= x.ndim ? x.shape[x.ndim - 2 - i] : 1, n = i + 2 <= y.ndim ? y.shape[y.ndim - 2 - i] : 1;
+        if (m != n && m != 1 && n != 1) return {};
+        shape[ndim - 2 - i] = m == 1 ? n : m;
+    }
+    shape[ndim - 2] = x.shape[x.ndim - 2];
+    shape[ndim - 1] = y.shape[y.ndim - 1];
+    Result out(x_object, ndim, shape);
+    Array to = out;
+    Ref kept;
+    if (y.ndim == 2 && x.ndim > 2) {  // one product instead of many; a copy of x where its rows lie scattered
+        if (!collapse(x)) {
+            kept = checked(PyArray_NewCopy(numpy(x_object), NPY_CORDER));
+            see(kept.get(), "x", x);
+            collapse(x);
+        }
+        collapse(to);
+    } else if (ndim > 2) {
+        x = expanded(x, ndim, shape);
+        y = expanded(y, ndim, shape);
+    }
+    {
+        const Unlocked unlocked(out.size() * x.shape[x.ndim - 1]);
+        if (x.ndim > 2 || !multiply_few(x, y, bias, to)) matmul(x, y, bias, to);
+    }
+    return std::move(out.array);
+}
+
+}  // namespace
+
+// x, y
+Ref matmul_row(PyObject *const *args) {
+    Array x, y;
+    if (!floats(args[0], "x", x) || !floats_like(args[1], "y", x, y)) return {};
+    return multiply(args[0], x, y, nullptr);
+}
+
+// x, weight, bias
+Ref linear_row(PyObject *const *args) {
+    Array x, w, b;
+    const Array *bias;
+    if (!floats(args[0], "x", x) || !floats_like(args[1], "weight", x, w) || w.ndim != 2 ||
+        !maybe_floats(args[2], "bias", x, b, bias))
+        return {};
+    if (bias && (b.ndim != 1 || b.shape[0] != w.shape[0] || (b.shape[0] > 1 && b.stride[0] != 1))) return {};
+    exchange_last(w);
+    return multiply(args[0], x, w, bias);
+}
+
+// x, axes, keepdim: of the leading axes of a C-ordered array, some of which stay
+Ref sum_row(PyObject *const *args) {
+    Array x;
+    if (!floats(args[0], "x", x) || !PyTuple_CheckExact(args[1]) || !PyArray_IS_C_CONTIGUOUS(numpy(args[0]))) return {};
+    const int count = static_cast<int>(PyTuple_GET_SIZE(args[1]));
+    int64_t axes[kMaxDims], rows = 1, columns = 1;
+    if (count == 0 || count >= x.ndim || !numbers(args[1], count, axes)) return {};
+    for (int i = 0; i < count; i++) {
+        if (axes[i] != i) return {};
+        rows *= x.shape[i];
+    }
+    for (int i = count; i < x.ndim; i++) columns *= x.shape[i];
+    int64_t shape[kMaxDims];
+    const bool keep = truth(args[2]);
+    std::fill_n(shape, count, 1);
+    std::copy(x.shape + count, x.shape + x.ndim, shape + count);
+    Result out(args[0], keep ? x.ndim : x.ndim - count, keep ? shape : shape + count);
+    const Array matrix = {"x", x.data, 2, {rows, columns}, {columns, 1}, x.type, false};
+    const Array row = {"out", out.data, 1, {columns}, {1}, x.type, true};
+    {
+        const Unlocked unlocked(rows * columns);
+        sum_rows(matrix, row);
+    }
+    return std::move(out.array);
+}
+
+}  // namespace retrograd
