@@ -110,22 +110,30 @@ void explain(const Row &row, PyObject *const *args, Py_ssize_t count) {
     raise_exception(Ref::steal(better));
 }
 
+}  // namespace
+
+Ref run_row_forward(Row &row, PyObject *const *args, Py_ssize_t count) {
+    Ref values[kMaxArguments];
+    for (Py_ssize_t i = 0; i < count; i++)
+        values[i] = is_tensor(args[i]) ? attribute(args[i], names._array) : Ref::borrow(args[i]);
+    try {
+        Ref out = promoted(row.promotion, values) ? run(row, values, count) : run_promoted(row, values, count);
+        return row.several ? std::move(out) : as_array(std::move(out));
+    } catch (Raised) {
+        explain(row, args, count);
+        throw;
+    }
+}
+
+namespace {
+
 // apply.apply() and apply.execute()
 Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
     const Modes modes;
     if (modes.is(names.interpreters, false)) return call(core().interpret, row.op, tuple_of(args, count).get());
     if (count > kMaxArguments || modes.is(names.inference, false))
         return call(core().execute, row.op, tuple_of(args, count).get());
-    Ref values[kMaxArguments];
-    for (Py_ssize_t i = 0; i < count; i++)
-        values[i] = is_tensor(args[i]) ? attribute(args[i], names._array) : Ref::borrow(args[i]);
-    Ref out;
-    try {
-        out = promoted(row.promotion, values) ? run(row, values, count) : run_promoted(row, values, count);
-    } catch (Raised) {
-        explain(row, args, count);
-        throw;
-    }
+    Ref out = run_row_forward(row, args, count);
     Ref result, node = Ref::borrow(Py_None);
     std::vector<Ref> arrays;
     if (row.several) {
@@ -137,7 +145,7 @@ Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
             PyTuple_SET_ITEM(result.get(), i, wrap(arrays[i].get()).release());
         }
     } else {
-        arrays.push_back(as_array(std::move(out)));
+        arrays.push_back(std::move(out));
         result = wrap(arrays[0].get());
     }
     if (!row.inputs.empty() && modes.is(names.grad, true))

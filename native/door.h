@@ -4,6 +4,7 @@
 //
 //   door.cpp         Op.__call__, apply, execute, Op.run: from Tensors to arrays, through a row, and back
 //   record.cpp       record, _save, _mark_views: nodes, their edges, what they keep
+//   inplace.cpp      the methods that core/inplace.py makes of rows: x.relu_(), x += y
 //   walk.cpp         engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
 //   elementwise.cpp  elementwise forwards and formulas, as core/elementwise.py recorded them
 //   package.cpp      what of the package they know: its classes, the thread's modes, rows and plans as numbers
@@ -27,8 +28,8 @@ namespace retrograd {
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
     X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
-    X(_requires) X(_version_counter) X(_view) X(astype) X(base) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
-    X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(node) X(node_class)      \
+    X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
+    X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
     X(number) X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained)   \
     X(run) X(saved) X(saving) X(shape) X(task) X(tensor_hooks) X(variable) X(version) X(versions) X(where)             \
     X(zero_gradient)
@@ -43,7 +44,7 @@ extern Names names;
 struct Core {
     PyTypeObject *tensor, *version, *view, *accumulate_grad;
     PyObject *modes, *anomaly, *user_location, *root, *interpret, *execute, *record, *save, *mark_views, *run,
-        *untracked, *no_edge, *counter, *quiet, *quiet_variable, *quiet_value, *numpy, *nothing, *zero;
+        *untracked, *no_edge, *counter, *quiet, *quiet_variable, *quiet_value, *numpy, *nothing, *zero, *one, *write;
 
     Core();
 };
@@ -153,10 +154,17 @@ struct Compiled {
 Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // apply.apply()
 Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
+Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
 Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
 Ref place(Compiled &self, PyObject *const *args, Py_ssize_t count);        // location.user_location()
 
 constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
+
+// The row's forward on the values of its arguments, promoted: what apply.execute() does before it records a node.
+Ref run_row_forward(Row &row, PyObject *const *args, Py_ssize_t count);
+
+Ref versions_of(PyObject *tensor);                                             // Tensor._versions()
+uint64_t needed(const Row &row, PyObject *const *args, Py_ssize_t count);  // apply.needed(), of at most 64 inputs
 
 // apply.record() and apply._mark_views(). arrays: the result's. record gives the node, or None.
 Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, const std::vector<Ref> &arrays);

@@ -49,6 +49,8 @@ Core::Core() {
     counter = checked(PyObject_GetAttrString(next.get(), "__self__")).release();
     nothing = checked(PyTuple_New(0)).release();
     zero = checked(PyLong_FromLong(0)).release();
+    one = checked(PyLong_FromLong(1)).release();
+    write = imported("retrograd.core.inplace", "write").release();
 }
 
 const Core &core() {

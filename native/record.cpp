@@ -7,6 +7,18 @@
 
 namespace retrograd {
 
+// Tensor._versions()
+Ref versions_of(PyObject *tensor) {
+    Ref counter = attribute(tensor, names._version_counter);
+    if (counter.get() == Py_None) {
+        counter = new_object(core().version);
+        set_attribute(counter.get(), names.n, core().zero);
+        set_attribute(counter.get(), names.where, Py_None);
+        set_attribute(tensor, names._version_counter, counter.get());
+    }
+    return counter;
+}
+
 namespace {
 
 // Tensor.requires_grad, as apply.needed() asks it. node: the tensor's.
@@ -35,22 +47,12 @@ Ref accumulator(PyObject *leaf) {
 }
 
 // Tensor._edge()
-Ref edge_of(PyObject *tensor, PyObject *node) {
+Ref edge_of(PyObject *tensor) {
     if (attribute(tensor, names._view).get() != Py_None) return checked(PyObject_CallMethodNoArgs(tensor, names._edge));
+    const Ref held = attribute(tensor, names._grad_fn);
+    PyObject *node = held.get();
     if (node == Py_None) return checked(PyTuple_Pack(2, accumulator(tensor).get(), core().zero));
     return checked(PyTuple_Pack(2, node, attribute(tensor, names._output_nr).get()));
-}
-
-// Tensor._versions()
-Ref versions_of(PyObject *tensor) {
-    Ref counter = attribute(tensor, names._version_counter);
-    if (counter.get() == Py_None) {
-        counter = new_object(core().version);
-        set_attribute(counter.get(), names.n, core().zero);
-        set_attribute(counter.get(), names.where, Py_None);
-        set_attribute(tensor, names._version_counter, counter.get());
-    }
-    return counter;
 }
 
 // A counter's number; 0 for None
@@ -141,6 +143,17 @@ void set_outputs(const Row &row, PyObject *node, PyObject *result, const std::ve
 
 }  // namespace
 
+uint64_t needed(const Row &row, PyObject *const *args, Py_ssize_t count) {
+    const size_t fixed = row.inputs.size() - row.variadic_formula;
+    const size_t edges = row.variadic_formula ? fixed + count - row.parameters : fixed;
+    uint64_t needs = 0;
+    for (size_t bit = 0; bit < edges; bit++) {
+        PyObject *a = args[bit < fixed ? row.inputs[bit] : row.parameters + bit - fixed];
+        if (is_tensor(a) && wants_gradient(a, attribute(a, names._grad_fn).get())) needs |= uint64_t(1) << bit;
+    }
+    return needs;
+}
+
 // apply.record(), without hooks on what is saved. Gives the node, or None. arrays: those of the result.
 Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, const std::vector<Ref> &arrays) {
     size_t fixed = row.inputs.size(), edge_count = fixed;
@@ -148,14 +161,7 @@ Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, 
     if (edge_count > kMaxArguments)
         return call(core().record, row.op, tuple_of(args, count).get(), result);
     const auto input = [&](size_t bit) { return args[bit < fixed ? row.inputs[bit] : row.parameters + bit - fixed]; };
-    uint64_t needs = 0;
-    Ref nodes[kMaxArguments];
-    for (size_t bit = 0; bit < edge_count; bit++) {
-        PyObject *a = input(bit);
-        if (!is_tensor(a)) continue;
-        nodes[bit] = attribute(a, names._grad_fn);
-        if (wants_gradient(a, nodes[bit].get())) needs |= uint64_t(1) << bit;
-    }
+    const uint64_t needs = needed(row, args, count);
     bool any = false;
     for (size_t i = 0; needs && !any && i < arrays.size(); i++) any = differentiable(row, i, arrays[i].get());
     if (!any) return Ref::borrow(Py_None);
@@ -167,7 +173,7 @@ Ref record(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *result, 
     const Ref edges = checked(PyList_New(edge_count));
     for (size_t bit = 0; bit < edge_count; bit++) {
         const bool wanted = needs >> bit & 1;
-        Ref edge = wanted ? edge_of(input(bit), nodes[bit].get()) : Ref::borrow(core().no_edge);
+        Ref edge = wanted ? edge_of(input(bit)) : Ref::borrow(core().no_edge);
         PyList_SET_ITEM(edges.get(), bit, edge.release());
     }
     set_attribute(node.get(), names.edges, edges.get());

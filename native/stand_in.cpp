@@ -116,12 +116,13 @@ PyObject *stand_in(PyObject *, PyObject *args) {
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);
 }
 
-// method(row, function, operands=False, reflected=False): the row as a method, with the function for the rest
+// method(row, function, operands=False, reflected=False, inplace=False): the row as a method, with the function for the
+// rest
 PyObject *method(PyObject *, PyObject *args) {
     PyObject *op, *function;
-    int operands = 0, reflected = 0;
-    if (!PyArg_ParseTuple(args, "OO|pp", &op, &function, &operands, &reflected)) return nullptr;
-    PyObject *made = make_compiled(function, call_method);
+    int operands = 0, reflected = 0, inplace = 0;
+    if (!PyArg_ParseTuple(args, "OO|ppp", &op, &function, &operands, &reflected, &inplace)) return nullptr;
+    PyObject *made = make_compiled(function, inplace ? call_inplace : call_method);
     if (!made) return nullptr;
     auto &self = *reinterpret_cast<Compiled *>(made);
     self.op = Py_NewRef(op);

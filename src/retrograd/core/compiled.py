@@ -38,10 +38,10 @@ def compiled(function):
     return function if native is None else native.stand_in(function.__name__, function)
 
 
-def compiled_method(row, function, operands=False, reflected=False):
+def compiled_method(row, function, operands=False, reflected=False, inplace=False):
     """The method `function` of Tensor, which calls `row` on its arguments: compiled, if it can be.
 
     operands: the second argument may only be a Tensor or a Python number. reflected: the arguments change
-    places.
+    places. inplace: it writes the result into its first argument.
     """
-    return function if native is None else native.method(row, function, operands, reflected)
+    return function if native is None else native.method(row, function, operands, reflected, inplace)

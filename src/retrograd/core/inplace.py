@@ -12,6 +12,7 @@ import numpy as np
 
 from . import arrays
 from .apply import record
+from .compiled import compiled_method
 from .graph import View, modes, next_number, untracked
 from .op import TABLE, Op, zeros_like
 from .tensor import wrap
@@ -85,7 +86,7 @@ def inplace(function, name):
     method.__doc__ = (
         f"In-place version of `{function.__name__}`: writes the result into this tensor and returns it."
     )
-    return method
+    return compiled_method(function, method, inplace=True) if isinstance(function, Op) else method
 
 
 def _keep_old(old, node, start):

@@ -3,6 +3,7 @@
 `inplace=True` writes the result into the input and returns it.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -31,8 +32,13 @@ INPLACE = ["relu"]
 def activate(row, input, *parameters, inplace=False):
     """The row of `input`, written into it if `inplace`."""
     if inplace:
-        return core.inplace(row, row.name + "_")(input, *parameters)
+        return _inplace(row)(input, *parameters)
     return row(input, *parameters)
+
+
+@functools.cache
+def _inplace(row):
+    return core.inplace(row, row.name + "_")
 
 
 # --- pieces of lines ----------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def inplace_operator(row, name):
                 return NotImplemented
         return write(self, other)
 
-    return method
+    return compiled_method(row, method, operands=True, inplace=True)
 
 
 def unary(row):

@@ -1,0 +1,115 @@
+// In-place forms of rows, compiled: the common path of core/inplace.py, see door.h.
+#include "numpy_api.h"
+
+#include "door.h"
+
+#include <cstring>
+
+namespace retrograd {
+namespace {
+
+PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
+
+// Whether memory is an array's own and may be written to.
+bool own(PyObject *array) {
+    return PyArray_CheckExact(array) && !PyArray_BASE(numpy(array)) &&
+           PyArray_CHKFLAGS(numpy(array), NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEABLE);
+}
+
+bool alike(PyArrayObject *x, PyArrayObject *y) {
+    const int n = PyArray_NDIM(x);
+    return n == PyArray_NDIM(y) && PyArray_DESCR(x) == PyArray_DESCR(y) &&
+           PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), n);
+}
+
+bool alike_in_memory(PyArrayObject *x, PyArrayObject *y) {
+    return alike(x, y) && PyArray_CompareLists(PyArray_STRIDES(x), PyArray_STRIDES(y), PyArray_NDIM(x));
+}
+
+bool expanded(PyArrayObject *x) {
+    for (int i = 0; i < PyArray_NDIM(x); i++)
+        if (PyArray_STRIDE(x, i) == 0 && PyArray_DIM(x, i) > 1) return true;
+    return false;
+}
+
+Ref method_name(const Row &row) {
+    return checked(PyUnicode_FromFormat("%U_", checked(PyObject_GetAttr(row.op, names.name)).get()));
+}
+
+// Version.bump()
+void bump(PyObject *counter) {
+    const Ref n = checked(PyObject_GenericGetAttr(counter, names.n));
+    set_attribute(counter, names.n, checked(PyNumber_Add(n.get(), core().one)).get());
+    set_attribute(counter, names.where, location().get());
+}
+
+// The row's result, an array; what comes before the graph in execute().
+Ref compute(Row &row, PyObject *const *args, Py_ssize_t count) {
+    std::optional<Observed> observed;
+    if (observer.begin) observed.emplace(row.op, tuple_of(args, count).get());
+    Ref out = run_row_forward(row, args, count);
+    if (observed) observed->end(wrap(out.get()).get());
+    return out;
+}
+
+// Outside a graph: the result's values are copied into x.
+Ref write_values(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *array) {
+    if (!PyArray_CheckExact(array) || !PyArray_ISWRITEABLE(numpy(array)) || expanded(numpy(array))) return {};
+    const Ref out = compute(row, args, count);
+    if (!alike(numpy(array), numpy(out.get())))
+        return call(core().write, args[0], wrap(out.get()).get(), method_name(row).get());
+    checked(PyArray_CopyInto(numpy(array), numpy(out.get())));
+    bump(versions_of(args[0]).get());
+    return Ref::borrow(args[0]);
+}
+
+}  // namespace
+
+// The method that core.inplace.inplace() makes of a row: where x is a step of a computation whose memory nobody else has,
+// the result's memory becomes x's; outside of graphs its values are copied. The rest is left to Python.
+Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
+    if (!self.row) self.row = &row_of(self.op);
+    Row &row = *self.row;
+    if (count != row.parameters || count > kMaxArguments || row.variadic || row.view || row.several) return {};
+    PyObject *x = args[0];
+    if (!is_tensor(x)) return {};
+    for (Py_ssize_t i = 1; i < count; i++) {
+        if (args[i] == x) return {};
+        if (self.operands && !is_tensor(args[i]) && !PyFloat_CheckExact(args[i]) && !PyLong_CheckExact(args[i])) return {};
+    }
+    const Modes modes;
+    if (modes.is(names.interpreters, false) || modes.is(names.inference, false) || modes.is(names.saving, false) ||
+        modes.is(names.before_write, false) || truth(attribute(x, names._tangents).get()) ||
+        attribute(x, names._version_counter).get() == core().untracked)
+        return {};
+    Ref array = attribute(x, names._array);
+    if (!modes.is(names.grad, true)) return write_values(row, args, count, array.get());
+
+    if (Py_TYPE(x) != core().tensor || row.inputs.empty() || attribute(x, names._grad_fn).get() == Py_None ||
+        attribute(x, names._view).get() != Py_None || truth(attribute(x, names._retains).get()) || !own(array.get()))
+        return {};
+    // Who saves x saves its old value, which would have to be copied first.
+    const uint64_t needs = needed(row, args, count);
+    if (!(needs & 1) || row.inputs[0] != 0) return {};
+    for (const Plan::Entry &entry : row.plan(needs).entries)
+        if (entry.kind == Plan::Inputs || (entry.kind == Plan::Input && entry.position == 0)) return {};
+    const Ref before = Ref::borrow(array.get());
+    array = Ref();
+    if (Py_REFCNT(before.get()) != 2) return {};  // x's reference and this one
+
+    std::vector<Ref> arrays;
+    arrays.push_back(compute(row, args, count));
+    PyObject *out = arrays[0].get();
+    if (Py_REFCNT(out) != 1 || !own(out) || !alike_in_memory(numpy(before.get()), numpy(out))) {
+        const Ref result = wrap(out);
+        record(row, args, count, result.get(), arrays);
+        return call(core().write, x, result.get(), method_name(row).get());
+    }
+    bump(versions_of(x).get());
+    set_attribute(x, names._array, out);
+    record(row, args, count, x, arrays);
+    set_attribute(x, names._output_nr, core().zero);
+    return Ref::borrow(x);
+}
+
+}  // namespace retrograd
