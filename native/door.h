@@ -5,6 +5,7 @@
 //   door.cpp         Op.__call__, apply, execute, Op.run: from Tensors to arrays, through a row, and back
 //   record.cpp       record, _save, _mark_views: nodes, their edges, what they keep
 //   inplace.cpp      the methods that core/inplace.py makes of rows: x.relu_(), x += y
+//   layers.cpp       Module.__call__ and __getattr__; what layers do with their statistics
 //   walk.cpp         engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
 //   elementwise.cpp  elementwise forwards and formulas, as core/elementwise.py recorded them
 //   package.cpp      what of the package they know: its classes, the thread's modes, rows and plans as numbers
@@ -27,7 +28,8 @@ namespace retrograd {
 
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_edge) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
+    X(_accumulator) X(_array) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_forward_hooks)          \
+    X(_forward_pre_hooks) X(_modules) X(_parameters) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
     X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
     X(number) X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained)   \
@@ -156,6 +158,8 @@ Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
 Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
+Ref call_module(Compiled &self, PyObject *const *args, Py_ssize_t count);       // Module.__call__()
+Ref module_attribute(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Module.__getattr__()
 Ref place(Compiled &self, PyObject *const *args, Py_ssize_t count);        // location.user_location()
 
 constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
@@ -172,5 +176,6 @@ void mark_views(const Row &row, PyObject *const *args, Py_ssize_t count, PyObjec
 
 void name_everything();  // fills `names`, imports NumPy's interface
 void add_door(PyObject *module);
+void add_layers(PyObject *module);
 
 }  // namespace retrograd

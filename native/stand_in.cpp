@@ -109,8 +109,10 @@ PyObject *stand_in(PyObject *, PyObject *args) {
     const char *name;
     PyObject *function;
     if (!PyArg_ParseTuple(args, "sO", &name, &function)) return nullptr;
-    const std::pair<const char *, Body> known[] = {{"apply", apply}, {"__call__", call_row}, {"_walk", walk},
-                                                  {"user_location", place}};
+    const std::pair<const char *, Body> known[] = {{"apply", apply},         {"Op.__call__", call_row},
+                                                  {"_walk", walk},          {"user_location", place},
+                                                  {"Calls.__call__", call_module},
+                                                  {"Module.__getattr__", module_attribute}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);
@@ -164,6 +166,7 @@ void add_door(PyObject *module) {
     compiled_type = make_compiled_type();
     checked(PyModule_AddFunctions(module, functions));
     add_ufuncs(module);
+    add_layers(module);
 }
 
 }  // namespace retrograd

@@ -35,7 +35,7 @@ native, reason = _load()
 
 def compiled(function):
     """Decorate a function that the compiled module has too."""
-    return function if native is None else native.stand_in(function.__name__, function)
+    return function if native is None else native.stand_in(function.__qualname__, function)
 
 
 def compiled_method(row, function, operands=False, reflected=False, inplace=False):

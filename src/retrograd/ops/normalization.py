@@ -5,6 +5,7 @@ from math import prod
 from ml_dtypes import finfo
 
 from ..core import inplace
+from ..core.compiled import native
 from ..core.graph import modes, no_grad
 from .norm_rows import batch_norm_eval, batch_norm_row, group_norm_row, layer_norm_row, rms_norm_row
 from .pooling import avg_pool_row
@@ -22,9 +23,10 @@ def _update(running, value, momentum, scale=1):
             value = value.detach() * (momentum * scale)
             inplace.copy_from(running, running * (1 - momentum) + value, "batch_norm")
         return
-    array = running._array
-    array *= 1 - momentum
-    array += value._array * (momentum * scale)
+    array, keep, share = running._array, 1 - momentum, momentum * scale
+    if native is None or not native.follow(array, value._array, keep, share):
+        array *= keep
+        array += value._array * share
     running._versions().bump()
 
 
@@ -33,7 +35,8 @@ def count_batch(tracked):
     if modes.interpreters:
         tracked.add_(1)
         return
-    tracked._array += 1
+    if native is None or not native.add_one(tracked._array):
+        tracked._array += 1
     tracked._versions().bump()
 
 
@@ -44,9 +47,11 @@ def _by_running_statistics(input, weight, bias, mean, var, eps):
     return batch_norm_eval(input, weight, bias, mean, var, eps)
 
 
-def _check_sizes(name, features, **tensors):
-    for which, t in tensors.items():
-        if t is not None and t._array.shape != (features,):
+def _check_sizes(name, features, running_mean=None, running_var=None, weight=None, bias=None):
+    size = (features,)
+    for i, t in enumerate((running_mean, running_var, weight, bias)):
+        if t is not None and t._array.shape != size:
+            which = ("running_mean", "running_var", "weight", "bias")[i]
             raise RuntimeError(
                 f"{name}: {which} should contain {features} elements, but its shape is {list(t.shape)} "
                 "[RG059]"
@@ -69,9 +74,7 @@ def batch_norm(
         )
     shape = input._array.shape
     channels = shape[1]
-    _check_sizes(
-        "batch_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
+    _check_sizes("batch_norm", channels, running_mean, running_var, weight, bias)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError(
@@ -101,8 +104,7 @@ def instance_norm(
     With `use_input_stats`, running statistics that are given are updated in place; without, they are used.
     """
     channels, count = input.shape[1], prod(input.shape[2:])
-    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    _check_sizes("instance_norm", channels, **given)
+    _check_sizes("instance_norm", channels, running_mean, running_var, weight, bias)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(

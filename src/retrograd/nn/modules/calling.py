@@ -4,6 +4,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 
+from ...core.compiled import compiled
 from ...core.graph import Handle
 from ...core.tensor import Tensor
 from .backward_hooks import BackwardHooks, first_tensor
@@ -30,6 +31,7 @@ class Calls:
             f'Module [{type(self).__name__}] is missing the required "forward" function [RG144]'
         )
 
+    @compiled
     def __call__(self, *args, **kwargs):
         if (
             self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks

@@ -4,6 +4,7 @@ import warnings
 from collections import OrderedDict
 
 from ...convert import parse_to
+from ...core.compiled import compiled
 from ...core.graph import Handle, no_grad
 from ...core.tensor import Tensor
 from ...ops.creation import empty_like
@@ -178,6 +179,7 @@ class Module(Calls, StateDict):
                 fields[store].pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
+    @compiled
     def __getattr__(self, name):
         fields = self.__dict__
         for store in ("_parameters", "_buffers", "_modules"):
