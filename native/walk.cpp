@@ -380,9 +380,12 @@ class Walk {
         call(engine().accumulate, node, g.get(), Py_False);
     }
 
+    // Those of axes of length 1 are free.
     static bool same_strides(PyArrayObject *x, PyArrayObject *y) {
-        const int n = PyArray_NDIM(x);
-        return n == PyArray_NDIM(y) && PyArray_CompareLists(PyArray_STRIDES(x), PyArray_STRIDES(y), n);
+        if (PyArray_NDIM(x) != PyArray_NDIM(y)) return false;
+        for (int i = 0; i < PyArray_NDIM(x); i++)
+            if (PyArray_DIM(x, i) != 1 && PyArray_STRIDE(x, i) != PyArray_STRIDE(y, i)) return false;
+        return true;
     }
 };
 

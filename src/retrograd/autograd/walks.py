@@ -173,7 +173,7 @@ def _roots(tensors, gradients):
         edge, shape, kind = _root(t, i)
         if g is None:
             _check_scalar(shape, kind)
-            g = wrap(np.ones(shape, kind))
+            g = wrap(np.ones(shape, kind) if shape else np.array(1, kind))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__} [RG007]")
         elif g._array.shape != shape:

@@ -83,7 +83,10 @@ def _affine_tangent(t_normal, normal, weight, t_weight, t_bias, shape):
 
 
 def _raw(values):
-    return not any(isinstance(v, Tensor) for v in values)
+    for v in values:
+        if isinstance(v, Tensor):
+            return False
+    return True
 
 
 # --- batch norm ---------------------------------------------------------------------------------------

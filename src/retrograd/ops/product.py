@@ -13,7 +13,7 @@ from ..core.op import Op, write_out
 from ..core.tensor import Tensor
 from .pointwise import add_row, conj, mul
 from .reduce import sum_row
-from .shape import cast_row, permute_row, reshape_row
+from .shape import cast_row, permute_row, reshape_row, reshaped
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv", "addbmm",
@@ -70,17 +70,17 @@ def swapped(x):
 
 def column(x):
     """`x` with an axis of size 1 after its last."""
-    return reshape_row(x, (*x.shape, 1))
+    return reshaped(x, (*x.shape, 1))
 
 
 def row(x):
     """`x` with an axis of size 1 before its last."""
-    return reshape_row(x, (*x.shape[:-1], 1, x.shape[-1]))
+    return reshaped(x, (*x.shape[:-1], 1, x.shape[-1]))
 
 
 def flat_rows(x):
     """`x` as one matrix of the vectors along its last axis."""
-    return reshape_row(x, (prod(x.shape[:-1]), x.shape[-1]))
+    return x if x.ndim == 2 else reshaped(x, (prod(x.shape[:-1]), x.shape[-1]))
 
 
 def left_gradient(g, x_shape, y):

@@ -76,7 +76,7 @@ contiguous_row = Op(
 )  # fmt: skip
 
 permute_row = Op(
-    "permute", lambda xp, x, axes: xp.transpose(x, axes),
+    "permute", lambda xp, x, axes: x.transpose(axes),
     x=lambda g, axes: permute_row(g, tuple([int(i) for i in np.argsort(axes)])), jvp=LINEAR, view=True,
 )  # fmt: skip
 
@@ -86,6 +86,11 @@ transpose_row = Op(
 )  # fmt: skip
 
 t_row = Op("t", lambda xp, x: x.T, x=lambda g: t_row(g), jvp=LINEAR, view=True)
+
+
+def reshaped(x, shape):
+    """`x` in another shape, for formulas: an array isn't copied where a view will do."""
+    return reshape_row(x, shape) if isinstance(x, Tensor) else x.reshape(shape)
 
 
 def view_or_copy(view, copy, t, *args):
@@ -98,7 +103,7 @@ def view_or_copy(view, copy, t, *args):
 
 view_row = Op(
     "view", lambda xp, x, shape: x.reshape(shape, copy=False),
-    x=lambda g, x_shape: reshape_row(g, x_shape), view=True,
+    x=lambda g, x_shape: reshaped(g, x_shape), view=True,
     jvp=lambda t_x, shape: view_or_copy(view_row, reshape_row, t_x, shape),
 )  # fmt: skip
 
@@ -106,7 +111,7 @@ alias_row = Op("alias", lambda xp, x: x[...], x=lambda g: g, jvp=LINEAR, view=Tr
 
 reshape_row = Op(
     "reshape", lambda xp, x, shape: x.reshape(shape, copy=True),
-    x=lambda g, x_shape: reshape_row(g, x_shape), jvp=LINEAR, node="UnsafeViewBackward0",
+    x=lambda g, x_shape: reshaped(g, x_shape), jvp=LINEAR, node="UnsafeViewBackward0",
 )  # fmt: skip
 
 # The three differ in nothing but the name that PyTorch gives their nodes.
