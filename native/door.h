@@ -120,6 +120,7 @@ int64_t whole(PyObject *object);  // an int's value
 // Of arrays.
 Ref shape_of(PyObject *array);
 PyObject *descr_of(PyObject *array);  // borrowed
+bool laid_out_alike(PyObject *x, PyObject *y);  // of one shape: the strides are the same; those of axes of length 1 are free
 bool ours(PyObject *array);           // it has no holder but the caller, and memory of its own: it may be overwritten
 
 // While a profiler runs: its functions begin(row or node, arguments or gradient) and end(result), which are called around
@@ -160,6 +161,8 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // t
 Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
 Ref call_module(Compiled &self, PyObject *const *args, Py_ssize_t count);       // Module.__call__()
 Ref module_attribute(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Module.__getattr__()
+Ref bump(Compiled &self, PyObject *const *args, Py_ssize_t count);              // Version.bump()
+Ref versions(Compiled &self, PyObject *const *args, Py_ssize_t count);          // Tensor._versions()
 Ref place(Compiled &self, PyObject *const *args, Py_ssize_t count);        // location.user_location()
 
 constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python

@@ -7,9 +7,11 @@
 #define PY_UFUNC_UNIQUE_SYMBOL retrograd_door_ufunc
 #include <numpy/ufuncobject.h>
 
+#include "boundary.h"
 #include "door.h"
 #include "isa.h"
 #include "kernels.h"
+#include "pointwise.h"
 #include "pool.h"
 
 namespace retrograd {
@@ -20,7 +22,6 @@ constexpr npy_intp kBlock = 1024;        // elements that a program takes throug
 constexpr npy_intp kTask = 16 * kBlock;  // elements of one task of the thread pool
 constexpr npy_intp kShared = 2 * kTask;  // from here on the threads share the work, and Python's lock is let go
 constexpr size_t kMaxVariants = 8;       // programs of a function whose steps depend on a number's value
-constexpr npy_intp kCached = 1 << 15;    // bytes from which on memory comes from the cache
 
 int64_t item_size(char type) { return type == 'f' ? 4 : type == 'd' ? 8 : 1; }
 
@@ -51,6 +52,19 @@ bool number(PyObject *object, double &value) {
 bool same_shape(PyArrayObject *x, PyArrayObject *y) {
     const int n = PyArray_NDIM(x);
     return n == PyArray_NDIM(y) && PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), n);
+}
+
+// Whether an array is (N, C, ...) in memory with contiguous channels.
+bool is_channels_last(PyArrayObject *x) {
+    const int n = PyArray_NDIM(x);
+    if (n < 3 || n > kMaxDims || !PyArray_ISALIGNED(x) || !PyArray_ISNOTSWAPPED(x)) return false;
+    npy_intp run = PyArray_ITEMSIZE(x);
+    for (int k = n - 1; k >= 0; k--) {
+        const int axis = k == 0 ? 0 : k == n - 1 ? 1 : k + 1;  // from the densest on
+        if (PyArray_DIM(x, axis) != 1 && PyArray_STRIDE(x, axis) != run) return false;
+        run *= PyArray_DIM(x, axis);
+    }
+    return true;
 }
 
 // One number, expanded to a shape, as the gradient of a sum is.
@@ -86,7 +100,7 @@ void loop_of(char **args, npy_intp const *n, npy_intp const *steps, void *) {
 
 // What of the package the recording needs.
 struct Recorder {
-    PyObject *record, *where, *numpy, *empty;
+    PyObject *record, *where, *numpy;
     PyTypeObject *ufunc;
 
     Recorder() {
@@ -94,7 +108,6 @@ struct Recorder {
         numpy = checked(PyImport_ImportModule("numpy")).release();
         where = imported("numpy", "where").release();
         ufunc = reinterpret_cast<PyTypeObject *>(imported("numpy", "ufunc").release());
-        empty = imported("retrograd._native", "empty").release();
     }
 };
 
@@ -305,13 +318,23 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
     int type = 0;
     uint64_t kinds = 1;
     double numbers[kMostArguments];
+    bool in_c_order = true, channels_last = true;  // all arrays but those that are one number, or expanded from one
+    uint64_t expanded = 0;                         // which of them are, by bits
     for (size_t i = 0; i < count; i++) {
         int kind = 3;
         if (PyArray_CheckExact(args[i])) {
             auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
             const int t = PyArray_TYPE(a);
-            if ((t != NPY_FLOAT && t != NPY_DOUBLE && t != NPY_BOOL) || !(PyArray_ISCARRAY_RO(a) || is_expanded(a)))
-                return {};
+            if (t != NPY_FLOAT && t != NPY_DOUBLE && t != NPY_BOOL) return {};
+            if (PyArray_ISCARRAY_RO(a)) {
+                if (PyArray_NDIM(a) > 0) channels_last = channels_last && is_channels_last(a);
+            } else if (is_expanded(a)) {
+                expanded |= uint64_t(1) << i;
+            } else {
+                in_c_order = false;
+                channels_last = channels_last && is_channels_last(a);
+            }
+            if (!in_c_order && !channels_last) return {};
             kind = t == NPY_BOOL ? 2 : 1;
             if (kind == 1 && type && t != type) return {};
             if (kind == 1) type = t;
@@ -336,7 +359,7 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
         if (PyArray_CheckExact(args[i])) {
             auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
             inputs[i + shift] = static_cast<char *>(PyArray_DATA(a));
-            const bool one = PyArray_NDIM(a) == 0 ? whole != nullptr : !PyArray_ISCARRAY_RO(a);
+            const bool one = PyArray_NDIM(a) == 0 ? whole != nullptr : expanded >> i & 1;
             strides[i + shift] = one ? 0 : PyArray_ITEMSIZE(a);
         } else {
             cells[i] = Cell(numbers[i], type == NPY_FLOAT ? 'f' : 'd');
@@ -347,10 +370,17 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
     PyArrayObject *like = whole ? whole : single;
     const npy_intp n = PyArray_SIZE(like);
     const int gives = program->result.type == '?' ? NPY_BOOL : type;
-    PyObject *model = reinterpret_cast<PyObject *>(like);
-    Ref out = gives == PyArray_TYPE(like) && n * PyArray_ITEMSIZE(like) >= kCached
-                  ? call(recorder().empty, shape_of(model).get(), model)
-                  : checked(PyArray_SimpleNew(PyArray_NDIM(like), PyArray_DIMS(like), gives));
+    Ref out;
+    if (gives == PyArray_TYPE(like) && PyArray_NDIM(like) <= kMaxDims) {
+        int64_t shape[kMaxDims];
+        std::copy_n(PyArray_DIMS(like), PyArray_NDIM(like), shape);
+        out = new_array(PyArray_NDIM(like), shape, descr_of(reinterpret_cast<PyObject *>(like)), !in_c_order);
+    } else {
+        const Ref descr = checked(reinterpret_cast<PyObject *>(PyArray_DescrFromType(gives)));
+        const NPY_ORDER order = in_c_order ? NPY_CORDER : NPY_KEEPORDER;
+        Py_INCREF(descr.get());  // the new array takes it
+        out = checked(PyArray_NewLikeArray(like, order, reinterpret_cast<PyArray_Descr *>(descr.get()), 0));
+    }
     auto *result = reinterpret_cast<PyArrayObject *>(out.get());
     program->run_all(inputs, strides, n, static_cast<char *>(PyArray_DATA(result)));
     return out;
@@ -383,11 +413,19 @@ bool add_in_place(PyObject *x, PyObject *y) {
     if (!PyArray_CheckExact(x) || !PyArray_CheckExact(y)) return false;
     auto *a = reinterpret_cast<PyArrayObject *>(x), *b = reinterpret_cast<PyArrayObject *>(y);
     const int type = PyArray_TYPE(a);
-    if (type != PyArray_TYPE(b) || (type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISCARRAY(a) ||
-        !PyArray_ISCARRAY_RO(b) || !same_shape(a, b))
+    if (type != PyArray_TYPE(b) || (type != NPY_FLOAT && type != NPY_DOUBLE) || !same_shape(a, b) ||
+        !PyArray_ISWRITEABLE(a) ||
+        !((PyArray_ISCARRAY(a) && PyArray_ISCARRAY_RO(b)) || (is_channels_last(a) && is_channels_last(b))))
         return false;
     const npy_intp n = PyArray_SIZE(a);
-    if (n >= kShared) return false;  // NumPy lets Python's lock go
+    if (n >= kShared) {
+        Array to, from;
+        if (see(x, "x", to) || see(y, "y", from)) return false;
+        PyThreadState *state = PyEval_SaveThread();
+        binary('+', to, from, to);
+        PyEval_RestoreThread(state);
+        return true;
+    }
     void *to = PyArray_DATA(a), *from = PyArray_DATA(b);
     if (type == NPY_FLOAT)
         kernels().f32.binary('+', static_cast<float *>(to), static_cast<float *>(from), static_cast<float *>(to), n);

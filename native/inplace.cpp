@@ -22,10 +22,6 @@ bool alike(PyArrayObject *x, PyArrayObject *y) {
            PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), n);
 }
 
-bool alike_in_memory(PyArrayObject *x, PyArrayObject *y) {
-    return alike(x, y) && PyArray_CompareLists(PyArray_STRIDES(x), PyArray_STRIDES(y), PyArray_NDIM(x));
-}
-
 bool expanded(PyArrayObject *x) {
     for (int i = 0; i < PyArray_NDIM(x); i++)
         if (PyArray_STRIDE(x, i) == 0 && PyArray_DIM(x, i) > 1) return true;
@@ -36,8 +32,7 @@ Ref method_name(const Row &row) {
     return checked(PyUnicode_FromFormat("%U_", checked(PyObject_GetAttr(row.op, names.name)).get()));
 }
 
-// Version.bump()
-void bump(PyObject *counter) {
+void count_write(PyObject *counter) {
     const Ref n = checked(PyObject_GenericGetAttr(counter, names.n));
     set_attribute(counter, names.n, checked(PyNumber_Add(n.get(), core().one)).get());
     set_attribute(counter, names.where, location().get());
@@ -59,11 +54,19 @@ Ref write_values(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *ar
     if (!alike(numpy(array), numpy(out.get())))
         return call(core().write, args[0], wrap(out.get()).get(), method_name(row).get());
     checked(PyArray_CopyInto(numpy(array), numpy(out.get())));
-    bump(versions_of(args[0]).get());
+    count_write(versions_of(args[0]).get());
     return Ref::borrow(args[0]);
 }
 
 }  // namespace
+
+// Version.bump() and Tensor._versions()
+Ref bump(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    if (count != 1) return {};
+    count_write(args[0]);
+    return Ref::borrow(Py_None);
+}
+Ref versions(Compiled &, PyObject *const *args, Py_ssize_t count) { return count == 1 ? versions_of(args[0]) : Ref(); }
 
 // The method that core.inplace.inplace() makes of a row: where x is a step of a computation whose memory nobody else has,
 // the result's memory becomes x's; outside of graphs its values are copied. The rest is left to Python.
@@ -100,12 +103,13 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     std::vector<Ref> arrays;
     arrays.push_back(compute(row, args, count));
     PyObject *out = arrays[0].get();
-    if (Py_REFCNT(out) != 1 || !own(out) || !alike_in_memory(numpy(before.get()), numpy(out))) {
+    if (Py_REFCNT(out) != 1 || !own(out) || !alike(numpy(before.get()), numpy(out)) ||
+        !laid_out_alike(before.get(), out)) {
         const Ref result = wrap(out);
         record(row, args, count, result.get(), arrays);
         return call(core().write, x, result.get(), method_name(row).get());
     }
-    bump(versions_of(x).get());
+    count_write(versions_of(x).get());
     set_attribute(x, names._array, out);
     record(row, args, count, x, arrays);
     set_attribute(x, names._output_nr, core().zero);

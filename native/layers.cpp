@@ -97,17 +97,21 @@ PyObject *follow(PyObject *, PyObject *const *args, Py_ssize_t count) {
     Py_RETURN_FALSE;
 }
 
-// add_one(count): a 0-d array of int64 grows by 1, in place; whether it was done
-PyObject *add_one(PyObject *, PyObject *array) {
-    if (!plain(array, NPY_INT64, NPY_ARRAY_WRITEABLE) || PyArray_NDIM(reinterpret_cast<PyArrayObject *>(array))) Py_RETURN_FALSE;
-    ++*static_cast<int64_t *>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(array)));
-    Py_RETURN_TRUE;
+// advance(count): an array of one number grows by 1, in place; the number then, or None if it isn't one of those known here
+PyObject *advance(PyObject *, PyObject *object) {
+    auto *array = reinterpret_cast<PyArrayObject *>(object);
+    if (!PyArray_CheckExact(object) || PyArray_NDIM(array)) Py_RETURN_NONE;
+    void *data = PyArray_DATA(array);
+    if (plain(object, NPY_INT64, NPY_ARRAY_WRITEABLE)) return PyLong_FromLongLong(++*static_cast<int64_t *>(data));
+    if (plain(object, NPY_FLOAT, NPY_ARRAY_WRITEABLE)) return PyFloat_FromDouble(++*static_cast<float *>(data));
+    if (plain(object, NPY_DOUBLE, NPY_ARRAY_WRITEABLE)) return PyFloat_FromDouble(++*static_cast<double *>(data));
+    Py_RETURN_NONE;
 }
 
 PyMethodDef functions[] = {
     {"follow", reinterpret_cast<PyCFunction>(reinterpret_cast<void *>(follow)), METH_FASTCALL,
      "running = keep running + share value, in place; whether these arrays are such that it was done."},
-    {"add_one", add_one, METH_O, "A 0-d array of int64 grows by 1; whether it is one."},
+    {"advance", advance, METH_O, "A 0-d array grows by 1, in place; the number then, or None for unusual ones."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

@@ -181,6 +181,14 @@ Ref shape_of(PyObject *array) {
     return shape;
 }
 
+bool laid_out_alike(PyObject *x, PyObject *y) {
+    auto *a = reinterpret_cast<PyArrayObject *>(x), *b = reinterpret_cast<PyArrayObject *>(y);
+    if (PyArray_NDIM(a) != PyArray_NDIM(b)) return false;
+    for (int i = 0; i < PyArray_NDIM(a); i++)
+        if (PyArray_DIM(a, i) != 1 && PyArray_STRIDE(a, i) != PyArray_STRIDE(b, i)) return false;
+    return true;
+}
+
 bool ours(PyObject *array) {
     if (Py_REFCNT(array) != 1 || !PyArray_CheckExact(array)) return false;
     auto *a = reinterpret_cast<PyArrayObject *>(array);

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -180,6 +181,9 @@ void set_num_threads(int threads) {
         state->pool = nullptr;
     }
 }
+
+Alone::Alone(bool alone) : before_(std::exchange(inside, inside || alone)) {}
+Alone::~Alone() { inside = before_; }
 
 void parallel_run(int64_t tasks, int slots, void (*body)(void *, int64_t, int), void *context) {
     static_cast<void>(registered);

@@ -12,6 +12,16 @@ void parallel_run(int64_t tasks, int slots, void (*body)(void *context, int64_t 
 int num_threads();
 void set_num_threads(int threads);
 
+// While it lives, and if so told, the calling thread works alone: for work that is done before another thread is awake.
+class Alone {
+  public:
+    explicit Alone(bool alone);
+    ~Alone();
+
+  private:
+    bool before_;
+};
+
 // The same for a callable: parallel(tasks, [&](int64_t task) { ... }). The body must not throw.
 template <class Body> void parallel(int64_t tasks, const Body &body) {
     parallel_run(

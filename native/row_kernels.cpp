@@ -97,8 +97,6 @@ bool geometry(PyObject *const *args, ConvGeometry &g) {
 // With one channel per group the row goes tap by tap, which is faster.
 bool grouped_well(int64_t groups, int64_t channels) { return groups == 1 || channels > 1; }
 
-constexpr int64_t kMuch = 1 << 20;  // operations: a convolution is never short
-
 Ref conv2d(PyObject *const *args) {
     Array x, w, b;
     const Array *bias;
@@ -116,7 +114,7 @@ Ref conv2d(PyObject *const *args) {
     }
     Result out(args[0], 4, shape, true);
     {
-        const Unlocked unlocked(kMuch);
+        const Running running(out.size() * w.size() / std::max<int64_t>(1, w.shape[0]));
         conv2d_forward(x, w, bias, out, g);
     }
     return std::move(out.array);
@@ -133,7 +131,7 @@ Ref conv2d_input(PyObject *const *args) {
     const int64_t shape[4] = {y.shape[0], w.shape[1] * g.groups, size[0], size[1]};
     Result out(args[0], 4, shape, true);
     {
-        const Unlocked unlocked(kMuch);
+        const Running running(y.size() * w.size() / std::max<int64_t>(1, w.shape[0]));
         conv2d_input_gradient(y, w, out, g);
     }
     return std::move(out.array);
@@ -150,7 +148,7 @@ Ref conv2d_weight(PyObject *const *args) {
     const int64_t shape[4] = {y.shape[1], x.shape[1] / g.groups, size[0], size[1]};
     Result out(args[0], 4, shape, true);
     {
-        const Unlocked unlocked(kMuch);
+        const Running running(y.size() * out.size() / std::max<int64_t>(1, out.shape[0]));
         conv2d_weight_gradient(y, x, out, g);
     }
     return std::move(out.array);
@@ -180,7 +178,7 @@ Ref batch_norm(PyObject *const *args) {
         return {};
     Result out(args[0], x.ndim, x.shape, true), mean(args[0], 1, x.shape + 1), variance(args[0], 1, x.shape + 1);
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * 2 * kPerElement);
         batch_norm_forward(x, mean, variance, eps, weight, bias, out, true);
     }
     return tuple(out.array.get(), mean.array.get(), variance.array.get());
@@ -199,7 +197,7 @@ Ref batch_norm_eval(PyObject *const *args) {
     if (!to[2] || !to[3]) return {};
     Result out(args[0], x.ndim, x.shape, true);
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * 2 * kPerElement);
         batch_norm_forward(x, *to[2], *to[3], eps, to[0], to[1], out, false);
     }
     return std::move(out.array);
@@ -224,7 +222,7 @@ Ref batch_norm_backward(PyObject *const *args) {
             out[i] = i ? Result(args[4], 1, x.shape + 1) : Result(args[4], x.ndim, x.shape, true);
     const auto wanted = [&](int i) { return out[i].array ? &out[i] : nullptr; };
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * 2 * kPerElement);
         batch_norm_gradient(g, x, *to[1], *to[2], eps, to[0], wanted(0), wanted(1), wanted(2), true);
     }
     const auto given = [&](int i) { return out[i].array ? out[i].array.get() : Py_None; };
@@ -240,7 +238,7 @@ template <bool log> Ref softmax_of(PyObject *const *args) {
     if (!floats(args[0], "x", x) || !last_axis(args[1], x)) return {};
     Result out(args[0], x.ndim, x.shape);
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * kPerElement);
         softmax(x, out, log);
     }
     return std::move(out.array);
@@ -254,7 +252,7 @@ template <bool log> Ref softmax_backward(PyObject *const *args) {
         return {};
     Result gx(args[1], out.ndim, out.shape);
     {
-        const Unlocked unlocked(out.size());
+        const Running running(out.size() * kPerElement);
         softmax_gradient(g, out, gx, log);
     }
     return std::move(gx.array);
@@ -267,7 +265,7 @@ Ref relu_row(PyObject *const *args) {
     if (!floats(args[0], "x", x)) return {};
     Result out = result_like(args[0], x);
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * kPerElement);
         relu(x, out);
     }
     return std::move(out.array);
@@ -279,7 +277,7 @@ Ref relu_backward(PyObject *const *args) {
     if (!floats(args[1], "out", out) || !floats_like(args[0], "g", out, g) || !same_shape(g, out)) return {};
     Result gx = result_like(args[1], out);
     {
-        const Unlocked unlocked(out.size());
+        const Running running(out.size() * kPerElement);
         relu_gradient(g, out, gx);
     }
     return std::move(gx.array);
@@ -293,7 +291,7 @@ template <char op> Ref binary_row(PyObject *const *args) {
     if (!floats(args[0], "x", x) || x.size() < kSmall || !floats_like(args[1], "y", x, y) || !same_shape(x, y)) return {};
     Result out = result_like(args[0], x);
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * kPerElement);
         binary(op, x, y, out);
     }
     return std::move(out.array);
@@ -307,7 +305,7 @@ Ref masked_row(PyObject *const *args) {
         return {};
     Result out = result_like(args[0], x);
     {
-        const Unlocked unlocked(x.size());
+        const Running running(x.size() * kPerElement);
         masked(x, mask, out);
     }
     return std::move(out.array);

@@ -4,6 +4,7 @@
 // the row's own forward: other types than float32 and float64, shapes that don't fit, which the row explains.
 #pragma once
 #include "array.h"
+#include "pool.h"
 #include "python.h"
 
 namespace retrograd {
@@ -36,17 +37,20 @@ struct Result : Array {
     Result(PyObject *x, int ndim, const int64_t *shape, bool channels_last = false);
 };
 
-// Without the interpreter's lock while it lives, where the work is long enough for others to use the time.
-class Unlocked {
+// While it lives, a kernel runs: without the interpreter's lock, and by all threads, where the work is long enough. cost:
+// in multiply-adds of a product, of which a core does about 50 in a nanosecond.
+class Running {
   public:
-    explicit Unlocked(int64_t operations) : state_(operations > kLong ? PyEval_SaveThread() : nullptr) {}
-    ~Unlocked() {
+    explicit Running(int64_t cost) : alone_(cost < kShared), state_(cost < kLong ? nullptr : PyEval_SaveThread()) {}
+    ~Running() {
         if (state_) PyEval_RestoreThread(state_);
     }
 
   private:
-    static constexpr int64_t kLong = 1 << 14;
+    static constexpr int64_t kLong = 1 << 19, kShared = 1 << 20;
+    const Alone alone_;
     PyThreadState *state_;
 };
+constexpr int64_t kPerElement = 32;  // the cost of reading and writing one that is somewhere in the caches
 
 }  // namespace retrograd

@@ -116,7 +116,7 @@ Ref multiply(PyObject *x_object, Array x, Array y, const Array *bias) {
         y = expanded(y, ndim, shape);
     }
     {
-        const Unlocked unlocked(out.size() * x.shape[x.ndim - 1]);
+        const Running running(out.size() * x.shape[x.ndim - 1]);
         if (x.ndim > 2 || !multiply_few(x, y, bias, to)) matmul(x, y, bias, to);
     }
     return std::move(out.array);
@@ -163,7 +163,7 @@ Ref sum_row(PyObject *const *args) {
     const Array matrix = {"x", x.data, 2, {rows, columns}, {columns, 1}, x.type, false};
     const Array row = {"out", out.data, 1, {columns}, {1}, x.type, true};
     {
-        const Unlocked unlocked(rows * columns);
+        const Running running(rows * columns * kPerElement / 2);
         sum_rows(matrix, row);
     }
     return std::move(out.array);

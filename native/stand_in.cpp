@@ -112,7 +112,8 @@ PyObject *stand_in(PyObject *, PyObject *args) {
     const std::pair<const char *, Body> known[] = {{"apply", apply},         {"Op.__call__", call_row},
                                                   {"_walk", walk},          {"user_location", place},
                                                   {"Calls.__call__", call_module},
-                                                  {"Module.__getattr__", module_attribute}};
+                                                  {"Module.__getattr__", module_attribute},
+                                                  {"Version.bump", bump},   {"Tensor._versions", versions}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);

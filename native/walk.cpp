@@ -370,7 +370,7 @@ class Walk {
     static void accumulate(PyObject *node, Ref g) {
         const Ref leaf = attribute(node, names.variable), array = attribute(leaf.get(), names._array);
         if (PyList_GET_SIZE(engine().watchers) == 0 && PyArray_Check(g.get()) && PyArray_Check(array.get()) &&
-            attribute(leaf.get(), names._grad).get() == Py_None && same_strides(as_array(g), as_array(array)) &&
+            attribute(leaf.get(), names._grad).get() == Py_None && laid_out_alike(g.get(), array.get()) &&
             !truth(attribute(leaf.get(), names._post_hooks).get()) && !truth(attribute(node, names.post_hooks).get())) {
             if (!ours(g.get())) g = checked(PyArray_NewCopy(as_array(g), NPY_KEEPORDER));
             const Ref made = wrap(g.get());
@@ -378,14 +378,6 @@ class Walk {
                 return set_attribute(leaf.get(), names._grad, made.get());
         }
         call(engine().accumulate, node, g.get(), Py_False);
-    }
-
-    // Those of axes of length 1 are free.
-    static bool same_strides(PyArrayObject *x, PyArrayObject *y) {
-        if (PyArray_NDIM(x) != PyArray_NDIM(y)) return false;
-        for (int i = 0; i < PyArray_NDIM(x); i++)
-            if (PyArray_DIM(x, i) != 1 && PyArray_STRIDE(x, i) != PyArray_STRIDE(y, i)) return false;
-        return true;
     }
 };
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from . import arrays
+from .compiled import compiled
 from .device import cpu
 from .location import anomaly as anomaly
 from .location import describe_location as describe_location
@@ -32,6 +33,7 @@ class Version:
         self.n = 0
         self.where = None
 
+    @compiled
     def bump(self):
         self.n += 1
         self.where = user_location()

@@ -5,6 +5,7 @@ import weakref
 from collections import OrderedDict
 
 from . import arrays
+from .compiled import compiled
 from .device import cpu
 from .graph import Handle, Version, accumulator, modes, untracked
 from .size import Size
@@ -192,6 +193,7 @@ class Tensor:
         """Whether it was made in inference mode."""
         return self._version_counter is untracked
 
+    @compiled
     def _versions(self):
         """The counter of writes to this tensor's memory, made when it is first needed."""
         if self._version_counter is None:

@@ -35,7 +35,7 @@ def count_batch(tracked):
     if modes.interpreters:
         tracked.add_(1)
         return
-    if native is None or not native.add_one(tracked._array):
+    if native is None or native.advance(tracked._array) is None:
         tracked._array += 1
     tracked._versions().bump()
 

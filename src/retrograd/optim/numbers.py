@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.arrays import float64, get_default_dtype
+from ..core.compiled import native
 from ..core.tensor import Tensor, wrap
 
 
@@ -18,9 +19,12 @@ def number(value=0.0):
 
 def advance(state):
     """Count one more step; the count as a Python number."""
-    step = state["step"]
-    step._array += 1
-    return step._array.item()
+    array = state["step"]._array
+    count = None if native is None else native.advance(array)
+    if count is None:
+        array += 1
+        return array.item()
+    return count
 
 
 def check(name, value, high=None, positive=False):
