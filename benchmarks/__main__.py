@@ -1,6 +1,7 @@
 """`python -m benchmarks [--quick] [--only NAME] [--json FILE]`: retrograd beside PyTorch, on this machine.
 
 `python -m benchmarks --growth` measures how cost grows, and draws docs/benchmarks/growth.svg.
+`python -m benchmarks --only ops` measures the most used operations one by one.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import json
 import sys
 from functools import partial
 
-from . import growth, limits, machine, memory, report, rivals, sizes, timing
+from . import growth, limits, machine, memory, operations, report, rivals, sizes, timing
 from .cases import CASES
 from .worker import WorkerError
 
@@ -48,7 +49,7 @@ def main(argv=None):
         "--only",
         action="append",
         metavar="NAME",
-        help="what to measure; may be a pattern, and given several times",
+        help="what to measure; may be a pattern, and given several times; ops: each operation by itself",
     )
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds per case (default: 15, quick: 3)")
@@ -75,6 +76,8 @@ def main(argv=None):
 
     if options.growth:
         return growth.main(options)
+    if options.only == ["ops"]:
+        return operations.main(options)
     chosen = measurements(options)
     if options.only:
         chosen = [m for m in chosen if any(fnmatch.fnmatchcase(m[1], only) for only in options.only)]

@@ -100,9 +100,9 @@ class Server:
     def _case(self, name):
         if name in self.cases.BY_NAME:
             return self.cases.BY_NAME[name]
-        from . import growth
+        from . import growth, operations
 
-        return growth.case(name)
+        return operations.case(name) if name.startswith("op ") else growth.case(name)
 
     def round(self, variant, steps):
         """Seconds per step, and of each phase: means over `steps`, after one that isn't counted."""
