@@ -51,12 +51,13 @@ def readings(data):
     """[(name, function)]: the readers for which `data` makes sense, each as a call without arguments."""
     found = [
         ("load", lambda: load(io.BytesIO(data), map_location="cpu")),
+        ("load, weights_only=False", lambda: load(io.BytesIO(data), map_location="cpu", weights_only=False)),
         ("inspect", lambda: inspect_checkpoint(io.BytesIO(data))),
         ("safetensors", lambda: safetensors.load(data)),
     ]
     if data[:1] == b"\x80":  # the pickle of a zip checkpoint, which its checksums would keep from mutation
         wrapped = archive(data, [SIXTEEN[0] * 4] * 3)
-        found[1:] = [
+        found[2:] = [
             ("load a zip", lambda: load(io.BytesIO(wrapped), map_location="cpu")),
             ("inspect a zip", lambda: inspect_checkpoint(io.BytesIO(wrapped))),
         ]

@@ -439,7 +439,9 @@ sys.exit(main(["finetune", "--data", sys.argv[2], "--out", f"{sys.argv[1]}/run-{
 
 def interrupted(quick, rng):
     """Ctrl-C, which reaches every process of a terminal, at random moments of what people wait for."""
-    times, failures = 2 if quick else 60, []
+    times, failures = 2 if quick else 20, []
+    # What runs in the background of a shell ignores Ctrl-C, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder, Server() as server:
         url = server.serve("a.pth", _slowly)
         images = _images(Path(folder) / "images")

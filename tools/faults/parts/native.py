@@ -424,7 +424,7 @@ def sanitized(kind):
         LD_PRELOAD=preload,
         ASAN_OPTIONS="detect_leaks=0",
         UBSAN_OPTIONS="halt_on_error=1",
-        OMP_NUM_THREADS="1",
+        OMP_NUM_THREADS="2",
         OPENBLAS_NUM_THREADS="1",
         TSAN_OPTIONS=f"suppressions={ignored} ignore_noninstrumented_modules=1 report_thread_leaks=0",
         PYTEST_ADDOPTS="",
@@ -438,6 +438,7 @@ def sanitized(kind):
             "-p",
             "no:cacheprovider",
             "tests/test_kernels.py",
+            "tests/test_kernels_more.py",
             "tests/test_door.py",
             "-k",
             "not lesser_instruction_sets and not environment and not switched and not fork and not "

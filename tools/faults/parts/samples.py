@@ -24,14 +24,13 @@ def main(rounds):
 
     warnings.simplefilter("ignore")
     found = list(enumerate(samples.every()))
-    runs = []
-    for seed in range(4):
-        runs.append({})
-        for k, sample in found:
-            torch.manual_seed(seed * len(found) + k)
-            runs[-1][k] = digest(torch, samples, sample)
-    alone = runs[0]
-    fixed = [(k, s) for k, s in found if all(run[k] == alone[k] for run in runs)]  # the others draw numbers
+    alone, fixed = {}, []
+    for k, sample in found:
+        torch.manual_seed(k)
+        before = torch.get_rng_state()
+        alone[k] = digest(torch, samples, sample)
+        if torch.equal(before, torch.get_rng_state()):  # the others draw from the generator of all threads
+            fixed.append((k, sample))
     wrong, done = [], 0
     for turn in range(rounds):
         errors = in_threads(torch, samples, fixed, alone, turn)

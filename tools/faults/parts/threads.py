@@ -47,7 +47,7 @@ def run(options):
 def elsewhere(options):
     """The samples of all operations: the same bits by another Python, and by eight threads at once in it."""
     results = []
-    for python, rounds in ((sys.executable, 0), (options.python, 1 if options.quick else 5)):
+    for python, rounds in ((sys.executable, 0), (options.python, 1 if options.quick else 3)):
         command = [python, "-W", "ignore", "-m", "parts.samples", str(rounds)]
         done = subprocess.run(command, env=surroundings_of_source(), capture_output=True, text=True)
         if done.returncode:
