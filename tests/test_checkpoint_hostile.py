@@ -105,6 +105,21 @@ def test_globals_outside_the_list(path):
         load(io.BytesIO(archive(whole(call(path, text("x"))))), weights_only=False)
 
 
+@pytest.mark.parametrize("weights_only", [True, False])
+@pytest.mark.parametrize("read", [load, inspect_checkpoint])
+def test_messages_do_not_steer_the_terminal(read, weights_only):
+    named = name("torch.\x1b]0;title\x07\x9b2J\u202e")
+    options = {"weights_only": weights_only} if read is load else {}
+    called = call("torch._utils.\x1b[2J", text("x"))
+    for data in (archive(whole(named)), whole(named), archive(whole(called))):
+        try:
+            said = str(read(io.BytesIO(data), **options))
+        except CheckpointError as error:
+            said = str(error)
+            assert "\n" not in said
+        assert all(c.isprintable() or c == "\n" for c in said)
+
+
 def test_some_modules_stay_closed_even_to_the_user():
     with serialization.safe_globals([(trap, "os.system")]):
         refuse(archive(whole(call("os.system", text("x")))), "module os is never allowed")

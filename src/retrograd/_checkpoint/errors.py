@@ -7,12 +7,20 @@ class CheckpointError(pickle.UnpicklingError, RuntimeError):
     """A file that is damaged, hostile, or asks for more than tensors and plain data.
 
     PyTorch raises `pickle.UnpicklingError` for some of these cases and `RuntimeError` for others; this is
-    both.
+    both. Its message, which may quote the file, is one printable line.
     """
+
+    def __init__(self, *args):
+        super().__init__(*[printable(a) if isinstance(a, str) else a for a in args])
 
 
 class NotAllowedError(CheckpointError):
     """A file that names a class or function that checkpoints may not use."""
+
+
+def printable(line):
+    """`line` with control characters escaped: what comes from a file would reach the user's terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def quote(value, limit=80):

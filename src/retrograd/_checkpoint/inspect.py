@@ -6,7 +6,7 @@ from collections import OrderedDict
 from ..core.size import Size
 from .allowed import by_path, find_user_global
 from .describe import Describe, StorageInfo, TensorInfo, Thing
-from .errors import CheckpointError
+from .errors import CheckpointError, printable
 from .load_legacy import LegacyStorages, open_stream
 from .load_zip import open_archive
 from .opcodes import Machine
@@ -67,12 +67,7 @@ class Report:
             f"  {'allowed' if allowed else 'REFUSED'}  {name}" for name, allowed in self.globals.items()
         ]
         lines += [f"problem: {problem}" for problem in self.problems]
-        return "\n".join(_printable(line) for line in lines)
-
-
-def _printable(line):
-    """Names come from the file: control characters would reach the user's terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return "\n".join(printable(line) for line in lines)
 
 
 def inspect_checkpoint(f):
