@@ -20,7 +20,7 @@ class NotAllowedError(CheckpointError):
 
 def printable(line):
     """`line` with control characters escaped: what comes from a file would reach the user's terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def quote(value, limit=80):
