@@ -67,4 +67,27 @@ def test_lists_all_codes_and_knows_a_wrong_one(capsys):
     assert main(["explain"]) == 0
     assert re.findall(r"^  (RG\d{3})  \S", capsys.readouterr().out, re.MULTILINE) == list(ENTRIES)
     assert main(["explain", "RG999"]) == 2
-    assert "no code 'RG999'" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no code 'RG999'" in said and re.findall(r"^  (RG\d{3})", said, re.MULTILINE) == list(ENTRIES)[-3:]
+
+
+@pytest.mark.parametrize("spelled", ["RG031", "rg31", "[RG031]", "31"])
+def test_a_code_may_be_spelled_shortly(capsys, spelled):
+    assert main(["explain", spelled]) == 0
+    assert capsys.readouterr().out.startswith("RG031: The inner sizes")
+
+
+def test_a_word_lists_the_codes_that_speak_of_it(capsys):
+    assert main(["explain", "optimizer"]) == 2
+    found = re.findall(r"^  (RG\d{3})", capsys.readouterr().out, re.MULTILINE)
+    assert {"RG054", "RG055", "RG080"} <= set(found) and len(found) < 15
+    assert main(["explain", "broadcast"]) == 2
+    assert "RG030" in capsys.readouterr().out
+    assert main(["explain", "zyx"]) == 2
+    assert "none speaks of that" in capsys.readouterr().out
+
+
+def test_lines_fit_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["explain", "RG001"]) == 0
+    assert max(map(len, capsys.readouterr().out.partition("For example:")[0].splitlines())) <= 80

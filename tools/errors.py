@@ -6,6 +6,7 @@ themselves. Every error that the sources make has a code, or a reason here why n
 
 import ast
 import builtins
+import functools
 import re
 import sys
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Site:
         return None
 
 
+@functools.cache
 def sites():
     """All places of the sources that make an error, in order."""
     found = []
@@ -72,7 +74,7 @@ def sites_of(tree, file):
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            kind = ast.unparse(node.func)
+            kind = _dotted(node.func)
             place, default = HELPERS.get(kind, (0, None))
             if file.startswith("_checkpoint/") or file == "serialization.py":
                 default = READERS.get(kind)
@@ -81,9 +83,16 @@ def sites_of(tree, file):
             if made:
                 kind = ast.unparse(node.args[0]) if kind == "_Mismatch" else kind
                 found.append(Site(file, node.lineno, kind, text, _code(node, named) or default, _line(node)))
-        elif id(node) in raised and is_exception(ast.unparse(node)):
-            found.append(Site(file, node.lineno, ast.unparse(node), None, None, _line(node)))
+        elif id(node) in raised and is_exception(_dotted(node)):
+            found.append(Site(file, node.lineno, _dotted(node), None, None, _line(node)))
     return sorted(found, key=lambda site: site.line)
+
+
+def _dotted(node):
+    """`job.failed` of what is called; of what is no name, as much as there is."""
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def is_exception(name):
@@ -92,13 +101,13 @@ def is_exception(name):
 
 
 def _texts_by_name(tree):
-    """{name: the source of what is assigned to it, or of the function}, for texts that stand elsewhere."""
+    """{name: what is assigned to it, and the function of that name}, for texts that stand elsewhere."""
     named = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            named[node.targets[0].id] = named.get(node.targets[0].id, "") + ast.unparse(node.value)
+            named.setdefault(node.targets[0].id, []).append(node.value)
         elif isinstance(node, ast.FunctionDef):
-            named[node.name] = ast.unparse(node)
+            named.setdefault(node.name, []).append(node)
     return named
 
 
@@ -108,7 +117,8 @@ def _code(call, named):
     found = CODE.findall(source) or re.findall(r"'(RG\d{3})'", source)
     if not found:
         names = {node.id for a in call.args for node in ast.walk(a) if isinstance(node, ast.Name)}
-        found = [code for name in sorted(names) for code in CODE.findall(named.get(name, ""))]
+        texts = [ast.unparse(there) for name in sorted(names) for there in named.get(name, ())]
+        found = CODE.findall(" ".join(texts))
     return found[-1] if found else None
 
 

@@ -69,7 +69,7 @@ def parser():
 
     text = "tell what the code at the end of an error means, with an example"
     explain = commands.add_parser("explain", help=text, description=text.capitalize() + ".")
-    explain.add_argument("code", nargs="?", metavar="CODE", help="such as RG001; none: list all")
+    explain.add_argument("code", nargs="?", metavar="CODE", help="such as RG001, or a word; none: list all")
 
     text = "show the version, the kernels in use, the cache folder and the optional packages found"
     commands.add_parser("env", help=text, description=text.capitalize() + ".")

@@ -4,10 +4,11 @@ The texts stand in `explain.toml`; where an error is raised, its text ends with 
 """
 
 import contextlib
-import difflib
 import io
 import itertools
 import os
+import re
+import shutil
 import tempfile
 import textwrap
 import traceback
@@ -43,25 +44,53 @@ def catalogue():
 
 
 def explain(code):
-    """Print what `code` means and what its example prints; no code: list all. Gives the exit status."""
+    """Print what `code` means and what its example prints; no code: list all; a word: those that have it.
+    Gives the exit status."""
     entries = catalogue()
     if code is None:
-        for section, group in itertools.groupby(entries.values(), lambda entry: entry.section):
-            print(section)
-            for entry in group:
-                print(f"  {entry.code}  {entry.title}")
-        print("\n`python -m retrograd explain CODE` tells why, what to do, and runs an example.")
+        _list(entries.values())
         return 0
-    entry = entries.get(code.upper().strip("[]()"))
+    entry = entries.get(_spelled(code))
     if entry is None:
-        near = ", ".join(difflib.get_close_matches(code.upper(), entries, 3)) or "none is like it"
-        print(f"explain: there is no code {code!r} ({near}); without a code, `explain` lists all")
+        found = _like(code, entries)
+        if not found:
+            print(f"explain: there is no code {code!r}, and none speaks of that; `explain` alone lists all")
+            return 2
+        print(f"explain: there is no code {code!r}; perhaps one of these:")
+        _list(found)
         return 2
     print(f"{entry.code}: {entry.title}\n")
-    print(f"Why: {_indented(entry.cause)}\n\nWhat to do: {_indented(entry.remedy)}\n\nFor example:\n")
-    print(textwrap.indent("import retrograd as torch\n\n" + entry.example, "    "))
+    print(
+        _paragraph("Why: ", entry.cause), _paragraph("What to do: ", entry.remedy), "For example:", sep="\n\n"
+    )
+    print("\n" + textwrap.indent("import retrograd as torch\n\n" + entry.example.strip("\n"), "    "))
     print(f"\nwhich ends with\n\n{textwrap.indent(outcome(entry), '    ')}")
     return 0
+
+
+def _list(entries):
+    for section, group in itertools.groupby(entries, lambda entry: entry.section):
+        print(section)
+        for entry in group:
+            print(f"  {entry.code}  {entry.title}")
+    print("\n`python -m retrograd explain CODE` tells why, what to do, and runs an example.")
+
+
+def _spelled(code):
+    """`code` as the catalogue has it: for "[RG031]", "rg31" and "31" it is RG031."""
+    number = re.fullmatch(r"\[?(?:RG)?(\d{1,3})\]?", code.strip(), re.IGNORECASE)
+    return f"RG{int(number[1]):03}" if number else code.upper()
+
+
+def _like(code, entries):
+    """The entries that a wrong code, or a word, may mean: near by their number, or those that speak of it."""
+    code = _spelled(code)
+    if re.fullmatch(r"RG\d{3}", code):
+        near = sorted(entries, key=lambda other: abs(int(other[2:]) - int(code[2:])))[:3]
+        return [entries[other] for other in sorted(near)]
+    word = code.lower()
+    titled = [e for e in entries.values() if word in e.title.lower()]
+    return titled or [e for e in entries.values() if word in f"{e.cause} {e.remedy}".lower()]
 
 
 def outcome(entry):
@@ -83,5 +112,6 @@ def outcome(entry):
     return "no error"
 
 
-def _indented(text):
-    return " ".join(text.split())
+def _paragraph(start, text):
+    width = min(shutil.get_terminal_size().columns, 100)
+    return textwrap.fill(start + " ".join(text.split()), width, break_on_hyphens=False)
