@@ -165,7 +165,7 @@ def write(results, known):
         "# Other people's code",
         "",
         "Made by `python tools/other_code --write`: each program runs unmodified, by `retrograd run` and",
-        "on PyTorch, and the numbers that they print are compared.",
+        "on PyTorch, and the numbers that they print are compared. They stand in `tools/other_code/`.",
         "",
         f"{sum(works for works, _ in results.values())} of {len(results)} work.",
         "",
@@ -174,8 +174,7 @@ def write(results, known):
     ]
     for name, (works, words) in results.items():
         kind = "script" if known[name].parent.name == "scripts" else "package"
-        link = known[name].relative_to(ROOT).as_posix()
-        lines.append(f"| [{name}](../../{link}) | {kind} | {'works' if works else 'fails'} | {words} |")
+        lines.append(f"| `{name}` | {kind} | {'works' if works else 'fails'} | {words} |")
     PAGE.write_text("\n".join(lines) + "\n")
 
 
