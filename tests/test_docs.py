@@ -1,5 +1,6 @@
 """The code of every page runs and prints what stands under it; the pages' menu has them all."""
 
+import importlib
 import json
 import re
 
@@ -46,3 +47,40 @@ def test_the_notebook_is_its_page(name):
     assert ["".join(cell["source"]) + "\n" for cell in cells] == re.findall(
         r"```python\n(.*?)```", page, re.DOTALL
     )
+
+
+REFERENCE = "\n".join(path.read_text() for path in sorted((ROOT / "docs" / "reference").glob("*.md")))
+reference = tool("reference.py")
+
+
+@pytest.mark.parametrize("module", reference.DIRECTIVE.findall(REFERENCE))
+def test_the_reference_has_what_a_module_offers(module):
+    page = reference.on_page_markdown(f"::: {module}")
+    names = reference.members(importlib.import_module(module))
+    assert names and re.findall(r"^### (\w+)$", page, re.MULTILINE) == names
+    assert page.count("```") % 2 == 0 and " at 0x" not in page
+
+
+def test_the_reference_has_every_public_module():
+    """Those of which the coverage tables count the names, and what is retrograd's own."""
+    counted = re.findall(r"\[torch\.([\w.]+)\]", (ROOT / "docs" / "coverage" / "index.md").read_text())
+    own = "draw profiler safetensors serialization hub distributions testing kernels vision.models".split()
+    described = {name.removeprefix("retrograd.") for name in reference.DIRECTIVE.findall(REFERENCE)}
+    elsewhere = {"Tensor", "autograd.grad_mode"}  # under retrograd and autograd
+    assert [m for m in counted + own if m not in described | elsewhere] == []
+
+
+def test_docstrings_become_markdown_that_shows_their_signs():
+    text = "Sums *args of x_shape, see `a_b` and <i>.\n\n    code_of(x)\n\nEnd [1]."
+    assert reference.prose(text) == (
+        r"Sums \*args of x\_shape, see `a_b` and \<i>." + "\n\n```{.text .no-copy}\n    code_of(x)\n\n```\n\n"
+        r"End \[1]."
+    )
+
+
+def test_the_tour_of_the_inside_names_what_is_there():
+    table = (ROOT / "docs" / "inside.md").read_text().partition("## Where to read on")[2]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    names = [name for cell in cells for name in re.findall(r"`([\w./]+)`", cell)]
+    assert len(names) > 25
+    assert [name for name in names if not (ROOT / "src" / "retrograd" / name).exists()] == []

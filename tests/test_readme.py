@@ -85,6 +85,14 @@ def test_every_measured_figure_has_the_name_of_a_benchmark():
     assert named and set(named) <= set(listed)
 
 
+def test_the_strip_at_the_top_is_rows_of_the_table():
+    top, _, rest = README.partition("\n## ")
+    rows = [line for line in top.splitlines() if re.search(r"\| `[\w-]+` \|$", line)]
+    assert [row.split("`")[1] for row in rows] == ["step-1x64", "import", "size"]
+    measured = rest.partition("## Measured")[2].partition("\n## ")[0].splitlines()
+    assert [row for row in rows if row not in measured] == [], "copy the rows of the table to the top"
+
+
 def test_every_path_exists():
     pattern = r"`((?:src|tests|native|benchmarks|\.ci)/[/\w.]*)`|\]\((\w+\.md)\)"
     paths = re.findall(pattern, README + CONTRIBUTING)

@@ -1,41 +1,32 @@
 """A hook of mkdocs: a line `::: MODULE` of a page becomes what the module's public names are documented with.
 
 It looks at the imported package, as rows are objects and many names are made by tables: what reads sources
-alone would not find them. `::: CLASS` shows one class with its methods.
+alone would not find them.
 """
 
 import importlib
 import inspect
 import re
+import textwrap
 import types
 
 from retrograd.core.op import Op
 
-DIRECTIVE = re.compile(r"^::: ([\w.]+)(?: without ([\w, ]+))?$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
+WIDTH = 80  # of a signature's lines
 
 
 def on_page_markdown(markdown, **kwargs):
-    return DIRECTIVE.sub(lambda found: shown(found[1], found[2] or ""), markdown)
+    return DIRECTIVE.sub(lambda found: shown(found[1]), markdown)
 
 
-def shown(path, without=""):
-    """The Markdown of a module (or of a class) with its members, but for those named in `without`."""
-    thing = resolve(path)
-    out = [f"## {path.removeprefix('retrograd.')}", "", prose(thing.__doc__), ""]
-    if isinstance(thing, type):
-        return "\n".join([*out, *methods(thing, "###")])
-    for name in members(thing):
-        if name not in without.replace(",", " ").split():
-            out += entry(name, getattr(thing, name))
+def shown(path):
+    """The Markdown of a module with its members."""
+    module = importlib.import_module(path)
+    out = [f"## {path.removeprefix('retrograd.')}", "", prose(module.__doc__), ""]
+    for name in members(module):
+        out += entry(name, getattr(module, name))
     return "\n".join(out)
-
-
-def resolve(path):
-    module, _, name = path.rpartition(".")
-    try:
-        return importlib.import_module(path)
-    except ModuleNotFoundError:
-        return getattr(importlib.import_module(module), name)
 
 
 def members(module):
@@ -47,7 +38,7 @@ def members(module):
             for name, value in vars(module).items()
             if not name.startswith("_") and (isinstance(value, Op) or _is_ours(value))
         ]
-    return [n for n in names if not isinstance(getattr(module, n), types.ModuleType)]
+    return sorted((n for n in names if not isinstance(getattr(module, n), types.ModuleType)), key=str.lower)
 
 
 def _is_ours(value):
@@ -58,27 +49,30 @@ def _is_ours(value):
 def entry(name, value):
     lines = [f"### {name}", ""]
     if not callable(value):
-        return [*lines, "A value of " + (type(value).__name__ or "") + ".", ""]
-    lines += ["```{.python .no-copy}", ("class " if isinstance(value, type) else "") + name + signature(value)]
-    lines += ["```", "", prose(value.__doc__), ""]
-    return lines + (methods(value, None) if isinstance(value, type) else [])
+        return [*lines, f"A `{type(value).__name__}`.", ""]
+    call = ("class " if isinstance(value, type) else "") + name + signature(value)
+    if len(call) > WIDTH:
+        start, _, rest = call.partition("(")
+        inner = textwrap.fill(rest.rstrip(")"), WIDTH, initial_indent="    ", subsequent_indent="    ")
+        call = f"{start}(\n{inner}\n)"
+    lines += ["```{.python .no-copy}", call, "```", "", prose(value.__doc__), ""]
+    return lines + (methods(value) if isinstance(value, type) else [])
 
 
-def methods(kind, level):
-    """Those that the class defines itself and documents; with a level of headings each has one."""
+def methods(kind):
+    """Those that the class defines itself and documents, as a list."""
     out = []
     for name, value in vars(kind).items():
         function = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
-        if name.startswith("_") or not (callable(function) or isinstance(value, property)):
-            continue
         text = prose(getattr(function, "__doc__", None))
-        if not text:
+        if name.startswith("_") or not text or not (callable(function) or isinstance(value, property)):
             continue
-        call = "" if isinstance(value, property) else signature(function).replace("(self, ", "(").replace("(self)", "()")
-        if level:
-            out += [f"{level} {name}", "", f"`{name}{call}`", "", text, ""]
-        else:
-            out += [f"- `{name}{call}`: " + text.replace("\n", "\n    "), ""]
+        call = (
+            ""
+            if isinstance(value, property)
+            else re.sub(r"^\((self|cls)(, |(?=\)))", "(", signature(function))
+        )
+        out += [f"- `{name}{call}`: " + text.replace("\n", "\n    "), ""]
     return out
 
 
