@@ -43,7 +43,7 @@ const Kernels &choose() {
 #endif
     if (wanted.empty() || wanted == "generic") return generic::table();
     throw std::runtime_error("RETROGRAD_ISA is '" + wanted + "', which this machine or build does not have: choose " +
-                             possible + "generic, or leave it unset.");
+                             possible + "generic, or leave it unset. [RG140]");
 }
 
 }  // namespace
