@@ -78,11 +78,11 @@ template <class T> struct TypedKernels {
     void (*few_outer)(const FewTaps &f, const T *x, const T *g, int rows, T *w);
     // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.
     void (*winograd_input)(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
-                           T *v, int64_t stride);
+                           int64_t ahead, T *v, int64_t stride);
     void (*winograd_output)(const T *m, int64_t stride, int64_t channels, const T *bias, T *y, int64_t row,
-                            int64_t pixel, int rows, int columns);
-    void (*winograd_gradient)(const T *g, int64_t row, int64_t pixel, int rows, int columns, int64_t channels, T *z,
-                              int64_t stride);
+                            int64_t pixel, int rows, int columns, int64_t ahead);
+    void (*winograd_gradient)(const T *g, int64_t row, int64_t pixel, int rows, int columns, int64_t channels,
+                              int64_t ahead, T *z, int64_t stride);
     void (*winograd_weights)(const T *w, int64_t tap, bool flipped, int64_t n, T *u, int64_t stride);
     void (*winograd_weight_gradient)(const T *m, int64_t stride, int64_t n, T *gw, int64_t tap);
     // Columns of a contiguous (rows, channels) matrix.

@@ -33,6 +33,18 @@ struct Tiles {
     int64_t across, each, count;
     explicit Tiles(const WinogradSizes &s)
         : across(ceil_div(s.OW, 4)), each(across * ceil_div(s.OH, 4)), count(s.N * each) {}
+
+    struct Place {
+        int64_t n, h, w;  // the image, and the tile's corner in it
+    };
+    Place place(int64_t tile) const {
+        const int64_t at = tile % each;
+        return {tile / each, at / across * 4, at % across * 4};
+    }
+    template <class T> int64_t to_next(int64_t tile, const Images<T> &x) const {  // in memory
+        const Place p = place(tile), next = place(tile + 1);
+        return (next.n - p.n) * x.n + (next.h - p.h) * x.h + (next.w - p.w) * x.w;
+    }
 };
 
 // Along one axis, the pairs of an output pixel and a tap that sees a pixel of the image.
@@ -43,14 +55,17 @@ int64_t pairs_along(int64_t out, int64_t padding) {
     return pairs;
 }
 
+// At least n elements, an odd number of cache lines: what lies so far apart, again and again, shares no set of the caches.
+int64_t apart(int64_t n) { return ceil_div(n, 16) * 16 | 16; }
+
 int within(int64_t value, int64_t most) { return static_cast<int>(std::clamp<int64_t>(value, 0, most)); }
 
 void transform_source(const Images<const float> &x, const WinogradSizes &s, const Tiles &tiles, int64_t tile, float *v,
                       int64_t stride) {
-    const int64_t n = tile / tiles.each, at = tile % tiles.each;
-    const int64_t h = at / tiles.across * 4 - s.padding_h, w = at % tiles.across * 4 - s.padding_w;
-    kernels().f32.winograd_input(x.data + n * x.n + h * x.h + w * x.w, x.h, x.w, within(-h, 6), within(s.H - h, 6),
-                                 within(-w, 6), within(s.W - w, 6), s.C, v, stride);
+    const Tiles::Place p = tiles.place(tile);
+    const int64_t h = p.h - s.padding_h, w = p.w - s.padding_w;
+    kernels().f32.winograd_input(x.data + p.n * x.n + h * x.h + w * x.w, x.h, x.w, within(-h, 6), within(s.H - h, 6),
+                                 within(-w, 6), within(s.W - w, 6), s.C, tiles.to_next(tile, x), v, stride);
 }
 
 // Rows d0 <= d < d1 of one panel of `lanes` columns of the weights, as 36 matrices (d1 - d0, lanes), `point` apart.
@@ -157,7 +172,7 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
                        bool backward, const float *bias, const WinogradSizes &s) {
     const auto &k = kernels().f32;
     const Tiles tiles(s);
-    const int64_t lanes = k.tile_lanes, panels = ceil_div(s.O, lanes), matrix = s.C * lanes;
+    const int64_t lanes = k.tile_lanes, panels = ceil_div(s.O, lanes), matrix = apart(s.C * lanes);
     const bool small = kPoints * panels * matrix * static_cast<int64_t>(sizeof(float)) <= kSmallWeights;
     const int64_t size = tiles_per_round(tiles, s, small ? kBudget : kLargeBudget), rounds = ceil_div(tiles.count, size);
     // Large weights that are used in one round are transformed a panel at a time, by the thread that uses it next.
@@ -166,7 +181,8 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
     const bool by_round = rounds > slots;  // a round is one thread's, else all work at each
     const int64_t buffers = by_round ? slots : 1;
     Scratch<float> u(kPoints * matrix * (by_panel ? slots : panels));
-    Scratch<float> v(buffers * kPoints * size * s.C), m(buffers * kPoints * size * s.O);
+    const int64_t v_point = apart(size * s.C), m_point = apart(size * s.O);
+    Scratch<float> v(buffers * kPoints * v_point), m(buffers * kPoints * m_point);
     if (!by_panel) {
         const int64_t parts = ceil_div(s.C, kDepth);
         parallel(panels * parts, [&](int64_t task) {
@@ -177,13 +193,13 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
     }
     auto convolve = [&](int64_t round, int64_t buffer) {
         const int64_t first = round * size, count = std::min(size, tiles.count - first);
-        float *v_at = v.get() + buffer * kPoints * size * s.C, *m_at = m.get() + buffer * kPoints * size * s.O;
+        float *v_at = v.get() + buffer * kPoints * v_point, *m_at = m.get() + buffer * kPoints * m_point;
         for_tiles(count, [&](int64_t t) {
-            transform_source(source, s, tiles, first + t, v_at + t * s.C, size * s.C);
+            transform_source(source, s, tiles, first + t, v_at + t * s.C, v_point);
         });
         auto product = [&](int64_t point, int64_t panel, const float *panel_weights) {
-            multiply(v_at + point * size * s.C, count, s.C, panel_weights + point * matrix, panel,
-                     m_at + point * size * s.O, s.O);
+            multiply(v_at + point * v_point, count, s.C, panel_weights + point * matrix, panel,
+                     m_at + point * m_point, s.O);
         };
         if (by_panel) {
             parallel(panels, slots, [&](int64_t panel, int slot) {
@@ -198,11 +214,10 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
             });
         }
         for_tiles(count, [&](int64_t t) {
-            const int64_t tile = first + t, n = tile / tiles.each, at = tile % tiles.each;
-            const int64_t h = at / tiles.across * 4, w = at % tiles.across * 4;
-            k.winograd_output(m_at + t * s.O, size * s.O, s.O, bias,
+            const auto [n, h, w] = tiles.place(first + t);
+            k.winograd_output(m_at + t * s.O, m_point, s.O, bias,
                               target.data + n * target.n + h * target.h + w * target.w, target.h, target.w,
-                              within(s.OH - h, 4), within(s.OW - w, 4));
+                              within(s.OH - h, 4), within(s.OW - w, 4), tiles.to_next(first + t, target));
         });
     };
     if (by_round) parallel(rounds, slots, convolve);
@@ -218,39 +233,40 @@ void winograd_weights_gradient(const Images<const float> &x, const Images<const 
     // In one round, a block of output channels is multiplied and transformed back at once; over several, sums are kept.
     const bool by_block = size == tiles.count;
     const int slots = num_threads();
-    Scratch<float> v(kPoints * size * s.C), z(kPoints * size * s.O);
-    Scratch<float> m(kPoints * s.C * (by_block ? slots * k.tile_rows : s.O));
-    auto finish = [&](int64_t o, const float *sums, int64_t point) {
-        k.winograd_weight_gradient(sums, point, s.C, gw + o * 9 * s.C, s.C);
+    const int64_t v_point = apart(size * s.C), z_point = apart(size * s.O);
+    const int64_t m_point = apart((by_block ? k.tile_rows : s.O) * s.C);
+    Scratch<float> v(kPoints * v_point), z(kPoints * z_point);
+    Scratch<float> m(kPoints * m_point * (by_block ? slots : 1));
+    auto finish = [&](int64_t o, const float *sums) {
+        k.winograd_weight_gradient(sums, m_point, s.C, gw + o * 9 * s.C, s.C);
     };
     for (int64_t first = 0; first < tiles.count; first += size) {
         const int64_t count = std::min(size, tiles.count - first);
         for_tiles(count, [&](int64_t t) {
-            const int64_t tile = first + t, n = tile / tiles.each, at = tile % tiles.each;
-            const int64_t h = at / tiles.across * 4, w = at % tiles.across * 4;
-            transform_source(x, s, tiles, tile, v.get() + t * s.C, size * s.C);
+            const auto [n, h, w] = tiles.place(first + t);
+            transform_source(x, s, tiles, first + t, v.get() + t * s.C, v_point);
             k.winograd_gradient(gy.data + n * gy.n + h * gy.h + w * gy.w, gy.h, gy.w, within(s.OH - h, 4),
-                                within(s.OW - w, 4), s.O, z.get() + t * s.O, size * s.O);
+                                within(s.OW - w, 4), s.O, tiles.to_next(first + t, gy), z.get() + t * s.O, z_point);
         });
         auto product = [&](int64_t point, int64_t block, float *to, bool accumulate) {
-            multiply_transposed(z.get() + point * size * s.O, v.get() + point * size * s.C, count, s.O, s.C,
+            multiply_transposed(z.get() + point * z_point, v.get() + point * v_point, count, s.O, s.C,
                                 s.O * block / blocks, s.O * (block + 1) / blocks, to, accumulate);
         };
         if (by_block) {
             parallel(blocks, slots, [&](int64_t block, int slot) {
-                const int64_t o0 = s.O * block / blocks, o1 = s.O * (block + 1) / blocks, point_size = k.tile_rows * s.C;
-                float *mine = m.get() + slot * kPoints * point_size;
-                for (int64_t point = 0; point < kPoints; point++) product(point, block, mine + point * point_size, false);
-                for (int64_t o = o0; o < o1; o++) finish(o, mine + (o - o0) * s.C, point_size);
+                const int64_t o0 = s.O * block / blocks, o1 = s.O * (block + 1) / blocks;
+                float *mine = m.get() + slot * kPoints * m_point;
+                for (int64_t point = 0; point < kPoints; point++) product(point, block, mine + point * m_point, false);
+                for (int64_t o = o0; o < o1; o++) finish(o, mine + (o - o0) * s.C);
             });
         } else {
             parallel(kPoints, [&](int64_t point) {
                 for (int64_t block = 0; block < blocks; block++)
-                    product(point, block, m.get() + (point * s.O + s.O * block / blocks) * s.C, first > 0);
+                    product(point, block, m.get() + point * m_point + s.O * block / blocks * s.C, first > 0);
             });
         }
     }
-    if (!by_block) parallel(s.O, [&](int64_t o) { finish(o, m.get() + o * s.C, s.O * s.C); });
+    if (!by_block) parallel(s.O, [&](int64_t o) { finish(o, m.get() + o * s.C); });
 }
 
 }  // namespace retrograd

@@ -89,13 +89,22 @@ template <int From, int To, class V, class Line, class Get, class Put> INLINE vo
     }
 }
 
-// x: the tile's corner; only rows [r0, r1) and columns [c0, c1) of it lie inside the image, the rest is zero.
+template <class T> INLINE void fetch_pixels(const T *x, int64_t row, int64_t pixel) {  // 4 x 4 of them
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        UNROLL
+        for (int j = 0; j < 4; j++) __builtin_prefetch(x + i * row + j * pixel);
+}
+
+// x: the tile's corner, `ahead` from it that of the next tile; only its rows [r0, r1) and columns [c0, c1) lie inside the
+// image, the rest is zero.
 template <class T>
-void winograd_input(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels, T *v,
-                    int64_t stride) {
+void winograd_input(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
+                    int64_t ahead, T *v, int64_t stride) {
     using V = Vec<T>;
     const bool whole = r0 == 0 && r1 == 6 && c0 == 0 && c1 == 6;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        fetch_pixels(x + ahead + 2 * (row + pixel) + c, row, pixel);  // its first two rows and columns were seen before
         auto line = [](const V *d, V *t) INLINE_LAMBDA { input_line<T>(d, t); };
         auto keep = [=](int i, int j, V t) INLINE_LAMBDA { put(v + (6 * i + j) * stride + c, t); };
         auto inside = [=](int i, int j) INLINE_LAMBDA { return get(x + i * row + j * pixel + c); };
@@ -109,9 +118,13 @@ void winograd_input(const T *x, int64_t row, int64_t pixel, int r0, int r1, int 
 // y: 4x4 pixels, of which the first `rows` x `columns` exist.
 template <class T>
 void winograd_output(const T *m, int64_t stride, int64_t channels, const T *bias, T *y, int64_t row, int64_t pixel,
-                     int rows, int columns) {
+                     int rows, int columns, int64_t ahead) {
     using V = Vec<T>;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        UNROLL
+        for (int i = 0; i < 4; i++)
+            UNROLL
+            for (int j = 0; j < 4; j++) expect_write(y + ahead + i * row + j * pixel + c);
         const V shift = bias ? get(bias + c) : V{};
         both_ways<6, 4, V>([](const V *t, V *out) INLINE_LAMBDA { output_line<T>(t, out); },
                            [=](int i, int j) INLINE_LAMBDA { return get(m + (6 * i + j) * stride + c); },
@@ -122,10 +135,11 @@ void winograd_output(const T *m, int64_t stride, int64_t channels, const T *bias
 }
 
 template <class T>
-void winograd_gradient(const T *g, int64_t row, int64_t pixel, int rows, int columns, int64_t channels, T *z,
-                       int64_t stride) {
+void winograd_gradient(const T *g, int64_t row, int64_t pixel, int rows, int columns, int64_t channels,
+                       int64_t ahead, T *z, int64_t stride) {
     using V = Vec<T>;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        fetch_pixels(g + ahead + c, row, pixel);
         both_ways<4, 6, V>([](const V *d, V *t) INLINE_LAMBDA { gradient_line<T>(d, t); },
                            [=](int i, int j) INLINE_LAMBDA {
                                return i < rows && j < columns ? get(g + i * row + j * pixel + c) : V{};
