@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "conv_few.h"
@@ -68,6 +69,11 @@ struct Run {
     int64_t first, count;
     const int64_t *source_offset, *weight_offset;
     int64_t taps;
+
+    std::pair<int64_t, int64_t> place() const {  // of its first pixel: the image, and the row in it
+        const int64_t height = rows->at.size(), width = columns->at.size();
+        return {first / (height * width), rows->at[first / width % height]};
+    }
 };
 
 template <class T> struct Plan {
@@ -145,13 +151,19 @@ template <class T> void gather_dot(const Gather<T> &g) {
 }
 
 // Lanes along the target's channels, weights[tap][depth][lane] in panels of tile_lanes; `panel_stride` between them.
+// Tasks go through the images band by band, one band for each thread: it writes there what it reads in the next kernel.
 template <class T> void gather_outer(const Gather<T> &g, int64_t panel_stride, int64_t depth_stride) {
     const TypedKernels<T> &k = kernels().of<T>();
-    const Plan<T> plan(g, 16 * k.tile_rows);
-    const int64_t panels = ceil_div(g.width, k.tile_lanes), runs = plan.runs.size();
-    parallel(g.groups * panels * runs, [&](int64_t task) {
-        const Run &run = plan.runs[task % runs];
-        const int64_t group = task / runs / panels, panel = task / runs % panels, o = panel * k.tile_lanes;
+    Plan<T> plan(g, 16 * k.tile_rows);
+    std::stable_sort(plan.runs.begin(), plan.runs.end(), [](const Run &a, const Run &b) { return a.place() < b.place(); });
+    const int64_t panels = ceil_div(g.width, k.tile_lanes), sheets = g.groups * panels, runs = plan.runs.size();
+    const int64_t bands = std::clamp<int64_t>(runs, 1, num_threads());
+    parallel(sheets * runs, [&](int64_t task) {
+        int64_t band = 0;
+        while (task >= runs * (band + 1) / bands * sheets) band++;
+        const int64_t first = runs * band / bands, count = runs * (band + 1) / bands - first, rest = task - first * sheets;
+        const Run &run = plan.runs[first + rest % count];
+        const int64_t group = rest / count / panels, panel = rest / count % panels, o = panel * k.tile_lanes;
         OuterTile<T> tile{};
         tile.depth = g.depth;
         tile.a_step = 1;
