@@ -282,30 +282,6 @@ constexpr int64_t kPackFrom = 128;
 // Up to this many pixels, the input's gradient is limited by reading the weights.
 constexpr int64_t kStreamTo = 32;
 
-ConvSizes sizes_of(const Array &x, const Array &w, const Array &y, const ConvGeometry &g) {
-    for (const Array *a : {&x, &w, &y})
-        if (a->ndim != 4) refuse(std::string(a->name) + " has shape " + a->shape_text() + ", expected 4 dimensions");
-    expect_same_type(w, x);
-    expect_same_type(y, x);
-    if (x.type != 'f' && x.type != 'd') refuse("conv2d kernels take float32 and float64");
-    ConvSizes s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[1], w.shape[2], w.shape[3], 0, 0};
-    for (int i = 0; i < 2; i++)
-        if (g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
-            refuse("conv2d expects stride and dilation of at least 1 and padding of at least 0");
-    if (g.groups < 1 || s.C != s.I * g.groups || s.O % g.groups != 0)
-        refuse("conv2d: input " + x.shape_text() + " and weight " + w.shape_text() + " do not fit " +
-               std::to_string(g.groups) + " groups");
-    if (s.KH < 1 || s.KW < 1) refuse("conv2d: weight " + w.shape_text() + " has an empty kernel");
-    s.OH = (s.H + 2 * g.padding[0] - g.dilation[0] * (s.KH - 1) - 1);
-    s.OW = (s.W + 2 * g.padding[1] - g.dilation[1] * (s.KW - 1) - 1);
-    if (s.OH < 0 || s.OW < 0)
-        refuse("conv2d: kernel " + w.shape_text() + " is larger than the padded input " + x.shape_text());
-    s.OH = s.OH / g.stride[0] + 1;
-    s.OW = s.OW / g.stride[1] + 1;
-    expect_shape(y, {s.N, s.O, s.OH, s.OW});
-    return s;
-}
-
 void expect_result(const Array &a, bool stored_right, const char *layout) {
     if (!a.writable) refuse(std::string(a.name) + " is read-only");
     if (!stored_right) refuse(std::string(a.name) + " must be stored " + layout);
@@ -521,8 +497,32 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
 
 }  // namespace
 
+ConvSizes conv_sizes(const Array &x, const Array &w, const Array &y, const ConvGeometry &g) {
+    for (const Array *a : {&x, &w, &y})
+        if (a->ndim != 4) refuse(std::string(a->name) + " has shape " + a->shape_text() + ", expected 4 dimensions");
+    expect_same_type(w, x);
+    expect_same_type(y, x);
+    if (x.type != 'f' && x.type != 'd') refuse("conv2d kernels take float32 and float64");
+    ConvSizes s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[1], w.shape[2], w.shape[3], 0, 0};
+    for (int i = 0; i < 2; i++)
+        if (g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
+            refuse("conv2d expects stride and dilation of at least 1 and padding of at least 0");
+    if (g.groups < 1 || s.C != s.I * g.groups || s.O % g.groups != 0)
+        refuse("conv2d: input " + x.shape_text() + " and weight " + w.shape_text() + " do not fit " +
+               std::to_string(g.groups) + " groups");
+    if (s.KH < 1 || s.KW < 1) refuse("conv2d: weight " + w.shape_text() + " has an empty kernel");
+    s.OH = (s.H + 2 * g.padding[0] - g.dilation[0] * (s.KH - 1) - 1);
+    s.OW = (s.W + 2 * g.padding[1] - g.dilation[1] * (s.KW - 1) - 1);
+    if (s.OH < 0 || s.OW < 0)
+        refuse("conv2d: kernel " + w.shape_text() + " is larger than the padded input " + x.shape_text());
+    s.OH = s.OH / g.stride[0] + 1;
+    s.OW = s.OW / g.stride[1] + 1;
+    expect_shape(y, {s.N, s.O, s.OH, s.OW});
+    return s;
+}
+
 void conv2d_forward(const Array &x, const Array &w, const Array *bias, const Array &out, const ConvGeometry &g) {
-    const ConvSizes s = sizes_of(x, w, out, g);
+    const ConvSizes s = conv_sizes(x, w, out, g);
     expect_result(out, channels_contiguous(out), "with contiguous channels (channels last)");
     if (bias) {
         expect_shape(*bias, {s.O});
@@ -532,13 +532,13 @@ void conv2d_forward(const Array &x, const Array &w, const Array *bias, const Arr
 }
 
 void conv2d_input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g) {
-    const ConvSizes s = sizes_of(gx, w, gy, g);
+    const ConvSizes s = conv_sizes(gx, w, gy, g);
     expect_result(gx, channels_contiguous(gx), "with contiguous channels (channels last)");
     gy.type == 'f' ? input_gradient<float>(gy, w, gx, g, s) : input_gradient<double>(gy, w, gx, g, s);
 }
 
 void conv2d_weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g) {
-    const ConvSizes s = sizes_of(x, gw, gy, g);
+    const ConvSizes s = conv_sizes(x, gw, gy, g);
     expect_result(gw, is_ohwi(gw), "as OHWI (output channel, kernel row, kernel column, input channel)");
     gy.type == 'f' ? weight_gradient<float>(gy, x, gw, g, s) : weight_gradient<double>(gy, x, gw, g, s);
 }

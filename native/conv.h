@@ -13,6 +13,9 @@ struct ConvSizes {
     int64_t N, C, H, W, O, I, KH, KW, OH, OW;
 };
 
+// Throws std::invalid_argument where they don't fit. Of w only the shape and dtype are looked at.
+ConvSizes conv_sizes(const Array &x, const Array &w, const Array &y, const ConvGeometry &g);
+
 // x (N, C, H, W) and gy (N, O, OH, OW) may have any strides; those whose channels are contiguous are read in place.
 // w (O, C / groups, KH, KW) is read in place where it is stored as OHWI.
 // Results must be given with contiguous channels (out, gx) or stored as OHWI (gw).

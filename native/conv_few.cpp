@@ -1,35 +1,10 @@
 #include "conv_few.h"
 
-#include <vector>
-
 #include "isa.h"
 #include "kernels.h"
 
 namespace retrograd {
 namespace {
-
-// For each tap, the output pixels that see it, and where in the source each reads.
-struct Pairs {
-    std::vector<int64_t> start, pixel, source;
-    FewTaps taps;
-
-    template <class T> Pairs(const Images<const T> &x, const ConvGeometry &g, const ConvSizes &s) {
-        for (int64_t kh = 0; kh < s.KH; kh++)
-            for (int64_t kw = 0; kw < s.KW; kw++) {
-                start.push_back(pixel.size());
-                for (int64_t p = 0; p < s.N * s.OH * s.OW; p++) {
-                    const int64_t n = p / (s.OH * s.OW), oh = p / s.OW % s.OH, ow = p % s.OW;
-                    const int64_t h = oh * g.stride[0] - g.padding[0] + kh * g.dilation[0];
-                    const int64_t w = ow * g.stride[1] - g.padding[1] + kw * g.dilation[1];
-                    if (h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
-                    pixel.push_back(p);
-                    source.push_back(n * x.n + h * x.h + w * x.w);
-                }
-            }
-        start.push_back(pixel.size());
-        taps = {start.data(), pixel.data(), source.data(), s.KH * s.KW, s.I, s.N * s.OH * s.OW};
-    }
-};
 
 // body(first output channel, how many, their group) for all output channels, as many at a time as the kernels take.
 template <class T, class Body> void for_rows(const ConvGeometry &g, const ConvSizes &s, const Body &body) {
@@ -48,11 +23,27 @@ template <class T> T *pixel_of(const Images<T> &y, const ConvSizes &s, int64_t p
 
 bool few_pixels(const ConvSizes &s) { return s.N * s.OH * s.OW <= kFewPixels && s.I >= 16; }
 
+template <class T> FewPairs::FewPairs(const Images<const T> &x, const ConvGeometry &g, const ConvSizes &s) {
+    for (int64_t kh = 0; kh < s.KH; kh++)
+        for (int64_t kw = 0; kw < s.KW; kw++) {
+            start.push_back(pixel.size());
+            for (int64_t p = 0; p < s.N * s.OH * s.OW; p++) {
+                const int64_t n = p / (s.OH * s.OW), oh = p / s.OW % s.OH, ow = p % s.OW;
+                const int64_t h = oh * g.stride[0] - g.padding[0] + kh * g.dilation[0];
+                const int64_t w = ow * g.stride[1] - g.padding[1] + kw * g.dilation[1];
+                if (h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
+                pixel.push_back(p);
+                source.push_back(n * x.n + h * x.h + w * x.w);
+            }
+        }
+    start.push_back(pixel.size());
+    taps = {start.data(), pixel.data(), source.data(), s.KH * s.KW, s.I, s.N * s.OH * s.OW};
+}
 
 template <class T>
 void few_forward(const Images<const T> &x, const T *weights, const T *bias, const Images<T> &y, const ConvGeometry &g,
                  const ConvSizes &s) {
-    const Pairs pairs(x, g, s);
+    const FewPairs pairs(x, g, s);
     for_rows<T>(g, s, [&](int64_t o, int rows, int64_t group) {
         T out[kFewPixels * kFewMostRows];
         kernels().of<T>().few_dot(pairs.taps, x.data + group * s.I, weights + o * pairs.taps.taps * s.I, rows, out);
@@ -66,7 +57,7 @@ void few_forward(const Images<const T> &x, const T *weights, const T *bias, cons
 template <class T>
 void few_weight_gradient(const Images<const T> &x, const Images<const T> &gy, T *gw, const ConvGeometry &g,
                          const ConvSizes &s) {
-    const Pairs pairs(x, g, s);
+    const FewPairs pairs(x, g, s);
     for_rows<T>(g, s, [&](int64_t o, int rows, int64_t group) {
         T scale[kFewPixels * kFewMostRows];
         for (int64_t p = 0; p < pairs.taps.pixels; p++) std::copy_n(pixel_of(gy, s, p) + o, rows, scale + p * kFewMostRows);
@@ -75,6 +66,7 @@ void few_weight_gradient(const Images<const T> &x, const Images<const T> &gy, T 
 }
 
 #define RETROGRAD_FEW(T)                                                                                               \
+    template FewPairs::FewPairs(const Images<const T> &, const ConvGeometry &, const ConvSizes &);                     \
     template void few_forward(const Images<const T> &, const T *, const T *, const Images<T> &, const ConvGeometry &,  \
                               const ConvSizes &);                                                                      \
     template void few_weight_gradient(const Images<const T> &, const Images<const T> &, T *, const ConvGeometry &,     \

@@ -28,7 +28,7 @@ namespace retrograd {
 
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_forward_hooks)          \
+    X(_accumulator) X(_array) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
     X(_forward_pre_hooks) X(_modules) X(_parameters) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
     X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
@@ -63,6 +63,7 @@ struct Plan {
         Elementwise formula;
         bool elementwise;          // the row says so: the formula may be run as a program
         std::vector<int> sources;  // where among the node's values its arguments are; -1: the last
+        PyObject *deferral;        // see core/deferred.py; nullptr if there is none
     };
     PyObject *object, *wanted;  // core/op.py's Plan and what it says is wanted; kept for good, as the table of rows is
     std::vector<Entry> entries;

@@ -18,6 +18,7 @@
 #include "boundary.h"
 #include "conv.h"
 #include "door.h"
+#include "factors.h"
 #include "isa.h"
 #include "kernels.h"
 #include "losses.h"
@@ -82,6 +83,48 @@ class Views {
 
   private:
     std::deque<Maybe> views_;
+};
+
+// Factors as Python holds them (core/deferred.py): the product's shape is (O, I, KH, KW), or (O, I) of a linear layer.
+struct WeightFactors {
+    nb::tuple shape;
+    nb::object dtype;
+    Factors factors;
+
+    // Whether an array has the product's dtype and shape, and its order in memory.
+    bool fit(nb::handle array) const {
+        if (!PyArray_CheckExact(array.ptr())) return false;
+        auto *a = reinterpret_cast<PyArrayObject *>(array.ptr());
+        if (!PyArray_EquivTypes(PyArray_DESCR(a), reinterpret_cast<PyArray_Descr *>(dtype.ptr()))) return false;
+        const int n = PyArray_NDIM(a);
+        if (!PyArray_ISALIGNED(a) || n != static_cast<int>(nb::len(shape))) return false;
+        for (int i = 0; i < n; i++)
+            if (PyArray_DIM(a, i) != nb::cast<npy_intp>(shape[i])) return false;
+        if (n == 2) return PyArray_IS_C_CONTIGUOUS(a);
+        return is_ohwi(View(array, "weight"));
+    }
+};
+
+// Gradients by index: arrays, and factors of those that were not multiplied out.
+class Gradients {
+  public:
+    Gradients(nb::handle list, size_t count) {
+        nb::sequence items = nb::borrow<nb::sequence>(list);
+        if (nb::len(items) != count) refuse("grads: expected one for each parameter");
+        for (nb::handle item : items) {
+            factors_.push_back(nb::isinstance<WeightFactors>(item) ? &nb::cast<const WeightFactors &>(item).factors : nullptr);
+            arrays_.emplace_back(factors_.back() ? nb::none() : nb::borrow(item), "grads");
+        }
+    }
+    Gradient operator[](size_t i) const {
+        if (!factors_[i] && !arrays_[i].get())
+            refuse("optimizer kernels: each parameter needs a gradient (leave out those that have none)");
+        return {arrays_[i].get(), factors_[i]};
+    }
+
+  private:
+    std::vector<const Factors *> factors_;
+    std::deque<Maybe> arrays_;
 };
 
 size_t count_of(nb::handle list) { return nb::len(nb::borrow<nb::sequence>(list)); }
@@ -290,11 +333,12 @@ void bind_optimizers(nb::module_ &m) {
     m.def("sgd_step", [](nb::handle params, nb::handle grads, nb::handle momenta, double lr, double momentum,
                          double dampening, double weight_decay, bool nesterov, bool maximize, bool first) {
         const size_t n = count_of(params);
-        Views p(params, "params", n), g(grads, "grads", n), b(momenta, "momenta", n);
+        Views p(params, "params", n), b(momenta, "momenta", n);
+        Gradients g(grads, n);
         std::vector<SgdTensors> tensors;
         for (size_t i = 0; i < n; i++) {
             tensors.push_back({p[i], g[i], b[i]});
-            if (!p[i] || !g[i]) refuse("sgd_step: each parameter needs a gradient (leave out those that have none)");
+            if (!p[i]) refuse("sgd_step: a parameter is missing");
         }
         nb::gil_scoped_release release;
         sgd_step(tensors, {lr, momentum, dampening, weight_decay, nesterov, maximize, first});
@@ -304,12 +348,13 @@ void bind_optimizers(nb::module_ &m) {
                           nb::handle largest, double lr, double beta1, double beta2, double eps, double weight_decay,
                           int64_t step, bool decoupled, bool maximize) {
         const size_t n = count_of(params);
-        Views p(params, "params", n), g(grads, "grads", n), a(averages, "averages", n), s(squares, "squares", n),
+        Gradients g(grads, n);
+        Views p(params, "params", n), a(averages, "averages", n), s(squares, "squares", n),
             l(largest, "largest", n);
         std::vector<AdamTensors> tensors;
         for (size_t i = 0; i < n; i++) {
             tensors.push_back({p[i], g[i], a[i], s[i], l[i]});
-            if (!p[i] || !g[i] || !a[i] || !s[i]) refuse("adam_step: each parameter needs a gradient and both averages");
+            if (!p[i] || !a[i] || !s[i]) refuse("adam_step: each parameter needs both averages");
         }
         const double correction1 = 1 - std::pow(beta1, step), correction2 = 1 - std::pow(beta2, step);
         nb::gil_scoped_release release;
@@ -333,6 +378,42 @@ nb::object empty(nb::tuple shape, nb::handle like, bool channels_last) {
     }
 }
 
+// The factors of a weight's gradient; None where multiplying them out at once is better.
+nb::object weight_factors(nb::handle gy, nb::handle x, nb::tuple shape, Pair stride, Pair padding, Pair dilation,
+                          int64_t groups) {
+    View gy_(gy, "gy"), x_(x, "x");
+    Array w = gy_;
+    w.name = "w";
+    w.ndim = 4;
+    std::fill_n(w.shape, 4, 1);
+    for (size_t i = 0; i < std::min<size_t>(4, nb::len(shape)); i++) w.shape[i] = nb::cast<int64_t>(shape[i]);
+    for (Array *a : {static_cast<Array *>(&gy_), static_cast<Array *>(&x_)})
+        while (a->ndim < 4) a->shape[a->ndim] = 1, a->stride[a->ndim++] = 0;
+    const ConvGeometry g = geometry(stride, padding, dilation, groups);
+    const ConvSizes s = conv_sizes(x_, w, gy_, g);
+    if (!Factors::pays(s, g)) return nb::none();
+    nb::object dtype = nb::borrow(reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(gy.ptr()))));
+    return nb::cast(new WeightFactors{shape, dtype, Factors(gy_, x_, s, g)}, nb::rv_policy::take_ownership);
+}
+
+void bind_factors(nb::module_ &m) {
+    nb::class_<WeightFactors>(m, "Factors", "The gradient of a large weight that few pixels or rows made, not multiplied out.")
+        .def_ro("shape", &WeightFactors::shape)
+        .def_ro("dtype", &WeightFactors::dtype)
+        .def("fit", &WeightFactors::fit, "weight"_a, "Whether an array has the product's dtype, shape and order in memory.")
+        .def("multiply", [](const WeightFactors &self) {
+            nb::object like = nb::steal(PyArray_Zeros(0, nullptr, reinterpret_cast<PyArray_Descr *>(self.dtype.inc_ref().ptr()), 0));
+            nb::object out = empty(self.shape, like, true);
+            void *data = PyArray_DATA(reinterpret_cast<PyArrayObject *>(out.ptr()));
+            nb::gil_scoped_release release;
+            self.factors.multiply_all(data);
+            return out;
+        }, "The gradient.");
+    m.def("weight_factors", &weight_factors, "gy"_a, "x"_a, "shape"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a);
+    m.def("set_factors", &set_factors, "allowed"_a);
+    m.def("get_factors", &get_factors);
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -351,6 +432,7 @@ NB_MODULE(_native, m) {
     m.def("empty", &empty, "shape"_a, "like"_a, "channels_last"_a = false,
           "A new array of this shape and of like's dtype; large ones use memory again that was freed before.");
     bind_convolution(m);
+    bind_factors(m);
     bind_normalisation(m);
     bind_pooling(m);
     bind_pointwise(m);

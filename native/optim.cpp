@@ -12,6 +12,7 @@ namespace retrograd {
 namespace {
 
 constexpr int64_t kChunk = 32768;  // elements of one task
+constexpr int64_t kPiece = 4096;   // of a gradient that is multiplied out at a time
 
 void expect_alike(const Array &param, const Array *other, bool written) {
     if (!other) return;
@@ -36,58 +37,86 @@ Array contiguous_like(const Array &param) {
 // The arrays of the tensors of one dtype as runs in one order each, cut into tasks.
 template <class T, int Count> class Runs {
   public:
-    // arrays[0] is the parameter, arrays[1] its gradient, the others its state.
-    void add(const Array *const (&arrays)[Count]) {
+    // arrays[0] is the parameter, the others its state; at[0] and at[2], at[3], ... of a body, at[1] the gradient.
+    void add(const Gradient &grad, const Array *const (&arrays)[Count - 1]) {
         const Array &param = *arrays[0];
         likes_.push_back(is_dense(param) ? param : contiguous_like(param));
-        const size_t which = runs_.size();
-        runs_.emplace_back();
+        runs_.push_back({{}, grad.factors});
         for (int i = 0; i < Count; i++) {
-            runs_.back()[i] = nullptr;
-            if (!arrays[i]) continue;
-            flats_.emplace_back(*arrays[i], likes_.back());
-            runs_.back()[i] = flats_.back().get();
+            const Array *array = i == 1 ? grad.array : arrays[std::max(0, i - 1)];
+            if (!array) continue;
+            flats_.emplace_back(*array, likes_.back());
+            runs_.back().at[i] = flats_.back().get();
             if (i != 1) written_.push_back(&flats_.back());
         }
-        for (int64_t i = 0, n = param.size(); i < n; i += kChunk) tasks_.push_back({which, i, std::min(kChunk, n - i)});
+        const int64_t n = grad.factors ? grad.factors->rows() : param.size();
+        const int64_t step = grad.factors ? std::max<int64_t>(1, kChunk / grad.factors->row()) : kChunk;
+        for (int64_t i = 0; i < n; i += step) tasks_.push_back({runs_.size() - 1, i, std::min(step, n - i)});
     }
 
+    // body(at, count) for stretches of all runs.
     template <class Body> void run(const Body &body) {
         parallel(tasks_.size(), [&](int64_t task) {
             const Task &t = tasks_[task];
+            const Run &run = runs_[t.which];
+            if (run.factors) return multiply_out(run, t, body);
             T *at[Count];
-            for (int i = 0; i < Count; i++) at[i] = runs_[t.which][i] ? runs_[t.which][i] + t.first : nullptr;
+            for (int i = 0; i < Count; i++) at[i] = run.at[i] ? run.at[i] + t.first : nullptr;
             body(at, t.count);
         });
         for (const Flat<T> *flat : written_) flat->write_back();
     }
 
   private:
+    struct Run {
+        std::array<T *, Count> at;
+        const Factors *factors;
+    };
     struct Task {
         size_t which;
-        int64_t first, count;
+        int64_t first, count;  // elements, or rows of factors
     };
     std::deque<Array> likes_;
     std::deque<Flat<T>> flats_;
     std::vector<const Flat<T> *> written_;
-    std::vector<std::array<T *, Count>> runs_;
+    std::vector<Run> runs_;
     std::vector<Task> tasks_;
+
+    // A few rows of the gradient at a time: they are still in the first cache when the body reads them.
+    template <class Body> static void multiply_out(const Run &run, const Task &t, const Body &body) {
+        const int64_t row = run.factors->row(), most = std::clamp<int64_t>(kPiece / row, 1, kernels().of<T>().few_rows);
+        Scratch<T> gradient(most * row);
+        for (int64_t done = 0; done < t.count; done += most) {
+            const int count = static_cast<int>(std::min(most, t.count - done));
+            run.factors->multiply(t.first + done, count, gradient.get());
+            T *at[Count];
+            for (int i = 0; i < Count; i++) at[i] = run.at[i] ? run.at[i] + (t.first + done) * row : nullptr;
+            at[1] = gradient.get();
+            body(at, count * row);
+        }
+    }
 };
 
 template <class T> void sgd_of(const std::vector<SgdTensors> &tensors, const SgdStep &step, char type) {
     Runs<T, 3> runs;
     for (const SgdTensors &t : tensors)
-        if (t.param->type == type) runs.add({t.param, t.grad, t.momentum});
+        if (t.param->type == type) runs.add(t.grad, {t.param, t.momentum});
     runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().sgd(step, at[0], at[1], at[2], n); });
 }
 
 template <class T> void adam_of(const std::vector<AdamTensors> &tensors, const AdamStep &step, char type) {
     Runs<T, 5> runs;
     for (const AdamTensors &t : tensors)
-        if (t.param->type == type) runs.add({t.param, t.grad, t.average, t.square, t.largest});
+        if (t.param->type == type) runs.add(t.grad, {t.param, t.average, t.square, t.largest});
     runs.run([&](T *const(&at)[5], int64_t n) {
         kernels().of<T>().adam(step, at[0], at[1], at[2], at[3], at[4], n);
     });
+}
+
+void expect_gradient(const Array &param, const Gradient &grad) {
+    expect_alike(param, grad.array, false);
+    if (grad.factors && (grad.factors->type() != param.type || grad.factors->rows() * grad.factors->row() != param.size()))
+        refuse("the factors of a gradient do not fit a parameter of shape " + param.shape_text());
 }
 
 void expect_parameter(const Array &param) {
@@ -100,7 +129,7 @@ void expect_parameter(const Array &param) {
 void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step) {
     for (const SgdTensors &t : tensors) {
         expect_parameter(*t.param);
-        expect_alike(*t.param, t.grad, false);
+        expect_gradient(*t.param, t.grad);
         expect_alike(*t.param, t.momentum, true);
     }
     sgd_of<float>(tensors, step, 'f');
@@ -110,7 +139,7 @@ void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step) {
 void adam_step(const std::vector<AdamTensors> &tensors, const AdamStep &step) {
     for (const AdamTensors &t : tensors) {
         expect_parameter(*t.param);
-        expect_alike(*t.param, t.grad, false);
+        expect_gradient(*t.param, t.grad);
         for (const Array *state : {t.average, t.square, t.largest}) expect_alike(*t.param, state, true);
     }
     adam_of<float>(tensors, step, 'f');

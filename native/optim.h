@@ -3,17 +3,27 @@
 #include <vector>
 
 #include "array.h"
+#include "factors.h"
 #include "kernels.h"
 
 namespace retrograd {
 
 // One parameter and what goes with it: all of one shape and dtype (float32 or float64), in any layout; fastest where the
-// layouts agree. Absent ones are null.
+// layouts agree. Absent ones are null. A gradient may be given as its factors instead: param and state are then dense, in
+// the order of the factors' product.
+struct Gradient {
+    const Array *array;
+    const Factors *factors;
+};
 struct SgdTensors {
-    const Array *param, *grad, *momentum;
+    const Array *param;
+    Gradient grad;
+    const Array *momentum;
 };
 struct AdamTensors {
-    const Array *param, *grad, *average, *square, *largest;
+    const Array *param;
+    Gradient grad;
+    const Array *average, *square, *largest;
 };
 
 void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step);

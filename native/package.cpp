@@ -240,11 +240,13 @@ std::unique_ptr<Plan> read_plan(PyObject *object) {
         plan->entries.push_back({static_cast<Plan::Kind>(whole(PyTuple_GET_ITEM(entry, 0))),
                                  static_cast<int>(whole(PyTuple_GET_ITEM(entry, 1)))});
     });
-    const Ref sources = item(object, "sources");
+    const Ref sources = item(object, "sources"), deferrals = item(object, "deferrals");
     const bool elementwise = flag(object, "elementwise");
     each(item(object, "steps").get(), [&](PyObject *step, size_t i) {
         if (step == Py_None) return void(plan->steps.emplace_back());
-        Plan::Step made = {Elementwise(PyTuple_GET_ITEM(step, 0)), elementwise, {}};
+        PyObject *deferral = PyList_GET_ITEM(deferrals.get(), i);
+        Plan::Step made = {Elementwise(PyTuple_GET_ITEM(step, 0)), elementwise, {},
+                           deferral == Py_None ? nullptr : Py_NewRef(deferral)};
         each(PyList_GET_ITEM(sources.get(), i),
              [&](PyObject *s, size_t) { made.sources.push_back(static_cast<int>(whole(s))); });
         plan->steps.emplace_back(std::move(made));

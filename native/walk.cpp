@@ -11,7 +11,7 @@ namespace {
 
 // What the walk needs of the package, looked up when the first one begins.
 struct Engine {
-    PyTypeObject *row_node, *accumulate_grad, *packed;
+    PyTypeObject *row_node, *accumulate_grad, *packed, *factors, *deferred;
     PyObject *freed, *run_watched, *add_note, *run_tensor_hooks, *run_hooks_before, *run_hooks_after, *capture, *fit,
         *accumulate, *watchers;
 
@@ -23,6 +23,8 @@ struct Engine {
         row_node = type("retrograd.core.apply", "RowNode");
         accumulate_grad = type("retrograd.core.graph", "AccumulateGrad");
         packed = type("retrograd.core.saved", "Packed");
+        factors = type("retrograd._native", "Factors");
+        deferred = type("retrograd.core.deferred", "Deferred");
         freed = imported("retrograd.core.graph", "Freed").release();
         run_watched = ours("run_watched");
         add_note = ours("_add_note");
@@ -42,11 +44,41 @@ const Engine &engine() {
     return *loaded;
 }
 
+// Where the i-th of a node's edges, a list or tuple, leads; borrowed.
+PyObject *target_of(PyObject *edges, Py_ssize_t i) { return PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(edges, i), 0); }
+
 PyArrayObject *as_array(const Ref &object) { return reinterpret_cast<PyArrayObject *>(object.get()); }
 
+// --- gradients that wait (core/deferred.py) ----------------------------------------------------------------------
+
+constexpr npy_intp kDeferFrom = 1 << 16;  // elements: with fewer, nothing is gained
+
+// Whether nobody would notice that the gradient of a leaf waits: it has none yet, and neither it nor its node have hooks.
+bool undisturbed(PyObject *node) {
+    const Ref leaf = attribute(node, names.variable);
+    return PyList_GET_SIZE(engine().watchers) == 0 && attribute(leaf.get(), names._grad).get() == Py_None &&
+           !truth(attribute(leaf.get(), names._hooks).get()) && !truth(attribute(leaf.get(), names._post_hooks).get()) &&
+           !truth(attribute(node, names.pre_hooks).get()) && !truth(attribute(node, names.post_hooks).get()) &&
+           !truth(attribute(node, names.retained).get());
+}
+
+bool may_wait(PyObject *node) {
+    if (Py_TYPE(node) != engine().accumulate_grad) return false;
+    const Ref array = attribute(attribute(node, names.variable).get(), names._array);
+    return PyArray_Check(array.get()) && PyArray_SIZE(as_array(array)) >= kDeferFrom && undisturbed(node);
+}
+
+bool are_factors(const Ref &g) { return Py_TYPE(g.get()) == engine().factors; }
+
+// g, multiplied out if it is factors.
+Ref multiplied(Ref g) {
+    return are_factors(g) ? checked(PyObject_CallMethod(g.get(), "multiply", nullptr)) : std::move(g);
+}
+
 // RowNode.run(g, False, wanted) and unpack(), with arrays; what is out of the ordinary is left to them, complaints too.
-// Gives false if it was. wanted: nullptr, or a bool for each edge.
-bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::vector<Ref> &grads) {
+// Gives false if it was. wanted: nullptr, or a bool for each edge. edges: those of the node, as a list or tuple, if
+// gradients may wait; or nullptr.
+bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, std::vector<Ref> &grads) {
     const Ref plan_object = attribute(node, names.plan);
     Plan &plan = plan_of(plan_object.get());
     if (plan.joint && wanted) return false;
@@ -109,17 +141,21 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
 
     constexpr size_t kMost = 24;
     PyObject *given[kMost + 1];
-    const auto apply = [&](Plan::Step &step) {
+    const auto apply = [&](Plan::Step &step, PyObject *target) {
         for (size_t i = 0; i < step.sources.size(); i++) {
             const int source = step.sources[i];
             given[i + 1] = (source < 0 ? values.back() : values[source]).get();
+        }
+        const size_t count = step.sources.size() | PY_VECTORCALL_ARGUMENTS_OFFSET;
+        if (step.deferral && target && may_wait(target)) {
+            Ref factors = checked(PyObject_Vectorcall(step.deferral, given + 1, count, nullptr));
+            if (factors.get() != Py_None) return factors;
         }
         if (step.elementwise) {
             Ref out = step.formula(given + 1, step.sources.size());
             if (out) return out;
         }
-        return checked(PyObject_Vectorcall(step.formula.function(), given + 1,
-                                           step.sources.size() | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+        return checked(PyObject_Vectorcall(step.formula.function(), given + 1, count, nullptr));
     };
     for (const auto &step : plan.steps)
         if (step && step->sources.size() > kMost) return false;
@@ -129,13 +165,14 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, std::
             grads.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(all.get(), i)));
     };
     if (plan.joint) {
-        collect(apply(*plan.steps[0]));
+        collect(apply(*plan.steps[0], nullptr));
         return true;
     }
     const size_t single = plan.steps.size() - plan.variadic;
     for (size_t i = 0; i < single; i++)
-        grads.push_back(plan.steps[i] && (!wanted || (*wanted)[i]) ? apply(*plan.steps[i]) : Ref::borrow(Py_None));
-    if (plan.variadic) collect(apply(*plan.steps.back()));
+        if (!plan.steps[i] || (wanted && !(*wanted)[i])) grads.push_back(Ref::borrow(Py_None));
+        else grads.push_back(apply(*plan.steps[i], edges ? target_of(edges, i) : nullptr));
+    if (plan.variadic) collect(apply(*plan.steps.back(), nullptr));
     return true;
 }
 
@@ -178,13 +215,17 @@ class Walk {
         }
         if (PyArray_IsScalar(g.get(), Float32) || PyArray_IsScalar(g.get(), Float64))
             g = checked(PyArray_FromScalar(g.get(), nullptr));
+        Pending &waiting = announce(node, outputs);
+        if (are_factors(g)) {
+            if (waiting.g.get() == Py_None && fit_leaf(g, node)) return void(waiting.g = std::move(g));
+            g = multiplied(std::move(g));
+        }
         if (!fits(g, shape.get(), kind.get())) {
             const Ref way = checked(PyTuple_Pack(3, source, node, output));
             g = call(engine().fit, g.get(), shape.get(), kind.get(), Py_False, way.get());
         }
-        Pending &waiting = announce(node, outputs);
         if (outputs == 1) {
-            waiting.g = waiting.g.get() == Py_None ? std::move(g) : add(std::move(waiting.g), std::move(g));
+            waiting.g = waiting.g.get() == Py_None ? std::move(g) : add(multiplied(std::move(waiting.g)), std::move(g));
         } else {
             Ref before = Ref::borrow(PyList_GET_ITEM(waiting.g.get(), place));
             checked(PyList_SetItem(waiting.g.get(), place, Py_NewRef(Py_None)));  // `before` may be its only holder
@@ -251,6 +292,13 @@ class Walk {
         return found;
     }
 
+    // Whether factors fit a leaf as it lies in memory.
+    static bool fit_leaf(const Ref &g, PyObject *node) {
+        const Ref kind = attribute(node, names.dtype), array = attribute(attribute(node, names.variable).get(), names._array);
+        return (kind.get() == Py_None || kind.get() == checked(PyObject_GetAttr(g.get(), names.dtype)).get()) &&
+               truth(checked(PyObject_CallMethod(g.get(), "fit", "O", array.get())).get());
+    }
+
     static bool fits(const Ref &g, PyObject *shape, PyObject *kind) {
         if (!PyArray_Check(g.get()) || !PyTuple_Check(shape)) return false;
         const int n = PyArray_NDIM(as_array(g));
@@ -265,6 +313,7 @@ class Walk {
     void visit(PyObject *node, Ref g) {
         const Engine &e = engine();
         const bool leaf = Py_TYPE(node) == e.accumulate_grad;
+        if (are_factors(g) && !undisturbed(node)) g = multiplied(std::move(g));
         if (has_tensor_hooks(node, leaf)) g = call(e.run_tensor_hooks, node, g.get(), Py_False);
         if (targets_) {
             if (ends_.count(node)) call(e.capture, node, g.get(), targets_, Py_False);
@@ -293,7 +342,7 @@ class Walk {
             if (nothing(g.get()) && PyType_IsSubtype(Py_TYPE(node), e.row_node))
                 for (Py_ssize_t i = 0; i < count; i++) grads_.push_back(Ref::borrow(Py_None));
             else
-                run_node(node, g.get(), all ? nullptr : &wanted_);
+                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ ? nullptr : fast.get());
         } catch (Raised) {
             if (PyErr_ExceptionMatches(PyExc_Exception)) {
                 Ref error = take_exception();
@@ -330,9 +379,12 @@ class Walk {
         return truth(attribute(node, names.tensor_hooks).get());
     }
 
-    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted) {
+    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges) {
         const bool watched = in_anomaly_mode();
-        if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node) && run_row(node, g, wanted, grads_)) return;
+        if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node)) {
+            const bool hooked = truth(attribute(node, names.post_hooks).get());  // they see the gradients
+            if (run_row(node, g, wanted, hooked ? nullptr : edges, grads_)) return;
+        }
         Ref asked = Ref::borrow(Py_None);
         if (wanted) {
             asked = checked(PyList_New(wanted->size()));
@@ -369,6 +421,11 @@ class Walk {
     // engine._accumulate(), for the first gradient of a leaf without hooks, laid out as the leaf is
     static void accumulate(PyObject *node, Ref g) {
         const Ref leaf = attribute(node, names.variable), array = attribute(leaf.get(), names._array);
+        if (are_factors(g)) {
+            const Ref made = new_object(engine().deferred);
+            set_attribute(made.get(), names._factors, g.get());
+            return set_attribute(leaf.get(), names._grad, made.get());
+        }
         if (PyList_GET_SIZE(engine().watchers) == 0 && PyArray_Check(g.get()) && PyArray_Check(array.get()) &&
             attribute(leaf.get(), names._grad).get() == Py_None && laid_out_alike(g.get(), array.get()) &&
             !truth(attribute(leaf.get(), names._post_hooks).get()) && !truth(attribute(node, names.post_hooks).get())) {

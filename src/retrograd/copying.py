@@ -23,7 +23,7 @@ def _deepcopy(self, memo):
         if name not in _OWN:
             new.__dict__[name] = copy.deepcopy(value, memo)
     if self._grad is not None:
-        new._grad = copy.deepcopy(self._grad, memo)
+        new._grad = copy.deepcopy(self.grad, memo)
     return new
 
 

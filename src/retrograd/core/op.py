@@ -44,7 +44,8 @@ class Plan:
 
     `entries` says what is saved, under which `names`. A step is (formula, getter of its arguments) or None;
     the getter picks, by the indices in `sources`, from the saved values, followed by g, by the outputs'
-    gradients where there are several, and by `wanted` for a joint formula.
+    gradients where there are several, and by `wanted` for a joint formula. `deferrals` has for each step what
+    core/deferred.py's `deferral` registered, or None.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Plan:
         "wanted",
         "aliases",
         "elementwise",
+        "deferrals",
     )
 
     def slot_of(self, name):
@@ -115,6 +117,7 @@ class Op:
             formulas = {n: formula for n in inputs.split()}
         self.formulas = formulas
         self.kernels = None
+        self.deferrals = {}  # by input, see core/deferred.py
         self.node_name = node or _capitalised(name) + "Backward0"
         self._node_class = None
         self._plans = {}
@@ -312,6 +315,10 @@ class Op:
             for f, sources in zip(wanted, plan.sources, strict=True)
         ]
         plan.joint = plan.steps[0] if self.joint else None
+        plan.deferrals = [None] * len(plan.steps)
+        for bit, i in enumerate(self.inputs):
+            if i < len(self.parameters) and self.parameters[i] in self.deferrals:
+                plan.deferrals[bit] = self.deferrals[self.parameters[i]]
         return plan
 
     def _is_gradient(self, name):

@@ -219,6 +219,8 @@ class Tensor:
                 UserWarning,
                 stacklevel=2,
             )
+        if self._grad is not None:
+            self._grad._array  # noqa: B018  a gradient that waits (core/deferred.py) is an ordinary one from here on
         return self._grad
 
     @grad.setter

@@ -2,7 +2,7 @@
 
 ``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512) forces an
 instruction set, ``OMP_NUM_THREADS`` sets the number of threads to begin with, ``RETROGRAD_WINOGRAD=0`` does
-what `allow_winograd(False)` does.
+what `allow_winograd(False)` does, ``RETROGRAD_FACTORS=0`` what `allow_factors(False)` does.
 """
 
 import os
@@ -13,6 +13,7 @@ import numpy as np
 from ..core.compiled import native, reason
 
 __all__ = [
+    "allow_factors",
     "allow_winograd",
     "available",
     "describe",
@@ -113,3 +114,14 @@ def allow_winograd(allowed):
     """
     if native is not None:
         native.set_winograd(bool(allowed))
+
+
+def allow_factors(allowed):
+    """Let the gradient of a large weight wait as two small factors where few pixels or rows made it, or forbid it.
+
+    It is multiplied out when `.grad` is looked at, or within the optimizer's step (SGD, Adam, AdamW), which
+    then need not read it from memory; the bits are the same. So it is for plain training steps: not with
+    hooks on the weight, a second backward into the same `.grad`, or `create_graph`.
+    """
+    if native is not None:
+        native.set_factors(bool(allowed))

@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from ..core.deferred import deferral
 from ..core.op import TABLE, kernel
 from . import describe, native
 
@@ -61,6 +62,13 @@ def _one_row(name, function):
 
 for _name in ("conv1d", "conv1d_input", "conv1d_weight"):
     _one_row(_name, native.row_kernels[_name.replace("1", "2")])
+
+
+@deferral("conv2d", "weight")
+def conv2d_weight_factors(g, x, weight_shape, stride, padding, dilation, groups):
+    if not ready(g, x) or x.ndim != 4 or groups != 1:
+        return None
+    return native.weight_factors(g, x, weight_shape, stride, padding, dilation, groups)
 
 
 # --- normalisation -------------------------------------------------------------------------------

@@ -1,8 +1,26 @@
 """The kernels of attention, registered for their rows; those of matrix products are without Python."""
 
+from math import prod
+
+from ..core.deferred import deferral
 from ..core.op import kernel
 from . import native
 from .cpu import ready
+
+# --- layers ----------------------------------------------------------------------------------------
+
+FEW = 16  # rows, as in native/row_products.cpp
+
+@deferral("linear", "weight")
+def linear_weight_factors(g, x, weight_shape):
+    if not ready(g, x) or min(g.ndim, x.ndim) < 2 or not (g.flags.c_contiguous and x.flags.c_contiguous):
+        return None
+    rows = prod(g.shape[:-1])
+    if not 0 < rows <= FEW or min(weight_shape) < FEW:
+        return None
+    rows_of = [a.reshape(rows, a.shape[-1]) for a in (g, x)]
+    return native.weight_factors(*rows_of, weight_shape, (1, 1), (0, 0), (1, 1), 1)
+
 
 # --- attention -----------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ A row is a tuple: a parameter that has a gradient, and the Tensors of its state.
 """
 
 from .. import kernels
+from ..core.deferred import factors_of
 
 
 def sgd_step(rows, **options):
@@ -38,11 +39,17 @@ def _takes(row):
     kind, shape = array.dtype, array.shape
     if kind.char not in "fd" or not array.flags.writeable or not array.flags.aligned:
         return False
-    beside = (row[0]._grad._array, *[s._array for s in row[1:]])
+    beside = [s._array for s in row[1:]]
+    factors = factors_of(row[0]._grad)
+    if factors is None or not all(map(factors.fit, (array, *beside))):
+        beside.append(row[0]._grad._array)
     return all(a.dtype == kind and a.shape == shape and a.flags.aligned for a in beside)
 
 
 def _columns(rows):
+    """The arrays of parameters, gradients and states; of gradients that wait the factors."""
     params, *states = zip(*rows, strict=True)
+    arrays = [[tensor._array for tensor in column] for column in (params, *states)]
     grads = [p._grad for p in params]
-    return [[tensor._array for tensor in column] for column in (params, grads, *states)]
+    arrays.insert(1, [factors_of(g) or g._array for g in grads])
+    return arrays

@@ -167,7 +167,7 @@ class Optimizer:
                 if set_to_none:
                     p._grad = None
                 else:
-                    if p._grad.requires_grad:
+                    if p.grad.requires_grad:
                         p._grad = p._grad.detach()
                     with no_grad():
                         p._grad.zero_()

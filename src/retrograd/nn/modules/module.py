@@ -332,7 +332,7 @@ class Module(Calls, StateDict):
             if set_to_none or p._grad is None:
                 p._grad = None
                 continue
-            if p._grad.grad_fn is not None:
+            if p.grad.grad_fn is not None:
                 p._grad.detach_()
             else:
                 p._grad.requires_grad_(False)
@@ -445,7 +445,7 @@ class Module(Calls, StateDict):
 
 def _converted(p, fn):
     """The parameter `p` with `fn` applied to its data and gradient: the same object, unless flags say not."""
-    new, grad = fn(p), p._grad
+    new, grad = fn(p), p.grad
     new_grad = None if grad is None else fn(grad)
     if get_swap_module_params_on_conversion() and not is_lazy(p):
         new = Parameter(new, p.requires_grad) if not isinstance(new, Parameter) else new

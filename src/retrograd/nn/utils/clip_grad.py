@@ -116,7 +116,7 @@ def _listed(tensors):
 
 
 def _gradients(parameters):
-    return [p._grad for p in parameters if p._grad is not None]
+    return [p.grad for p in parameters if p._grad is not None]
 
 
 def _write(tensor, function, *operands):

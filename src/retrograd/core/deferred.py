@@ -1,0 +1,56 @@
+"""Gradients that wait: a large weight's gradient stays the factors that it is the product of until someone
+looks.
+
+A layer of few pixels or rows, such as the last ones of a ResNet with a batch of one image, has a weight
+gradient of low rank: some kilobytes as factors, megabytes once they are multiplied out. The compiled walk
+leaves the factors in `.grad` of a leaf that has no hooks and no gradient yet (native/walk.cpp). An optimizer
+that knows of them multiplies them out stretch by stretch as it uses them; whoever else looks gets the
+gradient, of the same bits. The factors are copies: later writes to what they were made from do not reach
+them.
+"""
+
+from .op import TABLE, _arguments
+from .tensor import Tensor
+
+
+class Deferred(Tensor):
+    """The Tensor in `.grad` while it waits; it becomes an ordinary one when its array is first asked for."""
+
+    @property
+    def _array(self):
+        own = vars(self)
+        factors = own.get("_factors")
+        if factors is not None:
+            own.setdefault("_array", factors.multiply())  # two threads at once: the first one's stays
+            self._settle()
+        return own["_array"]
+
+    @_array.setter
+    def _array(self, array):
+        vars(self)["_array"] = array
+        self._settle()
+
+    def _settle(self):
+        self.__class__ = Tensor
+        vars(self).pop("_factors", None)
+
+
+def factors_of(grad):
+    """What the gradient `grad`, a Tensor, waits as; None if it is an ordinary one."""
+    return vars(grad).get("_factors") if type(grad) is Deferred else None
+
+
+def deferral(name, input):
+    """Register what may be called instead of the formula of the row `name` for `input`. Decorates the function.
+
+    It takes what the formula takes, raw, and gives Factors, or None where the formula is to be called.
+    """
+
+    def register(function):
+        op = TABLE[name]
+        if _arguments(function) != _arguments(op.formulas[input]):
+            raise TypeError(f"the deferral of {name}'s {input} must take what the formula takes")
+        op.deferrals = {**op.deferrals, input: function}
+        return function
+
+    return register
