@@ -55,14 +55,38 @@ FewPairs Factors::pair(const Array &gy, const Array &x, const ConvGeometry &g) {
 Factors::Factors(const Array &gy, const Array &x, const ConvSizes &s, const ConvGeometry &g)
     : type_(gy.type), sizes_(s), pairs_(pair(gy, x, g)) {}
 
-template <class T> void Factors::multiply(int64_t first, int count, T *gw) const {
-    const T *gy = reinterpret_cast<const T *>(gy_.get());
-    T scale[kFewPixels * kFewMostRows];
-    for (int64_t p = 0; p < pairs_.taps.pixels; p++) std::copy_n(gy + p * sizes_.O + first, count, scale + p * kFewMostRows);
-    kernels().of<T>().few_outer(pairs_.taps, reinterpret_cast<const T *>(x_.get()), scale, count, gw);
+// The output's gradient at these rows, as the kernels read it.
+template <class T> void Factors::scales(int64_t first, int count, T *to) const {
+    const T *gy = reinterpret_cast<const T *>(gy_.get()) + first;
+    for (int64_t p = 0; p < pairs_.taps.pixels; p++) std::copy_n(gy + p * sizes_.O, count, to + p * kFewMostRows);
 }
-template void Factors::multiply(int64_t, int, float *) const;
-template void Factors::multiply(int64_t, int, double *) const;
+
+template <class T> void Factors::multiply(int64_t first, int count, T *gw) const {
+    T g[kFewPixels * kFewMostRows];
+    scales(first, count, g);
+    kernels().of<T>().few_outer(pairs_.taps, x<T>(), g, count, gw);
+}
+
+template <class T> void Factors::step(int64_t first, int count, const SgdStep &s, T *const (&at)[2]) const {
+    T g[kFewPixels * kFewMostRows];
+    scales(first, count, g);
+    Scratch<T> partial(kFewMostRows * sizes_.I);
+    kernels().of<T>().few_sgd(pairs_.taps, x<T>(), g, count, partial.get(), s, at[0], at[1]);
+}
+
+template <class T> void Factors::step(int64_t first, int count, const AdamStep &s, T *const (&at)[4]) const {
+    T g[kFewPixels * kFewMostRows];
+    scales(first, count, g);
+    Scratch<T> partial(kFewMostRows * sizes_.I);
+    kernels().of<T>().few_adam(pairs_.taps, x<T>(), g, count, partial.get(), s, at[0], at[1], at[2], at[3]);
+}
+
+#define RETROGRAD_FACTORS(T)                                                                                           \
+    template void Factors::multiply(int64_t, int, T *) const;                                                          \
+    template void Factors::step(int64_t, int, const SgdStep &, T *const (&)[2]) const;                                 \
+    template void Factors::step(int64_t, int, const AdamStep &, T *const (&)[4]) const;
+RETROGRAD_FACTORS(float)
+RETROGRAD_FACTORS(double)
 
 void Factors::multiply_all(void *gw) const {
     const int most = type_ == 'f' ? kernels().f32.few_rows : kernels().f64.few_rows;

@@ -20,6 +20,9 @@ class Factors {
     // Rows of the product from `first` on, at most few_rows of the kernels: the bits that conv2d_weight_gradient writes.
     template <class T> void multiply(int64_t first, int count, T *gw) const;
     void multiply_all(void *gw) const;
+    // The same rows of the weight and its state, moved by a step with that gradient.
+    template <class T> void step(int64_t first, int count, const SgdStep &s, T *const (&at)[2]) const;
+    template <class T> void step(int64_t first, int count, const AdamStep &s, T *const (&at)[4]) const;
 
   private:
     const char type_;
@@ -27,6 +30,8 @@ class Factors {
     Scratch<char> x_, gy_;  // (N, H, W, C) and (pixel, O)
     const FewPairs pairs_;
 
+    template <class T> const T *x() const { return reinterpret_cast<const T *>(x_.get()); }
+    template <class T> void scales(int64_t first, int count, T *to) const;
     template <class T> Images<const T> keep(const Array &gy, const Array &x);
     FewPairs pair(const Array &gy, const Array &x, const ConvGeometry &g);
 };

@@ -36,9 +36,10 @@ INLINE void few_dot_tap(const T *w, int64_t row, int64_t depth, const T *const *
         for (int r = 0; r < R; r++) store(sum[j] + r * L, acc[j][r]);
 }
 
-// w[r][k] = (add ? w[r][k] : 0) + sum over N pairs of g[j][r] x[j][k].
-template <class T, int R, int N>
-INLINE void few_outer_tap(T *w, int64_t row, int64_t depth, const T *const *x, const T *const *g, bool add) {
+// finish(r, k, v, get, put) for v = (add ? w[r][k] : 0) + sum over N pairs of g[j][r] x[j][k].
+template <class T, int R, int N, class Finish>
+INLINE void few_outer_tap(const T *w, int64_t row, int64_t depth, const T *const *x, const T *const *g, bool add,
+                          Finish finish) {
     Vec<T> scale[N][R];
     UNROLL
     for (int j = 0; j < N; j++)
@@ -55,7 +56,7 @@ INLINE void few_outer_tap(T *w, int64_t row, int64_t depth, const T *const *x, c
             for (int r = 0; r < R; r++) acc[r] += scale[j][r] * v;
         }
         UNROLL
-        for (int r = 0; r < R; r++) put(w + r * row + k, acc[r]);
+        for (int r = 0; r < R; r++) finish(r, k, acc[r], get, put);
     });
 }
 
@@ -70,7 +71,8 @@ template <class Body> INLINE void for_pairs(const FewTaps &f, int64_t tap, Body 
     const int64_t first = f.start[tap], pairs = f.start[tap + 1] - first, parts = (pairs + kFewPairs - 1) / kFewPairs;
     for (int64_t part = 0; part < parts; part++) {
         const int64_t from = pairs * part / parts, to = pairs * (part + 1) / parts;
-        with_count(static_cast<int>(to - from), [&](auto count) INLINE_LAMBDA { body(first + from, count, part == 0); });
+        with_count(static_cast<int>(to - from),
+                   [&](auto count) INLINE_LAMBDA { body(first + from, count, part == 0, part == parts - 1); });
     }
 }
 
@@ -80,7 +82,7 @@ template <class T, int R> void few_dot_rows(const FewTaps &f, const T *x, const 
     for (int64_t i = 0; i < f.pixels * R * L; i++) sum[i] = T(0);
     const int64_t row = f.taps * f.depth;
     for (int64_t tap = 0; tap < f.taps; tap++, w += f.depth)
-        for_pairs(f, tap, [&](int64_t first, auto count, bool) INLINE_LAMBDA {
+        for_pairs(f, tap, [&](int64_t first, auto count, bool, bool) INLINE_LAMBDA {
             constexpr int N = count.value;
             const T *from[N];
             T *to[N];
@@ -94,16 +96,65 @@ template <class T, int R> void few_dot_rows(const FewTaps &f, const T *x, const 
 template <class T, int R> void few_outer_rows(const FewTaps &f, const T *x, const T *g, T *w) {
     const int64_t row = f.taps * f.depth;
     for (int64_t tap = 0; tap < f.taps; tap++, w += f.depth) {
-        for_pairs(f, tap, [&](int64_t first, auto count, bool fresh) INLINE_LAMBDA {
+        for_pairs(f, tap, [&](int64_t first, auto count, bool fresh, bool) INLINE_LAMBDA {
             constexpr int N = count.value;
             const T *from[N], *scale[N];
             for (int j = 0; j < N; j++) from[j] = x + f.source[first + j], scale[j] = g + f.pixel[first + j] * kFewMostRows;
-            few_outer_tap<T, R, N>(w, row, f.depth, from, scale, !fresh);
+            few_outer_tap<T, R, N>(w, row, f.depth, from, scale, !fresh,
+                                   [&](int r, int64_t k, Vec<T> v, auto, auto put) INLINE_LAMBDA { put(w + r * row + k, v); });
         });
         if (f.start[tap] == f.start[tap + 1])
             for (int r = 0; r < R; r++)
                 for (int64_t k = 0; k < f.depth; k++) w[r * row + k] = T(0);
     }
+}
+
+// The same, but each element goes to update(index in the rows, value, get, put) and not to memory. `partial` holds the
+// R runs of a tap whose pairs are added in parts.
+template <class T, int R, class Update>
+void few_update_rows(const FewTaps &f, const T *x, const T *g, T *partial, int64_t at, const Update &update) {
+    const int64_t row = f.taps * f.depth;
+    for (int64_t tap = 0; tap < f.taps; tap++, at += f.depth) {
+        const auto finish = [&](int r, int64_t k, Vec<T> v, auto get, auto put) INLINE_LAMBDA {
+            update(at + r * row + k, v, get, put);
+        };
+        for_pairs(f, tap, [&](int64_t first, auto count, bool fresh, bool last) INLINE_LAMBDA {
+            constexpr int N = count.value;
+            const T *from[N], *scale[N];
+            for (int j = 0; j < N; j++) from[j] = x + f.source[first + j], scale[j] = g + f.pixel[first + j] * kFewMostRows;
+            if (last) return few_outer_tap<T, R, N>(partial, f.depth, f.depth, from, scale, !fresh, finish);
+            few_outer_tap<T, R, N>(partial, f.depth, f.depth, from, scale, !fresh,
+                                   [&](int r, int64_t k, Vec<T> v, auto, auto put) INLINE_LAMBDA {
+                                       put(partial + r * f.depth + k, v);
+                                   });
+        });
+        if (f.start[tap] == f.start[tap + 1])
+            for_vectors<T>(f.depth, [&](int64_t k, auto get, auto put) INLINE_LAMBDA {
+                for (int r = 0; r < R; r++) finish(r, k, Vec<T>{}, get, put);
+            });
+    }
+}
+
+constexpr int kUpdatedRows = 2;  // with more, too many streams are read and written at once
+
+template <class T, class Update>
+void few_update(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const Update &update) {
+    int r = 0;
+    const int64_t row = f.taps * f.depth;
+    for (; r + kUpdatedRows <= rows; r += kUpdatedRows)
+        few_update_rows<T, kUpdatedRows>(f, x, g + r, partial, r * row, update);
+    for (; r < rows; r++) few_update_rows<T, 1>(f, x, g + r, partial, r * row, update);
+}
+
+template <class T>
+void few_sgd(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const SgdStep &s, T *param, T *momentum) {
+    few_update<T>(f, x, g, rows, partial, SgdUpdate<T>(s, param, momentum));
+}
+
+template <class T>
+void few_adam(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const AdamStep &s, T *param, T *average,
+              T *square, T *largest) {
+    few_update<T>(f, x, g, rows, partial, AdamUpdate<T>(s, param, average, square, largest));
 }
 
 template <class T> void few_dot(const FewTaps &f, const T *x, const T *w, int rows, T *out) {

@@ -31,6 +31,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.few_rows = kFewRows;
     k.few_dot = few_dot<T>;
     k.few_outer = few_outer<T>;
+    k.few_sgd = few_sgd<T>;
+    k.few_adam = few_adam<T>;
     k.winograd_input = winograd_input<T>;
     k.winograd_output = winograd_output<T>;
     k.winograd_gradient = winograd_gradient<T>;

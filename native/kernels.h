@@ -76,6 +76,12 @@ template <class T> struct TypedKernels {
     int few_rows;
     void (*few_dot)(const FewTaps &f, const T *x, const T *w, int rows, T *out);
     void (*few_outer)(const FewTaps &f, const T *x, const T *g, int rows, T *w);
+    // A step of the optimizer on rows of weights whose gradient is what few_outer would write. partial: depth elements
+    // for each of the rows.
+    void (*few_sgd)(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const SgdStep &s, T *param,
+                    T *momentum);
+    void (*few_adam)(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const AdamStep &s, T *param,
+                     T *average, T *square, T *largest);
     // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.
     void (*winograd_input)(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
                            int64_t ahead, T *v, int64_t stride);

@@ -387,19 +387,32 @@ template <class T> void add_scaled(const T *x, T scale, T *out, int64_t n) {
 
 // --- optimizer steps: the formulas of torch.optim, one pass over each parameter ---
 
-template <class T> void sgd(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n) {
-    const T lr = s.lr, decay = s.weight_decay, mu = s.momentum, keep = 1 - s.dampening, sign = s.maximize ? -1 : 1;
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+// One vector of an optimizer's step at element i of a run, whose gradient is g: what `sgd`, `adam` and few.h's step by.
+template <class T> struct SgdUpdate {
+    T *param, *momentum;
+    T lr, decay, mu, keep;
+    bool decays, first, nesterov, maximize;
+
+    SgdUpdate(const SgdStep &s, T *param, T *momentum)
+        : param(param), momentum(momentum), lr(s.lr), decay(s.weight_decay), mu(s.momentum), keep(1 - s.dampening),
+          decays(s.weight_decay != 0), first(s.first), nesterov(s.nesterov), maximize(s.maximize) {}
+
+    template <class Get, class Put> INLINE void operator()(int64_t i, Vec<T> g, Get get, Put put) const {
         const Vec<T> p = get(param + i);
-        Vec<T> g = sign * get(grad + i);
-        if (s.weight_decay != 0) g += decay * p;
+        g = rounded(maximize ? -g : g);
+        if (decays) g += decay * p;
         if (momentum) {
-            const Vec<T> m = s.first ? g : mu * get(momentum + i) + keep * g;
+            const Vec<T> m = first ? g : rounded(mu * get(momentum + i)) + keep * g;
             put(momentum + i, m);
-            g = s.nesterov ? g + mu * m : m;
+            g = nesterov ? g + mu * m : m;
         }
         put(param + i, p - lr * g);
-    });
+    }
+};
+
+template <class T> void sgd(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n) {
+    const SgdUpdate<T> update(s, param, momentum);
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { update(i, get(grad + i), get, put); });
 }
 
 template <class T> INLINE Vec<T> square_root(Vec<T> v) {
@@ -415,19 +428,27 @@ template <class T> INLINE Vec<T> square_root(Vec<T> v) {
 #endif
 }
 
-template <class T>
-void adam(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n) {
-    const T decay = s.weight_decay, b2 = s.beta2, eps = s.eps, sign = s.maximize ? -1 : 1;
-    const T rest1 = 1 - s.beta1, rest2 = 1 - s.beta2;  // rounded once, from double, as PyTorch does
-    const T step = s.lr / s.correction1, shrink = 1 - s.lr * s.weight_decay, root = s.root_correction2;
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        Vec<T> p = get(param + i), g = sign * get(grad + i);
-        if (s.weight_decay != 0) {
-            if (s.decoupled) p *= shrink;
+template <class T> struct AdamUpdate {
+    T *param, *average, *square, *largest;
+    T decay, b2, eps, rest1, rest2, step, shrink, root;
+    bool decays, decoupled, maximize;
+
+    AdamUpdate(const AdamStep &s, T *param, T *average, T *square, T *largest)
+        : param(param), average(average), square(square), largest(largest), decay(s.weight_decay), b2(s.beta2),
+          eps(s.eps), rest1(1 - s.beta1),
+          rest2(1 - s.beta2),  // rounded once, from double, as PyTorch does
+          step(s.lr / s.correction1), shrink(1 - s.lr * s.weight_decay), root(s.root_correction2),
+          decays(s.weight_decay != 0), decoupled(s.decoupled), maximize(s.maximize) {}
+
+    template <class Get, class Put> INLINE void operator()(int64_t i, Vec<T> g, Get get, Put put) const {
+        Vec<T> p = get(param + i);
+        g = rounded(maximize ? -g : g);
+        if (decays) {
+            if (decoupled) p = rounded(p * shrink);
             else g += decay * p;
         }
         const Vec<T> m0 = get(average + i), m = m0 + (g - m0) * rest1;
-        const Vec<T> v = get(square + i) * b2 + g * g * rest2;
+        const Vec<T> v = rounded(get(square + i) * b2) + g * g * rest2;
         put(average + i, m);
         put(square + i, v);
         Vec<T> top = v;
@@ -437,7 +458,13 @@ void adam(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *
             put(largest + i, top);
         }
         put(param + i, p - step * (m / (square_root<T>(top) / root + eps)));
-    });
+    }
+};
+
+template <class T>
+void adam(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n) {
+    const AdamUpdate<T> update(s, param, average, square, largest);
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { update(i, get(grad + i), get, put); });
 }
 
 }  // namespace retrograd::RETROGRAD_ISA

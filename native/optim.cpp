@@ -12,7 +12,6 @@ namespace retrograd {
 namespace {
 
 constexpr int64_t kChunk = 32768;  // elements of one task
-constexpr int64_t kPiece = 4096;   // of a gradient that is multiplied out at a time
 
 void expect_alike(const Array &param, const Array *other, bool written) {
     if (!other) return;
@@ -50,16 +49,26 @@ template <class T, int Count> class Runs {
             if (i != 1) written_.push_back(&flats_.back());
         }
         const int64_t n = grad.factors ? grad.factors->rows() : param.size();
-        const int64_t step = grad.factors ? std::max<int64_t>(1, kChunk / grad.factors->row()) : kChunk;
+        const int64_t step = grad.factors ? ceil_div(kChunk, kFewMostRows * grad.factors->row()) * kFewMostRows : kChunk;
         for (int64_t i = 0; i < n; i += step) tasks_.push_back({runs_.size() - 1, i, std::min(step, n - i)});
     }
 
-    // body(at, count) for stretches of all runs.
-    template <class Body> void run(const Body &body) {
+    // body(parameter, gradient and state, count) for stretches of all runs, or few(factors, first row, how many,
+    // parameter and state) where the gradient is factors.
+    template <class Body, class Few> void run(const Body &body, const Few &few) {
         parallel(tasks_.size(), [&](int64_t task) {
             const Task &t = tasks_[task];
             const Run &run = runs_[t.which];
-            if (run.factors) return multiply_out(run, t, body);
+            if (run.factors) {
+                T *at[Count - 1];
+                for (int64_t first = t.first, end = t.first + t.count; first < end; first += kFewMostRows) {
+                    const int64_t from = first * run.factors->row();
+                    for (int i = 0, j = 0; i < Count; i++)
+                        if (i != 1) at[j++] = run.at[i] ? run.at[i] + from : nullptr;
+                    few(*run.factors, first, static_cast<int>(std::min<int64_t>(kFewMostRows, end - first)), at);
+                }
+                return;
+            }
             T *at[Count];
             for (int i = 0; i < Count; i++) at[i] = run.at[i] ? run.at[i] + t.first : nullptr;
             body(at, t.count);
@@ -81,27 +90,14 @@ template <class T, int Count> class Runs {
     std::vector<const Flat<T> *> written_;
     std::vector<Run> runs_;
     std::vector<Task> tasks_;
-
-    // A few rows of the gradient at a time: they are still in the first cache when the body reads them.
-    template <class Body> static void multiply_out(const Run &run, const Task &t, const Body &body) {
-        const int64_t row = run.factors->row(), most = std::clamp<int64_t>(kPiece / row, 1, kernels().of<T>().few_rows);
-        Scratch<T> gradient(most * row);
-        for (int64_t done = 0; done < t.count; done += most) {
-            const int count = static_cast<int>(std::min(most, t.count - done));
-            run.factors->multiply(t.first + done, count, gradient.get());
-            T *at[Count];
-            for (int i = 0; i < Count; i++) at[i] = run.at[i] ? run.at[i] + (t.first + done) * row : nullptr;
-            at[1] = gradient.get();
-            body(at, count * row);
-        }
-    }
 };
 
 template <class T> void sgd_of(const std::vector<SgdTensors> &tensors, const SgdStep &step, char type) {
     Runs<T, 3> runs;
     for (const SgdTensors &t : tensors)
         if (t.param->type == type) runs.add(t.grad, {t.param, t.momentum});
-    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().sgd(step, at[0], at[1], at[2], n); });
+    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().sgd(step, at[0], at[1], at[2], n); },
+             [&](const Factors &f, int64_t first, int count, T *const(&at)[2]) { f.step(first, count, step, at); });
 }
 
 template <class T> void adam_of(const std::vector<AdamTensors> &tensors, const AdamStep &step, char type) {
@@ -110,7 +106,7 @@ template <class T> void adam_of(const std::vector<AdamTensors> &tensors, const A
         if (t.param->type == type) runs.add(t.grad, {t.param, t.average, t.square, t.largest});
     runs.run([&](T *const(&at)[5], int64_t n) {
         kernels().of<T>().adam(step, at[0], at[1], at[2], at[3], at[4], n);
-    });
+    }, [&](const Factors &f, int64_t first, int count, T *const(&at)[4]) { f.step(first, count, step, at); });
 }
 
 void expect_gradient(const Array &param, const Gradient &grad) {

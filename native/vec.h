@@ -79,6 +79,19 @@ template <class T> INLINE void store_part(T *p, Vec<T> v, int n) {
 
 template <class T> INLINE Vec<T> broadcast(T x) { return x - Vec<T>{}; }  // minus zero: -0 and NaN stay what they are
 
+// v, rounded as it stands: the compiler may not make v one operation with what follows. Where a sum has two products, it
+// says which of them is rounded, and so that all kernels that compute it give the same bits.
+template <class V> INLINE V rounded(V v) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__x86_64__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+    return v;
+}
+
 // The sum of the lanes: always halves first, then quarters and so on.
 #if defined(__AVX2__)
 INLINE float sum_lanes(__m128 v) {

@@ -22,17 +22,18 @@ class Deferred(Tensor):
         factors = own.get("_factors")
         if factors is not None:
             own.setdefault("_array", factors.multiply())  # two threads at once: the first one's stays
-            self._settle()
+            _settle(self)
         return own["_array"]
 
     @_array.setter
     def _array(self, array):
         vars(self)["_array"] = array
-        self._settle()
+        _settle(self)
 
-    def _settle(self):
-        self.__class__ = Tensor
-        vars(self).pop("_factors", None)
+
+def _settle(grad):
+    grad.__class__ = Tensor
+    vars(grad).pop("_factors", None)
 
 
 def factors_of(grad):
@@ -41,7 +42,7 @@ def factors_of(grad):
 
 
 def deferral(name, input):
-    """Register what may be called instead of the formula of the row `name` for `input`. Decorates the function.
+    """Register what may be called instead of the formula of the row `name` for `input`. Decorates it.
 
     It takes what the formula takes, raw, and gives Factors, or None where the formula is to be called.
     """

@@ -117,7 +117,7 @@ def allow_winograd(allowed):
 
 
 def allow_factors(allowed):
-    """Let the gradient of a large weight wait as two small factors where few pixels or rows made it, or forbid it.
+    """Let the gradient of a large weight wait as two small factors where few pixels or rows made it, or not.
 
     It is multiplied out when `.grad` is looked at, or within the optimizer's step (SGD, Adam, AdamW), which
     then need not read it from memory; the bits are the same. So it is for plain training steps: not with

@@ -4,6 +4,7 @@ import time
 import weakref
 
 from ..core.apply import RowNode
+from ..core.deferred import factors_of
 from ..core.graph import AccumulateGrad
 from ..core.memory import owner
 from ..core.op import Op
@@ -50,8 +51,7 @@ class memory_timeline:
             self._names = {id(m): name or type(m).__name__ for name, m in self.model.named_modules()}
             for tensor in (*self.model.parameters(), *self.model.buffers()):
                 self._hold(tensor._array, PARAMETERS)
-                if tensor._grad is not None:
-                    self._hold(tensor._grad._array, GRADIENTS)
+                self._hold_gradient(tensor)
         self._hold_optimizer(self.optimizer)
         self._handles = [
             register_module_forward_pre_hook(lambda module, args: self._modules.append(module)),
@@ -94,8 +94,7 @@ class memory_timeline:
         elif isinstance(what, RowNode):
             self._hold_gradients(what, result)
         elif isinstance(what, AccumulateGrad):
-            if what.variable._grad is not None:
-                self._hold(what.variable._grad._array, GRADIENTS)
+            self._hold_gradient(what.variable)
         elif hasattr(what, "param_groups"):
             self._hold_optimizer(what)
         self._forget_freed()
@@ -108,6 +107,11 @@ class memory_timeline:
                     known = self._known.get(id(owner(array)))
                     if known is not None and known[2] == TEMPORARY:
                         self._hold(array, GRADIENTS)
+
+    def _hold_gradient(self, tensor):
+        grad = tensor._grad
+        if grad is not None and factors_of(grad) is None:  # one that waits has no memory yet
+            self._hold(grad._array, GRADIENTS)
 
     def _hold_optimizer(self, optimizer):
         if optimizer is None:

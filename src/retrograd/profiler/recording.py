@@ -104,12 +104,7 @@ def arrays_of(value):
 
 def shapes_of(given):
     """The shapes of the arrays and Tensors among arguments, [] for others, as PyTorch lists them."""
-    return [
-        list(a._array.shape if isinstance(a, Tensor) else a.shape)
-        if isinstance(a, (Tensor, np.ndarray))
-        else []
-        for a in given
-    ]
+    return [list(a._array.shape if isinstance(a, Tensor) else getattr(a, "shape", ())) for a in given]
 
 
 def new_bytes(result):
