@@ -49,8 +49,7 @@ def deferral(name, input):
 
     def register(function):
         op = TABLE[name]
-        if _arguments(function) != _arguments(op.formulas[input]):
-            raise TypeError(f"the deferral of {name}'s {input} must take what the formula takes")
+        assert _arguments(function) == _arguments(op.formulas[input]), "it takes what the formula takes"
         op.deferrals = {**op.deferrals, input: function}
         return function
 
