@@ -109,8 +109,8 @@ def set_num_threads(threads):
 def allow_winograd(allowed):
     """Let 3x3 convolutions in float32 use Winograd's method where that is faster (they do), or forbid it.
 
-    It needs a quarter of the products, and rounds to about 1e-5 of the largest element instead of 1e-6. An
-    infinity or NaN then also reaches the few pixels beside those that see it.
+    It needs a quarter of the products, and its rounding errors are two to three times as large: about 1e-6
+    of the norm. An infinity or NaN then also reaches the few pixels beside those that see it.
     """
     if native is not None:
         native.set_winograd(bool(allowed))
