@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -28,16 +29,17 @@ def measure_import(modules, threads, rounds):
     modules: the modules of retrograd to import; PyTorch has one, which imports its parts.
     """
     times = {"retrograd": [], "torch": []}
-    for i in range(rounds + 1):
-        for library, names in (("retrograd", modules), ("torch", "torch")):
-            command = [sys.executable, "-c", IMPORT.format(names)]
-            done = subprocess.run(
-                command, env=environment(threads), capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise RuntimeError(f"import {names} fails:\n{done.stderr}")
-            if i > 0:  # the first one fills the disk cache and writes bytecode
-                times[library].append(float(done.stdout.split()[1]))
+    with tempfile.TemporaryDirectory() as cache:
+        # Byte code as an installation has it, whatever the shell says about writing it.
+        variables = {**environment(threads), "PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
+        for i in range(rounds + 1):
+            for library, names in (("retrograd", modules), ("torch", "torch")):
+                command = [sys.executable, "-c", IMPORT.format(names)]
+                done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise RuntimeError(f"import {names} fails:\n{done.stderr}")
+                if i > 0:  # the first one fills the disk cache and writes byte code
+                    times[library].append(float(done.stdout.split()[1]))
     return {
         "unit": "s",
         "retrograd": spread(times["retrograd"]),
