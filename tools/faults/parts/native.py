@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from common import ROOT, surroundings
 
+from retrograd.core.tensor import Tensor, wrap
+
 GUARD = 256  # bytes on each side of an array
 DTYPES = ["f4", "f8", "f4", "f8", "f2", "i8", "i4", "u1", "?", "c8", "c16", ">f4", "O", "S3", "M8[s]", "V2"]
 SETTINGS = {"set_num_threads", "set_winograd", "use_door", "observe", "method", "stand_in", "multiply_adds"}
@@ -88,18 +90,17 @@ def _process(seed, calls, note, skip):
     faulthandler.enable()
     np.seterr(all="ignore")
     valid = recorded()
-    functions = [n for n in dir(_native) if callable(getattr(_native, n)) and not n.startswith("_")]
     with open(note, "wb", buffering=0) as log:
-        for name in functions:
-            if name in skip or isinstance(getattr(_native, name), type):
+        for name, function in functions(_native).items():
+            if name in skip:
                 continue
-            counts = collections.Counter(functions=1)
+            counts = collections.Counter(functions=1, reached=bool(valid[name]))
             rng = random.Random(f"{seed} {name}")
-            function = getattr(_native, name)
             for n in range(calls):
-                guarded = []
+                guarded, names = [], ()
                 if valid[name] and rng.random() < 0.9:
-                    arguments = [copied(a, guarded, rng) for a in rng.choice(valid[name])]
+                    arguments, names = rng.choice(valid[name])
+                    arguments = [copied(a, guarded, rng) for a in arguments]
                     for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
                         at = rng.randrange(len(arguments)) if arguments else 0
                         arguments[at : at + 1] = [
@@ -113,8 +114,9 @@ def _process(seed, calls, note, skip):
                 log.truncate()
                 log.write(f"{name} call {n}: {shown(arguments)}".encode())
                 signal.alarm(30)  # nobody handles it: a call that hangs ends the process
+                at = max(len(arguments) - len(names), 0)  # what was given by name still is
                 try:
-                    function(*arguments)
+                    function(*arguments[:at], **dict(zip(names, arguments[at:], strict=False)))
                     counts["returned"] += 1
                 except Exception:  # any error is fine: it is no crash
                     counts["refused"] += 1
@@ -127,30 +129,67 @@ def _process(seed, calls, note, skip):
             print(json.dumps(counts), flush=True)
 
 
+def functions(native):
+    """{name: function} of the compiled module, the kernels of rows among them."""
+    found = {n: getattr(native, n) for n in dir(native) if not n.startswith("_")}
+    found = {n: f for n, f in found.items() if callable(f) and not isinstance(f, type)}
+    return found | {f"row_kernels.{n}": f for n, f in native.row_kernels.items()}
+
+
 def recorded():
-    """{function: [arguments]} of valid calls, taken down while the kernels serve small programs."""
+    """{function: [(arguments, names of the last of them)]}, of valid calls.
+
+    Taken down while the kernels serve small programs, by the Python door, the compiled one calls them itself.
+    """
     import retrograd as torch
     from retrograd import _native
-    from retrograd.kernels import cpu
+    from retrograd.core.op import TABLE
 
     taken = collections.defaultdict(list)
 
+    def recorder(name, function):
+        def call(*arguments, **named):
+            if len(taken[name]) < 60:
+                values = [_kept(a) for a in (*arguments, *named.values())]
+                taken[name].append((values, tuple(named)))
+            return function(*arguments, **named)
+
+        return call if callable(function) and not isinstance(function, np.ufunc) else function
+
     class Recorder:
         def __getattr__(self, name):
-            function = getattr(_native, name)
+            return recorder(name, getattr(_native, name))
 
-            def call(*arguments):
-                if len(taken[name]) < 60:
-                    taken[name].append([_kept(a) for a in arguments])
-                return function(*arguments)
-
-            return call if callable(function) and not isinstance(function, np.ufunc) else function
-
-    cpu.native, before = Recorder(), cpu.native
+    users = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith("retrograd.") and getattr(module, "native", None) is _native
+    ]
+    rows = {op: op.kernels for op in TABLE.values() if op.kernels}
+    by_row = {function: f"row_kernels.{name}" for name, function in _native.row_kernels.items()}
+    _native.use_door(False)
     try:
+        for module in users:
+            module.native = Recorder()
+        for op, kernels in rows.items():
+            op.kernels = tuple(
+                (0, when, recorder(by_row[f], f) if f in by_row else f) for _, when, f in kernels
+            )
         programs(torch)
     finally:
-        cpu.native = before
+        _native.use_door(True)
+        for module in users:
+            module.native = _native
+        for op, kernels in rows.items():
+            op.kernels = kernels
+    for name, calls in by_hand().items():
+        taken[name] += [(arguments, ()) for arguments in calls]
+    return taken
+
+
+def by_hand():
+    """{function: [arguments]} of valid calls that no program here makes."""
+    taken = collections.defaultdict(list)
     a = np.linspace(-1, 1, 12, dtype="f4").reshape(3, 4)
     for ufunc in ("erf", "gelu", "gelu_slope"):
         taken[ufunc] += [[a], [a, a.copy()], [a.astype("f8")[::-1]]]
@@ -169,6 +208,23 @@ def recorded():
     taken["conv2d_forward"].append(
         [last(image), last(weight), np.ones(4, "f4"), last(np.ones((2, 4, 6, 6), "f4")), one, one, one, 1]
     )
+    conv = [last(image), last(weight), last(np.ones((2, 4, 6, 6), "f4"))]
+    taken["conv2d_input_gradient"].append([conv[2], conv[1], conv[0].copy("K"), one, one, one, 1])
+    taken["conv2d_weight_gradient"].append([conv[2], conv[0], conv[1].copy("K"), one, one, one, 1])
+    eight = [np.ones(8, "f4") for _ in range(4)]
+    taken["batch_norm_forward"].append([conv[0], *eight[:2], 1e-5, *eight[2:], conv[0].copy("K"), True])
+    taken["batch_norm_gradient"].append(
+        [conv[0], conv[0], *eight[:2], 1e-5, eight[2], conv[0].copy("K"), eight[3], eight[2].copy(), True]
+    )
+    taken["matmul"].append([a, a.T.copy(), np.ones(3, "f4"), np.empty((3, 3), "f4")])
+    taken["softmax"].append([a, np.empty_like(a), True])
+    taken["softmax_gradient"].append([a, a, np.empty_like(a), False])
+    targets = np.array([0, 3, 1])
+    taken["nll_loss"].append([a, targets, np.ones(4, "f4"), -100, np.empty((), "f4"), True])
+    taken["nll_loss_gradient"].append([np.ones((), "f4"), targets, None, -100, np.empty_like(a), True])
+    taken["add_rows"].append([a.copy(), targets[:2] % 3, a[:2].copy()])
+    taken["add_along"].append([a.copy(), targets[:, None], a[:, :1].copy(), 1])
+    taken["take_along"].append([a, targets[:, None], np.empty((3, 1), "f4"), 1])
     taken["set_num_threads"] += [[1], [2]]
     taken["set_winograd"] += [[True], [False]]
     taken["multiply_adds"] += [[10]]
@@ -196,6 +252,18 @@ def programs(torch):
             torch.nn.LogSoftmax(-1),
         ):
             model(x).sum().backward()
+        y = torch.rand(3, 4, 8, 8, dtype=dtype, requires_grad=True)
+        for result in (x + y, x - y, x * y, x / y, x.relu(), x.sum(0), x.sum((0, 2, 3)), x @ y, F.dropout(x)):
+            result.sum().backward()
+        F.conv_transpose2d(x, torch.rand(4, 2, 3, 3, dtype=dtype), stride=2).sum().backward()
+        F.conv1d(x[0], torch.rand(5, 8, 3, dtype=dtype)).sum().backward()
+        (x[0, 0] @ y[0, 0]).sum().backward()
+        index = torch.tensor([2, 0, 1])
+        gathered = x.gather(0, index.reshape(3, 1, 1, 1))
+        for result in (x[index], gathered, F.embedding(index, x[0, 0]), x.mean(0)):
+            result.sum().backward()
+        x.masked_fill(x > 0.5, 0.0).sum().backward()
+        x.detach().add_(y.detach(), alpha=0.5)
         q = torch.rand(2, 2, 5, 4, dtype=dtype, requires_grad=True)
         for how in ({}, {"is_causal": True}, {"attn_mask": torch.zeros(5, 5, dtype=dtype)}):
             F.scaled_dot_product_attention(q, q, q, **how).sum().backward()
@@ -216,6 +284,8 @@ def programs(torch):
 
 
 def _kept(a):
+    if isinstance(a, Tensor):
+        return wrap(a._array.copy("K"))
     return a.copy("K") if isinstance(a, np.ndarray) else list(map(_kept, a)) if isinstance(a, list) else a
 
 
@@ -243,6 +313,8 @@ def intact(guarded):
 
 
 def copied(value, guarded, rng):
+    if isinstance(value, Tensor):
+        return wrap(between_guards(value._array, guarded))
     if isinstance(value, np.ndarray):
         return between_guards(value, guarded)
     return [copied(v, guarded, rng) for v in value] if isinstance(value, list) else value
@@ -252,6 +324,8 @@ def changed(value, guarded, rng):
     """Another value of about the same kind."""
     if rng.random() < 0.1:
         return anything(guarded, rng)
+    if isinstance(value, Tensor):
+        return wrap(array_changed(value._array, guarded, rng))
     if isinstance(value, np.ndarray):
         return array_changed(value, guarded, rng)
     if isinstance(value, (list, tuple)) and value and rng.random() < 0.9:
@@ -389,7 +463,7 @@ def shown(arguments):
         else f"[{shown(a)}]"
         if isinstance(a, list)
         else repr(a)[:80]
-        for a in arguments
+        for a in (a._array if isinstance(a, Tensor) else a for a in arguments)
     )
 
 
