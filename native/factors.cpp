@@ -13,12 +13,12 @@ bool allowed_at_start() {
 }
 std::atomic<bool> allowed{allowed_at_start()};
 
-// (N, C, H, W) with any strides to NHWC: a few pixels, too few for more than one thread.
-template <class T> void copy_pixels(const Array &x, T *to) {
+// (N, C, H, W) with any strides to NHWC, pixels `pitch` apart: too few for more than one thread.
+template <class T> void copy_pixels(const Array &x, int64_t pitch, T *to) {
     const int64_t C = x.shape[1];
     for (int64_t n = 0; n < x.shape[0]; n++)
         for (int64_t h = 0; h < x.shape[2]; h++)
-            for (int64_t w = 0; w < x.shape[3]; w++, to += C) {
+            for (int64_t w = 0; w < x.shape[3]; w++, to += pitch) {
                 const T *from = x.as<T>() + n * x.stride[0] + h * x.stride[2] + w * x.stride[3];
                 if (x.stride[1] == 1) std::copy_n(from, C, to);
                 else
@@ -40,11 +40,13 @@ bool Factors::pays(const ConvSizes &s, const ConvGeometry &g) {
 
 template <class T> Images<const T> Factors::keep(const Array &gy, const Array &x) {
     const ConvSizes &s = sizes_;
-    T *from = reinterpret_cast<T *>(x_.reset(x.size() * sizeof(T)));
+    // A line more than the channels need: pixels that are read together then lie in different sets of the first cache.
+    const int64_t pitch = s.C + 64 / sizeof(T);
+    T *from = reinterpret_cast<T *>(x_.reset(s.N * s.H * s.W * pitch * sizeof(T)));
     T *to = reinterpret_cast<T *>(gy_.reset(gy.size() * sizeof(T)));
-    copy_pixels(x, from);
-    copy_pixels(gy, to);
-    return {from, s.H * s.W * s.C, s.W * s.C, s.C};
+    copy_pixels(x, pitch, from);
+    copy_pixels(gy, s.O, to);
+    return {from, s.H * s.W * pitch, s.W * pitch, pitch};
 }
 
 FewPairs Factors::pair(const Array &gy, const Array &x, const ConvGeometry &g) {
@@ -78,7 +80,12 @@ template <class T> void Factors::step(int64_t first, int count, const AdamStep &
     T g[kFewPixels * kFewMostRows];
     scales(first, count, g);
     Scratch<T> partial(kFewMostRows * sizes_.I);
-    kernels().of<T>().few_adam(pairs_.taps, x<T>(), g, count, partial.get(), s, at[0], at[1], at[2], at[3]);
+    for (int r = 0; r < count; r++) {  // one by one: several rows of all the state are too many streams at once
+        T *row_at[4];
+        for (int i = 0; i < 4; i++) row_at[i] = at[i] ? at[i] + r * row() : nullptr;
+        kernels().of<T>().few_adam(pairs_.taps, x<T>(), g + r, 1, partial.get(), s, row_at[0], row_at[1], row_at[2],
+                                   row_at[3]);
+    }
 }
 
 #define RETROGRAD_FACTORS(T)                                                                                           \

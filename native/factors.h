@@ -27,7 +27,7 @@ class Factors {
   private:
     const char type_;
     const ConvSizes sizes_;
-    Scratch<char> x_, gy_;  // (N, H, W, C) and (pixel, O)
+    Scratch<char> x_, gy_;  // (N, H, W, C), with gaps, and (pixel, O)
     const FewPairs pairs_;
 
     template <class T> const T *x() const { return reinterpret_cast<const T *>(x_.get()); }

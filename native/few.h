@@ -109,11 +109,11 @@ template <class T, int R> void few_outer_rows(const FewTaps &f, const T *x, cons
     }
 }
 
-// The same, but each element goes to update(index in the rows, value, get, put) and not to memory. `partial` holds the
-// R runs of a tap whose pairs are added in parts.
+// The same, but each element goes to update(index, value, get, put) and not to memory; rows begin at index `at` and are
+// `row` apart. `partial` holds the R runs of a tap whose pairs are added in parts.
 template <class T, int R, class Update>
-void few_update_rows(const FewTaps &f, const T *x, const T *g, T *partial, int64_t at, const Update &update) {
-    const int64_t row = f.taps * f.depth;
+void few_update_rows(const FewTaps &f, const T *x, const T *g, T *partial, int64_t at, int64_t row,
+                     const Update &update) {
     for (int64_t tap = 0; tap < f.taps; tap++, at += f.depth) {
         const auto finish = [&](int r, int64_t k, Vec<T> v, auto get, auto put) INLINE_LAMBDA {
             update(at + r * row + k, v, get, put);
@@ -135,15 +135,22 @@ void few_update_rows(const FewTaps &f, const T *x, const T *g, T *partial, int64
     }
 }
 
+constexpr int64_t kFewHeld = 1 << 14;  // bytes
 constexpr int kUpdatedRows = 2;  // with more, too many streams are read and written at once
 
 template <class T, class Update>
 void few_update(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const Update &update) {
-    int r = 0;
-    const int64_t row = f.taps * f.depth;
-    for (; r + kUpdatedRows <= rows; r += kUpdatedRows)
-        few_update_rows<T, kUpdatedRows>(f, x, g + r, partial, r * row, update);
-    for (; r < rows; r++) few_update_rows<T, 1>(f, x, g + r, partial, r * row, update);
+    // Of one tap as much of x at a time as the first cache holds while all rows use it.
+    const int64_t row = f.taps * f.depth, held = kFewHeld / sizeof(T) / f.pixels / 64 * 64;
+    const int64_t step = f.taps == 1 ? held : f.depth;
+    FewTaps part = f;
+    for (int64_t from = 0; from < f.depth; from += step) {
+        part.depth = step < f.depth - from ? step : f.depth - from;
+        int r = 0;
+        for (; r + kUpdatedRows <= rows; r += kUpdatedRows)
+            few_update_rows<T, kUpdatedRows>(part, x + from, g + r, partial, r * row + from, row, update);
+        for (; r < rows; r++) few_update_rows<T, 1>(part, x + from, g + r, partial, r * row + from, row, update);
+    }
 }
 
 template <class T>

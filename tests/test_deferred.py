@@ -23,9 +23,11 @@ SHAPES = {  # what a layer is made of, and the input it gets: all with few pixel
     "strided": (("Conv2d", 64, 128, 3, 2, 1), (1, 64, 7, 7)),
     "1x1": (("Conv2d", 256, 512, 1, 2), (1, 256, 4, 4)),
     "batch": (("Conv2d", 128, 96, 3, 1, 2, 2), (3, 128, 2, 2)),
+    "one pixel": (("Conv2d", 128, 128, 3, 1, 1), (1, 128, 1, 1)),  # most taps see nothing
     "odd": (("Conv2d", 67, 131, 3), (2, 67, 4, 5)),
     "linear": (("Linear", 512, 300), (1, 512)),
-    "rows": (("Linear", 300, 512), (2, 5, 300)),
+    "rows": (("Linear", 300, 512), (2, 4, 300)),
+    "wide": (("Linear", 4200, 67), (3, 4200)),
 }
 
 
