@@ -137,6 +137,7 @@ struct Program {
     std::vector<Cell> constants;
     Operand result;
     size_t buffers = 0;
+    bool ends_with_result = false;  // no step reads an argument once the result is written
 
     // Elements [from, from + n). `scratch` holds kBlock elements for each buffer.
     void run(char *const *inputs, const npy_intp *strides, npy_intp from, npy_intp n, char *out, char *scratch) const {
@@ -257,6 +258,7 @@ std::unique_ptr<Program> read(PyObject *recorded, const std::vector<char> &argum
         program->steps.push_back(step);
     }
     program->result = values[last].operand;
+    program->ends_with_result = last + 1 == values.size();
     return program;
 }
 
@@ -312,7 +314,7 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
     return known_.back().program.get();
 }
 
-Ref Elementwise::operator()(PyObject *const *args, size_t count) {
+Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare) {
     if (count > kMostArguments) return {};
     PyArrayObject *whole = nullptr, *single = nullptr;  // an array with dimensions, and one without
     int type = 0;
@@ -371,11 +373,17 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count) {
     const npy_intp n = PyArray_SIZE(like);
     const int gives = program->result.type == '?' ? NPY_BOOL : type;
     Ref out;
-    if (gives == PyArray_TYPE(like) && PyArray_NDIM(like) <= kMaxDims) {
+    for (size_t i = 0; i < count && spare && program->ends_with_result; i++) {
+        auto *a = reinterpret_cast<PyArrayObject *>(spare);
+        if (args[i] == spare && PyArray_CheckExact(spare) && PyArray_TYPE(a) == gives && same_shape(a, like) &&
+            !(expanded >> i & 1) && PyArray_ISWRITEABLE(a))
+            out = Ref::borrow(spare);
+    }
+    if (!out && gives == PyArray_TYPE(like) && PyArray_NDIM(like) <= kMaxDims) {
         int64_t shape[kMaxDims];
         std::copy_n(PyArray_DIMS(like), PyArray_NDIM(like), shape);
         out = new_array(PyArray_NDIM(like), shape, descr_of(reinterpret_cast<PyObject *>(like)), !in_c_order);
-    } else {
+    } else if (!out) {
         const Ref descr = checked(reinterpret_cast<PyObject *>(PyArray_DescrFromType(gives)));
         const NPY_ORDER order = in_c_order ? NPY_CORDER : NPY_KEEPORDER;
         Py_INCREF(descr.get());  // the new array takes it

@@ -19,8 +19,9 @@ class Elementwise {
     Elementwise(Elementwise &&) noexcept;
 
     PyObject *function() const { return function_; }
-    // function(*args); empty where it is no elementwise function of these, and has to be called.
-    Ref operator()(PyObject *const *args, size_t count);
+    // function(*args); empty where it is no elementwise function of these, and has to be called. `spare`: an argument
+    // that nobody needs any more, where its memory may take the result.
+    Ref operator()(PyObject *const *args, size_t count, PyObject *spare = nullptr);
 
   private:
     struct Known {

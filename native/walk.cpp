@@ -49,6 +49,13 @@ PyObject *target_of(PyObject *edges, Py_ssize_t i) { return PyTuple_GET_ITEM(PyS
 
 PyArrayObject *as_array(const Ref &object) { return reinterpret_cast<PyArrayObject *>(object.get()); }
 
+// Whether the caller's is the only way to the memory of an array or of the whole of what it is a view of.
+bool only_holder(PyObject *array) {
+    if (Py_REFCNT(array) != 1 || !PyArray_CheckExact(array)) return false;
+    PyObject *base = PyArray_BASE(reinterpret_cast<PyArrayObject *>(array));
+    return ours(base ? base : array);
+}
+
 // --- gradients that wait (core/deferred.py) ----------------------------------------------------------------------
 
 constexpr npy_intp kDeferFrom = 1 << 16;  // elements: with fewer, nothing is gained
@@ -77,11 +84,15 @@ Ref multiplied(Ref g) {
 
 // RowNode.run(g, False, wanted) and unpack(), with arrays; what is out of the ordinary is left to them, complaints too.
 // Gives false if it was. wanted: nullptr, or a bool for each edge. edges: those of the node, as a list or tuple, if
-// gradients may wait; or nullptr.
-bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, std::vector<Ref> &grads) {
+// gradients may wait; or nullptr. spare: whether g's memory may be overwritten.
+bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare,
+             std::vector<Ref> &grads) {
     const Ref plan_object = attribute(node, names.plan);
     Plan &plan = plan_of(plan_object.get());
     if (plan.joint && wanted) return false;
+    size_t runs = 0;
+    for (size_t i = 0; i < plan.steps.size() && !plan.variadic; i++) runs += plan.steps[i] && (!wanted || (*wanted)[i]);
+    spare = spare && runs == 1 && only_holder(g);
     std::vector<Ref> values;
     values.reserve(plan.entries.size() + 4);
     if (!plan.entries.empty()) {
@@ -152,7 +163,7 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObj
             if (factors.get() != Py_None) return factors;
         }
         if (step.elementwise) {
-            Ref out = step.formula(given + 1, step.sources.size());
+            Ref out = step.formula(given + 1, step.sources.size(), spare ? g : nullptr);
             if (out) return out;
         }
         return checked(PyObject_Vectorcall(step.formula.function(), given + 1, count, nullptr));
@@ -336,13 +347,14 @@ class Walk {
                 wanted_.push_back(leads(PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(fast.get(), i), 0)));
                 all = all && wanted_.back();
             }
+        const bool hooked = truth(attribute(node, names.post_hooks).get());  // they see the gradients
         std::optional<Observed> observed;
         if (observer.begin) observed.emplace(node, g.get());
         try {
             if (nothing(g.get()) && PyType_IsSubtype(Py_TYPE(node), e.row_node))
                 for (Py_ssize_t i = 0; i < count; i++) grads_.push_back(Ref::borrow(Py_None));
             else
-                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ ? nullptr : fast.get());
+                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ || hooked ? nullptr : fast.get(), !hooked);
         } catch (Raised) {
             if (PyErr_ExceptionMatches(PyExc_Exception)) {
                 Ref error = take_exception();
@@ -352,7 +364,7 @@ class Walk {
             throw;
         }
         if (observed) observed->end(list_of(grads_).get());
-        if (truth(attribute(node, names.post_hooks).get())) {
+        if (hooked) {
             const Ref given = list_of(grads_);
             collect(call(e.run_hooks_after, node, given.get(), g.get(), Py_False));
         }
@@ -379,12 +391,11 @@ class Walk {
         return truth(attribute(node, names.tensor_hooks).get());
     }
 
-    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges) {
+    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare) {
         const bool watched = in_anomaly_mode();
-        if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node)) {
-            const bool hooked = truth(attribute(node, names.post_hooks).get());  // they see the gradients
-            if (run_row(node, g, wanted, hooked ? nullptr : edges, grads_)) return;
-        }
+        if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node) &&
+            run_row(node, g, wanted, edges, spare, grads_))
+            return;
         Ref asked = Ref::borrow(Py_None);
         if (wanted) {
             asked = checked(PyList_New(wanted->size()));

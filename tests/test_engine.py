@@ -929,3 +929,68 @@ def test_backward_inside_backward():
         return x.grad
 
     same(program)
+
+
+# --- whose memory a gradient is ------------------------------------------------------------------------------
+
+
+def test_gradients_that_somebody_holds_are_not_overwritten():
+    def program(torch):
+        x = torch.arange(-6.0, 6.0).reshape(3, 4).requires_grad_()
+        held = []
+        y = x * 2
+        y.register_hook(held.append)
+        y.retain_grad()
+        z = y.relu()
+        z.register_hook(held.append)
+        seed = torch.full((3, 4), 3.0)
+        z.tanh().backward(seed)
+        return [x.grad, y.grad, *held, seed]
+
+    same(program)
+
+
+def test_one_gradient_for_two_inputs_serves_both():
+    def program(torch):
+        x = torch.arange(-6.0, 6.0).reshape(3, 4).requires_grad_()
+        y = (x * -1).relu() + (x * 3).sigmoid() + x.exp().view(4, 3).tanh().view(3, 4)
+        y.mul(2).backward(torch.ones(3, 4))
+        (g,) = torch.autograd.grad((x.cos().relu() + x.sin().relu()).sum(), x)
+        return x.grad, g
+
+    same(program)
+
+
+@pytest.mark.skipif(not retrograd.kernels.available(), reason="the walk is not compiled: each gradient is new")
+@pytest.mark.parametrize("layout", ["contiguous_format", "channels_last"])
+def test_a_gradient_that_nobody_needs_is_overwritten_by_the_next(layout):
+    shape = (2, 16, 64, 64)
+    layout = getattr(retrograd, layout)
+    x = retrograd.randn(shape).contiguous(memory_format=layout).requires_grad_()
+    places, y = [], x * 2
+    for _ in range(3):
+        y = y.relu()
+        y.register_hook(lambda g: places.append(g._array.ctypes.data))
+    y.mul(2).backward(retrograd.ones(shape).contiguous(memory_format=layout))
+    assert len(set(places)) == 1
+    assert np.array_equal(x.grad._array, 4.0 * (x._array > 0))
+
+
+@pytest.mark.parametrize("order", ["qkv", "kqv", "vkq", "qk", "qkk"])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_of_parts_of_one_array(order, batch_first):
+    """Its gradients may be parts of one array too, which splitting then gives as it is."""
+
+    def program(torch):
+        x = torch.linspace(-1, 1, 2 * 4 * 24).reshape(2, 4, 24).requires_grad_()
+        parts = (x * 1).split(8, -1)
+        axes = (0, 2, 1, 3) if batch_first else (1, 2, 0, 3)
+        heads = [part.view(2, 4, 2, 4).permute(axes) for part in parts]
+        q, k, v = [heads["qkv".index(name)] for name in (order * 2)[:3]]
+        out = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        (g,) = torch.autograd.grad((out * out).sum() + parts[1].sin().sum(), x, retain_graph=True)
+        g = g.clone()
+        (again,) = torch.autograd.grad((out * out).sum(), parts[2 if "v" in order else 1])
+        return out, g, again
+
+    same(program, tol=1e-5)

@@ -4,6 +4,8 @@ A part is described by a `key`, NumPy's index of ints, slices and None, always e
 then gives a view, also of a single element).
 """
 
+from math import prod
+
 import numpy as np
 
 from ..core import arrays, memory
@@ -80,7 +82,30 @@ uncut_row = Op(
 
 
 def _gather_parts(g, shape, axis, sizes):
-    return uncut_row(shape, axis, sizes, *_given(g))
+    whole = _side_by_side(g, shape, axis)
+    return uncut_row(shape, axis, sizes, *_given(g)) if whole is None else whole
+
+
+def _side_by_side(parts, shape, axis):
+    """The array of `shape` whose parts along `axis` these raw ones are already, in their order; else None."""
+    whole = getattr(parts[0], "base", None)
+    if type(whole) is not np.ndarray or whole.dtype != parts[0].dtype or not whole.flags.c_contiguous:
+        return None
+    if whole.size != prod(shape):
+        return None
+    whole, start, lead = whole.reshape(shape), 0, (FULL,) * axis
+    for part in parts:
+        if type(part) is not np.ndarray or part.base is not parts[0].base:
+            return None
+        there = whole[(*lead, slice(start, start + part.shape[axis]))]
+        if _place(part) != _place(there):
+            return None
+        start += part.shape[axis]
+    return whole
+
+
+def _place(x):
+    return x.__array_interface__["data"], x.shape, x.strides
 
 
 def _given(parts):
