@@ -100,16 +100,18 @@ def torchvision_models():
 def fill(library, model):
     """Give `model` weights that depend on their order and shapes only, by He's scale for matrices.
 
-    In place and one after the other: a case's peak of memory is then what the libraries need.
+    In place and a little at a time: a case's peak of memory is then what the libraries need.
     """
     random = np.random.default_rng(0)
     with library.torch.no_grad():
         for name, value in model.state_dict().items():
             shape = tuple(value.shape)
             if len(shape) > 1:
-                values = random.standard_normal(shape, np.float32)
-                values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
-                value.copy_(library.array(values))
+                some = max(1, 65536 // np.prod(shape[1:]))
+                for rows in value.split(int(some)):
+                    values = random.standard_normal(tuple(rows.shape), np.float32)
+                    values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
+                    rows.copy_(library.array(values))
             elif name.endswith("bias"):
                 value.zero_()
 

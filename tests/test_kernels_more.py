@@ -271,3 +271,25 @@ def test_choices_between_arrays_and_numbers(n, dtype):
         args = [tensors[h] if type(h) is int else h for h in how]
         expected = np.where(mask, *(dtype(v) if type(v) is float else v for v in (a, b)))
         np.testing.assert_array_equal(where(tensors[0], *args).numpy(), expected)
+
+
+# --- weights ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(64, 32, 3, 3), (300, 16, 5), (3, 2, 1, 1), (2, 3, 4, 2, 2)])
+def test_a_convolutions_weight_is_laid_out_in_its_own_memory(shape):
+    weight = retrograd.nn.Parameter(retrograd.randn(shape))
+    before, place = weight._array.copy(), weight._array.ctypes.data
+    kernels.lay_out_weight(weight)
+    assert np.array_equal(weight._array, before) and weight._array.ctypes.data == place
+    assert len(shape) == 5 or np.moveaxis(weight._array, 1, -1).flags.c_contiguous
+
+
+def test_a_weight_whose_memory_others_see_is_left_to_them():
+    whole = retrograd.randn(2, 64, 32, 3, 3)
+    weight = retrograd.nn.Parameter(whole[1])
+    kernels.lay_out_weight(weight)
+    whole += 1
+    held = weight._array
+    kernels.lay_out_weight(weight)
+    assert weight._array is held

@@ -24,8 +24,11 @@ _INT64_MAX = 2**63 - 1
 _RANDPERM_SMALL = (2**32 - 1) // 20  # PyTorch changes randperm's algorithm at this size
 
 
-def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
-    """Uniform numbers on [low, high) (for complex dtypes in both parts), as `Tensor.uniform_`."""
+def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None, out=None):
+    """Uniform numbers on [low, high) (for complex dtypes in both parts), as `Tensor.uniform_`.
+
+    out: an array in C order that takes real ones.
+    """
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if np_dtype.kind == "c":
         return _complex(uniform, shape, np_dtype, low, high, generator)
@@ -50,7 +53,7 @@ def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None):
     else:
         first, last = np.float32(low), np.float32(high)
         draw = lambda n: _scale32(generator.floats(n), first, last - first)
-    out = _fill(shape, np_dtype, draw, generator)
+    out = _fill(shape, np_dtype, draw, generator, out)
     if (low, high) != (0, 1) or np_dtype.itemsize == 2:  # else 1 cannot come out
         low, high = np.array([low, high]).astype(np_dtype)
         out[out == high] = low  # rounded up to the bound that is excluded
@@ -66,9 +69,10 @@ def _scale32(values, first, span):
     return wide.astype(np.float32)
 
 
-def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
+def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True, out=None):
     """Normal numbers, as `Tensor.normal_` for numbers `mean` and `std` and as `torch.normal` for arrays.
 
+    out: an array in C order that takes real ones, for numbers `mean` and `std`.
     `shape` None is the shape of `mean` and `std` together. A complex number's parts have the variance
     std**2 / 2. From 16 numbers on, PyTorch fills a contiguous tensor in blocks and another one by one
     (`contiguous=False`), which gives different numbers.
@@ -94,18 +98,19 @@ def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True):
     n = math.prod(shape)
     with generator.lock:
         if n < 16 or not contiguous:
-            return _fill(shape, np_dtype, lambda k: fma64(generator.normals(k), std, mean), generator)
+            return _fill(shape, np_dtype, lambda k: fma64(generator.normals(k), std, mean), generator, out)
         draw, blocks = (
             (generator.doubles, box_muller64) if np_dtype == np.float64 else (generator.floats, box_muller32)
         )
         whole = n // 16 * 16
-        out = np.empty(n, np_dtype)
-        out[:whole] = _fill((whole,), np_dtype, lambda k: blocks(draw(k), mean, std), generator)
+        out = np.empty(shape, np_dtype) if out is None else out
+        flat = out.reshape(-1)
+        _fill_flat(flat[:whole], lambda k: blocks(draw(k), mean, std), generator)
         if whole != n:  # the last 16 numbers are drawn anew
             if np_dtype.itemsize >= 4:  # and the uniforms for a block that is not whole were drawn before
                 draw(n - whole)
-            out[-16:] = blocks(draw(16), mean, std).astype(np_dtype)
-    return out.reshape(shape)
+            flat[-16:] = blocks(draw(16), mean, std).astype(np_dtype)
+    return out
 
 
 def _complex(sample, shape, np_dtype, *rest):
@@ -423,15 +428,19 @@ def _exp(x):
         return math.inf
 
 
-def _fill(shape, np_dtype, draw, generator):
-    """An array of `shape` filled in memory order with `draw(n)`, by chunks, while no other thread draws."""
-    out = np.empty(shape, np_dtype)
-    flat = out.reshape(-1)
+def _fill(shape, np_dtype, draw, generator, out=None):
+    """`out`, or a new array of `shape`, filled in C order with `draw(n)`, by chunks, while no other thread
+    draws."""
+    out = np.empty(shape, np_dtype) if out is None else out
+    _fill_flat(out.reshape(-1), draw, generator)
+    return out
+
+
+def _fill_flat(flat, draw, generator):
     with generator.lock:
         for start in range(0, flat.size, _CHUNK):
             part = flat[start : start + _CHUNK]
-            part[:] = _narrow(draw(part.size), np_dtype)
-    return out
+            part[:] = _narrow(draw(part.size), flat.dtype)
 
 
 def _narrow(values, np_dtype):

@@ -83,11 +83,27 @@ def lay_out_weight(weight):
         return
     if sys.getrefcount(array) > 3:  # the weight's reference, this function's and the call's
         return
+    base = array.base
+    alone = base is None or (type(base) is np.ndarray and base.base is None and sys.getrefcount(base) <= 3)
+    if alone and array.flags.c_contiguous and array.flags.writeable:
+        weight._array = _laid_out(array)
+        return
     stored = native.empty(array.shape, array, True)
     stored[...] = array
     weight._array = stored
 
 
+def _laid_out(array):
+    """The same values in the same memory, (O, I, ...) in the order (O, ..., I); `array` is then of no use."""
+    order = _LAST[array.ndim]
+    stored = array.reshape([array.shape[axis] for axis in order]).transpose(np.argsort(order))
+    some = max(1, _SOME // max(1, array[:1].nbytes))
+    for start in range(0, len(array), some):
+        stored[start : start + some] = array[start : start + some].copy()
+    return stored
+
+
+_SOME = 1 << 18  # bytes that are out of place at a time
 _LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}  # by number of axes: their order with the second one last
 
 

@@ -114,8 +114,14 @@ def _like(function, input, dtype, memory_format):
     return array
 
 
-def _fill(array, function):
-    """Write `function(shape, contiguous)` into `array`, in `drawing_order`."""
+def _fill(array, function, direct=False):
+    """Write `function(shape, contiguous)` into `array`, in `drawing_order`.
+
+    direct: `function` takes `out`, to write into it by itself.
+    """
+    if array.flags.c_contiguous and direct and array.dtype.kind != "c":
+        function(array.shape, True, out=array)
+        return
     if array.flags.c_contiguous:
         array[...] = function(array.shape, True)
         return
@@ -308,29 +314,30 @@ def _overwrite(x, name, row, write, random=True):
     return x
 
 
-def _filler(name, function):
-    """A method that fills a tensor with `function(shape, kind, ..., generator, contiguous)`."""
+def _filler(name, function, direct=False):
+    """A method that fills a tensor with `function(shape, kind, ..., generator, contiguous)`; direct: see
+    `_fill`."""
 
     row = _overwriting(name[:-1])
 
     def method(self, *args, **kwargs):
         kind = self._array.dtype
-        draw_for = lambda shape, flat: function(shape, kind, flat, *args, **kwargs)
-        return _overwrite(self, name, row, lambda a: _fill(a, draw_for))
+        draw_for = lambda shape, flat, **to: function(shape, kind, flat, *args, **kwargs, **to)
+        return _overwrite(self, name, row, lambda a: _fill(a, draw_for, direct))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = function.__doc__
     return method
 
 
-def _uniform(shape, kind, flat, from_=0.0, to=1.0, *, generator=None, **named):
+def _uniform(shape, kind, flat, from_=0.0, to=1.0, *, generator=None, out=None, **named):
     """Fill with uniform numbers on [from, to)."""
-    return draw.uniform(shape, kind, number(named.pop("from", from_)), number(to), generator, **named)
+    return draw.uniform(shape, kind, number(named.pop("from", from_)), number(to), generator, out, **named)
 
 
-def _normal(shape, kind, flat, mean=0.0, std=1.0, *, generator=None):
+def _normal(shape, kind, flat, mean=0.0, std=1.0, *, generator=None, out=None):
     """Fill with normal numbers."""
-    return draw.normal(shape, kind, number(mean), number(std), generator, flat)
+    return draw.normal(shape, kind, number(mean), number(std), generator, flat, out)
 
 
 def _random(shape, kind, flat, *args, to=None, generator=None, **named):
@@ -365,8 +372,8 @@ def _log_normal(shape, kind, flat, mean=1.0, std=2.0, *, generator=None):
     return draw.log_normal(shape, kind, mean, std, generator)
 
 
-uniform_ = _filler("uniform_", _uniform)
-normal_ = _filler("normal_", _normal)
+uniform_ = _filler("uniform_", _uniform, direct=True)
+normal_ = _filler("normal_", _normal, direct=True)
 random_ = _filler("random_", _random)
 exponential_ = _filler("exponential_", _exponential)
 geometric_ = _filler("geometric_", _geometric)
