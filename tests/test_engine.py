@@ -931,7 +931,7 @@ def test_backward_inside_backward():
     same(program)
 
 
-# --- whose memory a gradient is ------------------------------------------------------------------------------
+# --- whose memory a gradient is ---------------------------------------------------------------
 
 
 def test_gradients_that_somebody_holds_are_not_overwritten():
@@ -961,7 +961,7 @@ def test_one_gradient_for_two_inputs_serves_both():
     same(program)
 
 
-@pytest.mark.skipif(not retrograd.kernels.available(), reason="the walk is not compiled: each gradient is new")
+@pytest.mark.skipif(not retrograd.kernels.available(), reason="not compiled: each gradient is new")
 @pytest.mark.parametrize("layout", ["contiguous_format", "channels_last"])
 def test_a_gradient_that_nobody_needs_is_overwritten_by_the_next(layout):
     shape = (2, 16, 64, 64)

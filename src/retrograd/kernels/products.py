@@ -55,8 +55,8 @@ def _side_by_side(q, k, v):
     if not (second - first == third - second == heads * features * step):
         return None
     sizes = (batch, length) if by_batch else (length, batch)
-    whole = native.empty((*sizes, 3, heads, features), q).transpose(2, *((0, 3, 1, 4) if by_batch else (1, 3, 0, 4)))
-    return list(whole)
+    axes = (2, 0, 3, 1, 4) if by_batch else (2, 1, 3, 0, 4)
+    return list(native.empty((*sizes, 3, heads, features), q).transpose(axes))
 
 
 def _attention_ready(query, key, value, mask, *rest):
