@@ -85,7 +85,7 @@ def main(argv=None):
             parser.error(f"nothing is named {', '.join(options.only)}; --list shows the names")
     if options.list:
         for section, name, title, _ in chosen:
-            print(f"{name:20}{section}: {title}")
+            print(f"{name:22} {section}: {title}")
         return 0
 
     described = machine.describe(options.threads)
