@@ -3,8 +3,9 @@
 import numpy as np
 
 from .core import arrays, inplace
-from .core.device import resolve
+from .core.device import is_meta, resolve
 from .core.memory import preserve_format
+from .core.meta import meta_array, refuse_values
 from .core.modes import modes
 from .core.tensor import Tensor, wrap
 from .ops.from_data import Capsule
@@ -18,6 +19,8 @@ from .printing import format_tensor
 def item(self):
     """The one element, as a Python number."""
     a = self._array
+    if a.base is not None:
+        refuse_values(a, "item()")
     if a.size != 1:
         raise RuntimeError(
             f"a Tensor with {a.size} elements cannot be converted to Scalar: shape {list(a.shape)}; pick an "
@@ -29,11 +32,14 @@ def item(self):
 def tolist(self):
     """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
     a = self._array
+    refuse_values(a, "tolist()")
     return (a.astype(np.float32) if a.dtype.kind == "V" else a).tolist()
 
 
 def _bool(self):
     a = self._array
+    if a.base is not None:
+        refuse_values(a, "bool()")
     if a.size != 1:
         raise RuntimeError(
             f"Boolean value of Tensor with {'no values' if not a.size else 'more than one value'} is "
@@ -91,6 +97,9 @@ def _format(self, spec):
 
 def _repr(self, *, tensor_contents=None):
     tangents = [t for level, t in (self._tangents or {}).items() if level in modes.interpreters]
+    meta = is_meta(self._array)
+    if meta:
+        tensor_contents = f"..., device='meta', size={tuple(self.shape)}"
     return format_tensor(
         self._array, dtype_name=self.dtype.name, default_dtype_name=arrays.get_default_dtype().name,
         requires_grad=self.requires_grad, grad_fn_name=_node_name(self), tensor_contents=tensor_contents,
@@ -112,6 +121,7 @@ def _node_name(x):
 def numpy(self, *, force=False):
     """An array that shares this tensor's memory; `force` detaches (and copies from a device) where that is
     needed."""
+    refuse_values(self._array, "numpy()")
     if force:
         return self._array
     if self.requires_grad and modes.grad:
@@ -199,7 +209,10 @@ def to(self, *args, **kwargs):
 
     `to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`: as the tensor `other` is.
     """
-    _, dtype, copy, memory_format = parse_to(*args, **kwargs)
+    device, dtype, copy, memory_format = parse_to(*args, **kwargs)
+    if device is not None and (device.type == "meta") != is_meta(self._array):
+        refuse_values(self._array, "to()")
+        return wrap(meta_array(self.shape, self._array.dtype if dtype is None else dtype.numpy))
     kind = self._array.dtype if dtype is None else dtype.numpy
     out = cast_row(self, kind) if copy or kind != self._array.dtype else self
     if memory_format not in (None, preserve_format):

@@ -4,7 +4,9 @@ import copy
 
 import numpy as np
 
+from .core.device import is_meta
 from .core.memory import owner, storage_bytes, storage_offset
+from .core.meta import meta_array
 
 
 def _deepcopy(self, memo):
@@ -30,6 +32,8 @@ def _deepcopy(self, memo):
 def copied_storage(array, memo):
     """`array` on a copy of its storage; arrays that share one, and the `memo` of a deepcopy, share the copy
     too."""
+    if is_meta(array):
+        return meta_array(array.shape, array.dtype)
     root = owner(array)
     key = ("storage", id(root))
     if key not in memo:

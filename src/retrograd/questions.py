@@ -1,5 +1,6 @@
 """What a Tensor is asked: its sizes and strides, where it lies, what kind of elements it has."""
 
+from .core.device import is_meta
 from .core.memory import element_strides, storage_offset
 from .ops.arguments import normal_axis
 
@@ -46,7 +47,7 @@ def data_ptr(self):
 def is_contiguous(self, memory_format=None):
     """Whether the elements lie in memory in C order, or in the order of `memory_format`."""
     if memory_format is None:
-        return self._array.flags.c_contiguous
+        return self._array.flags.c_contiguous or is_meta(self._array)
     if memory_format.ndim not in (None, self.ndim):
         return False
     return self._array.transpose(memory_format.axes(self.ndim)).flags.c_contiguous
@@ -102,12 +103,13 @@ METHODS = {
     "is_contiguous": is_contiguous, "dim_order": dim_order, "get_device": get_device,
     "is_floating_point": is_floating_point, "is_complex": is_complex, "is_signed": is_signed,
     "is_nonzero": is_nonzero, "is_same_size": lambda self, other: self.shape == other.shape,
-    "is_inference": lambda self: self._inference, "is_cpu": property(lambda self: True),
+    "is_inference": lambda self: self._inference, "is_cpu": property(lambda self: not is_meta(self._array)),
+    "is_meta": property(lambda self: is_meta(self._array)),
     **dict.fromkeys(["is_coalesced", "is_conj", "is_distributed", "is_neg", "is_pinned", "is_shared"], _no),
     **{
         f"is_{kind}": property(_no)
         for kind in (
-            "cuda", "ipu", "maia", "meta", "mkldnn", "mps", "mtia", "nested", "quantized", "sparse",
+            "cuda", "ipu", "maia", "mkldnn", "mps", "mtia", "nested", "quantized", "sparse",
             "sparse_csr", "vulkan", "xla", "xpu",
         )
     },

@@ -82,6 +82,8 @@ class TestCase(unittest.TestCase):
         """`other`, a number or a list, as a tensor to compare with."""
         if isinstance(other, (int, float, complex, np.generic)):
             return torch.full_like(tensor, other)
+        if isinstance(other, np.ndarray):
+            return torch.from_numpy(np.array(other))
         if isinstance(other, (list, tuple)):
             if other and isinstance(other[0], torch.Tensor):
                 return torch.stack(list(other))
@@ -105,6 +107,15 @@ class TestCase(unittest.TestCase):
             same = np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
         if not same:
             self.fail(f"tensors differ: {x} and {y} {msg or ''}")
+
+    def compare_with_numpy(self, torch_fn, np_fn, tensor_like, device=None, dtype=None, **options):
+        """Assert that `torch_fn` of a tensor gives what `np_fn` of its array gives."""
+        if not isinstance(tensor_like, torch.Tensor):
+            tensor_like = torch.tensor(tensor_like, device=device, dtype=dtype)
+        theirs, ours = np_fn(_array(tensor_like)), torch_fn(tensor_like)
+        if isinstance(theirs, np.ndarray):
+            theirs = torch.from_numpy(np.array(theirs)).to(ours.dtype)
+        self.assertEqual(theirs, ours, exact_dtype=False, **options)
 
     def assertNotEqual(self, x, y, msg=None, **options):
         try:

@@ -11,7 +11,9 @@ import itertools
 import re
 import tempfile
 import unittest
+import unittest.mock  # the tests name it without importing it
 
+import numpy as np
 import torch
 from comparing import TestCase, name_of
 
@@ -289,3 +291,56 @@ double_types = _group("float64 complex128")
 floating_and_complex_types = floating_and_complex_types_and = _group(f"{_FLOATS} {_COMPLEX}")
 all_types = all_types_and = _group(f"{_FLOATS} {_INTEGERS}")
 all_types_and_complex = all_types_and_complex_and = _group(f"{_FLOATS} {_INTEGERS} {_COMPLEX}")
+
+
+# --- small modules and numbers that tests share ---------------------------------------------------------
+
+dtype2prec_DONTUSE = {
+    torch.float: 1e-5, torch.double: 1e-5, torch.half: 1e-2, torch.bfloat16: 1e-1, torch.cfloat: 1e-5,
+    torch.cdouble: 1e-5,
+}  # fmt: skip
+
+
+def _create_basic_net():
+    """(a module within a module within a Sequential, from inside out), each with parameters and buffers."""
+
+    class Layer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer_dummy_param = torch.nn.Parameter(torch.empty(3, 5))
+            self.layer_dummy_buf = torch.nn.Buffer(torch.zeros(1, 3, 3, 7))
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.l1 = Layer()
+            self.dummy_param = torch.nn.Parameter(torch.empty(3, 5))
+            self.dummy_buf = torch.nn.Buffer(torch.zeros(7, 3, 3, 1))
+
+    net = Net()
+    return net.l1, net, torch.nn.Sequential(net, net)
+
+
+class NewModuleTest:
+    """A test of a module by PyTorch's database of them: left out (see tools/module_samples.py)."""
+
+    count = itertools.count()
+    test_cpu = True
+
+    def __init__(self, **parameters):
+        self.name = f"test_of_the_database_{next(self.count)}"
+
+    def get_name(self):
+        return self.name
+
+    def __call__(self, case):
+        raise unittest.SkipTest("PyTorch's database of modules")
+
+    test_cuda = __call__
+
+
+CriterionTest = ModuleTest = NewModuleTest
+
+_kinds = "bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+torch_to_numpy_dtype_dict = {getattr(torch, kind): np.dtype(kind).type for kind in _kinds}
+numpy_to_torch_dtype_dict = {theirs: ours for ours, theirs in torch_to_numpy_dtype_dict.items()}

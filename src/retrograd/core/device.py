@@ -2,6 +2,8 @@
 
 import threading
 
+import numpy as np
+
 
 class device:
     """A place for arrays, written `device("cpu")`, `device("cuda:0")` or `device("cuda", 0)`."""
@@ -61,7 +63,27 @@ class _Default(threading.local):
     chosen = None
 
 
-cpu = device("cpu")
+cpu, meta = device("cpu"), device("meta")
+
+
+class MetaMemory(bytearray):
+    """The element behind the array of a tensor on the device "meta" (see meta.py), known by its type."""
+
+    __hash__ = object.__hash__
+
+
+def is_meta(array):
+    """Whether `array` is that of a tensor on the device "meta"."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return type(array) is MetaMemory
+
+
+def device_of(array):
+    """Where `array` is."""
+    return meta if is_meta(array) else cpu
+
+
 _default = _Default()
 
 
@@ -80,9 +102,10 @@ def set_default_device(to):
 def resolve(to):
     """`to` as a device that this installation can use; None is the default device."""
     to = get_default_device() if to is None else device(to)
-    if to.type not in ("cpu", "cuda"):
+    if to.type not in ("cpu", "cuda", "meta"):
         raise RuntimeError(
-            f"device '{to}' is not supported: retrograd computes on 'cpu', and on 'cuda' through CuPy [RG036]"
+            f"device '{to}' is not supported: retrograd computes on 'cpu', and on 'cuda' through CuPy; "
+            "'meta' has shapes without values [RG036]"
         )
     if to.type == "cuda":
         raise RuntimeError(

@@ -13,7 +13,9 @@ import numpy as np
 from . import arrays
 from .apply import record
 from .compiled import compiled_method
+from .device import is_meta
 from .graph import View, modes, next_number, untracked
+from .meta import copy_meta
 from .op import TABLE, Op, zeros_like
 from .tensor import wrap
 
@@ -170,7 +172,10 @@ def prepare(x, name):
 def check_distinct(x, name):
     """Check that no two elements of `x` share memory because it was expanded."""
     a = x._array
-    if 0 in a.strides and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+    if (
+        0 in a.strides and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True))
+        and not is_meta(a)
+    ):  # fmt: skip
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location "
@@ -247,7 +252,10 @@ def _write(x, result, name):
     check_writeable(x, name)
     if modes.grad and x._view is not None and (result._grad_fn is not None or result._requires):
         _check_view(x, x._view, name)
-    np.copyto(array, new, casting="unsafe")
+    if modes.interpreters and (is_meta(array) or is_meta(new)):
+        copy_meta(array, new, name)
+    else:
+        np.copyto(array, new, casting="unsafe")
     x._versions().bump()
     if modes.grad:
         rebase(x, result)
@@ -333,6 +341,9 @@ def _save_here(node, x, result):
 
 def copy_from(x, source, name="copy_"):
     """`x.copy_(source)`: write values through the graph, of any dtype and broadcastable shape."""
+    if modes.interpreters and (is_meta(x._array) or is_meta(source._array)):
+        copy_meta(x._array, source._array, name)
+        return x
     old = prepare(x, name)
     if modes.interpreters or (modes.grad and (x.requires_grad or source.requires_grad)):
         return write(x, _copy(old, source), name)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .device import is_meta
+
 
 class memory_format:
     """The order of a tensor's dimensions in memory, such as `channels_last`."""
@@ -40,11 +42,11 @@ def element_strides(array):
     """The strides in elements, as PyTorch counts them.
 
     NumPy leaves the strides of empty arrays and of dimensions of size 1 to chance, as nothing is reached by
-    them; here they are what they would be in a contiguous tensor.
+    them; here they are what they would be in a contiguous tensor, as are those of tensors without memory.
     """
     shape, itemsize = array.shape, array.itemsize
     strides = [s // itemsize for s in array.strides]
-    if 0 in shape:
+    if 0 in shape or is_meta(array):
         run = 1
         for i in range(len(shape) - 1, -1, -1):
             strides[i] = run

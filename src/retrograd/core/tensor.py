@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from . import arrays
 from .compiled import compiled
-from .device import cpu
+from .device import cpu, device_of
 from .graph import Handle, Version, accumulator, modes, untracked
 from .size import Size
 from .threads import making
@@ -81,7 +81,7 @@ class Tensor:
 
     @property
     def device(self):
-        return cpu
+        return cpu if self._array.base is None else device_of(self._array)
 
     @property
     def layout(self):

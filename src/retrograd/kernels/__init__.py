@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from ..core.compiled import native, reason
+from ..core.device import is_meta
 
 __all__ = [
     "allow_factors",
@@ -61,7 +62,7 @@ def keep_in_cache(weight):
 
     It moves at its first use (lay_out_weight), and gradients get what it leaves.
     """
-    if native is not None and type(weight._array) is np.ndarray:
+    if native is not None and type(weight._array) is np.ndarray and not is_meta(weight._array):
         weight._array = empty_like(weight._array)
 
 
@@ -79,6 +80,7 @@ def lay_out_weight(weight):
         array.transpose(_LAST[array.ndim]).flags.c_contiguous
         or weight._grad_fn is not None
         or weight._view is not None
+        or is_meta(array)
     ):
         return
     if sys.getrefcount(array) > 3:  # the weight's reference, this function's and the call's

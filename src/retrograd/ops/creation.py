@@ -7,6 +7,7 @@ from ..core.apply import in_likeness
 from ..core.device import resolve
 from ..core.graph import modes, untracked
 from ..core.memory import contiguous_format, preserve_format
+from ..core.meta import meta_array
 from ..core.op import write_out
 from ..core.tensor import strided, wrap
 from .arguments import as_int, as_sizes
@@ -21,7 +22,8 @@ INPLACE = []
 
 def finish(array, requires_grad=False, device=None, layout=None, pin_memory=False, out=None):
     """What each creation function ends with: the array as a Tensor, or written into `out`."""
-    resolve(device)
+    if resolve(device).type == "meta":
+        array = meta_array(array.shape, array.dtype)
     if layout not in (None, strided):
         raise RuntimeError(f"layout {layout} is not supported: every tensor here is {strided} [RG137]")
     if pin_memory:

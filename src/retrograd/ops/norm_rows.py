@@ -23,7 +23,11 @@ def _wide(x):
 
 
 def _centred(x, axes):
-    """x minus its mean over `axes`, the mean, and the (biased) variance, both with axes of size 1."""
+    """x minus its mean over `axes`, the mean, and the (biased) variance, both with axes of size 1; zeros
+    where there is nothing to take them of."""
+    if not x.size:
+        nothing = x.sum(axis=axes, keepdims=True)
+        return x.copy(), nothing, nothing.copy()
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     return centred, mean, (centred * centred).mean(axis=axes, keepdims=True)
@@ -108,7 +112,7 @@ def _batch_norm(xp, x, weight, bias, eps):
 def _batch_norm_gradient(g, g_mean, g_var, needs, x, weight, mean, var, eps):
     (_, channels, *_), n = x.shape, x.ndim
     shape, axes = (1, channels, *[1] * (n - 2)), (0, *range(2, n))
-    count = prod(x.shape) // max(channels, 1)
+    count = max(prod(x.shape) // max(channels, 1), 1)
     centred = x - reshape_row(mean, shape)
     inverse = (var + eps) ** -0.5
     gx = gw = gb = slope = shift = None
@@ -137,7 +141,7 @@ def _batch_norm_gradient(g, g_mean, g_var, needs, x, weight, mean, var, eps):
 def _batch_norm_tangent(t_x, t_weight, t_bias, x, weight, mean, var, eps):
     shape, axes = (1, x.shape[1], *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
     centred, wide = x - reshape_row(mean, shape), reshape_row(var, shape)
-    count = prod(x.shape) // max(x.shape[1], 1)
+    count = max(prod(x.shape) // max(x.shape[1], 1), 1)
     t_normal, t_mean, t_var = _standard_tangent(t_x, centred, wide, eps, axes, count)
     out = _affine_tangent(t_normal, centred * (wide + eps) ** -0.5, weight, t_weight, t_bias, shape)
     return out, reshape_row(t_mean, mean.shape), reshape_row(t_var, var.shape)

@@ -6,6 +6,7 @@ import numpy as np
 from ..core import inplace, random_rejection
 from ..core import random as draw
 from ..core.apply import drawing
+from ..core.device import is_meta
 from ..core.graph import modes
 from ..core.memory import preserve_format
 from ..core.op import LINEAR, Op, zeros_like
@@ -305,6 +306,8 @@ _drawn = drawing(_written)
 def _overwrite(x, name, row, write, random=True):
     """Let `write(array)` change x's memory; if x has a history, `row` ends it."""
     old = inplace.prepare(x, name)
+    if modes.interpreters and is_meta(x._array):
+        return x
     if modes.interpreters or (modes.grad and x.requires_grad):
         values = (_drawn if random else _written)(x, write)
         return inplace.write(x, row(old, values), name)

@@ -2,7 +2,7 @@
 
 from .combined_schedules import ChainedScheduler, SequentialLR
 from .cycles import CyclicLR, OneCycleLR
-from .schedule import LRScheduler
+from .schedule import EPOCH_DEPRECATION_WARNING, LRScheduler  # noqa: F401
 from .schedules import (
     ConstantLR,
     CosineAnnealingLR,

@@ -5,7 +5,7 @@ import warnings
 from bisect import bisect_right
 from collections import Counter
 
-from .schedule import EPOCH_WARNING, LRScheduler, check_optimizer, saved_function, set_option
+from .schedule import EPOCH_DEPRECATION_WARNING, LRScheduler, check_optimizer, saved_function, set_option
 
 
 class _ByFunction(LRScheduler):
@@ -319,7 +319,7 @@ class ReduceLROnPlateau(LRScheduler):
         if epoch is None:
             epoch = self.last_epoch + 1
         else:
-            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         self.last_epoch = epoch
         if self._is_better(current, self.best):
             self.best = current
