@@ -246,3 +246,29 @@ def test_tensors_exchanged_by_name():
         swap_tensor(layer, "extra", other)
     with pytest.raises(KeyError):
         swap_tensor(layer, "a.b", other)
+
+
+def test_exceptions_on_their_way():
+    from retrograd._utils import ExceptionWrapper
+
+    def wrapped(error):
+        try:
+            raise error
+        except Exception:
+            return ExceptionWrapper(where="in a worker")
+
+    for error in (ValueError("no"), KeyError("no")):
+        with pytest.raises(type(error), match="(?s)Caught .*Error in a worker.*Traceback.*no"):
+            wrapped(error).reraise()
+
+    class Particular(Exception):
+        def __init__(self, first, second):
+            super().__init__(first, second)
+
+    with pytest.raises(RuntimeError, match="Caught Particular in a worker"):
+        wrapped(Particular(1, 2)).reraise()
+
+
+def test_what_shares_memory():
+    x = retrograd.ones(3)
+    assert retrograd._C._is_alias_of(x, x[1:]) and not retrograd._C._is_alias_of(x, x.clone())

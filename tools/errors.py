@@ -36,6 +36,7 @@ REASONS = [
     (r".*", r"StopIteration$", "ends an iteration"),
     (r"(_ops|ops/aten)\.py", r"AttributeError\(name\)", "Python's own question, for names like `__path__`"),
     (r".*", r"RuntimeError\((modes\.saving_disabled|self\.(error_message|message|text))\)", "text of yours"),
+    (r"_utils\.py", r"(KeyError\(_Lines|RuntimeError)\(message", "the worker's own traceback"),
     (r"multiprocessing\.py", r"ProcessRaisedException\(|SystemExit\(", "the worker's own traceback"),
 ]
 

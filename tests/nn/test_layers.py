@@ -168,3 +168,16 @@ def test_checkpoint_of_every_layer_goes_both_ways(zoo):
         ours_now, theirs_now = (source, target) if saver is retrograd else (target, source)
         assert_same(dict(ours_now.state_dict()), dict(theirs_now.state_dict()))
     assert len(reference.state_dict()) > 300
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 4), (2, 3, 0, 4), (0, 3)])
+def test_batch_norm_of_nothing(shape):
+    """Of an empty batch there are gradients of zero, and the running statistics stay."""
+    results = []
+    for library in (torch, retrograd):
+        layer = (library.nn.BatchNorm1d if len(shape) == 2 else library.nn.BatchNorm2d)(3)
+        x = library.zeros(shape, requires_grad=True)
+        layer(x).sum().backward()
+        kept = layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var
+        results.append([tuple(x.grad.shape), *[t.tolist() for t in kept]])
+    assert results[0] == results[1]

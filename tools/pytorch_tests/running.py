@@ -1,6 +1,7 @@
 """Runs one test file in pytest, with `torch` bound to the library under test."""
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -79,7 +80,8 @@ class _Softly:
 
     def __init__(self, binder):
         self.binder = binder
-        binder.names = None  # of those, too, there are absent objects
+        binder.names = None
+        importlib.import_module("retrograd._named").MODULES.clear()  # of those, too, there are absent objects
 
     def find_spec(self, fullname, path=None, target=None):
         try:

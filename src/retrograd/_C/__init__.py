@@ -8,6 +8,7 @@ import weakref
 from .. import compat
 from ..core.device import device
 from ..core.graph import Node
+from ..core.memory import owner
 from ..core.modes import is_grad_enabled, is_inference_mode_enabled, modes
 from ..core.size import Size
 from ..core.tensor import Tensor
@@ -33,6 +34,11 @@ def _log_api_usage_once(event):
 
 def _set_grad_enabled(mode):
     modes.grad = bool(mode)
+
+
+def _is_alias_of(a, b):
+    """Whether two tensors look into one piece of memory."""
+    return owner(a._array) is owner(b._array)
 
 
 class _WeakTensorRef:

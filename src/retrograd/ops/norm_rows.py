@@ -26,8 +26,8 @@ def _centred(x, axes):
     """x minus its mean over `axes`, the mean, and the (biased) variance, both with axes of size 1; zeros
     where there is nothing to take them of."""
     if not x.size:
-        nothing = x.sum(axis=axes, keepdims=True)
-        return x.copy(), nothing, nothing.copy()
+        nothing = x.sum(axis=axes, keepdims=True) / 1  # a floating dtype, as that of a mean
+        return x - nothing, nothing, nothing.copy()
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     return centred, mean, (centred * centred).mean(axis=axes, keepdims=True)

@@ -217,6 +217,10 @@ class DataLoader:
         self._reported_len = n
         return n
 
+    @property
+    def _auto_collation(self):
+        return self.batch_sampler is not None
+
     def _orders(self):
         """The indices of each batch (or example), in order."""
         order = self.batch_sampler if self.batch_sampler is not None else self.sampler
