@@ -139,8 +139,10 @@ class Cache {
 
     bool add_region(size_t least) {
         for (size_t size : {std::max(up(least, kHugePage), kRegion), up(least, kHugePage)}) {
+            // What is asked for as a whole is to be refused now, where there is no such memory, not killed when used.
+            const int reserve = size > kRegion ? 0 : MAP_NORESERVE;
             void *mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                                MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1, 0);
             if (mapped == MAP_FAILED) continue;
             char *from = static_cast<char *>(mapped);
             const size_t skipped = up(reinterpret_cast<uintptr_t>(from), kHugePage) - reinterpret_cast<uintptr_t>(from);

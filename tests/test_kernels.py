@@ -875,6 +875,16 @@ def test_memory_is_used_again():
     assert native.cached_bytes() == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what the system promises, as Linux tells it")
+def test_more_memory_than_there_is_is_refused():
+    with open("/proc/sys/vm/overcommit_memory") as file:
+        if file.read().strip() == "1":
+            pytest.skip("this system promises memory that it doesn't have")
+    with pytest.raises(MemoryError):
+        native.empty((1 << 44,), np.empty(0, np.float32))
+    assert native.empty((1 << 10,), np.empty(0, np.float32)).size
+
+
 @pytest.mark.parametrize("size", [1, 300])
 def test_new_arrays(size):
     shape = (2, 3, 5, size)
