@@ -386,7 +386,8 @@ nb::object weight_factors(nb::handle gy, nb::handle x, nb::tuple shape, Pair str
     w.name = "w";
     w.ndim = 4;
     std::fill_n(w.shape, 4, 1);
-    for (size_t i = 0; i < std::min<size_t>(4, nb::len(shape)); i++) w.shape[i] = nb::cast<int64_t>(shape[i]);
+    if (nb::len(shape) != 2 && nb::len(shape) != 4) refuse("shape must be (O, I, KH, KW) or (O, I)");
+    for (size_t i = 0; i < nb::len(shape); i++) w.shape[i] = nb::cast<int64_t>(shape[i]);
     for (Array *a : {static_cast<Array *>(&gy_), static_cast<Array *>(&x_)})
         while (a->ndim < 4) a->shape[a->ndim] = 1, a->stride[a->ndim++] = 0;
     const ConvGeometry g = geometry(stride, padding, dilation, groups);
