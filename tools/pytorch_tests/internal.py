@@ -361,3 +361,8 @@ CriterionTest = ModuleTest = NewModuleTest
 _kinds = "bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
 torch_to_numpy_dtype_dict = {getattr(torch, kind): np.dtype(kind).type for kind in _kinds}
 numpy_to_torch_dtype_dict = {theirs: ours for ours, theirs in torch_to_numpy_dtype_dict.items()}
+
+
+def _assertGradAndGradgradChecks(case, function, inputs, **options):
+    case.assertTrue(gradcheck(function, inputs, **options))
+    case.assertTrue(gradgradcheck(function, inputs, **options))
