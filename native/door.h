@@ -31,7 +31,7 @@ namespace retrograd {
     X(_accumulator) X(_array) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
     X(_forward_pre_hooks) X(_modules) X(_parameters) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
-    X(forward) X(free) X(grad) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
+    X(forward) X(free) X(grad) X(grad_layout) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
     X(number) X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained)   \
     X(run) X(saved) X(saving) X(shape) X(task) X(tensor_hooks) X(variable) X(version) X(versions) X(where)             \
     X(zero_gradient)
@@ -166,6 +166,8 @@ Ref bump(Compiled &self, PyObject *const *args, Py_ssize_t count);              
 Ref versions(Compiled &self, PyObject *const *args, Py_ssize_t count);          // Tensor._versions()
 Ref place(Compiled &self, PyObject *const *args, Py_ssize_t count);        // location.user_location()
 
+PyObject *add_scaled(PyObject *, PyObject *const *args, Py_ssize_t count);  // x += scale * y, where that is simple
+
 constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
 
 // The row's forward on the values of its arguments, promoted: what apply.execute() does before it records a node.
@@ -181,5 +183,6 @@ void mark_views(const Row &row, PyObject *const *args, Py_ssize_t count, PyObjec
 void name_everything();  // fills `names`, imports NumPy's interface
 void add_door(PyObject *module);
 void add_layers(PyObject *module);
+void add_picking(PyObject *module);
 
 }  // namespace retrograd

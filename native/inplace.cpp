@@ -3,7 +3,13 @@
 
 #include "door.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "boundary.h"
+#include "layout.h"
+#include "pool.h"
+#include "row_kernels.h"
 
 namespace retrograd {
 namespace {
@@ -68,6 +74,57 @@ Ref bump(Compiled &, PyObject *const *args, Py_ssize_t count) {
 }
 Ref versions(Compiled &, PyObject *const *args, Py_ssize_t count) { return count == 1 ? versions_of(args[0]) : Ref(); }
 
+namespace {
+
+// Whether x may be written to as if there were no graph: none is recorded, or it isn't part of one.
+bool outside_graph(const Modes &modes, PyObject *x) {
+    if (truth(attribute(x, names._tangents).get()) || attribute(x, names._version_counter).get() == core().untracked)
+        return false;
+    return !modes.is(names.grad, true) ||
+           (attribute(x, names._grad_fn).get() == Py_None && attribute(x, names._view).get() == Py_None &&
+            !truth(attribute(x, names._requires).get()));
+}
+
+template <class T> void add_scaled(T *x, const T *y, T scale, int64_t n) {
+    constexpr int64_t kChunk = 1 << 15;
+    parallel((n + kChunk - 1) / kChunk, [&](int64_t task) {
+        for (int64_t i = task * kChunk; i < std::min(n, (task + 1) * kChunk); i++) x[i] += scale * y[i];
+    });
+}
+
+}  // namespace
+
+// add_scaled(x, y, scale): x += scale * y for Tensors of one floating dtype and layout, outside of graphs; whether it was
+// done. The methods add_ and sub_ ask first.
+PyObject *add_scaled(PyObject *, PyObject *const *args, Py_ssize_t count) {
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "add_scaled expects 3 arguments, got %zd", count);
+    try {
+        const Modes modes;
+        if (!is_tensor(args[0]) || !is_tensor(args[1]) || !(PyFloat_CheckExact(args[2]) || PyLong_CheckExact(args[2])) ||
+            modes.is(names.interpreters, false) || modes.is(names.inference, false) ||
+            modes.is(names.before_write, false) || observer.begin || !outside_graph(modes, args[0]) ||
+            (modes.is(names.grad, true) && !outside_graph(modes, args[1])))
+            Py_RETURN_FALSE;
+        const Ref x = attribute(args[0], names._array), y = attribute(args[1], names._array);
+        Array to, from;
+        if (!PyArray_CheckExact(x.get()) || !PyArray_CheckExact(y.get()) || !alike(numpy(x.get()), numpy(y.get())) ||
+            !laid_out_alike(x.get(), y.get()) || see(x.get(), "x", to) || see(y.get(), "y", from) || !to.writable ||
+            !is_dense(to) || (to.type != 'f' && to.type != 'd'))
+            Py_RETURN_FALSE;
+        const double scale = PyFloat_AsDouble(args[2]);
+        if (scale == -1 && PyErr_Occurred()) return nullptr;
+        {
+            const Running running(to.size() * kPerElement);
+            if (to.type == 'f') add_scaled(to.as<float>(), from.as<float>(), static_cast<float>(scale), to.size());
+            else add_scaled(to.as<double>(), from.as<double>(), scale, to.size());
+        }
+        count_write(versions_of(args[0]).get());
+        Py_RETURN_TRUE;
+    } catch (Raised) {
+        return nullptr;
+    }
+}
+
 // The method that core.inplace.inplace() makes of a row: where x is a step of a computation whose memory nobody else has,
 // the result's memory becomes x's; outside of graphs its values are copied. The rest is left to Python.
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
@@ -88,11 +145,14 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     Ref array = attribute(x, names._array);
     if (!modes.is(names.grad, true)) return write_values(row, args, count, array.get());
 
-    if (Py_TYPE(x) != core().tensor || row.inputs.empty() || attribute(x, names._grad_fn).get() == Py_None ||
-        attribute(x, names._view).get() != Py_None || truth(attribute(x, names._retains).get()) || !own(array.get()))
-        return {};
-    // Who saves x saves its old value, which would have to be copied first.
+    if (attribute(x, names._view).get() != Py_None) return {};
     const uint64_t needs = needed(row, args, count);
+    if (attribute(x, names._grad_fn).get() == Py_None) {
+        if (needs || truth(attribute(x, names._requires).get())) return {};
+        return write_values(row, args, count, array.get());
+    }
+    if (Py_TYPE(x) != core().tensor || truth(attribute(x, names._retains).get()) || !own(array.get())) return {};
+    // Who saves x saves its old value, which would have to be copied first.
     if (!(needs & 1) || row.inputs[0] != 0) return {};
     for (const Plan::Entry &entry : row.plan(needs).entries)
         if (entry.kind == Plan::Inputs || (entry.kind == Plan::Input && entry.position == 0)) return {};

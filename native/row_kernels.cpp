@@ -397,6 +397,7 @@ PyMethodDef kernels_by_row[] = {
     entry<matmul_row, 2>("matmul"),
     entry<linear_row, 3>("linear"),
     entry<sum_row, 3>("sum"),
+    entry<mean_row, 3>("mean"),
 };
 
 }  // namespace

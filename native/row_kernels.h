@@ -14,6 +14,7 @@ using RowKernel = Ref (*)(PyObject *const *args);
 Ref matmul_row(PyObject *const *args);
 Ref linear_row(PyObject *const *args);
 Ref sum_row(PyObject *const *args);
+Ref mean_row(PyObject *const *args);
 
 // Adds `row_kernels` to the module: {name of a row: function}. A function gives NotImplemented for what it leaves.
 void add_row_kernels(PyObject *module);

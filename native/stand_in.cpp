@@ -157,6 +157,8 @@ PyMethodDef functions[] = {
     {"observe", observe, METH_VARARGS, "Calls begin(row or node, given) and end(result) around each; None: no longer."},
     {"stand_in", stand_in, METH_VARARGS, "What is compiled under a name, and a function for the rest."},
     {"method", method, METH_VARARGS, "A row as a method of Tensor, and a function for the rest."},
+    {"add_scaled", reinterpret_cast<PyCFunction>(reinterpret_cast<void *>(add_scaled)), METH_FASTCALL,
+     "x += scale * y for Tensors outside of graphs; whether they are such that it was done."},
     {"use_door", use_door, METH_O, "Whether the compiled door and walk are used; gives what held before."},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -168,6 +170,7 @@ void add_door(PyObject *module) {
     checked(PyModule_AddFunctions(module, functions));
     add_ufuncs(module);
     add_layers(module);
+    add_picking(module);
 }
 
 }  // namespace retrograd

@@ -1,8 +1,10 @@
 // The backward walk, compiled: see door.h and engine.py.
 #include "numpy_api.h"
 
+#include "boundary.h"
 #include "door.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_set>
 
@@ -429,6 +431,24 @@ class Walk {
             set_attribute(node, names.saved, freed_);
     }
 
+    // engine._laid_out(), where the leaf's array has no gaps: g becomes a copy with its strides.
+    static bool lay_out(Ref &g, const Ref &like) {
+        PyArray_Descr *descr = PyArray_DESCR(as_array(g));
+        Ref copy;
+        if (PyArray_IS_C_CONTIGUOUS(as_array(like))) {
+            int64_t shape[kMaxDims];
+            std::copy_n(PyArray_DIMS(as_array(g)), PyArray_NDIM(as_array(g)), shape);
+            copy = new_array(PyArray_NDIM(as_array(g)), shape, reinterpret_cast<PyObject *>(descr), false);
+        } else {
+            Py_INCREF(descr);  // the new array takes it
+            copy = checked(PyArray_NewLikeArray(as_array(like), NPY_KEEPORDER, descr, 0));
+            if (!laid_out_alike(copy.get(), like.get())) return false;
+        }
+        checked(PyArray_CopyInto(as_array(copy), as_array(g)));
+        g = std::move(copy);
+        return true;
+    }
+
     // engine._accumulate(), for the first gradient of a leaf without hooks, laid out as the leaf is
     static void accumulate(PyObject *node, Ref g) {
         const Ref leaf = attribute(node, names.variable), array = attribute(leaf.get(), names._array);
@@ -438,7 +458,8 @@ class Walk {
             return set_attribute(leaf.get(), names._grad, made.get());
         }
         if (PyList_GET_SIZE(engine().watchers) == 0 && PyArray_Check(g.get()) && PyArray_Check(array.get()) &&
-            attribute(leaf.get(), names._grad).get() == Py_None && laid_out_alike(g.get(), array.get()) &&
+            attribute(leaf.get(), names._grad).get() == Py_None && PyArray_NDIM(as_array(g)) <= kMaxDims &&
+            (laid_out_alike(g.get(), array.get()) || (Modes().is(names.grad_layout, true) && lay_out(g, array))) &&
             !truth(attribute(leaf.get(), names._post_hooks).get()) && !truth(attribute(node, names.post_hooks).get())) {
             if (!ours(g.get())) g = checked(PyArray_NewCopy(as_array(g), NPY_KEEPORDER));
             const Ref made = wrap(g.get());

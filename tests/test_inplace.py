@@ -528,3 +528,42 @@ def test_a_step_of_a_computation_takes_over_the_result():
     address = p.data_ptr()
     p.mul_(2).add_(1)
     assert p.data_ptr() == address, "outside a graph, memory stays where it is"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "float16"])
+@pytest.mark.parametrize("form", ["plain", "transposed", "row", "strided"])
+@pytest.mark.parametrize("alpha", [1, -0.5, 3])
+def test_scaled_sums_in_place(form, alpha, dtype):
+    if dtype == "int64" and alpha == -0.5:
+        pytest.skip("whole numbers take whole multiples")
+    results = []
+    for library in (retrograd, torch):
+        x = library.arange(12).reshape(3, 4).to(getattr(library, dtype))
+        y = (x * 7 % 5).to(x.dtype)
+        if form == "transposed":
+            x, y = x.t(), y.t()
+        elif form == "row":
+            y = y[0]
+        elif form == "strided":
+            x, y = x[:, ::2], y[:, ::2]
+        assert x.add_(y, alpha=alpha) is x
+        x.sub_(y, alpha=2).add_(1)
+        results.append((x.tolist(), x._version))
+    assert results[0] == results[1]
+
+
+def test_scaled_sums_in_a_graph():
+    results = []
+    for library in (retrograd, torch):
+        x, y = (library.ones(3, requires_grad=True) for _ in range(2))
+        z = (x * 2).add_(y, alpha=3).sub_(y, alpha=0.5)
+        z.sum().backward()
+        plain = library.zeros(3)
+        plain.add_(y, alpha=2)
+        assert plain.requires_grad
+        with pytest.raises(RuntimeError, match="leaf"):
+            x.add_(1)
+        with library.no_grad():
+            x.add_(y, alpha=4)
+        results.append((z.tolist(), x.grad.tolist(), y.grad.tolist(), x.tolist()))
+    assert results[0] == results[1]

@@ -679,7 +679,7 @@ CASES = [(c[0], c[1:]) for c in (tuple(c) for c in cases())]
 
 # Those of test_kernels_more.py.
 ELSEWHERE = {
-    "linear", "matmul", "scaled_dot_product_attention", "scaled_dot_product_attention_backward", "sum"
+    "linear", "matmul", "scaled_dot_product_attention", "scaled_dot_product_attention_backward", "sum", "mean"
 }  # fmt: skip
 
 

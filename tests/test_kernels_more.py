@@ -207,6 +207,28 @@ def test_attention_lets_nan_through():
 
 @quick
 @given(
+    st.sampled_from(
+        [((37,), (0,)), ((5, 3), (1,)), ((4, 50, 40), (1, 2)), ((2, 3, 20), (0, 1, 2)), ((3, 0), (1,))]
+    ),
+    st.sampled_from(["sum", "mean"]),
+    float_types,
+    st.booleans(),
+)
+def test_sums_over_last_axes(case, name, dtype, keepdim):
+    shape, axes = case
+    x = random(1, *shape, dtype=dtype)
+    with np.errstate(all="ignore"):
+        close(row_kernels[name](x, axes, keepdim), by_row(name, x, axes, keepdim), 30)
+
+
+def test_sums_over_other_axes_are_left_to_numpy():
+    x = random(1, 3, 4, 5)
+    for array, axes in ((x, (1,)), (x, (0, 2)), (x.transpose(2, 0, 1), (2,)), (x.astype(np.int64), (2,))):
+        assert row_kernels["sum"](array, axes, False) is NotImplemented
+
+
+@quick
+@given(
     st.sampled_from([((5, 3), 1), ((700, 33), 1), ((4, 50, 40), 2), ((2, 3, 4, 5), 3), ((3, 0, 4), 2)]),
     float_types,
     st.booleans(),
@@ -225,6 +247,52 @@ def test_sums_do_not_depend_on_the_number_of_threads(threads):
         threads(n)
         results.append(row_kernels["sum"](x, (0,), False))
     assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+# --- picking -------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.integers(1, 9), st.integers(0, 40), st.sampled_from([1, 3, 600]), float_types)
+def test_rows_are_added_to(count, times, width, dtype):
+    out, rows = random(1, count, width, dtype=dtype), np.random.default_rng(2).integers(0, count, times)
+    values = random(3, times, width, dtype=dtype)
+    expected = out.astype(np.float64)
+    np.add.at(expected, rows, values.astype(np.float64))
+    assert native.add_rows(out, rows, values)
+    close(out, expected, 30)
+
+
+def test_rows_that_are_not_there_are_left_to_numpy():
+    out, values = np.zeros((4, 2), np.float32), np.ones((1, 2), np.float32)
+    for rows in ([4], [-1]):
+        assert not native.add_rows(out, np.array(rows), values)
+    assert not native.add_rows(out, np.array([0, 1]), values)
+    assert not native.add_rows(out, np.array([0]), values.astype(np.float64))
+    assert not out.any()
+
+
+@quick
+@given(
+    st.sampled_from([((7,), (5,), 0), ((4, 5), (3, 9), 1), ((4, 5), (9, 2), 0), ((2, 3, 4), (2, 6, 3), 1)]),
+    float_types,
+    layouts,
+)
+def test_elements_along_an_axis(case, dtype, layout):
+    shape, few, axis = case
+    wide = laid_out(random(1, *shape, dtype=dtype), layout)
+    indices = np.random.default_rng(2).integers(0, shape[axis], few)
+    values, taken = random(3, *few, dtype=dtype), np.empty(few, dtype)
+    grid = list(np.ogrid[tuple(slice(n) for n in few)])
+    grid[axis] = indices
+    assert native.take_along(wide, indices, taken, axis)
+    assert np.array_equal(taken, wide[tuple(grid)])
+    expected = wide.copy()
+    np.add.at(expected, tuple(grid), values)
+    assert native.add_along(wide, indices, values, axis)
+    close(wide, expected, 10)
+    assert not native.take_along(wide, indices + shape[axis], taken, axis)
+    assert not native.take_along(wide, indices, taken.astype(np.float16), axis)
 
 
 # --- elementwise functions -------------------------------------------------------------------------

@@ -5,6 +5,7 @@ strides of NHWC. Their results are laid out so, and what follows sees only shape
 best kept as OHWI in the same way (`channels_last`): forward and both gradients then read them as they are.
 """
 
+import functools
 from math import prod
 
 import numpy as np
@@ -146,6 +147,7 @@ def _images_ready(x):
     return ready(x) and x.ndim in (3, 4) and x.size > 0
 
 
+@functools.lru_cache(512)
 def _pooled_size(size, window, stride, padding, dilation, ceil_mode):
     out = []
     for n, k, s, p, d in zip(size, window, stride, padding, dilation, strict=True):
@@ -164,10 +166,13 @@ def _one_inside(n, k, s, p, d, windows):
     return all(any(0 <= i * s - p + j * d < n for j in range(k)) for i in (0, windows - 1))
 
 
-def _max_pool_ready(x, window, stride, padding, dilation, ceil_mode):
-    if not _images_ready(x):
-        return False
-    size = x.shape[-2:]
+def _max_pool_ready(x, window, *how):
+    return _images_ready(x) and _all_inside(x.shape[-2:], window, *how)
+
+
+@functools.lru_cache(512)
+def _all_inside(size, window, stride, padding, dilation, ceil_mode):
+    """Whether every window has an element inside the image."""
     out = _pooled_size(size, window, stride, padding, dilation, ceil_mode)
     return all(map(_one_inside, size, window, stride, padding, dilation, out))
 
@@ -199,6 +204,7 @@ def _bounds(size, window, stride, padding, out, count_include_pad):
     return inside, end - start if count_include_pad else inside[:, 1] - inside[:, 0]
 
 
+@functools.lru_cache(512)
 def _average_windows(size, window, stride, padding, ceil_mode, count_include_pad, divisor):
     out = _pooled_size(size, window, stride, padding, (1, 1), ceil_mode)
     rows, columns = (
@@ -209,6 +215,7 @@ def _average_windows(size, window, stride, padding, ceil_mode, count_include_pad
     return rows[0], columns[0], counts if divisor is None else np.full(out, float(divisor))
 
 
+@functools.lru_cache(512)
 def _adaptive_windows(size, out):
     rows, columns = (
         np.array([[i * n // o, -(-(i + 1) * n // o)] for i in range(o)])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.compiled import native
 from ..core.op import LINEAR, Op
 from .shape import reshape_row
 
@@ -10,6 +11,8 @@ def _add_along(xp, x, indices, axis, shape):
     out = xp.zeros(shape, x.dtype)
     if not shape:
         return out + x.sum()
+    if native is not None and native.add_along(out, indices, np.ascontiguousarray(x), axis):
+        return out
     grid = list(np.ogrid[tuple([slice(n) for n in indices.shape])])
     grid[axis] = indices
     xp.add.at(out, tuple(grid), x)
@@ -25,7 +28,12 @@ def _put_along(xp, x, indices, axis, shape):
 
 
 def _take_along(xp, x, indices, axis):
-    return np.take_along_axis(x, indices, axis) if x.ndim else x.reshape(indices.shape)
+    if not x.ndim:
+        return x.reshape(indices.shape)
+    out = np.empty(indices.shape, x.dtype)
+    if native is not None and native.take_along(x, indices, out, axis):
+        return out
+    return np.take_along_axis(x, indices, axis)
 
 
 take_along = Op(

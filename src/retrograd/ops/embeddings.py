@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.apply import by_example
+from ..core.compiled import native
 from ..core.op import LINEAR, Op, through_float32
 from ..core.tensor import Tensor, wrap
 from .pointwise import masked
@@ -28,6 +29,8 @@ def _checked(indices, rows):
 def sum_by_row(xp, values, rows, count):
     """An array (count, D) with `values` (L, D) summed by their row numbers `rows` (L,)."""
     out = xp.zeros((count, values.shape[1]), values.dtype)
+    if native is not None and native.add_rows(out, rows, np.ascontiguousarray(values)):
+        return out
     if not rows.size:
         return out
     order = xp.argsort(rows, kind="stable")

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core import inplace
 from ..core.apply import apply
-from ..core.compiled import compiled_method
+from ..core.compiled import compiled_method, native
 from ..core.op import as_tensor, is_complex
 from ..core.tensor import Tensor
 from . import compare, pointwise, power
@@ -60,6 +60,20 @@ def unary(row):
     return compiled_method(row, lambda self: apply(row, (self,)))
 
 
+def _scaled_inplace(function, sign):
+    """`add_` or `sub_`: other * alpha is added without being formed, where no graph needs it."""
+    write = inplace.inplace(function, function.__name__ + "_")
+
+    def method(self, other, *, alpha=1):
+        if native is not None and native.add_scaled(self, other, sign * alpha):
+            return self
+        return write(self, other, alpha=alpha)
+
+    method.__name__ = method.__qualname__ = write.__name__
+    method.__doc__ = write.__doc__
+    return method
+
+
 _absolute = inplace.inplace(pointwise.absolute, "abs_")
 
 
@@ -74,6 +88,7 @@ OPERATORS = {
     "__neg__": unary(pointwise.neg), "__pos__": pointwise.positive, "__abs__": unary(pointwise.absolute),
     "__invert__": unary(compare.bitwise_not), "real": real_property, "imag": imag_property,
     "abs_": absolute_, "absolute_": absolute_,
+    "add_": _scaled_inplace(pointwise.add, 1), "sub_": _scaled_inplace(pointwise.sub, -1),
     "where": lambda self, condition, other: pointwise.where(condition, self, other),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.compiled import native
 from ..core.op import LINEAR, Op, as_tensor, zeros_like
 from ..core.tensor import Tensor, wrap
 from .arguments import deliver, normal_axis
@@ -25,6 +26,8 @@ def add_rows(out, rows, values):
     """out[rows[i]] += values[i] for each i, in order; `out` and `values` are matrices, `rows` may repeat
     itself."""
     width = out.shape[1]
+    if native is not None and native.add_rows(out, rows, np.ascontiguousarray(values)):
+        return
     if out.dtype.kind == "V" or out.dtype == np.float16:  # many small sums: in float32
         wide = out.astype(np.float32)
         add_rows(wide, rows, values.astype(np.float32))

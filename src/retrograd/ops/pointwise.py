@@ -26,10 +26,9 @@ __all__ = [
 ]  # fmt: skip
 METHODS = [name for name in __all__ if name not in ("rsub", "where")]
 INPLACE = [
-    "abs", "absolute", "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip",
+    "abs", "absolute", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip",
     "conj_physical", "copysign", "div", "divide", "floor_divide", "fmod", "lerp", "mul", "multiply",
-    "nan_to_num", "neg", "negative", "remainder", "sgn", "sign", "sub",
-    "subtract", "true_divide",
+    "nan_to_num", "neg", "negative", "remainder", "sgn", "sign", "subtract", "true_divide",
 ]  # fmt: skip
 
 # --- sums and products --------------------------------------------------------------------------------------
