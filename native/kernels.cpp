@@ -63,6 +63,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.max_pixel = max_pixel<T>;
     k.sgd = sgd<T>;
     k.adam = adam<T>;
+    k.rmsprop = rmsprop<T>;
+    k.adagrad = adagrad<T>;
     return k;
 }
 

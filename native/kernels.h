@@ -58,6 +58,16 @@ struct AdamStep {
     bool decoupled, maximize;              // decoupled: AdamW's weight decay
 };
 
+struct RmspropStep {
+    double lr, alpha, eps, momentum, weight_decay;
+    bool maximize;
+};
+
+struct AdagradStep {
+    double rate, eps, weight_decay;  // rate: lr / (1 + (t - 1) lr_decay)
+    bool maximize;
+};
+
 template <class T> struct TypedKernels {
     int tile_rows, tile_lanes;  // the largest OuterTile
     int dot_rows, dot_columns;  // the largest DotTile
@@ -122,6 +132,9 @@ template <class T> struct TypedKernels {
                       int64_t *index);
     void (*sgd)(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n);
     void (*adam)(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n);
+    // mean: of the gradients, null where they are not centred; momentum: null without
+    void (*rmsprop)(const RmspropStep &s, T *param, const T *grad, T *square, T *mean, T *momentum, int64_t n);
+    void (*adagrad)(const AdagradStep &s, T *param, const T *grad, T *sum, int64_t n);
 };
 
 struct Kernels {

@@ -467,4 +467,42 @@ void adam(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *
     for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { update(i, get(grad + i), get, put); });
 }
 
+template <class T>
+void rmsprop(const RmspropStep &s, T *param, const T *grad, T *square, T *mean, T *momentum, int64_t n) {
+    const T lr = s.lr, alpha = s.alpha, rest = 1 - s.alpha, eps = s.eps, mu = s.momentum, decay = s.weight_decay;
+    const bool decays = s.weight_decay != 0, maximize = s.maximize;
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> p = get(param + i), given = get(grad + i);
+        Vec<T> g = maximize ? -given : given;
+        if (decays) g += decay * p;
+        const Vec<T> v = get(square + i) * alpha + g * g * rest;
+        put(square + i, v);
+        Vec<T> spread = v;
+        if (mean) {
+            const Vec<T> m0 = get(mean + i), m = m0 + (g - m0) * rest;
+            put(mean + i, m);
+            spread = v - m * m;
+        }
+        Vec<T> step = g / (square_root<T>(spread) + eps);
+        if (momentum) {
+            step += mu * get(momentum + i);
+            put(momentum + i, step);
+        }
+        put(param + i, p - lr * step);
+    });
+}
+
+template <class T> void adagrad(const AdagradStep &s, T *param, const T *grad, T *sum, int64_t n) {
+    const T rate = s.rate, eps = s.eps, decay = s.weight_decay;
+    const bool decays = s.weight_decay != 0, maximize = s.maximize;
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> p = get(param + i), given = get(grad + i);
+        Vec<T> g = maximize ? -given : given;
+        if (decays) g += decay * p;
+        const Vec<T> total = get(sum + i) + g * g;
+        put(sum + i, total);
+        put(param + i, p - rate * (g / (square_root<T>(total) + eps)));
+    });
+}
+
 }  // namespace retrograd::RETROGRAD_ISA

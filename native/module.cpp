@@ -361,6 +361,33 @@ void bind_optimizers(nb::module_ &m) {
         adam_step(tensors, {lr, beta1, beta2, eps, weight_decay, correction1, std::sqrt(correction2), decoupled, maximize});
     }, "params"_a, "grads"_a, "averages"_a, "squares"_a, "largest"_a.none(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a,
        "weight_decay"_a, "step"_a, "decoupled"_a, "maximize"_a);
+    m.def("rmsprop_step", [](nb::handle params, nb::handle grads, nb::handle squares, nb::handle means,
+                             nb::handle momenta, double lr, double alpha, double eps, double momentum,
+                             double weight_decay, bool maximize) {
+        const size_t n = count_of(params);
+        Views p(params, "params", n), g(grads, "grads", n), s(squares, "squares", n), c(means, "means", n),
+            b(momenta, "momenta", n);
+        std::vector<RmspropTensors> tensors;
+        for (size_t i = 0; i < n; i++) {
+            tensors.push_back({p[i], g[i], s[i], c[i], b[i]});
+            if (!p[i] || !g[i] || !s[i]) refuse("rmsprop_step: each parameter needs a gradient and its mean square");
+        }
+        nb::gil_scoped_release release;
+        rmsprop_step(tensors, {lr, alpha, eps, momentum, weight_decay, maximize});
+    }, "params"_a, "grads"_a, "squares"_a, "means"_a.none(), "momenta"_a.none(), "lr"_a, "alpha"_a, "eps"_a, "momentum"_a,
+       "weight_decay"_a, "maximize"_a);
+    m.def("adagrad_step", [](nb::handle params, nb::handle grads, nb::handle sums, double rate, double eps,
+                             double weight_decay, bool maximize) {
+        const size_t n = count_of(params);
+        Views p(params, "params", n), g(grads, "grads", n), s(sums, "sums", n);
+        std::vector<AdagradTensors> tensors;
+        for (size_t i = 0; i < n; i++) {
+            tensors.push_back({p[i], g[i], s[i]});
+            if (!p[i] || !g[i] || !s[i]) refuse("adagrad_step: each parameter needs a gradient and its sum of squares");
+        }
+        nb::gil_scoped_release release;
+        adagrad_step(tensors, {rate, eps, weight_decay, maximize});
+    }, "params"_a, "grads"_a, "sums"_a, "rate"_a, "eps"_a, "weight_decay"_a, "maximize"_a);
 }
 
 // An array of this shape and of like's dtype. channels_last: (N, C, ...) with contiguous channels.

@@ -39,6 +39,7 @@ template <class T, int Count> class Runs {
     // arrays[0] is the parameter, the others its state; at[0] and at[2], at[3], ... of a body, at[1] the gradient.
     void add(const Gradient &grad, const Array *const (&arrays)[Count - 1]) {
         const Array &param = *arrays[0];
+        elements_ += param.size();
         likes_.push_back(is_dense(param) ? param : contiguous_like(param));
         runs_.push_back({{}, grad.factors});
         for (int i = 0; i < Count; i++) {
@@ -56,6 +57,7 @@ template <class T, int Count> class Runs {
     // body(parameter, gradient and state, count) for stretches of all runs, or few(factors, first row, how many,
     // parameter and state) where the gradient is factors.
     template <class Body, class Few> void run(const Body &body, const Few &few) {
+        const Alone alone(elements_ < kChunk);
         parallel(tasks_.size(), [&](int64_t task) {
             const Task &t = tasks_[task];
             const Run &run = runs_[t.which];
@@ -85,6 +87,7 @@ template <class T, int Count> class Runs {
         size_t which;
         int64_t first, count;  // elements, or rows of factors
     };
+    int64_t elements_ = 0;
     std::deque<Array> likes_;
     std::deque<Flat<T>> flats_;
     std::vector<const Flat<T> *> written_;
@@ -107,6 +110,23 @@ template <class T> void adam_of(const std::vector<AdamTensors> &tensors, const A
     runs.run([&](T *const(&at)[5], int64_t n) {
         kernels().of<T>().adam(step, at[0], at[1], at[2], at[3], at[4], n);
     }, [&](const Factors &f, int64_t first, int count, T *const(&at)[4]) { f.step(first, count, step, at); });
+}
+
+template <class T> void rmsprop_of(const std::vector<RmspropTensors> &tensors, const RmspropStep &step, char type) {
+    Runs<T, 5> runs;
+    for (const RmspropTensors &t : tensors)
+        if (t.param->type == type) runs.add({t.grad, nullptr}, {t.param, t.square, t.mean, t.momentum});
+    runs.run([&](T *const(&at)[5], int64_t n) {
+        kernels().of<T>().rmsprop(step, at[0], at[1], at[2], at[3], at[4], n);
+    }, [](const Factors &, int64_t, int, T *const(&)[4]) {});
+}
+
+template <class T> void adagrad_of(const std::vector<AdagradTensors> &tensors, const AdagradStep &step, char type) {
+    Runs<T, 3> runs;
+    for (const AdagradTensors &t : tensors)
+        if (t.param->type == type) runs.add({t.grad, nullptr}, {t.param, t.sum});
+    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().adagrad(step, at[0], at[1], at[2], n); },
+             [](const Factors &, int64_t, int, T *const(&)[2]) {});
 }
 
 void expect_gradient(const Array &param, const Gradient &grad) {
@@ -140,6 +160,26 @@ void adam_step(const std::vector<AdamTensors> &tensors, const AdamStep &step) {
     }
     adam_of<float>(tensors, step, 'f');
     adam_of<double>(tensors, step, 'd');
+}
+
+void rmsprop_step(const std::vector<RmspropTensors> &tensors, const RmspropStep &step) {
+    for (const RmspropTensors &t : tensors) {
+        expect_parameter(*t.param);
+        expect_alike(*t.param, t.grad, false);
+        for (const Array *state : {t.square, t.mean, t.momentum}) expect_alike(*t.param, state, true);
+    }
+    rmsprop_of<float>(tensors, step, 'f');
+    rmsprop_of<double>(tensors, step, 'd');
+}
+
+void adagrad_step(const std::vector<AdagradTensors> &tensors, const AdagradStep &step) {
+    for (const AdagradTensors &t : tensors) {
+        expect_parameter(*t.param);
+        expect_alike(*t.param, t.grad, false);
+        expect_alike(*t.param, t.sum, true);
+    }
+    adagrad_of<float>(tensors, step, 'f');
+    adagrad_of<double>(tensors, step, 'd');
 }
 
 }  // namespace retrograd

@@ -26,7 +26,16 @@ struct AdamTensors {
     const Array *average, *square, *largest;
 };
 
+struct RmspropTensors {
+    const Array *param, *grad, *square, *mean, *momentum;
+};
+struct AdagradTensors {
+    const Array *param, *grad, *sum;
+};
+
 void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step);
 void adam_step(const std::vector<AdamTensors> &tensors, const AdamStep &step);
+void rmsprop_step(const std::vector<RmspropTensors> &tensors, const RmspropStep &step);
+void adagrad_step(const std::vector<AdagradTensors> &tensors, const AdagradStep &step);
 
 }  // namespace retrograd

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.tensor import wrap
+from .compiled import adagrad_step
 from .numbers import advance, check, number, scalar
 from .optimizer import Optimizer
 from .pieces import pieces
@@ -50,12 +51,16 @@ class Adagrad(Optimizer):
         )
 
     def update(self, group, params):
+        rows = {}  # by the number of steps: parameters may have joined later
         for p in params:
             state = self.state_of(group, p)
-            rate = scalar(group["lr"]) / (1 + (advance(state) - 1) * group["lr_decay"])
-            rows = pieces(p, state["sum"], maximize=group["maximize"], decay=group["weight_decay"])
-            for x, g, total in rows:
-                total += g * g
-                root = np.sqrt(total)
-                root += group["eps"]
-                x -= rate * g / root
+            rows.setdefault(advance(state), []).append((p, state["sum"]))
+        eps, decay, maximize = group["eps"], group["weight_decay"], group["maximize"]
+        for t, of_age in rows.items():
+            rate = scalar(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
+            for row in adagrad_step(of_age, rate=rate, eps=eps, weight_decay=decay, maximize=maximize):
+                for x, g, total in pieces(*row, maximize=maximize, decay=decay):
+                    total += g * g
+                    root = np.sqrt(total)
+                    root += eps
+                    x -= rate * g / root

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .compiled import rmsprop_step
 from .numbers import advance, check, number, scalar
 from .optimizer import Optimizer
 from .pieces import lerp, pieces, zeros_like
@@ -45,11 +46,18 @@ class RMSprop(Optimizer):
             names.append("grad_avg")
         if momentum > 0:
             names.append("momentum_buffer")
+        rows = []
         for p in params:
             state = self.state_of(group, p)
             advance(state)
-            states = [state[name] for name in names]
-            for x, g, v, *more in pieces(p, *states, maximize=group["maximize"], decay=group["weight_decay"]):
+            rows.append((p, *[state[name] for name in names]))
+        decay, maximize = group["weight_decay"], group["maximize"]
+        rest = rmsprop_step(
+            rows, group["centered"], lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=decay,
+            maximize=maximize,
+        )  # fmt: skip
+        for row in rest:
+            for x, g, v, *more in pieces(*row, maximize=maximize, decay=decay):
                 v *= alpha
                 v += (1 - alpha) * g * g
                 root = v
