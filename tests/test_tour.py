@@ -158,7 +158,7 @@ def test_a_bad_photo_is_one_clear_line_before_anything_else(tmp_path, capsys, co
         path.write_bytes(content)
     status, text = walk(image=str(path))
     assert status == 1 and text == ""
-    pattern = rf"tour: --image {re.escape(str(path))}: ({reason}).*; give a JPEG or PNG file\n"
+    pattern = rf"tour: --image {re.escape(str(path))}: ({reason}).*; give a JPEG or PNG file \[RG\d+\]\n"
     assert re.fullmatch(pattern, capsys.readouterr().err)
 
 

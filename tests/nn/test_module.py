@@ -264,6 +264,7 @@ def test_buffer_keeps_whether_it_is_persistent():
 
 def test_registration_hooks():
     def program(library):
+        library.manual_seed(0)
         module = library.nn.modules.module
         seen = []
 

@@ -22,7 +22,8 @@ def same_refusal(program, beginning=None):
     assert type(mine) is type(theirs), (
         f"{type(mine).__name__}: {mine}\ninstead of {type(theirs).__name__}: {theirs}"
     )
-    said = plain(str(theirs)).rstrip(". ") if beginning is None else beginning
+    # A KeyError's text is its argument in quotes, and ours has a code before the last quote.
+    said = plain(str(theirs)).strip("'\". ") if beginning is None else beginning
     assert said in plain(str(mine)), f"{mine}\ninstead of {theirs}"
     return mine
 

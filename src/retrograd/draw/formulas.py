@@ -35,6 +35,7 @@ _KNOWN = {
     "cast": ("{0}", "{0} in the input's dtype"),
     "where": ("({0} where {2}, else {1})", "{0} where {2}, and {1} elsewhere"),
     "masked": ("{0} · [{1}]", "{0} where {1}, and zero elsewhere"),
+    "relu_backward": ("{0} · [{1} > 0]", "{0} where {1} is above 0, and zero elsewhere"),
     "zeros_like": ("0", "zero"),
     "safe_div": ("{0} / {1}", "{0} divided by {1}"),
     "safe_mul": ("{0} · {1}", "{0} times {1}"),

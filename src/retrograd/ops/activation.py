@@ -52,9 +52,9 @@ def _relu(xp, x):
 relu_row = Op("relu", _relu, x=lambda g, out: relu_backward(g, out), jvp=ELEMENTWISE)
 
 relu_backward = Op(
-    "relu_backward", lambda xp, y, x: masked(y, x != 0),
+    "relu_backward", lambda xp, y, x: masked(y, ~(x <= 0)),
     y=lambda g, x: relu_backward(g, x), jvp=ELEMENTWISE, node="ThresholdBackwardBackward0",
-    doc="y where x is not 0, which a relu gave; else 0.",
+    doc="0 where x, which a relu gave, is 0; y elsewhere, at NaN too.",
 )  # fmt: skip
 
 _threshold_row = Op(

@@ -181,7 +181,7 @@ register_pytree_node(
     flatten_with_keys_fn=lambda tree: ([(SequenceKey(i), c) for i, c in enumerate(tree)], tree.maxlen),
 )  # fmt: skip
 register_pytree_node(
-    namedtuple, lambda tree: (list(tree), type(tree)), lambda children, kind: kind._make(children),
+    namedtuple, lambda tree: (list(tree), type(tree)), lambda c, kind: getattr(kind, "_make", kind)(c),
     flatten_with_keys_fn=lambda tree: (
         [(GetAttrKey(n), c) for n, c in zip(tree._fields, tree, strict=True)], type(tree)
     ),
