@@ -496,7 +496,7 @@ def sanitized(kind):
     environment = surroundings(
         PYTHONPATH=str(package.parent),
         LD_PRELOAD=preload,
-        ASAN_OPTIONS="detect_leaks=0",
+        ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1",
         UBSAN_OPTIONS="halt_on_error=1",
         OMP_NUM_THREADS="2",
         OPENBLAS_NUM_THREADS="1",
