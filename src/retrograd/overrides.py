@@ -18,7 +18,7 @@ import numpy as np
 from .core.arrays import as_dtype, get_default_dtype
 from .core.modes import modes
 from .core.op import Op
-from .core.tensor import Tensor
+from .core.tensor import Tensor, sequence_of
 from .dispatch import SubclassLevel, answers, anybody_answers
 
 __all__ = [
@@ -269,10 +269,8 @@ def default(cls, func, kinds, args=(), kwargs=None):
 def _converted(result, cls):
     if isinstance(result, Tensor):
         return result if cls is Tensor or isinstance(result, cls) else result.as_subclass(cls)
-    if isinstance(result, tuple) and hasattr(result, "_make"):
-        return type(result)._make([_converted(r, cls) for r in result])
     if isinstance(result, (tuple, list)):
-        return type(result)([_converted(r, cls) for r in result])
+        return sequence_of(type(result), [_converted(r, cls) for r in result])
     return result
 
 

@@ -109,13 +109,11 @@ def run(path, library, names=None, limit=60, tracebacks="no"):
         arguments += ["-k", names]
     sys.path[:0] = [folder, _HERE]
     _running.add(path)
-    added = os.environ.pop("PYTEST_ADDOPTS", None)  # of another run of pytest, with plugins that are off here
+    os.environ.pop("PYTEST_ADDOPTS", None)  # of another run of pytest, with plugins that are off here
     try:
         with _bound(library, path):
             pytest.main(arguments, plugins=[collector])
     finally:
         _running.discard(path)
         del sys.path[:2]
-        if added is not None:
-            os.environ["PYTEST_ADDOPTS"] = added
     return collector.results

@@ -16,7 +16,7 @@ from ..core import inplace
 from ..core.apply import apply
 from ..core.graph import GradientEdge, modes
 from ..core.op import ELEMENTWISE, PAIR, PAIR_FLOAT, TABLE
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor, sequence_of, wrap
 from .batched import Batched, aligned, hidden_as, hidden_by, hide, layout, spread, to_front
 
 RULES = {}  # row name -> rule(level, op, args): the result, or None where the rule doesn't hold; see rules.py
@@ -117,7 +117,7 @@ class BatchLevel:
         first = results[0]
         if isinstance(first, tuple):
             columns = [self.stack(column) for column in zip(*results, strict=True)]
-            return first._make(columns) if hasattr(first, "_make") else type(first)(columns)
+            return sequence_of(type(first), columns)
         if len({r._array.shape for r in results}) > 1:
             raise RuntimeError(
                 "vmap: the results of the examples differ in shape ("

@@ -14,7 +14,7 @@ import numpy as np
 from .apply import apply
 from .device import MetaMemory, is_meta, meta
 from .modes import modes
-from .tensor import Tensor
+from .tensor import Tensor, sequence_of
 
 _living, _lock = [0], threading.Lock()  # how many there are
 
@@ -62,8 +62,7 @@ def like_meta(result):
             result._array = meta_array(result._array.shape, result._array.dtype)
         return result
     if isinstance(result, (tuple, list)):
-        made = [like_meta(r) for r in result]
-        return type(result)(made) if type(result) in (tuple, list) else type(result)._make(made)
+        return sequence_of(type(result), [like_meta(r) for r in result])
     return result
 
 

@@ -398,6 +398,11 @@ def wrap(array, _new=object.__new__):
     return t
 
 
+def sequence_of(kind, members):
+    """A list or tuple of the class `kind`, which may be a named tuple's, with these members."""
+    return getattr(kind, "_make", kind)(members)
+
+
 def _type_name(kind):
     """`HalfTensor` for float16: PyTorch's older names of tensors by dtype."""
     name = {"float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double"}.get(

@@ -5,6 +5,8 @@ from collections import OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..core.tensor import sequence_of
+
 
 class TreeSpec:
     """The form of a nested structure: the type of its container, what else it needs, and its children's
@@ -181,7 +183,7 @@ register_pytree_node(
     flatten_with_keys_fn=lambda tree: ([(SequenceKey(i), c) for i, c in enumerate(tree)], tree.maxlen),
 )  # fmt: skip
 register_pytree_node(
-    namedtuple, lambda tree: (list(tree), type(tree)), lambda c, kind: getattr(kind, "_make", kind)(c),
+    namedtuple, lambda tree: (list(tree), type(tree)), lambda c, kind: sequence_of(kind, c),
     flatten_with_keys_fn=lambda tree: (
         [(GetAttrKey(n), c) for n, c in zip(tree._fields, tree, strict=True)], type(tree)
     ),
