@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "conv_blocks.h"
 #include "conv_few.h"
 #include "conv_unfolded.h"
 #include "images.h"
@@ -279,6 +280,9 @@ void fence() {
 // Packing pays once each weight is used by this many pixels.
 constexpr int64_t kPackFrom = 128;
 
+// Up to this many pixels, the weight's gradient is limited by writing it.
+constexpr int64_t kBlocksTo = 64;
+
 // Up to this many pixels, the input's gradient is limited by reading the weights.
 constexpr int64_t kStreamTo = 32;
 
@@ -396,13 +400,6 @@ void input_gradient(const Array &gy, const Array &w, const Array &gx, const Conv
     gather_outer(gather, panel_stride, lanes);
 }
 
-// For each tap, the runs of output pixels (one per image row) whose source lies inside the image.
-struct TapRuns {
-    vector<int64_t> a, b;   // offsets in gy and x, for all image rows in order
-    vector<int64_t> start;  // where each chunk of image rows begins
-    int64_t depth;          // pixels in each run
-};
-
 template <class T>
 void weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g, ConvSizes s) {
     const TypedKernels<T> &k = kernels().of<T>();
@@ -429,68 +426,31 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
         if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g, WinogradPass::weight_gradient))
             return winograd_weights_gradient(in, out, gw.as<float>(),
                                              {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, ph, pw});
-    // About 256 pixels at a time: what they need of x stays in the first caches while all taps and channels use it.
-    const int64_t lines = s.N * s.OH, chunk = std::max<int64_t>(1, 256 / std::max<int64_t>(1, s.OW));
-    const int64_t chunks = std::max<int64_t>(1, ceil_div(lines, chunk));
-    vector<TapRuns> taps(s.KH * taps_w);
-    for (int64_t kh = 0; kh < s.KH; kh++)
-        for (int64_t kw = 0; kw < taps_w; kw++) {
-            TapRuns &tap = taps[kh * taps_w + kw];
-            int64_t w0 = 0, w1 = s.OW;
-            const int64_t shift = kw * g.dilation[1] - pw;
-            while (w0 < w1 && w0 * g.stride[1] + shift < 0) w0++;
-            while (w0 < w1 && (w1 - 1) * g.stride[1] + shift >= s.W) w1--;
-            tap.depth = w1 - w0;
-            for (int64_t line = 0; line <= lines; line++) {
-                if (line % chunk == 0 || line == lines) tap.start.push_back(tap.a.size());
-                if (line == lines) break;
-                const int64_t n = line / s.OH, oh = line % s.OH, ih = oh * g.stride[0] - ph + kh * g.dilation[0];
-                if (ih < 0 || ih >= s.H || tap.depth == 0) continue;
-                tap.a.push_back(n * out.n + oh * out.h + w0 * out.w);
-                tap.b.push_back(n * in.n + ih * in.h + (w0 * g.stride[1] + shift) * in.w);
-            }
-            if (lines == 0) tap.start.push_back(0);
-        }
-    const int64_t O = s.O / g.groups, panels = ceil_div(run, k.tile_lanes), tiles = ceil_div(O, k.tile_rows);
-    const int64_t taps_count = taps.size(), row = taps_count * run;
-    const bool past_caches = chunks == 1 && gw.size() * sizeof(T) > kPastCaches;
-    auto compute = [&](int64_t group, int64_t panel, int64_t chunk_at, int64_t tap, int64_t tile) {
-        const TapRuns &runs = taps[tap];
-        OuterTile<T> t{};
-        t.a_step = out.w;
-        t.b = in.data + group * s.I + panel * k.tile_lanes;
-        t.b_step = g.stride[1] * in.w;
-        t.lanes = static_cast<int>(std::min<int64_t>(k.tile_lanes, run - panel * k.tile_lanes));
-        t.a_offset = runs.a.data() + runs.start[chunk_at];
-        t.b_offset = runs.b.data() + runs.start[chunk_at];
-        t.segments = runs.start[chunk_at + 1] - runs.start[chunk_at];
-        t.depth = runs.depth;
-        t.accumulate = chunk_at > 0;
-        t.past_caches = past_caches;
-        if (t.accumulate && t.segments == 0) return;
-        const int64_t o0 = O * tile / tiles, o1 = O * (tile + 1) / tiles;
-        t.rows = static_cast<int>(o1 - o0);
-        for (int r = 0; r < t.rows; r++) {
-            t.a[r] = out.data + group * O + o0 + r;
-            t.c[r] = gw.as<T>() + (group * O + o0 + r) * row + tap * run + panel * k.tile_lanes;
-        }
-        k.outer(t);
-    };
-    if (chunks == 1 && s.N * s.OH * s.OW <= 64) {  // little to read, much to write: along the result's memory
-        parallel(g.groups * tiles, [&](int64_t task) {
-            for (int64_t tap = 0; tap < taps_count; tap++)
-                for (int64_t panel = 0; panel < panels; panel++) compute(task / tiles, panel, 0, tap, task % tiles);
+    const int64_t row = s.KH * taps_w * run;
+    if (s.N * s.OH * s.OW <= kBlocksTo && g.groups == 1 && run == s.I) {  // little to read: along the result's memory
+        const auto blocks = tap_blocks(in, out, g, s);
+        parallel(blocks->count(), [&](int64_t block) {
+            blocks->make(block, gw.as<T>() + blocks->first(block) * row, nullptr, gw.size() * sizeof(T) > kPastCaches);
             fence();
         });
         return;
     }
+    // About 256 pixels at a time: what they need of x stays in the first caches while all taps and channels use it.
+    ConvGeometry padded = g;
+    padded.padding[0] = ph;
+    padded.padding[1] = pw;
+    const TapProducts<T> products(in, out, padded, s, taps_w, run, std::max<int64_t>(1, 256 / std::max<int64_t>(1, s.OW)));
+    const int64_t O = s.O / g.groups, panels = ceil_div(run, k.tile_lanes), tiles = ceil_div(O, k.tile_rows);
+    const bool past_caches = products.chunks == 1 && gw.size() * sizeof(T) > kPastCaches;
     const int64_t blocks = std::min(tiles, ceil_div(8, g.groups * panels));  // enough tasks for a few threads
     parallel(g.groups * panels * blocks, [&](int64_t task) {
         const int64_t block = task % blocks, panel = task / blocks % panels, group = task / blocks / panels;
-        for (int64_t c = 0; c < chunks; c++)
-            for (int64_t tap = 0; tap < taps_count; tap++)
-                for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; tile++)
-                    compute(group, panel, c, tap, tile);
+        for (int64_t c = 0; c < products.chunks; c++)
+            for (int64_t tap = 0; tap < products.taps; tap++)
+                for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; tile++) {
+                    const int64_t o0 = O * tile / tiles, o1 = O * (tile + 1) / tiles;
+                    products.make(group, o0, o1, tap, panel, c, gw.as<T>() + (group * O + o0) * row, past_caches);
+                }
         fence();
     });
 }

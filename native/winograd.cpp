@@ -224,49 +224,107 @@ void winograd_convolve(const Images<const float> &source, const Images<float> &t
     else for (int64_t round = 0; round < rounds; round++) convolve(round, 0);
 }
 
+namespace {
+
+int64_t tiles_of_gradient(const Tiles &tiles, const WinogradSizes &s) {
+    const bool small = kPoints * s.C * s.O * static_cast<int64_t>(sizeof(float)) <= kSmallWeights / 2;
+    return tiles_per_round(tiles, s, small ? kGradientBudget : kLargeBudget);
+}
+
+// The sums over tiles that the gradient is transformed from, for a block of output channels at one point of the 36.
+class GradientRounds {
+  public:
+    GradientRounds(const WinogradSizes &s, const Tiles &tiles, int64_t size)
+        : s_(s), tiles_(tiles), v_point_(apart(size * s.C)), z_point_(apart(size * s.O)), v_(kPoints * v_point_),
+          z_(kPoints * z_point_) {}
+
+    int64_t blocks() const { return ceil_div(s_.O, kernels().f32.tile_rows); }
+
+    void transform(const Images<const float> &x, const Images<const float> &gy, int64_t first, int64_t count) {
+        count_ = count;
+        for_tiles(count, [&](int64_t t) {
+            const auto [n, h, w] = tiles_.place(first + t);
+            transform_source(x, s_, tiles_, first + t, v_.get() + t * s_.C, v_point_);
+            kernels().f32.winograd_gradient(gy.data + n * gy.n + h * gy.h + w * gy.w, gy.h, gy.w, within(s_.OH - h, 4),
+                                            within(s_.OW - w, 4), s_.O, tiles_.to_next(first + t, gy),
+                                            z_.get() + t * s_.O, z_point_);
+        });
+    }
+
+    void multiply(int64_t point, int64_t block, float *to, bool accumulate) const {
+        multiply_transposed(z_.get() + point * z_point_, v_.get() + point * v_point_, count_, s_.O, s_.C,
+                            s_.O * block / blocks(), s_.O * (block + 1) / blocks(), to, accumulate);
+    }
+
+  private:
+    const WinogradSizes s_;
+    const Tiles &tiles_;
+    const int64_t v_point_, z_point_;
+    Scratch<float> v_, z_;
+    int64_t count_ = 0;
+};
+
+void transform_back(const WinogradSizes &s, const float *sums, int64_t point, float *row) {
+    kernels().f32.winograd_weight_gradient(sums, point, s.C, row, s.C);
+}
+
+// In one round, a block of output channels is multiplied and transformed back at once.
+class WinogradBlocks : public WeightBlocks<float> {
+  public:
+    WinogradBlocks(const Images<const float> &x, const Images<const float> &gy, const WinogradSizes &s)
+        : WeightBlocks(s.O, ceil_div(s.O, kernels().f32.tile_rows), kPoints * point(s)), s_(s), tiles_(s),
+          rounds_(s_, tiles_, tiles_.count) {
+        rounds_.transform(x, gy, 0, tiles_.count);
+    }
+
+    void make(int64_t block, float *rows, float *scratch, bool) const override {
+        for (int64_t i = 0; i < kPoints; i++) rounds_.multiply(i, block, scratch + i * point(s_), false);
+        for (int64_t r = 0; r < first(block + 1) - first(block); r++)
+            transform_back(s_, scratch + r * s_.C, point(s_), rows + r * 9 * s_.C);
+    }
+
+  private:
+    const WinogradSizes s_;
+    const Tiles tiles_;
+    GradientRounds rounds_;
+
+    static int64_t point(const WinogradSizes &s) { return apart(kernels().f32.tile_rows * s.C); }
+};
+
+}  // namespace
+
+bool winograd_in_blocks(const WinogradSizes &s) {
+    const Tiles tiles(s);
+    return tiles_of_gradient(tiles, s) == tiles.count;
+}
+
+std::unique_ptr<WeightBlocks<float>> winograd_blocks(const Images<const float> &x, const Images<const float> &gy,
+                                                     const WinogradSizes &s) {
+    return std::make_unique<WinogradBlocks>(x, gy, s);
+}
+
 void winograd_weights_gradient(const Images<const float> &x, const Images<const float> &gy, float *gw,
                                const WinogradSizes &s) {
-    const auto &k = kernels().f32;
-    const Tiles tiles(s);
-    const int64_t blocks = ceil_div(s.O, k.tile_rows), size = tiles_per_round(
-        tiles, s, kPoints * s.C * s.O * static_cast<int64_t>(sizeof(float)) <= kSmallWeights / 2 ? kGradientBudget : kLargeBudget);
-    // In one round, a block of output channels is multiplied and transformed back at once; over several, sums are kept.
-    const bool by_block = size == tiles.count;
-    const int slots = num_threads();
-    const int64_t v_point = apart(size * s.C), z_point = apart(size * s.O);
-    const int64_t m_point = apart((by_block ? k.tile_rows : s.O) * s.C);
-    Scratch<float> v(kPoints * v_point), z(kPoints * z_point);
-    Scratch<float> m(kPoints * m_point * (by_block ? slots : 1));
-    auto finish = [&](int64_t o, const float *sums) {
-        k.winograd_weight_gradient(sums, m_point, s.C, gw + o * 9 * s.C, s.C);
-    };
-    for (int64_t first = 0; first < tiles.count; first += size) {
-        const int64_t count = std::min(size, tiles.count - first);
-        for_tiles(count, [&](int64_t t) {
-            const auto [n, h, w] = tiles.place(first + t);
-            transform_source(x, s, tiles, first + t, v.get() + t * s.C, v_point);
-            k.winograd_gradient(gy.data + n * gy.n + h * gy.h + w * gy.w, gy.h, gy.w, within(s.OH - h, 4),
-                                within(s.OW - w, 4), s.O, tiles.to_next(first + t, gy), z.get() + t * s.O, z_point);
+    if (winograd_in_blocks(s)) {
+        const WinogradBlocks blocks(x, gy, s);
+        const int slots = num_threads();
+        Scratch<float> scratch(slots * blocks.scratch());
+        return parallel(blocks.count(), slots, [&](int64_t block, int slot) {
+            blocks.make(block, gw + blocks.first(block) * 9 * s.C, scratch.get() + slot * blocks.scratch(), false);
         });
-        auto product = [&](int64_t point, int64_t block, float *to, bool accumulate) {
-            multiply_transposed(z.get() + point * z_point, v.get() + point * v_point, count, s.O, s.C,
-                                s.O * block / blocks, s.O * (block + 1) / blocks, to, accumulate);
-        };
-        if (by_block) {
-            parallel(blocks, slots, [&](int64_t block, int slot) {
-                const int64_t o0 = s.O * block / blocks, o1 = s.O * (block + 1) / blocks;
-                float *mine = m.get() + slot * kPoints * m_point;
-                for (int64_t point = 0; point < kPoints; point++) product(point, block, mine + point * m_point, false);
-                for (int64_t o = o0; o < o1; o++) finish(o, mine + (o - o0) * s.C);
-            });
-        } else {
-            parallel(kPoints, [&](int64_t point) {
-                for (int64_t block = 0; block < blocks; block++)
-                    product(point, block, m.get() + point * m_point + s.O * block / blocks * s.C, first > 0);
-            });
-        }
     }
-    if (!by_block) parallel(s.O, [&](int64_t o) { finish(o, m.get() + o * s.C); });
+    const Tiles tiles(s);
+    const int64_t size = tiles_of_gradient(tiles, s), m_point = apart(s.O * s.C);
+    GradientRounds rounds(s, tiles, size);
+    Scratch<float> m(kPoints * m_point);
+    for (int64_t first = 0; first < tiles.count; first += size) {
+        rounds.transform(x, gy, first, std::min(size, tiles.count - first));
+        parallel(kPoints, [&](int64_t point) {
+            for (int64_t block = 0; block < rounds.blocks(); block++)
+                rounds.multiply(point, block, m.get() + point * m_point + s.O * block / rounds.blocks() * s.C, first > 0);
+        });
+    }
+    parallel(s.O, [&](int64_t o) { transform_back(s, m.get() + o * s.C, m_point, gw + o * 9 * s.C); });
 }
 
 }  // namespace retrograd

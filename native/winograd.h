@@ -1,6 +1,7 @@
 // Convolutions of 3x3 kernels with stride 1 by Winograd's F(4x4, 3x3): 2.25 to 4 times fewer products, some more rounding.
 #pragma once
 #include "conv.h"
+#include "conv_blocks.h"
 #include "images.h"
 
 namespace retrograd {
@@ -25,7 +26,11 @@ struct WinogradSizes {
 void winograd_convolve(const Images<const float> &source, const Images<float> &target, const float *weights,
                        bool backward, const float *bias, const WinogradSizes &s);
 
-// gw (O, 3, 3, C) from x (C channels) and gy (O channels).
+// The weight's gradient (O, 3, 3, C) from x (C channels) and gy (O channels), in blocks where winograd_in_blocks() says
+// that they are few enough to be transformed all at once.
+bool winograd_in_blocks(const WinogradSizes &s);
+std::unique_ptr<WeightBlocks<float>> winograd_blocks(const Images<const float> &x, const Images<const float> &gy,
+                                                     const WinogradSizes &s);
 void winograd_weights_gradient(const Images<const float> &x, const Images<const float> &gy, float *gw,
                                const WinogradSizes &s);
 
