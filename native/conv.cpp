@@ -3,10 +3,6 @@
 // Pixels that see the same taps (the interior, each border) form a class; within it every tap is one fixed offset.
 #include "conv.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -267,16 +263,6 @@ void pack(const Gather<T> &g, int64_t taps, int64_t lane_stride, int64_t depth_s
     });
 }
 
-// From this many bytes on, gradients of weights are written past the caches: so large a network's do not stay there
-// until the optimizer reads them, and a cached write would first read what it overwrites.
-constexpr size_t kPastCaches = 1 << 20;
-
-void fence() {
-#if defined(__x86_64__)
-    _mm_sfence();
-#endif
-}
-
 // Packing pays once each weight is used by this many pixels.
 constexpr int64_t kPackFrom = 128;
 
@@ -427,14 +413,8 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
             return winograd_weights_gradient(in, out, gw.as<float>(),
                                              {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, ph, pw});
     const int64_t row = s.KH * taps_w * run;
-    if (s.N * s.OH * s.OW <= kBlocksTo && g.groups == 1 && run == s.I) {  // little to read: along the result's memory
-        const auto blocks = tap_blocks(in, out, g, s);
-        parallel(blocks->count(), [&](int64_t block) {
-            blocks->make(block, gw.as<T>() + blocks->first(block) * row, nullptr, gw.size() * sizeof(T) > kPastCaches);
-            fence();
-        });
-        return;
-    }
+    if (s.N * s.OH * s.OW <= kBlocksTo && g.groups == 1 && run == s.I)  // little to read: along the result's memory
+        return tap_blocks(in, out, g, s)->write(gw.as<T>(), gw.size());
     // About 256 pixels at a time: what they need of x stays in the first caches while all taps and channels use it.
     ConvGeometry padded = g;
     padded.padding[0] = ph;

@@ -3,7 +3,31 @@
 #include "isa.h"
 #include "kernels.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace retrograd {
+
+void fence() {
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
+
+template <class T> void WeightBlocks<T>::write(T *gw, int64_t size) const {
+    const int slots = num_threads();
+    const int64_t row = size / std::max<int64_t>(1, rows_);
+    const bool past_caches = size * sizeof(T) > kPastCaches;
+    Scratch<T> scratch(slots * scratch_);
+    parallel(count_, slots, [&](int64_t block, int slot) {
+        make(block, gw + first(block) * row, scratch.get() + slot * scratch_, past_caches);
+        fence();
+    });
+}
+
+template class WeightBlocks<float>;
+template class WeightBlocks<double>;
 
 template <class T>
 TapProducts<T>::TapProducts(const Images<const T> &x, const Images<const T> &gy, const ConvGeometry &g,

@@ -31,6 +31,11 @@ template <class T> struct TapProducts {
               bool past_caches) const;
 };
 
+// From this many bytes on, gradients of weights are written past the caches: so large a network's do not stay there
+// until the optimizer reads them, and a cached write would first read what it overwrites. Each task then fences.
+constexpr size_t kPastCaches = 1 << 20;
+void fence();
+
 template <class T> class WeightBlocks {
   public:
     virtual ~WeightBlocks() = default;
@@ -40,6 +45,7 @@ template <class T> class WeightBlocks {
     int64_t scratch() const { return scratch_; }  // elements that `make` works in
     // The rows of a block of the gradient (O, KH, KW, I): the bits that conv2d_weight_gradient writes.
     virtual void make(int64_t block, T *rows, T *scratch, bool past_caches) const = 0;
+    void write(T *gw, int64_t size) const;  // all of them, `size` elements
 
   protected:
     WeightBlocks(int64_t rows, int64_t count, int64_t scratch) : rows_(rows), count_(count), scratch_(scratch) {}

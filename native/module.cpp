@@ -365,12 +365,12 @@ void bind_optimizers(nb::module_ &m) {
                              nb::handle momenta, double lr, double alpha, double eps, double momentum,
                              double weight_decay, bool maximize) {
         const size_t n = count_of(params);
-        Views p(params, "params", n), g(grads, "grads", n), s(squares, "squares", n), c(means, "means", n),
-            b(momenta, "momenta", n);
+        Views p(params, "params", n), s(squares, "squares", n), c(means, "means", n), b(momenta, "momenta", n);
+        Gradients g(grads, n);
         std::vector<RmspropTensors> tensors;
         for (size_t i = 0; i < n; i++) {
+            if (!p[i] || !s[i]) refuse("rmsprop_step: each parameter needs a gradient and its mean square");
             tensors.push_back({p[i], g[i], s[i], c[i], b[i]});
-            if (!p[i] || !g[i] || !s[i]) refuse("rmsprop_step: each parameter needs a gradient and its mean square");
         }
         nb::gil_scoped_release release;
         rmsprop_step(tensors, {lr, alpha, eps, momentum, weight_decay, maximize});
@@ -379,11 +379,12 @@ void bind_optimizers(nb::module_ &m) {
     m.def("adagrad_step", [](nb::handle params, nb::handle grads, nb::handle sums, double rate, double eps,
                              double weight_decay, bool maximize) {
         const size_t n = count_of(params);
-        Views p(params, "params", n), g(grads, "grads", n), s(sums, "sums", n);
+        Views p(params, "params", n), s(sums, "sums", n);
+        Gradients g(grads, n);
         std::vector<AdagradTensors> tensors;
         for (size_t i = 0; i < n; i++) {
+            if (!p[i] || !s[i]) refuse("adagrad_step: each parameter needs a gradient and its sum of squares");
             tensors.push_back({p[i], g[i], s[i]});
-            if (!p[i] || !g[i] || !s[i]) refuse("adagrad_step: each parameter needs a gradient and its sum of squares");
         }
         nb::gil_scoped_release release;
         adagrad_step(tensors, {rate, eps, weight_decay, maximize});
@@ -419,13 +420,13 @@ nb::object weight_factors(nb::handle gy, nb::handle x, nb::tuple shape, Pair str
         while (a->ndim < 4) a->shape[a->ndim] = 1, a->stride[a->ndim++] = 0;
     const ConvGeometry g = geometry(stride, padding, dilation, groups);
     const ConvSizes s = conv_sizes(x_, w, gy_, g);
-    if (!Factors::pays(s, g)) return nb::none();
+    if (!Factors::pays(s, g, gy_.type)) return nb::none();
     nb::object dtype = nb::borrow(reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(gy.ptr()))));
     return nb::cast(new WeightFactors{shape, dtype, Factors(gy_, x_, s, g)}, nb::rv_policy::take_ownership);
 }
 
 void bind_factors(nb::module_ &m) {
-    nb::class_<WeightFactors>(m, "Factors", "The gradient of a large weight that few pixels or rows made, not multiplied out.")
+    nb::class_<WeightFactors>(m, "Factors", "The gradient of a large weight as the factors that it is the product of.")
         .def_ro("shape", &WeightFactors::shape)
         .def_ro("dtype", &WeightFactors::dtype)
         .def("fit", &WeightFactors::fit, "weight"_a, "Whether an array has the product's dtype, shape and order in memory.")

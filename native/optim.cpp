@@ -49,13 +49,14 @@ template <class T, int Count> class Runs {
             runs_.back().at[i] = flats_.back().get();
             if (i != 1) written_.push_back(&flats_.back());
         }
+        if (grad.factors && !grad.factors->few()) return;
         const int64_t n = grad.factors ? grad.factors->rows() : param.size();
         const int64_t step = grad.factors ? ceil_div(kChunk, kFewMostRows * grad.factors->row()) * kFewMostRows : kChunk;
         for (int64_t i = 0; i < n; i += step) tasks_.push_back({runs_.size() - 1, i, std::min(step, n - i)});
     }
 
-    // body(parameter, gradient and state, count) for stretches of all runs, or few(factors, first row, how many,
-    // parameter and state) where the gradient is factors.
+    // body(parameter, gradient and state, count) for stretches of all runs, of which the gradient may have been made just
+    // now; or few(factors, first row, how many, parameter and state) where it is factors of few pixels.
     template <class Body, class Few> void run(const Body &body, const Few &few) {
         const Alone alone(elements_ < kChunk);
         parallel(tasks_.size(), [&](int64_t task) {
@@ -75,7 +76,21 @@ template <class T, int Count> class Runs {
             for (int i = 0; i < Count; i++) at[i] = run.at[i] ? run.at[i] + t.first : nullptr;
             body(at, t.count);
         });
+        for (const Run &run : runs_)
+            if (run.factors && !run.factors->few()) run_blocks(run, body);
         for (const Flat<T> *flat : written_) flat->write_back();
+    }
+
+    // The same, with gradients of few pixels made as well.
+    template <class Body> void run(const Body &body) {
+        run(body, [&](const Factors &f, int64_t first, int count, T *const(&state)[Count - 1]) {
+            Scratch<T> grad(count * f.row());
+            const int most = kernels().of<T>().few_rows;
+            for (int r = 0; r < count; r += most) f.multiply(first + r, std::min(most, count - r), grad.get() + r * f.row());
+            T *at[Count] = {state[0], grad.get()};
+            std::copy(state + 1, state + Count - 1, at + 2);
+            body(at, count * f.row());
+        });
     }
 
   private:
@@ -87,6 +102,21 @@ template <class T, int Count> class Runs {
         size_t which;
         int64_t first, count;  // elements, or rows of factors
     };
+    template <class Body> static void run_blocks(const Run &run, const Body &body) {
+        const auto blocks = run.factors->template blocks<T>();
+        const int64_t row = run.factors->row(), size = ceil_div(blocks->most_rows() * row, 16) * 16;
+        const int64_t each = size + blocks->scratch();
+        const int slots = num_threads();
+        Scratch<T> scratch(slots * each);
+        parallel(blocks->count(), slots, [&](int64_t block, int slot) {
+            T *rows = scratch.get() + slot * each, *at[Count];
+            const int64_t first = blocks->first(block), count = blocks->first(block + 1) - first;
+            blocks->make(block, rows, rows + size, false);
+            for (int i = 0; i < Count; i++) at[i] = i == 1 ? rows : run.at[i] ? run.at[i] + first * row : nullptr;
+            body(at, count * row);
+        });
+    }
+
     int64_t elements_ = 0;
     std::deque<Array> likes_;
     std::deque<Flat<T>> flats_;
@@ -115,18 +145,17 @@ template <class T> void adam_of(const std::vector<AdamTensors> &tensors, const A
 template <class T> void rmsprop_of(const std::vector<RmspropTensors> &tensors, const RmspropStep &step, char type) {
     Runs<T, 5> runs;
     for (const RmspropTensors &t : tensors)
-        if (t.param->type == type) runs.add({t.grad, nullptr}, {t.param, t.square, t.mean, t.momentum});
+        if (t.param->type == type) runs.add(t.grad, {t.param, t.square, t.mean, t.momentum});
     runs.run([&](T *const(&at)[5], int64_t n) {
         kernels().of<T>().rmsprop(step, at[0], at[1], at[2], at[3], at[4], n);
-    }, [](const Factors &, int64_t, int, T *const(&)[4]) {});
+    });
 }
 
 template <class T> void adagrad_of(const std::vector<AdagradTensors> &tensors, const AdagradStep &step, char type) {
     Runs<T, 3> runs;
     for (const AdagradTensors &t : tensors)
-        if (t.param->type == type) runs.add({t.grad, nullptr}, {t.param, t.sum});
-    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().adagrad(step, at[0], at[1], at[2], n); },
-             [](const Factors &, int64_t, int, T *const(&)[2]) {});
+        if (t.param->type == type) runs.add(t.grad, {t.param, t.sum});
+    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().adagrad(step, at[0], at[1], at[2], n); });
 }
 
 void expect_gradient(const Array &param, const Gradient &grad) {
@@ -165,7 +194,7 @@ void adam_step(const std::vector<AdamTensors> &tensors, const AdamStep &step) {
 void rmsprop_step(const std::vector<RmspropTensors> &tensors, const RmspropStep &step) {
     for (const RmspropTensors &t : tensors) {
         expect_parameter(*t.param);
-        expect_alike(*t.param, t.grad, false);
+        expect_gradient(*t.param, t.grad);
         for (const Array *state : {t.square, t.mean, t.momentum}) expect_alike(*t.param, state, true);
     }
     rmsprop_of<float>(tensors, step, 'f');
@@ -175,7 +204,7 @@ void rmsprop_step(const std::vector<RmspropTensors> &tensors, const RmspropStep 
 void adagrad_step(const std::vector<AdagradTensors> &tensors, const AdagradStep &step) {
     for (const AdagradTensors &t : tensors) {
         expect_parameter(*t.param);
-        expect_alike(*t.param, t.grad, false);
+        expect_gradient(*t.param, t.grad);
         expect_alike(*t.param, t.sum, true);
     }
     adagrad_of<float>(tensors, step, 'f');

@@ -27,10 +27,14 @@ struct AdamTensors {
 };
 
 struct RmspropTensors {
-    const Array *param, *grad, *square, *mean, *momentum;
+    const Array *param;
+    Gradient grad;
+    const Array *square, *mean, *momentum;
 };
 struct AdagradTensors {
-    const Array *param, *grad, *sum;
+    const Array *param;
+    Gradient grad;
+    const Array *sum;
 };
 
 void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step);

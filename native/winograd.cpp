@@ -305,14 +305,7 @@ std::unique_ptr<WeightBlocks<float>> winograd_blocks(const Images<const float> &
 
 void winograd_weights_gradient(const Images<const float> &x, const Images<const float> &gy, float *gw,
                                const WinogradSizes &s) {
-    if (winograd_in_blocks(s)) {
-        const WinogradBlocks blocks(x, gy, s);
-        const int slots = num_threads();
-        Scratch<float> scratch(slots * blocks.scratch());
-        return parallel(blocks.count(), slots, [&](int64_t block, int slot) {
-            blocks.make(block, gw + blocks.first(block) * 9 * s.C, scratch.get() + slot * blocks.scratch(), false);
-        });
-    }
+    if (winograd_in_blocks(s)) return WinogradBlocks(x, gy, s).write(gw, s.O * 9 * s.C);
     const Tiles tiles(s);
     const int64_t size = tiles_of_gradient(tiles, s), m_point = apart(s.O * s.C);
     GradientRounds rounds(s, tiles, size);

@@ -29,7 +29,6 @@ def rmsprop_step(rows, centered, **options):
     """RMSprop's step. A row: (parameter, square_avg), with `centered` grad_avg, with momentum its buffer."""
     taken, rest = _split(rows)
     if taken:
-        _settle(taken)
         params, grads, squares, *more = _columns(taken)
         means = more.pop(0) if centered else None
         kernels.native.rmsprop_step(params, grads, squares, means, more[0] if more else None, **options)
@@ -40,15 +39,8 @@ def adagrad_step(rows, **options):
     """Adagrad's step. A row: (parameter, sum)."""
     taken, rest = _split(rows)
     if taken:
-        _settle(taken)
         kernels.native.adagrad_step(*_columns(taken), **options)
     return rest
-
-
-def _settle(rows):
-    """Multiply gradients that wait as factors out."""
-    for p, *_ in rows:
-        p._grad._array  # noqa: B018
 
 
 def _split(rows):
