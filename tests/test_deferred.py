@@ -18,7 +18,7 @@ from retrograd.core.tensor import Tensor
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
 
-SHAPES = {  # what a layer is made of, and the input it gets: all with few pixels or rows and a large weight
+SHAPES = {  # what a layer is made of, and the input it gets: all with a weight much larger than that and the output
     "3x3": (("Conv2d", 64, 128, 3, 1, 1), (1, 64, 2, 2)),
     "strided": (("Conv2d", 64, 128, 3, 2, 1), (1, 64, 7, 7)),
     "1x1": (("Conv2d", 256, 512, 1, 2), (1, 256, 4, 4)),
@@ -28,6 +28,13 @@ SHAPES = {  # what a layer is made of, and the input it gets: all with few pixel
     "linear": (("Linear", 512, 300), (1, 512)),
     "rows": (("Linear", 300, 512), (2, 4, 300)),
     "wide": (("Linear", 4200, 67), (3, 4200)),
+    "pixels": (("Conv2d", 96, 131, 3, 2, 1), (5, 96, 6, 6)),
+    "1x1 pixels": (("Conv2d", 256, 512, 1), (1, 256, 5, 5)),
+    "winograd": (("Conv2d", 192, 256, 3, 1, 1), (4, 192, 7, 7)),
+    "odd winograd": (("Conv2d", 131, 259, 3, 1, 1), (9, 131, 4, 4)),
+    "16 rows": (("Linear", 512, 300), (16, 512)),
+    "more rows": (("Linear", 300, 512), (37, 300)),
+    "many rows": (("Linear", 1100, 1100), (10, 13, 1100)),
 }
 
 
@@ -91,6 +98,8 @@ OPTIMIZERS = {
     "amsgrad": ("Adam", {"lr": 0.01, "amsgrad": True, "maximize": True}),
     "AdamW": ("AdamW", {"lr": 0.01}),
     "RMSprop": ("RMSprop", {"lr": 0.01}),
+    "centered": ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.9}),
+    "Adagrad": ("Adagrad", {"lr": 0.01}),
 }
 
 
@@ -454,5 +463,5 @@ def test_a_whole_network():
         return waited, [t.detach().numpy() for p in model.parameters() for t in (p, p.grad)]
 
     (waited, got), (none, want) = run(True), run(False)
-    assert waited == 18 and none == 0
+    assert waited == 24 and none == 0
     assert all(map(np.array_equal, got, want))

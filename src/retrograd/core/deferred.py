@@ -1,12 +1,12 @@
 """Gradients that wait: a large weight's gradient stays the factors that it is the product of until someone
 looks.
 
-A layer of few pixels or rows, such as the last ones of a ResNet with a batch of one image, has a weight
-gradient of low rank: some kilobytes as factors, megabytes once they are multiplied out. The compiled walk
-leaves the factors in `.grad` of a leaf that has no hooks and no gradient yet (native/walk.cpp). An optimizer
-that knows of them multiplies them out stretch by stretch as it uses them; whoever else looks gets the
-gradient, of the same bits. The factors are copies: later writes to what they were made from do not reach
-them.
+The weight's gradient of a layer is the product of its input and its output's gradient, which are much
+smaller where there are few pixels or rows, as in the last layers of a ResNet: kilobytes, and megabytes once
+they are multiplied out. The compiled walk leaves the factors in `.grad` of a leaf that has no hooks and no
+gradient yet (native/walk.cpp). An optimizer that knows of them multiplies them out block by block as it uses
+them, in the caches; whoever else looks gets the gradient, of the same bits. The factors are copies: later
+writes to what they were made from do not reach them.
 """
 
 from .op import TABLE, _arguments

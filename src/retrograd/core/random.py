@@ -19,7 +19,7 @@ from .generator import default_generator
 from .random_math import box_muller32, box_muller64, fma64, libm
 
 _FLOATS = [np.dtype(t) for t in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)]
-_CHUNK = 1 << 16  # elements worked on at a time: temporaries stay in the cache
+_CHUNK = 1 << 14  # elements worked on at a time: temporaries stay in the cache, and small
 _INT64_MAX = 2**63 - 1
 _RANDPERM_SMALL = (2**32 - 1) // 20  # PyTorch changes randperm's algorithm at this size
 
@@ -53,11 +53,16 @@ def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None, out=None):
     else:
         first, last = np.float32(low), np.float32(high)
         draw = lambda n: _scale32(generator.floats(n), first, last - first)
-    out = _fill(shape, np_dtype, draw, generator, out)
-    if (low, high) != (0, 1) or np_dtype.itemsize == 2:  # else 1 cannot come out
-        low, high = np.array([low, high]).astype(np_dtype)
-        out[out == high] = low  # rounded up to the bound that is excluded
-    return out
+    if (low, high) == (0, 1) and np_dtype.itemsize > 2:  # 1 cannot come out
+        return _fill(shape, np_dtype, draw, generator, out)
+    least, excluded = np.array([low, high]).astype(np_dtype)
+
+    def draw_within(n):
+        values = _narrow(draw(n), np_dtype)
+        values[values == excluded] = least  # rounded up to the bound
+        return values
+
+    return _fill(shape, np_dtype, draw_within, generator, out)
 
 
 def _scale32(values, first, span):

@@ -135,10 +135,11 @@ def allow_winograd(allowed):
 
 
 def allow_factors(allowed):
-    """Let the gradient of a large weight wait as two small factors where few pixels or rows made it, or not.
+    """Let the gradient of a large weight wait as the layer's input and its output's gradient, or not.
 
-    It is multiplied out when `.grad` is looked at, or within the optimizer's step (SGD, Adam, AdamW), which
-    then need not read it from memory; the bits are the same. So it is for plain training steps: not with
+    Only where these are much smaller. It is multiplied out when `.grad` is looked at, or within the
+    optimizer's step (the compiled ones: SGD, Adam, AdamW, RMSprop, Adagrad), which then need not read it
+    from memory; the bits are the same. So it is for plain training steps: not with
     hooks on the weight, a second backward into the same `.grad`, or `create_graph`.
     """
     if native is not None:
