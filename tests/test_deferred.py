@@ -18,7 +18,7 @@ from retrograd.core.tensor import Tensor
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
 
-SHAPES = {  # what a layer is made of, and the input it gets: all with a weight much larger than that and the output
+SHAPES = {  # a layer, and the shape of an input that is much smaller than the weight, as the output is
     "3x3": (("Conv2d", 64, 128, 3, 1, 1), (1, 64, 2, 2)),
     "strided": (("Conv2d", 64, 128, 3, 2, 1), (1, 64, 7, 7)),
     "1x1": (("Conv2d", 256, 512, 1, 2), (1, 256, 4, 4)),
