@@ -60,7 +60,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.attention_weights = attention_weights<T>;
     k.attention_slopes = attention_slopes<T>;
     k.add_all_rows = add_all_rows<T>;
-    k.max_pixel = max_pixel<T>;
+    k.max_pool_bytes = {max_pixel<T, uint8_t>, max_pixel_gradient<T, uint8_t>};
+    k.max_pool_words = {max_pixel<T, int32_t>, max_pixel_gradient<T, int32_t>};
     k.sgd = sgd<T>;
     k.adam = adam<T>;
     k.rmsprop = rmsprop<T>;

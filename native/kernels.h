@@ -128,8 +128,14 @@ template <class T> struct TypedKernels {
     void (*attention_weights)(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step);
     void (*attention_slopes)(const T *weights, int64_t n, T scale, T *g);
     void (*add_all_rows)(const T *x, int64_t stride, int64_t count, T *sum, int64_t n);
-    void (*max_pixel)(const T *x, int64_t taps, const int64_t *offset, const int64_t *place, int64_t channels, T *out,
-                      int64_t *index);
+    template <class Number> struct MaxPool {  // of one pixel, over its channels
+        void (*pixel)(const T *x, int64_t taps, const int64_t *offset, const int64_t *number, int64_t channels, T *out,
+                      Number *which);
+        void (*gradient)(const T *g, const Number *which, int64_t windows, const int64_t *offset, const int64_t *number,
+                         int64_t channels, T *gx);
+    };
+    MaxPool<uint8_t> max_pool_bytes;
+    MaxPool<int32_t> max_pool_words;
     void (*sgd)(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n);
     void (*adam)(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n);
     // mean: of the gradients, null where they are not centred; momentum: null without

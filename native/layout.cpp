@@ -88,6 +88,7 @@ template <class T> void Flat<T>::write_back() const {
 
 template class Flat<float>;
 template class Flat<double>;
+template class Flat<int32_t>;
 template class Flat<int64_t>;
 template class Flat<uint8_t>;
 

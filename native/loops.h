@@ -360,23 +360,52 @@ template <class T> void add_all_rows(const T *x, int64_t stride, int64_t count, 
 
 // --- one pixel of a pooling window, over contiguous channels ---
 
-// The largest of the taps and where it was (the last NaN, if there is one, as PyTorch has it).
-template <class T>
-void max_pixel(const T *x, int64_t taps, const int64_t *offset, const int64_t *place, int64_t channels, T *out,
-               int64_t *index) {
+// As many whole numbers as a vector of T has lanes.
+template <class T, class Number> struct NumbersOf {
+    typedef Number type __attribute__((vector_size(kLanes<T> * sizeof(Number))));
+};
+
+// The largest of the taps and its number (the last NaN's, if there is one, as PyTorch has it).
+template <class T, class Number>
+void max_pixel(const T *x, int64_t taps, const int64_t *offset, const int64_t *number, int64_t channels, T *out,
+               Number *which) {
     using Int = decltype(Vec<T>{} < Vec<T>{});
+    using Narrow = typename NumbersOf<T, Number>::type;
     constexpr int L = kLanes<T>;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
         Vec<T> top = broadcast(-static_cast<T>(__builtin_inf()));
-        Int which = Int{} + static_cast<int>(place[0]);
+        Int its = Int{} + static_cast<int>(number[0]);
         for (int64_t t = 0; t < taps; t++) {
             const Vec<T> v = get(x + offset[t] + c);
             const Int better = (v > top) | (v != v);
             top = better ? v : top;
-            which = better ? Int{} + static_cast<int>(place[t]) : which;
+            its = better ? Int{} + static_cast<int>(number[t]) : its;
         }
         put(out + c, top);
-        for (int64_t l = 0; l < L && c + l < channels; l++) index[c + l] = which[l];
+        const Narrow narrow = __builtin_convertvector(its, Narrow);
+        if (c + L <= channels) __builtin_memcpy(which + c, &narrow, sizeof narrow);
+        else for (int64_t l = 0; c + l < channels; l++) which[c + l] = narrow[l];
+    });
+}
+
+// The sum of what g is in the windows of which this pixel is the largest: in window t that is tap number[t].
+template <class T, class Number>
+void max_pixel_gradient(const T *g, const Number *which, int64_t windows, const int64_t *offset, const int64_t *number,
+                        int64_t channels, T *gx) {
+    using Int = decltype(Vec<T>{} < Vec<T>{});
+    using Narrow = typename NumbersOf<T, Number>::type;
+    constexpr int L = kLanes<T>;
+    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> sum{};
+        for (int64_t t = 0; t < windows; t++) {
+            const Number *from = which + offset[t] + c;
+            Narrow its{};
+            if (c + L <= channels) __builtin_memcpy(&its, from, sizeof its);
+            else for (int64_t l = 0; c + l < channels; l++) its[l] = from[l];
+            const Int here = __builtin_convertvector(its, Int) == Int{} + static_cast<int>(number[t]);
+            sum += here ? get(g + offset[t] + c) : Vec<T>{};
+        }
+        put(gx + c, sum);
     });
 }
 

@@ -196,17 +196,24 @@ void bind_normalisation(nb::module_ &m) {
 }
 
 void bind_pooling(nb::module_ &m) {
-    m.def("max_pool2d", [](nb::handle x, nb::handle out, nb::handle indices, Pair kernel, Pair stride, Pair padding,
+    m.def("max_pool2d", [](nb::handle x, nb::handle out, nb::handle which, Pair kernel, Pair stride, Pair padding,
                            Pair dilation) {
-        View x_(x, "x"), out_(out, "out"), indices_(indices, "indices");
+        View x_(x, "x"), out_(out, "out"), which_(which, "which");
         nb::gil_scoped_release release;
-        max_pool2d(x_, out_, indices_, {{kernel[0], kernel[1]}, {stride[0], stride[1]}, {padding[0], padding[1]},
-                                        {dilation[0], dilation[1]}});
-    }, "x"_a, "out"_a, "indices"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a);
-    m.def("max_pool2d_gradient", [](nb::handle g, nb::handle indices, nb::handle gx) {
+        max_pool2d(x_, out_, which_, {{kernel[0], kernel[1]}, {stride[0], stride[1]}, {padding[0], padding[1]},
+                                      {dilation[0], dilation[1]}});
+    }, "x"_a, "out"_a, "which"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a);
+    m.def("max_pool2d_gradient", [](nb::handle g, nb::handle which, nb::handle gx, Pair kernel, Pair stride, Pair padding,
+                                    Pair dilation) {
+        View g_(g, "g"), which_(which, "which"), gx_(gx, "gx");
+        nb::gil_scoped_release release;
+        max_pool2d_gradient(g_, which_, gx_, {{kernel[0], kernel[1]}, {stride[0], stride[1]}, {padding[0], padding[1]},
+                                              {dilation[0], dilation[1]}});
+    }, "g"_a, "which"_a, "gx"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a);
+    m.def("pool_place", [](nb::handle g, nb::handle indices, nb::handle gx) {
         View g_(g, "g"), indices_(indices, "indices"), gx_(gx, "gx");
         nb::gil_scoped_release release;
-        max_pool2d_gradient(g_, indices_, gx_);
+        pool_place(g_, indices_, gx_);
     }, "g"_a, "indices"_a, "gx"_a);
     m.def("average_pool2d", [](nb::handle x, nb::handle rows, nb::handle columns, nb::handle divisors, nb::handle out) {
         View x_(x, "x"), rows_(rows, "rows"), columns_(columns, "columns"), divisors_(divisors, "divisors"),

@@ -37,48 +37,95 @@ void expect_result(const Array &a) {
     if (a.size() && !same_layout(a, channels_last_like(a))) refuse(std::string(a.name) + " must be stored channels last");
 }
 
-template <class T> void max_pool(const Array &x, const Array &out, const Array &indices, const PoolGeometry &g) {
+// The taps of a window that lie inside the image, along one axis: tap `first` at pixel `start`, and so on up to `last`.
+struct Window {
+    int64_t first, last, start;
+};
+
+std::vector<Window> windows_of(int64_t count, int64_t size, const PoolGeometry &g, int axis) {
+    std::vector<Window> result(count);
+    for (int64_t i = 0; i < count; i++) {
+        Window &w = result[i];
+        w.start = i * g.stride[axis] - g.padding[axis];
+        w.first = w.start < 0 ? (g.dilation[axis] - 1 - w.start) / g.dilation[axis] : 0;
+        w.last = w.start < size ? std::min(g.kernel[axis], (size - 1 - w.start) / g.dilation[axis] + 1) : 0;
+        if (w.first >= w.last) refuse("max_pool2d: a window lies outside the image");
+    }
+    return result;
+}
+
+template <class T, class Number>
+void max_pool(const Array &x, const Array &out, const Array &which, const PoolGeometry &g,
+              const typename TypedKernels<T>::template MaxPool<Number> &kernels) {
     const Array like = channels_last_like(x);
     const Flat<T> in(x, like);
     const int64_t C = x.shape[1], H = x.shape[2], W = x.shape[3], OH = out.shape[2], OW = out.shape[3];
-    struct Window {
-        int64_t first, last;  // taps inside the image
-    };
-    auto windows = [](int64_t count, int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
-        std::vector<Window> result(count);
-        for (int64_t i = 0; i < count; i++) {
-            Window &w = result[i];
-            const int64_t begin = i * stride - padding;
-            w.first = begin < 0 ? (dilation - 1 - begin) / dilation : 0;
-            w.last = begin < size ? std::min(kernel, (size - 1 - begin) / dilation + 1) : 0;
-            if (w.first >= w.last) refuse("max_pool2d: a window lies outside the image");
-        }
-        return result;
-    };
-    const std::vector<Window> rows = windows(OH, H, g.kernel[0], g.stride[0], g.padding[0], g.dilation[0]);
-    const std::vector<Window> columns = windows(OW, W, g.kernel[1], g.stride[1], g.padding[1], g.dilation[1]);
+    const std::vector<Window> rows = windows_of(OH, H, g, 0), columns = windows_of(OW, W, g, 1);
     const int64_t most = std::min(g.kernel[0], H) * std::min(g.kernel[1], W);
     Scratch<int64_t> scratch(2 * most * OH * x.shape[0]);  // for each task, the taps of one window at a time
     parallel(x.shape[0] * OH, [&](int64_t task) {
         const int64_t n = task / OH, i = task % OH;
-        int64_t *offset = scratch.get() + task * 2 * most, *place = offset + most;
+        int64_t *offset = scratch.get() + task * 2 * most, *number = offset + most;
         for (int64_t j = 0; j < OW; j++) {
             int64_t count = 0;
             for (int64_t a = rows[i].first; a < rows[i].last; a++)
                 for (int64_t b = columns[j].first; b < columns[j].last; b++, count++) {
-                    const int64_t h = i * g.stride[0] - g.padding[0] + a * g.dilation[0];
-                    const int64_t w = j * g.stride[1] - g.padding[1] + b * g.dilation[1];
-                    place[count] = h * W + w;
-                    offset[count] = place[count] * C;
+                    const int64_t h = rows[i].start + a * g.dilation[0], w = columns[j].start + b * g.dilation[1];
+                    offset[count] = (h * W + w) * C;
+                    number[count] = a * g.kernel[1] + b;
                 }
             const int64_t to = ((n * OH + i) * OW + j) * C;
-            kernels().of<T>().max_pixel(in.get() + n * H * W * C, count, offset, place, C, out.as<T>() + to,
-                                        indices.as<int64_t>() + to);
+            kernels.pixel(in.get() + n * H * W * C, count, offset, number, C, out.as<T>() + to, which.as<Number>() + to);
         }
     });
 }
 
-template <class T> void max_pool_gradient(const Array &g, const Array &indices, const Array &gx) {
+// The windows that a pixel lies in, along one axis, in order: each with the number of its tap that meets the pixel.
+struct Meeting {
+    int64_t window, tap;
+};
+
+std::vector<std::vector<Meeting>> meetings_of(int64_t size, int64_t windows, const PoolGeometry &g, int axis) {
+    std::vector<std::vector<Meeting>> result(size);
+    const std::vector<Window> all = windows_of(windows, size, g, axis);
+    for (int64_t i = 0; i < windows; i++)
+        for (int64_t k = all[i].first; k < all[i].last; k++)
+            result[all[i].start + k * g.dilation[axis]].push_back({i, k});
+    return result;
+}
+
+template <class T, class Number>
+void max_pool_gradient(const Array &y, const Array &which, const Array &gx, const PoolGeometry &g,
+                       const typename TypedKernels<T>::template MaxPool<Number> &kernels) {
+    const Array like = channels_last_like(y);
+    const Flat<T> in(y, like);
+    const Flat<Number> which_in(which, like);
+    const int64_t C = gx.shape[1], H = gx.shape[2], W = gx.shape[3], OH = y.shape[2], OW = y.shape[3];
+    const auto rows = meetings_of(H, OH, g, 0), columns = meetings_of(W, OW, g, 1);
+    const auto most_of = [](const std::vector<std::vector<Meeting>> &all) {
+        size_t most = 0;
+        for (const auto &meetings : all) most = std::max(most, meetings.size());
+        return most;
+    };
+    const int64_t most = most_of(rows) * most_of(columns);
+    Scratch<int64_t> scratch(2 * most * H * gx.shape[0]);  // for each task, the windows of one pixel at a time
+    parallel(gx.shape[0] * H, [&](int64_t task) {
+        const int64_t n = task / H, h = task % H, from = n * OH * OW * C;
+        int64_t *offset = scratch.get() + task * 2 * most, *number = offset + most;
+        for (int64_t w = 0; w < W; w++) {
+            int64_t count = 0;
+            for (const auto [i, a] : rows[h])
+                for (const auto [j, b] : columns[w]) {
+                    offset[count] = (i * OW + j) * C;
+                    number[count++] = a * g.kernel[1] + b;
+                }
+            kernels.gradient(in.get() + from, which_in.get() + from, count, offset, number, C,
+                             gx.as<T>() + (task * W + w) * C);
+        }
+    });
+}
+
+template <class T> void place(const Array &g, const Array &indices, const Array &gx) {
     const Array like = channels_last_like(g);
     const Flat<T> g_in(g, like);
     const Flat<int64_t> index_in(indices, like);
@@ -169,32 +216,60 @@ template <class T> void average_gradient(const Array &g, const Windows &windows,
 
 }  // namespace
 
-void max_pool2d(const Array &x, const Array &out, const Array &indices, const PoolGeometry &g) {
-    expect_real(x);
-    expect_image(out, x.type);
-    expect_image(indices, 'q');
-    expect_result(out);
-    expect_result(indices);
-    expect_shape(out, {x.shape[0], x.shape[1], out.shape[2], out.shape[3]});
-    expect_shape(indices, {out.shape[0], out.shape[1], out.shape[2], out.shape[3]});
+namespace {
+
+void check(const Array &image, const Array &pooled, const Array &which, const PoolGeometry &g) {
+    expect_real(pooled);
+    expect_image(image, pooled.type);
+    expect_shape(pooled, {image.shape[0], image.shape[1], pooled.shape[2], pooled.shape[3]});
     for (int i = 0; i < 2; i++)
         if (g.kernel[i] < 1 || g.stride[i] < 1 || g.dilation[i] < 1 || g.padding[i] < 0)
             refuse("max_pool2d expects kernel, stride and dilation of at least 1 and padding of at least 0");
     for (const auto *numbers : {&g.kernel, &g.stride, &g.padding, &g.dilation})
         for (int64_t n : *numbers)
             if (n > INT32_MAX) refuse("max_pool2d expects numbers below 2**31");
-    if (x.shape[2] * x.shape[3] > INT32_MAX) refuse("max_pool2d: the image is too large");
-    x.type == 'f' ? max_pool<float>(x, out, indices, g) : max_pool<double>(x, out, indices, g);
+    if (image.shape[2] * image.shape[3] > INT32_MAX) refuse("max_pool2d: the image is too large");
+    if (g.kernel[0] * g.kernel[1] > INT32_MAX) refuse("max_pool2d: the window is too large");
+    expect_image(which, g.kernel[0] * g.kernel[1] <= 256 ? 'B' : 'i');
+    expect_shape(which, {pooled.shape[0], pooled.shape[1], pooled.shape[2], pooled.shape[3]});
 }
 
-void max_pool2d_gradient(const Array &g, const Array &indices, const Array &gx) {
+// Calls body(a zero of the dtype, the kernels) for the dtype and the numbers' size.
+template <class Body> void by_type(const Array &real, const Array &which, Body body) {
+    const auto sized = [&](auto zero) {
+        const auto &k = kernels().of<decltype(zero)>();
+        which.type == 'B' ? body(zero, k.max_pool_bytes, uint8_t()) : body(zero, k.max_pool_words, int32_t());
+    };
+    real.type == 'f' ? sized(0.0f) : sized(0.0);
+}
+
+}  // namespace
+
+void max_pool2d(const Array &x, const Array &out, const Array &which, const PoolGeometry &g) {
+    check(x, out, which, g);
+    expect_result(out);
+    expect_result(which);
+    by_type(x, which, [&](auto zero, const auto &k, auto number) {
+        max_pool<decltype(zero), decltype(number)>(x, out, which, g, k);
+    });
+}
+
+void max_pool2d_gradient(const Array &y, const Array &which, const Array &gx, const PoolGeometry &g) {
+    check(gx, y, which, g);
+    expect_result(gx);
+    by_type(y, which, [&](auto zero, const auto &k, auto number) {
+        max_pool_gradient<decltype(zero), decltype(number)>(y, which, gx, g, k);
+    });
+}
+
+void pool_place(const Array &g, const Array &indices, const Array &gx) {
     expect_real(g);
     expect_image(gx, g.type);
     expect_image(indices, 'q');
     expect_result(gx);
     expect_shape(indices, {g.shape[0], g.shape[1], g.shape[2], g.shape[3]});
     expect_shape(gx, {g.shape[0], g.shape[1], gx.shape[2], gx.shape[3]});
-    g.type == 'f' ? max_pool_gradient<float>(g, indices, gx) : max_pool_gradient<double>(g, indices, gx);
+    g.type == 'f' ? place<float>(g, indices, gx) : place<double>(g, indices, gx);
 }
 
 void average_pool2d(const Array &x, const Array &rows, const Array &columns, const Array &divisors, const Array &out) {

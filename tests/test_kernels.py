@@ -409,17 +409,16 @@ def test_max_pool(shape, dtype, layout, kernel, stride, dilation, ceil_mode, val
         index = torch.zeros(0, shape[1], 2, 2)
     else:
         expected, index = F.max_pool2d(tx, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
-    out, indices = (
-        channels_last(expected.shape, dtype),
-        np.moveaxis(np.zeros((expected.shape[0], *expected.shape[2:], expected.shape[1]), np.int64), -1, 1),
-    )
-    native.max_pool2d(x, out, indices, kernel, stride, padding, (dilation, dilation))
+    how = kernel, stride, padding, (dilation, dilation)
+    out, which = channels_last(expected.shape, dtype), channels_last(expected.shape, np.uint8)
+    native.max_pool2d(x, out, which, *how)
     np.testing.assert_array_equal(out, expected.detach().numpy())
-    np.testing.assert_array_equal(indices, index.numpy())
+    if shape[0]:
+        np.testing.assert_array_equal(TABLE["pool_indices"](which, shape[2:], *how), index.numpy())
     g, gx = laid_out(random(2, *expected.shape, dtype=dtype), layout), channels_last(shape, dtype)
     if shape[0]:
         expected.backward(same(g))
-        native.max_pool2d_gradient(g, indices, gx)
+        native.max_pool2d_gradient(g, which, gx, *how)
         close(gx, tx.grad)
 
 
@@ -563,6 +562,7 @@ POOL = [  # x, window, stride, padding, dilation, ceil_mode
     ((2, 3, 9, 8), (3, 2), (2, 2), (1, 1), (1, 2), True),
     ((70, 6, 7), (2, 2), (2, 2), (0, 0), (1, 1), False),
     ((2, 5, 5, 5), (3, 3), (3, 3), (1, 1), (1, 1), True),
+    ((2, 3, 20, 19), (17, 16), (2, 1), (1, 2), (1, 1), False),  # numbers of two bytes
 ]
 LAST = [((4, 7), 1), ((3, 5, 6), 2), ((600, 64), 1)]
 
@@ -610,6 +610,7 @@ def cases():
     for x, *how in POOL:
         size = tuple(F.max_pool2d(torch.zeros(x), *how).shape)
         yield "max_pool2d", x, *map(Tuple, how[:4]), how[4]
+        yield "max_pool_input", size, Which(x, how), Tuple(x[-2:]), *map(Tuple, how[:4])
         yield "pool_place", size, Indices(size, x[-2] * x[-1]), Tuple(x[-2:])
         window, stride, padding, _, ceil_mode = how
         size = tuple(F.avg_pool2d(torch.zeros(x), window, stride, padding, ceil_mode).shape)
@@ -659,8 +660,20 @@ class Indices(tuple):
         return self
 
 
+class Which(tuple):
+    """The shape of images, and how they are pooled: which elements of the windows are greatest."""
+
+    def __new__(cls, shape, how):
+        self = super().__new__(cls, shape)
+        self.how = how
+        return self
+
+
 def materialised(argument, i, dtype, layout):
     kind = type(argument)
+    if kind is Which:
+        pooled = TABLE["max_pool2d"].forward(np, random(i, *argument, dtype=dtype), *argument.how)
+        return laid_out(pooled[1], layout)
     if kind is Mask:
         return laid_out(random(i, *argument) > 0, layout)
     if kind is Relu:
@@ -810,7 +823,7 @@ def test_bad_arguments_are_refused():
     wrong, mean = "must have the shape", np.zeros(2, np.float32)
     refused(wrong, native.batch_norm_forward, a, mean, mean.copy(), 1e-5, None, None, nothing, True)
     refused(wrong, native.batch_norm_gradient, a, a, mean, mean, 1e-5, None, nothing, None, None, True)
-    pooled = channels_last((1, 2, 1, 1), np.float32), channels_last((1, 2, 1, 1), np.int64)
+    pooled = channels_last((1, 2, 1, 1), np.float32), channels_last((1, 2, 1, 1), np.int32)
     refused("below 2", native.max_pool2d, a, *pooled, (2**62, 2), one, (0, 0), one)
     refused("x has shape", native.relu, np.zeros(3, np.float32), np.zeros(4, np.float32))
     refused("not aligned", native.relu, np.zeros(9, np.int8)[1:].view(np.float64), np.zeros(1))

@@ -178,6 +178,7 @@ rule(
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_avg_pool_input", "avg_pool", "avg_pool_input",
     "max_pool1d",
     "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "max_pool_input", "pool_indices",
     "pool_pick", "pool_place", "var_mean", "std_mean", "fft_c2c", "fft_r2c", "fft_c2r", "fft_lengthen",
 )(along)  # fmt: skip
 

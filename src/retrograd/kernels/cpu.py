@@ -135,7 +135,7 @@ def _flattened(x, kept):
 # --- pooling -------------------------------------------------------------------------------------
 
 
-_INDICES = np.empty(0, np.int64)
+_BYTES, _WORDS = np.empty(0, np.uint8), np.empty(0, np.int32)
 
 
 def _images(x):
@@ -182,16 +182,24 @@ def max_pool2d(x, window, stride, padding, dilation, ceil_mode):
     images = _images(x)
     size = _pooled_size(images.shape[2:], window, stride, padding, dilation, ceil_mode)
     shape = (*images.shape[:2], *size)
-    out, indices = channels_last(shape, x), channels_last(shape, _INDICES)
-    native.max_pool2d(images, out, indices, window, stride, padding, dilation)
-    return (out[0], indices[0]) if x.ndim == 3 else (out, indices)
+    out, which = channels_last(shape, x), channels_last(shape, _BYTES if prod(window) <= 256 else _WORDS)
+    native.max_pool2d(images, out, which, window, stride, padding, dilation)
+    return (out[0], which[0]) if x.ndim == 3 else (out, which)
+
+
+@kernel("max_pool_input", when=lambda y, which, size, *how: len(size) == 2 and _images_ready(y))
+def max_pool_input(y, which, size, *how):
+    images = _images(y)
+    out = channels_last((*images.shape[:2], *size), y)
+    native.max_pool2d_gradient(images, _images(which), out, *how)
+    return out[0] if y.ndim == 3 else out
 
 
 @kernel("pool_place", when=lambda y, indices, size: len(size) == 2 and _images_ready(y))
 def pool_place(y, indices, size):
     images = _images(y)
     out = channels_last((*images.shape[:2], *size), y)
-    native.max_pool2d_gradient(images, _images(indices), out)
+    native.pool_place(images, _images(indices), out)
     return out[0] if y.ndim == 3 else out
 
 

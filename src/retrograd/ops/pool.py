@@ -1,7 +1,7 @@
 """Pooling: the greatest or the mean of the elements in each window."""
 
 from .adaptive import ADAPTIVE_AVG, ADAPTIVE_MAX
-from .pooling import MAX_POOL, avg_pool_row, pooled_size
+from .pooling import MAX_POOL, avg_pool_row, pool_indices, pooled_size
 from .reduce import mean
 from .sliding import sizes
 
@@ -37,12 +37,16 @@ def _check_pooled(name, n, input, kernel, stride, padding, dilation, ceil_mode):
         )
 
 
-def _max(n, input, kernel_size, stride, padding, dilation, ceil_mode):
+def _max(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True):
     kernel = sizes(kernel_size, n, "kernel_size")
     stride = sizes(stride, n, "stride") if stride not in (None, [], ()) else kernel
     padding, dilation = sizes(padding, n, "padding"), sizes(dilation, n, "dilation")
     _check_pooled(f"max_pool{n}d", n, input, kernel, stride, padding, dilation, ceil_mode)
-    return MAX_POOL[n - 1](input, kernel, stride, padding, dilation, bool(ceil_mode))
+    values, which = MAX_POOL[n - 1](input, kernel, stride, padding, dilation, bool(ceil_mode))
+    if not return_indices:
+        return values
+    size = tuple(input.shape[input.ndim - n :])
+    return values, pool_indices(which, size, kernel, stride, padding, dilation)
 
 
 def max_pool1d_with_indices(
@@ -54,8 +58,7 @@ def max_pool1d_with_indices(
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The greatest element of each window of (N, C, L) or (C, L); with `return_indices`, also where it is."""
-    result = _max(1, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return result if return_indices else result[0]
+    return _max(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d_with_indices(
@@ -70,8 +73,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 
     Padding never wins; NaN does. Indices count in the flattened H * W.
     """
-    result = _max(2, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return result if return_indices else result[0]
+    return _max(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool3d_with_indices(
@@ -83,8 +85,7 @@ def max_pool3d_with_indices(
 
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The greatest element of each window of (N, C, D, H, W); with `return_indices`, also where it is."""
-    result = _max(3, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return result if return_indices else result[0]
+    return _max(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def _average(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor):

@@ -1,7 +1,8 @@
 """The rows of pooling: the greatest or the mean of the elements in each window.
 
 The rows work for any number of spatial axes and take tuples with one number per axis; the axes before those
-are all batch. A window's greatest is remembered by its index in the flattened spatial axes, as PyTorch does.
+are all batch. A window's greatest is remembered by its number in the window: a byte, where PyTorch keeps its
+index into the flattened spatial axes, which is worked out for who asks.
 """
 
 from math import prod
@@ -83,10 +84,7 @@ def _max_pool(xp, x, kernel, stride, padding, dilation, ceil_mode):
     shape = (*x.shape[: x.ndim - n], *out)
     positions = list(np.ndindex(*kernel))
     first = _first_inside(xp, kernel, stride, padding, dilation, out)
-    best, which = greatest(
-        xp, positions, lambda k: wide[reached(k, stride, dilation, out)], shape, x.dtype, first
-    )
-    return best, _flat_indices(xp, which, size, kernel, stride, padding, dilation, out)
+    return greatest(xp, positions, lambda k: wide[reached(k, stride, dilation, out)], shape, x.dtype, first)
 
 
 def _first_inside(xp, kernel, stride, padding, dilation, out):
@@ -98,8 +96,9 @@ def _first_inside(xp, kernel, stride, padding, dilation, out):
     return number
 
 
-def _flat_indices(xp, which, size, kernel, stride, padding, dilation, out):
+def _flat_indices(xp, which, size, kernel, stride, padding, dilation):
     """From numbers of kernel positions to indices into the flattened spatial axes."""
+    out = which.shape[which.ndim - len(size) :]
     corner, offset = xp.zeros((), np.int64), xp.zeros((), np.int64)
     for i, k, s, p, d, n in zip(size, kernel, stride, padding, dilation, out, strict=True):
         corner = corner[..., None] * i + (xp.arange(n) * s - p)
@@ -193,6 +192,23 @@ place_row = Op(
 )  # fmt: skip
 
 
+pool_indices = Op(
+    "pool_indices", lambda xp, which, size, kernel, stride, padding, dilation: (
+        _flat_indices(xp, which, size, kernel, stride, padding, dilation)
+    ),
+    doc="Where in the flattened spatial axes, of `size`, the elements numbered `which` in their windows are.",
+)  # fmt: skip
+
+max_pool_input = Op(
+    "max_pool_input", lambda xp, y, which, size, kernel, stride, padding, dilation: (
+        _place(xp, y, _flat_indices(xp, which, size, kernel, stride, padding, dilation), size)
+    ),
+    y=lambda g, which, size, kernel, stride, padding, dilation: (
+        pick_row(g, pool_indices(which, size, kernel, stride, padding, dilation), len(size))
+    ), jvp=LINEAR, node="MaxPool2DWithIndicesBackwardBackward0",
+)  # fmt: skip
+
+
 def _max_pool_row(n):
     """The row of max pooling over the last `n` axes."""
     return Op(
@@ -200,9 +216,14 @@ def _max_pool_row(n):
         lambda xp, x, kernel, stride, padding, dilation, ceil_mode: (
             _max_pool(xp, x, kernel, stride, padding, dilation, ceil_mode)
         ),
-        outputs="values indices", nondiff=(1,),
-        x=lambda g_values, indices, x_shape: place_row(g_values, indices, spatial(x_shape, n)),
-        jvp=lambda t_x, indices, kernel: (pick_row(t_x, indices, len(kernel)), None),
+        outputs="values which", nondiff=(1,),
+        x=lambda g_values, which, x_shape, kernel, stride, padding, dilation: max_pool_input(
+            g_values, which, spatial(x_shape, n), kernel, stride, padding, dilation
+        ),
+        jvp=lambda t_x, which, kernel, stride, padding, dilation: (
+            pick_row(t_x, pool_indices(which, spatial(t_x.shape, n), kernel, stride, padding, dilation), n),
+            None,
+        ),
         node=f"MaxPool{n}DWithIndicesBackward0",
     )  # fmt: skip
 
