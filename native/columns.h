@@ -93,4 +93,28 @@ void column_gradient(const T *g, const T *x, int64_t rows, int64_t channels, con
         });
 }
 
+// The sum of what g is in the windows of which this pixel is the largest, per channel: in window t that is tap number[t].
+template <class T, class Number>
+void max_pixel_gradient(const T *g, const Number *which, int64_t windows, const int64_t *offset, const int64_t *number,
+                        int64_t channels, T *gx) {
+    using Int = Lanes<T>;
+    for_columns<T>(channels, [=](int64_t c, auto width, auto get, auto put) INLINE_LAMBDA {
+        constexpr int W = width.value, L = kLanes<T>;
+        Vec<T> sum[W] = {};
+        for (int64_t t = 0; t < windows; t++) {
+            const Number *from = which + offset[t] + c;
+            const Int wanted = Int{} + static_cast<int>(number[t]);
+            UNROLL
+            for (int w = 0; w < W; w++) {
+                Int its{};
+                if (W > 1 || c + L <= channels) its = load_numbers<T>(from + w * L);
+                else for (int64_t l = 0; c + l < channels; l++) its[l] = from[l];
+                sum[w] += its == wanted ? get(g + offset[t] + c + w * L) : Vec<T>{};
+            }
+        }
+        UNROLL
+        for (int w = 0; w < W; w++) put(gx + c + w * L, sum[w]);
+    });
+}
+
 }  // namespace retrograd::RETROGRAD_ISA

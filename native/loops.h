@@ -360,17 +360,11 @@ template <class T> void add_all_rows(const T *x, int64_t stride, int64_t count, 
 
 // --- one pixel of a pooling window, over contiguous channels ---
 
-// As many whole numbers as a vector of T has lanes.
-template <class T, class Number> struct NumbersOf {
-    typedef Number type __attribute__((vector_size(kLanes<T> * sizeof(Number))));
-};
-
 // The largest of the taps and its number (the last NaN's, if there is one, as PyTorch has it).
 template <class T, class Number>
 void max_pixel(const T *x, int64_t taps, const int64_t *offset, const int64_t *number, int64_t channels, T *out,
                Number *which) {
-    using Int = decltype(Vec<T>{} < Vec<T>{});
-    using Narrow = typename NumbersOf<T, Number>::type;
+    using Int = Lanes<T>;
     constexpr int L = kLanes<T>;
     for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
         Vec<T> top = broadcast(-static_cast<T>(__builtin_inf()));
@@ -382,30 +376,8 @@ void max_pixel(const T *x, int64_t taps, const int64_t *offset, const int64_t *n
             its = better ? Int{} + static_cast<int>(number[t]) : its;
         }
         put(out + c, top);
-        const Narrow narrow = __builtin_convertvector(its, Narrow);
-        if (c + L <= channels) __builtin_memcpy(which + c, &narrow, sizeof narrow);
-        else for (int64_t l = 0; c + l < channels; l++) which[c + l] = narrow[l];
-    });
-}
-
-// The sum of what g is in the windows of which this pixel is the largest: in window t that is tap number[t].
-template <class T, class Number>
-void max_pixel_gradient(const T *g, const Number *which, int64_t windows, const int64_t *offset, const int64_t *number,
-                        int64_t channels, T *gx) {
-    using Int = decltype(Vec<T>{} < Vec<T>{});
-    using Narrow = typename NumbersOf<T, Number>::type;
-    constexpr int L = kLanes<T>;
-    for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
-        Vec<T> sum{};
-        for (int64_t t = 0; t < windows; t++) {
-            const Number *from = which + offset[t] + c;
-            Narrow its{};
-            if (c + L <= channels) __builtin_memcpy(&its, from, sizeof its);
-            else for (int64_t l = 0; c + l < channels; l++) its[l] = from[l];
-            const Int here = __builtin_convertvector(its, Int) == Int{} + static_cast<int>(number[t]);
-            sum += here ? get(g + offset[t] + c) : Vec<T>{};
-        }
-        put(gx + c, sum);
+        if (c + L <= channels) store_numbers<T>(which + c, its);
+        else for (int64_t l = 0; c + l < channels; l++) which[c + l] = static_cast<Number>(its[l]);
     });
 }
 

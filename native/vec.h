@@ -77,6 +77,29 @@ template <class T> INLINE void store_part(T *p, Vec<T> v, int n) {
 }
 #endif
 
+// Small whole numbers, one for each lane, as comparisons give them, and back.
+template <class T> using Lanes = decltype(Vec<T>{} < Vec<T>{});
+template <class T, class Number> INLINE Lanes<T> load_numbers(const Number *p) {
+#if defined(__AVX512F__)
+    const auto *bytes = (const __m128i *)p;
+    if constexpr (sizeof(Number) == 1 && sizeof(T) == 4) return (Lanes<T>)_mm512_cvtepu8_epi32(_mm_loadu_si128(bytes));
+    if constexpr (sizeof(Number) == 1 && sizeof(T) == 8) return (Lanes<T>)_mm512_cvtepu8_epi64(_mm_loadl_epi64(bytes));
+#elif defined(__AVX2__)
+    const auto *bytes = (const __m128i *)p;
+    if constexpr (sizeof(Number) == 1 && sizeof(T) == 4) return (Lanes<T>)_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes));
+#endif
+    Lanes<T> v{};
+    for (int i = 0; i < kLanes<T>; i++) v[i] = p[i];
+    return v;
+}
+template <class T, class Number> INLINE void store_numbers(Number *p, Lanes<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Number) == 1 && sizeof(T) == 4)
+        return _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#endif
+    for (int i = 0; i < kLanes<T>; i++) p[i] = static_cast<Number>(v[i]);
+}
+
 template <class T> INLINE Vec<T> broadcast(T x) { return x - Vec<T>{}; }  // minus zero: -0 and NaN stay what they are
 
 // v, rounded as it stands: the compiler may not make v one operation with what follows. Where a sum has two products, it
