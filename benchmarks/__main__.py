@@ -7,7 +7,9 @@
 import argparse
 import fnmatch
 import json
+import os
 import sys
+from dataclasses import replace
 from functools import partial
 
 from . import growth, limits, machine, memory, operations, report, rivals, sizes, timing
@@ -26,6 +28,8 @@ def measurements(options, others=(), peaks=None):
     seconds = 0.02 if options.quick else 0.25
     threads = options.threads
     cases = [case for case in CASES if case.quick or not options.quick]
+    if options.quick or options.eager:
+        cases = [replace(case, compiled=(), beside=()) for case in cases]
     return [
         *((TIME, c.name, c.title, partial(timing.measure, c, threads, rounds, seconds, others, peaks))
           for c in cases),
@@ -71,9 +75,17 @@ def main(argv=None):
         action="store_true",
         help="measure how a step grows with batch, image size, depth and length of the graph instead",
     )
+    parser.add_argument("--eager", action="store_true", help="without torch.compile, as --quick is")
+    parser.add_argument(
+        "--keep-memory",
+        action="store_true",
+        help="tell glibc's malloc, in all processes, to keep what is freed (else the system gets it back)",
+    )
     parser.add_argument("--list", action="store_true", help="list the names and stop")
     options = parser.parse_args(argv)
 
+    if options.keep_memory:
+        os.environ.update(machine.KEEP_MEMORY)
     if options.growth:
         return growth.main(options)
     if options.only == ["ops"]:

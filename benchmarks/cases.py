@@ -19,21 +19,22 @@ class Case:
     """One row of the table.
 
     build: `build(library)` makes the step. variants: the ways to set PyTorch up, of which the fastest counts;
-    retrograd runs the program as it stands. work: what the time of one step is divided by. needs: names
-    without which a library can't do it. quick: --quick runs it. flops, bytes: what a step does at least (see
-    limits.py); None where the limit is not the machine's. rivals: libraries beside PyTorch that have it in
-    rivals.py.
+    retrograd runs the program as it stands. compiled: variants with torch.compile, which count too; beside:
+    variants that are shown, but don't. work: what the time of one step is divided by. needs: names without
+    which a library can't do it. quick: --quick runs it. least: what each phase does at least, as limits.py
+    counts it; None where the limit is not the machine's. rivals: libraries beside PyTorch that have it.
     """
 
     name: str
     title: str
     build: Callable
     variants: tuple = ("eager",)
+    compiled: tuple = ()
+    beside: tuple = ()
     work: int = 1
     needs: tuple = ()
     quick: bool = True
-    flops: int | None = None
-    bytes: int | None = None
+    least: dict | None = None
     rivals: tuple = ()
 
 
@@ -65,6 +66,14 @@ class Library:
     def array(self, values):
         """A Tensor of a NumPy array."""
         return self.torch.from_numpy(values)
+
+    @property
+    def channels_last(self):
+        return self.variant.endswith("channels_last")
+
+    def compiled(self, function):
+        """`function`, through torch.compile in the variants of that name."""
+        return self.torch.compile(function) if self.variant.startswith("compiled") else function
 
     def has(self, path):
         value = self.torch
@@ -119,14 +128,14 @@ def fill(library, model):
 def batch(library, *shape):
     """A batch of normal numbers, in the variant's layout."""
     values = library.array(np.random.default_rng(1).normal(0, 1, shape).astype(np.float32))
-    if library.variant == "channels_last":
+    if library.channels_last:
         values = values.contiguous(memory_format=library.torch.channels_last)
     return values
 
 
 def prepare(library, model):
     fill(library, model)
-    if library.variant == "channels_last":
+    if library.channels_last:
         model = model.to(memory_format=library.torch.channels_last)
     return model
 
@@ -134,9 +143,10 @@ def prepare(library, model):
 def training(library, model, inputs, loss_of):
     """The step of SGD with momentum on one batch: forward, backward, and the optimizer with zero_grad."""
     optimizer = library.torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    forward = library.compiled(lambda: loss_of(model(inputs)))
 
     def step(mark):
-        loss = loss_of(model(inputs))
+        loss = forward()
         mark("forward")
         loss.backward()
         mark("backward")
@@ -164,10 +174,11 @@ def resnet_training(count, size):
 def resnet_inference(library):
     model = prepare(library, library.models.resnet18()).eval()
     images = batch(library, 1, 3, 224, 224)
+    network = library.compiled(model)
 
     def step(mark):
         with library.torch.no_grad():
-            out = model(images)
+            out = network(images)
         mark("forward")
         return out[0, 0].item()
 
@@ -187,11 +198,17 @@ def chain(*shape):
         for leaf in (x, a, b):
             leaf.requires_grad_()
 
-        def step(mark):
+        def program(x, a, b):
             y = x
             for _ in range(CHAIN // 5):
                 y = torch.tanh(y * a + b)
                 y = torch.sigmoid(y - a)
+            return y
+
+        forward = library.compiled(program)
+
+        def step(mark):
+            y = forward(x, a, b)
             mark("forward")
             y.backward(torch.ones_like(y))
             mark("backward")
@@ -220,16 +237,22 @@ def transformer(library):
 
 
 LAYOUTS = ("eager", "channels_last")
+COMPILED = tuple("compiled channels_last" if layout != "eager" else "compiled" for layout in LAYOUTS)
+RIVALS = ("jax", "tinygrad")
 
 
 def _resnet(name, title, count, size, training=True, quick=True):
-    flops, moved = limits.resnet18(count, size, training)
     build = resnet_training(count, size) if training else resnet_inference
-    return Case(name, title, build, LAYOUTS, quick=quick, flops=flops, bytes=moved, rivals=("jax",))
+    return Case(
+        name, title, build, LAYOUTS, COMPILED, quick=quick, rivals=RIVALS,
+        least=limits.resnet18(count, size, training),
+    )  # fmt: skip
 
 
-def _limits(pair):
-    return {"flops": pair[0], "bytes": pair[1]}
+def _chain(name, *shape):
+    # Compiled, the chain is one loop and has no small operations: see docs/benchmarks/README.md.
+    title = f"small operation, shape {shape}"
+    return Case(name, title, chain(*shape), beside=("compiled",), work=CHAIN, rivals=RIVALS)
 
 
 CASES = [
@@ -237,18 +260,16 @@ CASES = [
     _resnet("step-16x64", "ResNet-18 step, 16x3x64x64", 16, 64, quick=False),
     _resnet("step-8x224", "ResNet-18 step, 8x3x224x224", 8, 224, quick=False),
     _resnet("inference-1x224", "ResNet-18 inference, 1x3x224x224", 1, 224, training=False),
-    Case("chain-scalar", "small operation, shape ()", chain(), work=CHAIN, rivals=("jax", "tinygrad")),
+    _chain("chain-scalar"),
+    _chain("chain-32x32", 32, 32),
     Case(
-        "chain-32x32", "small operation, shape (32, 32)", chain(32, 32), work=CHAIN,
-        rivals=("jax", "tinygrad"),
+        "mlp", "MLP 64-128-10 step, batch 32", mlp, compiled=("compiled",), rivals=RIVALS,
+        least=limits.perceptron(32, 64, 128, 10),
     ),
     Case(
-        "mlp", "MLP 64-128-10 step, batch 32", mlp, rivals=("jax", "tinygrad"),
-        **_limits(limits.perceptron(32, 64, 128, 10)),
-    ),
-    Case(
-        "transformer", "transformer layer step, 8x128x256", transformer, rivals=("jax",),
-        needs=("nn.TransformerEncoderLayer",), **_limits(limits.encoder_layer(8, 128, 256, 2048)),
+        "transformer", "transformer layer step, 8x128x256", transformer, compiled=("compiled",),
+        rivals=RIVALS, needs=("nn.TransformerEncoderLayer",),
+        least=limits.encoder_layer(8, 128, 256, 2048),
     ),
 ]  # fmt: skip
 

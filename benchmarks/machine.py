@@ -6,6 +6,10 @@ from pathlib import Path
 
 from .worker import Worker
 
+# glibc's malloc: no mapping by itself for large blocks, and none given back.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 36),
+               "MALLOC_TOP_PAD_": str(1 << 26)}  # fmt: skip
+
 
 def describe(threads):
     """The machine and both libraries, as a dict for the JSON and the head of the table."""
@@ -21,6 +25,7 @@ def describe(threads):
         "python": platform.python_version(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "threads": threads,
+        "malloc": {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
         **libraries,
     }
 

@@ -15,6 +15,7 @@ def head(machine):
             f"retrograd {ours['version']} ({ours['kernels']}; NumPy {ours['numpy']}, {ours['blas']})",
             f"PyTorch {theirs['version']} ({theirs['isa']})",
             f"threads: {machine['threads']} each{load}",
+            *_malloc(machine.get("malloc")),
             *_limits(machine.get("limits")),
         ]
     )
@@ -24,7 +25,11 @@ def _limits(limits):
     if not limits:
         return []
     peak = f"{limits['flops'] / 1e9:.0f} GFLOP/s of multiply-adds, " if limits["flops"] else ""
-    return [f"measured at most: {peak}{limits['bandwidth'] / 1e9:.1f} GB/s of copies"]
+    return [f"measured at most: {peak}{limits['bandwidth'] / 1e9:.1f} GB/s of memory"]
+
+
+def _malloc(variables):
+    return ["malloc: " + " ".join(f"{k}={v}" for k, v in variables.items())] if variables else []
 
 
 def heading(section):
@@ -42,8 +47,9 @@ def rows(result):
     quartiles = "-".join(map(_ratio, ratio["quartiles"])) if "quartiles" in ratio else ""
     variant = f"PyTorch: {theirs['variant']}" if len(theirs.get("variants", ())) > 1 else ""
     limit = result.get("limit")
-    part = f"{limit['seconds'] / ours['median']:.0%} ({limit['bound']})" if limit else ""
-    lines = [f"{line}  {quartiles:11}{part:18}{variant}".rstrip()]
+    lines = [f"{line}  {quartiles:11}{_share(limit, ours):18}{variant}".rstrip()]
+    for name, reason in theirs.get("variants_left_out", {}).items():
+        lines.append(f"{f'    PyTorch, {name}':{WIDTH}}  left out: {reason}")
     for name, times in result.get("rivals", {}).items():
         if "left_out" in times:
             lines.append(f"{'    ' + name:{WIDTH}}  left out: {times['left_out']}")
@@ -56,8 +62,17 @@ def rows(result):
         return [*lines, _row(title, ours, theirs, unit, whole["ratio"]["median"])]
     for phase, times in ours.get("phases", {}).items():
         rival = theirs["phases"][phase]["median"]
-        lines.append(_row("    " + phase, times["median"], rival, unit, times["median"] / rival))
+        line = _row("    " + phase, times["median"], rival, unit, times["median"] / rival)
+        part = _share(limit and limit["phases"].get(phase), times)
+        lines.append(f"{line}{'':13}{part}".rstrip())
     return lines
+
+
+def _share(limit, times):
+    """How near to the limit: 64% (memory)."""
+    if not limit or not limit["seconds"]:
+        return ""
+    return f"{limit['seconds'] / times['median']:.0%} ({limit['bound']})"
 
 
 def _row(title, ours, theirs, unit, ratio):

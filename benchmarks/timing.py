@@ -23,10 +23,11 @@ class Different(Exception):
     """The libraries computed different things: a time would mean nothing."""
 
 
-def measure(case, threads, rounds, seconds, others=(), machine=None):
+def measure(case, threads, rounds, seconds, others=(), machine=None, progress=None):
     """The result of one case: `rounds` turns of at least about `seconds` each, per variant.
 
-    others: (library, the Python that has it) beside PyTorch. machine: what limits.measure() gave.
+    others: (library, the Python that has it) beside PyTorch. machine: what limits.measure() gave. progress:
+    called after each of the `rounds + 1` rounds.
     """
     with contextlib.ExitStack() as stack:
         rivals = []
@@ -34,26 +35,40 @@ def measure(case, threads, rounds, seconds, others=(), machine=None):
             if library in case.rivals:
                 rivals.append(Rival(python, library, case.name, threads, seconds))
                 stack.callback(rivals[-1].close)
-        result = _measured(case, threads, rounds, seconds, [r for r in rivals if r.missing is None])
-    result["rivals"] = {r.library: {"left_out": r.missing} for r in rivals if r.missing} | {
-        r.library: spread([t / case.work for t in r.totals]) for r in rivals if r.totals
-    }
-    result["limit"] = limits.shortest(case, machine)
+        there = [r for r in rivals if r.missing is None]
+        result = _measured(case, threads, rounds, seconds, there, progress or (lambda: None))
+    result.setdefault("rivals", {}).update(
+        {r.library: {"left_out": r.missing} for r in rivals if r.missing}
+        | {r.library: spread([t / case.work for t in r.totals]) for r in rivals if r.totals}
+    )
+    result["limit"] = limits.shortest(case.least, machine, case.work)
     return result
 
 
-def _measured(case, threads, rounds, seconds, others):
-    with Worker("retrograd", threads) as ours, Worker("torch", threads) as theirs:
+def _measured(case, threads, rounds, seconds, others, progress):
+    compiling = case.compiled + case.beside
+    with contextlib.ExitStack() as stack:
+        ours, theirs = (stack.enter_context(Worker(name, threads)) for name in ("retrograd", "torch"))
         runs = [Run(ours, "eager"), *(Run(theirs, variant) for variant in case.variants)]
-        for run in runs:
+        if compiling:  # in a process of its own, which the compiler's modules and threads burden
+            compiler = stack.enter_context(Worker("torch", threads))
+            runs += [Run(compiler, variant) for variant in compiling]
+        left_out = {}
+        for run in list(runs):
             run.open(case, seconds)
             if run.missing:
                 return {"left_out": f"{run.worker.library} lacks {', '.join(run.missing)}"}
+            if run.failed:
+                left_out[run.variant] = run.failed
+                runs.remove(run)
         check(case, runs)
         for i in range(rounds + 1):
             for run in [*runs, *others] if i % 2 else [*others, *reversed(runs)]:
                 run.round(keep=i > 0)  # the first one warms up
-    mine, *rivals = runs
+            progress()
+    mine = runs[0]
+    rivals = [run for run in runs[1:] if run.variant not in case.beside]
+    beside = {f"PyTorch, {run.variant}": run for run in runs if run.variant in case.beside}
     best = min(rivals, key=lambda run: statistics.median(run.totals))
     return {
         "unit": "s",
@@ -61,9 +76,11 @@ def _measured(case, threads, rounds, seconds, others):
         "torch": {
             **best.summary(case.work),
             "variants": {run.variant: run.summary(case.work) for run in rivals},
+            "variants_left_out": left_out,
         },
         "ratio": spread([a / b for a, b in zip(mine.totals, best.totals, strict=True)]),
         "rounds": rounds,
+        "rivals": {name: run.summary(case.work) for name, run in beside.items()},
     }
 
 
@@ -78,8 +95,8 @@ class Run:
 
     def open(self, case, seconds):
         answer = self.worker.ask("open", case=case.name, variant=self.variant)
-        self.missing = answer.get("missing")
-        if not self.missing:
+        self.missing, self.failed = answer.get("missing"), answer.get("failed")
+        if not self.missing and not self.failed:
             self.values = answer["values"]
             self.steps = max(1, math.ceil(seconds / answer["seconds"]))
 
@@ -101,8 +118,8 @@ class Run:
 
 def check(case, runs):
     """Raise Different unless the first steps of all runs gave the same numbers."""
-    expected = runs[-1].values
-    for run in runs[:-1]:
+    expected = runs[1].values
+    for run in runs:
         for a, b in zip(run.values, expected, strict=True):
             if not math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
                 raise Different(

@@ -92,7 +92,14 @@ class Server:
         if missing:
             return {"missing": missing}
         step = self.steps[variant] = case.build(library)
-        values = [step(_no_mark) for _ in range(2)]
+        try:
+            values = [step(_no_mark) for _ in range(2)]
+        except Exception as error:
+            if not variant.startswith("compiled"):
+                raise
+            # torch.compile needs a C++ compiler, and more: what it lacks is no reason not to time the rest.
+            del self.steps[variant]
+            return {"failed": _reason(error)}
         started = time.perf_counter()
         step(_no_mark)
         return {"values": values, "seconds": time.perf_counter() - started}
@@ -147,6 +154,12 @@ class Server:
 
 def _no_mark(phase):
     pass
+
+
+def _reason(error):
+    """The first line that says something, without the compiler's advice after it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"torch.compile: {lines[0] if lines else type(error).__name__}"
 
 
 def serve(library, threads):

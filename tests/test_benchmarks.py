@@ -16,7 +16,7 @@ from retrograd import kernels, nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are beside the package, not in it
 
-from benchmarks import cases, growth, limits, rivals  # noqa: E402
+from benchmarks import cases, growth, limits, report, rivals, timing  # noqa: E402
 
 NAMES = ["chain-scalar", "memory-mlp", "import", "size", "size-required"]
 
@@ -69,7 +69,7 @@ def test_times_have_quartiles_around_the_median_and_phases(quick):
         low, high = chain[library]["quartiles"]
         assert low <= chain[library]["median"] <= high
         assert list(chain[library]["phases"]) == ["forward", "backward"]
-    assert list(chain["torch"]["variants"]) == ["eager"]
+    assert list(chain["torch"]["variants"]) == ["eager"] and not chain["rivals"], "--quick compiles nothing"
 
 
 def test_peak_memory_is_given_beyond_imports_and_for_the_whole_process(quick):
@@ -101,7 +101,7 @@ def test_list_names_every_case_and_an_unknown_name_is_refused():
 def test_the_limit_is_a_share_of_what_was_measured(quick):
     table, results = quick
     peaks = results["machine"]["limits"]
-    assert peaks["bandwidth"] > 1e8 and "GB/s of copies" in table
+    assert peaks["bandwidth"] > 1e8 and "GB/s of memory" in table
     if kernels.available():
         assert peaks["flops"] > 1e8
     small = next(r for r in results["results"] if r["name"] == "chain-scalar")
@@ -119,21 +119,53 @@ def test_what_cases_do_is_counted_as_the_network_does_it():
     for module in model.modules():
         module.register_forward_hook(count)
     model.eval()(retrograd.zeros(2, 3, 64, 64))
-    flops, moved = limits.resnet18(2, 64, False)
+    ((flops, moved),) = limits.resnet18(2, 64, False).values()
     assert flops == 2 * sum(products)
     weights = sum(p.numel() for p in model.parameters() if p.ndim > 1)
     assert moved == 4 * weights
-    flops, _ = limits.resnet18(2, 64, True)
-    assert flops == 2 * (3 * sum(products) - products[0])
+    training = limits.resnet18(2, 64, True)
+    assert list(training) == ["forward", "backward", "step"]
+    assert training["forward"][0] + training["backward"][0] == 2 * (3 * sum(products) - products[0])
+    assert sum(moved for _, moved in training.values()) == 8 * 4 * weights
 
 
 def test_the_shorter_of_two_limits_does_not_count():
-    case = cases.BY_NAME["mlp"]
-    machine = {"flops": 1e9, "bandwidth": 1e12}
-    assert limits.shortest(case, machine) == {"seconds": case.flops / 1e9, "bound": "arithmetic"}
-    machine = {"flops": 1e15, "bandwidth": 1e9}
-    assert limits.shortest(case, machine) == {"seconds": case.bytes / 1e9, "bound": "memory"}
-    assert limits.shortest(case, {"flops": None, "bandwidth": 1e9}) is None
+    least = {"forward": (2e9, 3e9), "step": (0, 4e9)}
+    limit = limits.shortest(least, {"flops": 1e9, "bandwidth": 1e12})
+    assert (limit["seconds"], limit["bound"]) == (2.0, "arithmetic")
+    limit = limits.shortest(least, {"flops": 1e15, "bandwidth": 1e9}, work=2)
+    assert (limit["seconds"], limit["bound"]) == (3.5, "memory")
+    assert [phase["seconds"] for phase in limit["phases"].values()] == [1.5, 2.0]
+    assert limits.shortest(least, {"flops": None, "bandwidth": 1e9}) is None
+    assert limits.shortest(None, {"flops": 1e9, "bandwidth": 1e9}) is None
+
+
+def test_weights_that_caches_hold_need_not_move():
+    assert all(moved == 0 for _, moved in limits.perceptron(32, 64, 128, 10).values())
+    assert all(moved > 0 for _, moved in limits.perceptron(32, 4096, 4096, 10).values())
+
+
+def test_torch_compile_counts_for_networks_and_stands_beside_small_operations():
+    for case in cases.CASES:
+        if case.least:
+            assert case.compiled and not case.beside
+        else:
+            assert case.beside == ("compiled",) and not case.compiled
+    library = cases.Library("torch", "compiled channels_last")
+    assert library.channels_last and library.compiled(abs) is not abs
+    library = cases.Library("torch", "channels_last")
+    assert library.channels_last and library.compiled(abs) is abs
+
+
+def test_without_a_compiler_the_compiled_variant_is_left_out_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    result = timing.measure(cases.BY_NAME["chain-scalar"], 1, 1, 0.0)
+    (reason,) = result["torch"]["variants_left_out"].values()
+    assert "no-such-compiler" in reason and "\n" not in reason
+    rows = report.rows({"title": "a chain", **result})
+    assert any("left out: torch.compile: " in row for row in rows)
+    assert result["ratio"]["median"] > 0
 
 
 def test_rivals_that_are_not_there_are_left_out():
