@@ -35,8 +35,7 @@ def measure(case, threads, rounds, seconds, others=(), machine=None, progress=No
             if library in case.rivals:
                 rivals.append(Rival(python, library, case.name, threads, seconds))
                 stack.callback(rivals[-1].close)
-        there = [r for r in rivals if r.missing is None]
-        result = _measured(case, threads, rounds, seconds, there, progress or (lambda: None))
+        result = _measured(case, threads, rounds, seconds, rivals, progress or (lambda: None))
     result.setdefault("rivals", {}).update(
         {r.library: {"left_out": r.missing} for r in rivals if r.missing}
         | {r.library: spread([t / case.work for t in r.totals]) for r in rivals if r.totals}
@@ -62,6 +61,9 @@ def _measured(case, threads, rounds, seconds, others, progress):
                 left_out[run.variant] = run.failed
                 runs.remove(run)
         check(case, runs)
+        for rival in others:
+            rival.check(runs[1].values)
+        others = [rival for rival in others if not rival.missing]
         for i in range(rounds + 1):
             for run in [*runs, *others] if i % 2 else [*others, *reversed(runs)]:
                 run.round(keep=i > 0)  # the first one warms up

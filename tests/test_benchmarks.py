@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import retrograd
@@ -174,9 +175,50 @@ def test_rivals_that_are_not_there_are_left_out():
         rival = rivals.Rival(sys.executable, "jax", "mlp", 1, 0.1)
         rival.close()
         assert "jax" in rival.missing
-    for library in rivals.NAMES:
-        written = rivals._JAX if library == "jax" else rivals._TINYGRAD
-        assert set(written) == {case.name for case in cases.CASES if library in case.rivals}
+
+
+@pytest.mark.parametrize("library", rivals.NAMES)
+def test_a_rival_computes_what_pytorch_does(library):
+    python = os.environ.get("RIVALS_PYTHON", sys.executable)
+    if library not in rivals.installed(python):
+        pytest.skip(f"{library} is not installed for {python}; RIVALS_PYTHON may name another interpreter")
+    for case in cases.CASES:
+        assert library in case.rivals
+    step = cases.BY_NAME["mlp"].build(cases.Library("torch"))
+    expected = [step(lambda phase: None) for _ in range(2)]
+    rival = rivals.Rival(python, library, "mlp", 1, 0.0)
+    try:
+        rival.check(expected)
+        assert rival.missing is None
+        rival.check([expected[0], expected[1] + 1])
+        assert "PyTorch" in rival.missing
+    finally:
+        rival.close()
+
+
+@pytest.mark.parametrize("name", ["mlp", "transformer", "step-1x64"])
+def test_rivals_are_given_the_numbers_that_cases_draw(name):
+    library = cases.Library("retrograd")
+    model = {
+        "mlp": lambda: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10)),
+        "transformer": lambda: nn.TransformerEncoderLayer(256, 8),
+        "step-1x64": retrograd.vision.models.resnet18,
+    }[name]()
+    cases.fill(library, model)
+    ours = [value.numpy() for value in model.state_dict().values() if value.ndim > 1]
+    shapes = {"mlp": [(128, 64), (10, 128)], "transformer": rivals.ENCODER_SHAPES,
+              "step-1x64": rivals.resnet18_shapes()}[name]  # fmt: skip
+    for a, b in zip(ours, rivals.weights(*shapes), strict=True):
+        np.testing.assert_array_equal(a, b)
+    images = cases.batch(library, 2, 3, 8, 8).numpy()
+    np.testing.assert_array_equal(images, rivals.normal(1, 2, 3, 8, 8))
+
+
+def test_a_slow_rival_has_fewer_turns():
+    rival = object.__new__(rivals.Rival)  # without a process: a turn would fail
+    rival.totals, rival.steps = [10.0, 10.0], 2
+    rival.round(True)
+    assert rival.totals == [10.0, 10.0]
 
 
 def test_growth_is_drawn():
