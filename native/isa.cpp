@@ -8,9 +8,16 @@
 
 namespace retrograd {
 
+#ifdef RETROGRAD_HAS_GENERIC
 namespace generic {
 const Kernels &table();
 }
+#endif
+#ifdef RETROGRAD_HAS_NEON
+namespace neon {
+const Kernels &table();
+}
+#endif
 #ifdef RETROGRAD_HAS_AVX2
 namespace avx2 {
 const Kernels &table();
@@ -41,9 +48,16 @@ const Kernels &choose() {
         possible += "avx2, ";
     }
 #endif
+#ifdef RETROGRAD_HAS_NEON  // every AArch64 processor has it
+    if (wanted.empty() || wanted == "neon") return neon::table();
+    possible += "neon, ";
+#endif
+#ifdef RETROGRAD_HAS_GENERIC
     if (wanted.empty() || wanted == "generic") return generic::table();
+    possible += "generic, ";
+#endif
     throw std::runtime_error("RETROGRAD_ISA is '" + wanted + "', which this machine or build does not have: choose " +
-                             possible + "generic, or leave it unset. [RG140]");
+                             possible + "or leave it unset. [RG140]");
 }
 
 }  // namespace

@@ -455,7 +455,7 @@ void bind_factors(nb::module_ &m) {
 NB_MODULE(_native, m) {
     if (_import_array() < 0) throw nb::python_error();
     m.doc() = "The compiled kernels. Arrays in, results into arrays given for them; see the headers in native/.";
-    m.def("isa", [] { return kernels().isa; }, "The instruction set in use: generic, avx2 or avx512.");
+    m.def("isa", [] { return kernels().isa; }, "The instruction set in use: generic, avx2, avx512 or neon.");
     m.def("get_num_threads", &num_threads);
     m.def("set_num_threads", [](int threads) {
         if (threads < 1) refuse("set_num_threads expects a number of at least 1, not " + std::to_string(threads));

@@ -1,6 +1,6 @@
 """Fast kernels that outrank the rows' NumPy forwards: whether they are there, and how many threads they use.
 
-``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512) forces an
+``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512; neon) forces an
 instruction set, ``OMP_NUM_THREADS`` sets the number of threads to begin with, ``RETROGRAD_WINOGRAD=0`` does
 what `allow_winograd(False)` does, ``RETROGRAD_FACTORS=0`` what `allow_factors(False)` does.
 """
