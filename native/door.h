@@ -184,5 +184,6 @@ void name_everything();  // fills `names`, imports NumPy's interface
 void add_door(PyObject *module);
 void add_layers(PyObject *module);
 void add_picking(PyObject *module);
+void add_random(PyObject *module);
 
 }  // namespace retrograd

@@ -7,6 +7,7 @@
 #include "few.h"
 #include "loops.h"
 #include "matmul_tiles.h"
+#include "random_loops.h"
 #include "tiles.h"
 #include "winograd_tiles.h"
 
@@ -66,11 +67,15 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.adam = adam<T>;
     k.rmsprop = rmsprop<T>;
     k.adagrad = adagrad<T>;
+    k.fractions = fractions;
+    k.scale_and_shift = scale_and_shift<T>;
+    k.below = below<T>;
     return k;
 }
 
 const Kernels &table() {
-    static constexpr Kernels kernels{RETROGRAD_TEXT(RETROGRAD_ISA), typed<float>(), typed<double>()};
+    static constexpr Kernels kernels{RETROGRAD_TEXT(RETROGRAD_ISA), typed<float>(), typed<double>(), twist, temper,
+                                     block_normals};
     return kernels;
 }
 

@@ -141,12 +141,19 @@ template <class T> struct TypedKernels {
     // mean: of the gradients, null where they are not centred; momentum: null without
     void (*rmsprop)(const RmspropStep &s, T *param, const T *grad, T *square, T *mean, T *momentum, int64_t n);
     void (*adagrad)(const AdagradStep &s, T *param, const T *grad, T *sum, int64_t n);
+    // Random numbers: see random_loops.h.
+    void (*fractions)(const uint32_t *words, T *out, int64_t n);
+    void (*scale_and_shift)(T *x, T scale, T shift, int64_t n);
+    void (*below)(const uint32_t *words, int64_t threshold, T one, T *out, int64_t n);
 };
 
 struct Kernels {
     const char *isa;
     TypedKernels<float> f32;
     TypedKernels<double> f64;
+    void (*twist)(uint32_t *key);
+    void (*temper)(const uint32_t *key, uint32_t *words, int64_t n);
+    void (*block_normals)(const uint32_t *words, float *out, int64_t blocks, float mean, float std);
     template <class T> const TypedKernels<T> &of() const;
 };
 

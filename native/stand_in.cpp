@@ -171,6 +171,7 @@ void add_door(PyObject *module) {
     add_ufuncs(module);
     add_layers(module);
     add_picking(module);
+    add_random(module);
 }
 
 }  // namespace retrograd

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .compiled import native
 from .device import device as Device
 from .random_math import libm
 from .tensor import wrap
+from .words import Words
 
 _CHUNK = 1 << 16  # pairs of normals worked on at a time
 
@@ -45,7 +47,7 @@ class Generator:
             raise ValueError(f"manual_seed expected a seed from -2**63 to 2**64 - 1, but got {seed} [RG131]")
         with self.lock:
             self._seed = int(seed) % 2**64
-            self._source = None  # made by the first draw: importing numpy.random takes a while
+            self._source = None  # made by the first draw
             self._fresh = True  # seeded and not drawn from: PyTorch's state shows the difference
             self._next_normal = None
             self._float_normal = None  # in PyTorch's state, never used by its CPU kernels
@@ -64,11 +66,11 @@ class Generator:
     def get_state(self):
         """The state as a uint8 tensor of 5056 bytes, in the layout of torch.get_rng_state."""
         with self.lock:
-            words = self._words().bit_generator.state["state"]
+            key, position = self._words().place
             state = np.zeros((), _STATE)
-            state["seed"], state["seeded"], state["key"] = self._seed, 1, words["key"]
-            state["next"] = 0 if self._fresh else words["pos"]
-            state["left"] = 1 if self._fresh else 625 - words["pos"]
+            state["seed"], state["seeded"], state["key"] = self._seed, 1, key
+            state["next"] = 0 if self._fresh else position
+            state["left"] = 1 if self._fresh else 625 - position
             if self._next_normal is not None:
                 state["normal_y"], state["normal_is_valid"] = self._next_normal, 1
             if self._float_normal is not None:
@@ -97,7 +99,7 @@ class Generator:
         with self.lock:
             self.manual_seed(int(state["seed"]))
             self._fresh = used_up and position == 0
-            self._set_words(state["key"].astype(np.uint32), 624 if used_up else position)
+            self._words().place = state["key"].astype(np.uint32), 624 if used_up else position
             self._next_normal = float(state["normal_y"]) if state["normal_is_valid"] else None
             self._float_normal = state["float_normal"] if state["float_normal_is_valid"] else None
         return self
@@ -110,30 +112,24 @@ class Generator:
         return _restore, (str(self.device), self.get_state()._array)
 
     def _words(self):
-        """NumPy's generator over the MT19937 words, made when it is first needed."""
         if self._source is None:
-            seeded = np.random.RandomState(self._seed % 2**32).get_state(legacy=False)["state"]
-            self._set_words(seeded["key"], seeded["pos"])
+            self._source = Words(self._seed)
         return self._source
 
-    def _set_words(self, key, position):
-        words = np.random.MT19937(0)
-        words.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": position}}
-        self._source = np.random.Generator(words)
+    def drawn(self, n):
+        """The stream, from which `n` numbers are drawn next by whoever holds the lock."""
+        self._fresh &= n == 0
+        return self._words()
 
     def bits32(self, n):
         """The next `n` words of the stream as uint32."""
         with self.lock:
-            words = self._words()
-            self._fresh &= n == 0
-            return words.integers(0, 2**32, n, dtype=np.uint32)  # the full range is the words themselves
+            return self.drawn(n).bits32(n)
 
     def bits64(self, n):
         """The next `2 n` words of the stream as `n` numbers uint64, the earlier word the higher."""
         with self.lock:
-            words = self._words()
-            self._fresh &= n == 0
-            return words.integers(0, 2**64, n, dtype=np.uint64)
+            return self.drawn(n).bits64(n)
 
     def floats(self, n):
         """`n` uniform float32 numbers on [0, 1): 24 bits of a word each."""
@@ -155,6 +151,10 @@ class Generator:
         """`n` standard normals as float64, one by one: they come in pairs, the second waits for the next."""
         with self.lock:
             out = np.empty(n)
+            if native is not None:
+                stream = self.drawn(max(0, n - (self._next_normal is not None)))
+                self._next_normal = native.random_normals(stream.state, out, self._next_normal)
+                return out
             waiting = n > 0 and self._next_normal is not None
             if waiting:
                 out[0], self._next_normal = self._next_normal, None
@@ -182,7 +182,7 @@ class Generator:
             def uniform():
                 nonlocal block, used, start
                 if used == len(block):
-                    start = self._words().bit_generator.state
+                    start = self._words().place
                     block, used = self.doubles(1024).tolist(), 0
                 used += 1
                 return block[used - 1]
@@ -199,7 +199,7 @@ class Generator:
                 yield uniform, normal
             finally:
                 if block:
-                    self._source.bit_generator.state = start
+                    self._source.place = start
                     self.bits64(used)
 
 

@@ -14,10 +14,12 @@ import warnings
 import ml_dtypes
 import numpy as np
 
+from .compiled import native
 from .generator import Generator as Generator
 from .generator import default_generator
 from .random_math import box_muller32, box_muller64, fma64, libm
 
+_COMPILED = () if native is None else (np.dtype(np.float32), np.dtype(np.float64))  # drawn without NumPy
 _FLOATS = [np.dtype(t) for t in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)]
 _CHUNK = 1 << 14  # elements worked on at a time: temporaries stay in the cache, and small
 _INT64_MAX = 2**63 - 1
@@ -32,21 +34,10 @@ def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None, out=None):
     np_dtype, generator = np.dtype(np_dtype), generator or default_generator
     if np_dtype.kind == "c":
         return _complex(uniform, shape, np_dtype, low, high, generator)
-    _check_floating("uniform_", np_dtype)
-    largest = float(ml_dtypes.finfo(np_dtype).max)
-    for name, bound in (("from", low), ("to", high)):
-        if not -largest <= bound <= largest:
-            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound} [RG130]")
-    if low > high:
-        raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}; swap them "
-            "[RG130]"
-        )
-    if high - low > largest:
-        raise RuntimeError(
-            f"uniform_ expects to - from <= {largest} for {np_dtype}, but found to={high} and from={low} "
-            "[RG130]"
-        )
+    if (low, high) != (0, 1) or np_dtype not in _FLOATS:
+        _check_range(np_dtype, low, high)
+    if np_dtype in _COMPILED:
+        return _compiled(native.random_uniform, shape, np_dtype, generator, out, low, high)
     if np_dtype == np.float64:
         low, high = float(low), float(high)
         draw = lambda n: fma64(generator.doubles(n), high - low, low)
@@ -63,6 +54,33 @@ def uniform(shape, np_dtype, low=0.0, high=1.0, generator=None, out=None):
         return values
 
     return _fill(shape, np_dtype, draw_within, generator, out)
+
+
+def _check_range(np_dtype, low, high):
+    """Refuse what `uniform` can't draw from."""
+    _check_floating("uniform_", np_dtype)
+    largest = float(ml_dtypes.finfo(np_dtype).max)
+    for name, bound in (("from", low), ("to", high)):
+        if not -largest <= bound <= largest:
+            raise RuntimeError(f"{name} is out of bounds for {np_dtype}, but got {bound} [RG130]")
+    if low > high:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}; swap them "
+            "[RG130]"
+        )
+    if high - low > largest:
+        raise RuntimeError(
+            f"uniform_ expects to - from <= {largest} for {np_dtype}, but found to={high} and from={low} "
+            "[RG130]"
+        )
+
+
+def _compiled(function, shape, np_dtype, generator, out, *how):
+    """`out`, or a new array, filled by a function of the compiled module."""
+    out = np.empty(shape, np_dtype) if out is None else out
+    with generator.lock:
+        function(generator.drawn(out.size).state, out, *how)
+    return out
 
 
 def _scale32(values, first, span):
@@ -101,6 +119,8 @@ def normal(shape, np_dtype, mean=0.0, std=1.0, generator=None, contiguous=True, 
         return _complex(normal, shape, np_dtype, mean, std / math.sqrt(2), generator, contiguous)
     _check_floating("normal_", np_dtype)
     n = math.prod(shape)
+    if n >= 16 and contiguous and np_dtype in _COMPILED:
+        return _compiled(native.random_normal, shape, np_dtype, generator, out, mean, std)
     with generator.lock:
         if n < 16 or not contiguous:
             return _fill(shape, np_dtype, lambda k: fma64(generator.normals(k), std, mean), generator, out)
@@ -205,6 +225,8 @@ def _representable(np_dtype, low, high, digits):
 def _integers(shape, np_dtype, low, high, wide, generator):
     """`low` + a word (two words if `wide`) modulo `high` - `low`, wrapped as int64, then as `np_dtype`."""
     span = high - low
+    if _COMPILED and not wide and span < 2**32 and np_dtype == np.int64:
+        return _compiled(native.random_integers, shape, np_dtype, generator, None, low, span)
 
     def draw(n):
         if wide:
@@ -243,6 +265,11 @@ def randperm(n, np_dtype=np.int64, generator=None):
         )
     if n >= _RANDPERM_SMALL:
         return _narrow(_inside_out(_modulo_64(generator.bits64(n))), np_dtype)
+    if _COMPILED:
+        out = np.empty(n, np.int64)
+        with generator.lock:
+            native.random_permutation(generator.drawn(max(n - 1, 0)).state, out)
+        return _narrow(out, np_dtype)
     return _narrow(_swapped(generator.bits32(max(n - 1, 0)))[:n], np_dtype)
 
 
@@ -288,8 +315,8 @@ def _inside_out(targets):
     return out
 
 
-def bernoulli(p, shape=None, np_dtype=np.float32, generator=None):
-    """Ones with probability `p`, else zeros, as `Tensor.bernoulli_`.
+def bernoulli(p, shape=None, np_dtype=np.float32, generator=None, one=1):
+    """Ones (or what `one` says) with probability `p`, else zeros, as `Tensor.bernoulli_`.
 
     A number `p` takes two words of the stream an element, an array one (two if float64). An array is
     broadcast to `shape` (None: its own).
@@ -307,6 +334,9 @@ def bernoulli(p, shape=None, np_dtype=np.float32, generator=None):
         return (draw(math.prod(shape)).reshape(shape) < np.broadcast_to(p, shape)).astype(np_dtype)
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p} [RG130]")
+    shape = () if shape is None else shape
+    if np_dtype in _COMPILED:
+        return _compiled(native.random_bernoulli, shape, np_dtype, generator, None, p, one)
     threshold = np.uint64(math.ceil(p * 2**53))  # u < p for u a multiple of 2**-53
 
     def draw(n):
@@ -314,7 +344,8 @@ def bernoulli(p, shape=None, np_dtype=np.float32, generator=None):
         bits &= np.uint64(2**53 - 1)
         return bits < threshold
 
-    return _fill(() if shape is None else shape, np_dtype, draw, generator)
+    out = _fill(shape, np_dtype, draw, generator)
+    return out if one == 1 else out * np_dtype.type(one)
 
 
 def exponential(shape, np_dtype, lambd=1.0, generator=None):

@@ -19,27 +19,29 @@ METHODS = INPLACE = []
 _ALPHA = 1.7580993408473766  # of SELU: scale * alpha, the negated value that its units saturate at
 
 
-def _noise(input, p, feature):
-    """Zeros with probability p, ones elsewhere; with `feature`, one draw for each channel of each item."""
+def _noise(input, p, feature, one=1):
+    """Zeros with probability p, ones (or `one`) elsewhere; with `feature`, one draw for each channel of each
+    item."""
     if not feature:
-        return _draws(input, p)
+        return _draws(input, p, one)
     shape = tuple(input.shape)
     if len(shape) < 2:
         raise RuntimeError(
             f"Feature dropout requires at least 2 dimensions in the input, but its shape is {list(shape)} "
             "[RG038]"
         )
-    return bernoulli(1 - p, (*shape[:2], *[1] * (len(shape) - 2)), input._array.dtype)
+    return bernoulli(1 - p, (*shape[:2], *[1] * (len(shape) - 2)), input._array.dtype, one=one)
 
 
-def _draws(input, p):
+def _draws(input, p, one=1):
     """A draw for each element, in `drawing_order`, laid out in memory as `input` is."""
     array = input._array
     if array.flags.c_contiguous:
-        return bernoulli(1 - p, array.shape, array.dtype)
+        return bernoulli(1 - p, array.shape, array.dtype, one=one)
     axes = drawing_order(array)
     noise = like_array(np.empty, input, None, None)
-    noise.transpose(axes)[...] = bernoulli(1 - p, tuple([array.shape[i] for i in axes]), array.dtype)
+    shape = tuple([array.shape[i] for i in axes])
+    noise.transpose(axes)[...] = bernoulli(1 - p, shape, array.dtype, one=one)
     return noise
 
 
@@ -58,9 +60,8 @@ def _drop(input, p, train, feature=False, alpha=False):
 
 @drawing
 def _scale(input, p, feature):
-    noise = _noise(input, p, feature)
-    noise /= noise.dtype.type(1 - p)
-    return wrap(noise)
+    kind = input._array.dtype.type
+    return wrap(_noise(input, p, feature, kind(1) / kind(1 - p)))
 
 
 @drawing
