@@ -102,7 +102,11 @@ bool arguments(PyObject *const *args, Py_ssize_t count, Py_ssize_t expected, con
         PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", expected, count);
         return false;
     }
-    return words.read(args[0]) && read_out(args[1], types, out);
+    if (!words.read(args[0]) || !read_out(args[1], types, out)) return false;
+    const char *end = static_cast<char *>(out.data) + out.size() * (out.type == 'f' || out.type == 'I' ? 4 : 8);
+    const auto *state = reinterpret_cast<const char *>(words.state);
+    if (out.data < state + sizeof(uint32_t) * (kTwisted + 1) && state < end) return refused("out and words share memory");
+    return true;
 }
 
 bool real(PyObject *object, double &to) {

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import retrograd
 from retrograd import kernels
+from retrograd.core import generator as generator_module
+from retrograd.core import random as rng
 from retrograd.core.op import TABLE
+from retrograd.core.words import NumpyWords
 
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
@@ -361,3 +364,69 @@ def test_a_weight_whose_memory_others_see_is_left_to_them():
     held = weight._array
     kernels.lay_out_weight(weight)
     assert weight._array is held
+
+
+@pytest.fixture
+def numpy_draws(monkeypatch):
+    """A function that draws from a seed's stream without the compiled module."""
+
+    def draw(seed, function, *args):
+        with monkeypatch.context() as patch:
+            patch.setattr(generator_module, "Words", NumpyWords)
+            patch.setattr(generator_module, "native", None)
+            patch.setattr(rng, "_COMPILED", ())
+            return drawn(seed, function, *args)
+
+    return draw
+
+
+def drawn(seed, function, *args):
+    """Numbers, and where the stream is then."""
+    generator = rng.Generator().manual_seed(seed)
+    generator.normals(seed % 2)  # a normal may wait for its turn
+    values = function(*args, generator=generator)
+    return values, generator.get_state()._array
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.one_of(st.integers(0, 40), st.integers(600, 5000)),
+    low=st.floats(-1e3, 1e3),
+    span=st.floats(0, 1e3),
+)
+def test_draws(numpy_draws, dtype, seed, n, low, span):
+    p = span / 1e3
+    for function, *args in (
+        (rng.uniform, (n,), dtype, low, low + span),
+        (rng.uniform, (n,), dtype),
+        (rng.normal, (n,), dtype, low, span),
+        (rng.bernoulli, p, (n,), dtype),
+        (rng.randint, (n,), int(low), int(low + span) + 1),
+        (rng.randint, (n,), -5, 2**31),
+        (rng.randperm, n),
+    ):
+        (ours, place), (theirs, expected) = drawn(seed, function, *args), numpy_draws(seed, function, *args)
+        np.testing.assert_array_equal(place, expected)
+        assert ours.dtype == theirs.dtype
+        if function is rng.normal:  # NumPy has no fused multiply-add, and its own cosine
+            scale = np.finfo(dtype).eps * (abs(low) + 8 * span)
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=scale)
+        else:
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_is_no_state_is_refused():
+    words, out = np.zeros(625, np.uint32), np.empty(20, np.float32)
+    native.random_uniform(words, out, 0.0, 1.0)
+    for wrong in (words[:624], words.astype(np.int64), np.full(625, 2**31, np.uint32), words.tolist()):
+        with pytest.raises(ValueError, match="625 contiguous uint32"):
+            native.random_uniform(wrong, out, 0.0, 1.0)
+    for wrong in (out[::2], out.astype(np.int64), None):
+        with pytest.raises(ValueError, match="out "):
+            native.random_uniform(words, wrong, 0.0, 1.0)
+    with pytest.raises(ValueError, match="at least 16"):
+        native.random_normal(words, out[:15], 0.0, 1.0)
+    with pytest.raises(ValueError, match="p must be"):
+        native.random_bernoulli(words, out, 2.0, 1.0)

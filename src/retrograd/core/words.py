@@ -36,7 +36,7 @@ class CompiledWords:
     """The same by the compiled module, whose functions named random_... take `state`."""
 
     def __init__(self, seed):
-        self.state = np.empty(625, np.uint32)  # the key and the position
+        self.state = np.zeros(625, np.uint32)  # the key and the position
         native.random_seed(self.state, seed)
 
     @property

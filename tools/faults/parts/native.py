@@ -225,6 +225,15 @@ def by_hand():
     taken["add_rows"].append([a.copy(), targets[:2] % 3, a[:2].copy()])
     taken["add_along"].append([a.copy(), targets[:, None], a[:, :1].copy(), 1])
     taken["take_along"].append([a, targets[:, None], np.empty((3, 1), "f4"), 1])
+    words, draws = np.full(625, 7, "u4"), np.empty(40, "f4")
+    taken["random_seed"].append([words, 3])
+    taken["random_bits"] += [[words, np.empty(50, "u4")], [words, np.empty(50, "u8")]]
+    taken["random_uniform"].append([words, draws, -1.0, 2.0])
+    taken["random_normal"] += [[words, draws, 0.0, 1.0], [words, np.empty(700), 0.0, 1.0]]
+    taken["random_normals"] += [[words, np.empty(5), None], [words, np.empty(4), 0.5]]
+    taken["random_bernoulli"].append([words, draws, 0.3, 2.0])
+    taken["random_integers"].append([words, np.empty(40, "i8"), -3, 10])
+    taken["random_permutation"].append([words, np.empty(40, "i8")])
     taken["set_num_threads"] += [[1], [2]]
     taken["set_winograd"] += [[True], [False]]
     taken["multiply_adds"] += [[10]]
