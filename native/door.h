@@ -80,6 +80,7 @@ struct Row {
     std::vector<int> inputs, nondiff;
     Py_ssize_t parameters;
     Promotion promotion;
+    char writes;  // what has a kernel that writes its result over x: 'r' relu, + - * /; else 0
     bool view, several, elementwise;
     bool variadic, variadic_formula;  // takes a variable number of arguments, and has a formula for them
     std::vector<std::pair<uint64_t, const Plan *>> plans;

@@ -8,6 +8,7 @@
 
 #include "boundary.h"
 #include "layout.h"
+#include "pointwise.h"
 #include "pool.h"
 #include "row_kernels.h"
 
@@ -53,9 +54,45 @@ Ref compute(Row &row, PyObject *const *args, Py_ssize_t count) {
     return out;
 }
 
-// Outside a graph: the result's values are copied into x.
+// Whether two dense arrays of one layout are the same memory, or have none in common.
+bool safe_together(const Array &x, const Array &y) {
+    const auto *a = x.as<char>(), *b = y.as<char>();
+    const int64_t bytes = x.size() * (x.type == 'f' ? 4 : 8);
+    return a == b || a + bytes <= b || b + bytes <= a;
+}
+
+// compute() with the result written over `array`, x's: whether a kernel did. Nobody may need the old values.
+bool compute_over(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *array) {
+    constexpr int64_t kLeast = 1 << 13;  // for fewer elements nothing is gained
+    if (!row.writes || PyArray_SIZE(numpy(array)) < kLeast || attribute(row.op, names.kernels).get() == Py_None) return false;
+    Array x, y;
+    if (!floats(array, "x", x) || !x.writable || !is_dense(x)) return false;
+    Ref other;
+    if (row.writes != 'r') {
+        if (!is_tensor(args[1])) return false;
+        other = attribute(args[1], names._array);
+        if (!floats_like(other.get(), "y", x, y) || !alike(numpy(array), numpy(other.get())) ||
+            !laid_out_alike(array, other.get()) || !safe_together(x, y))
+            return false;
+    }
+    std::optional<Observed> observed;
+    if (observer.begin) observed.emplace(row.op, tuple_of(args, count).get());
+    {
+        const Running running(x.size() * kPerElement);
+        if (row.writes == 'r') relu(x, x);
+        else binary(row.writes, x, y, x);
+    }
+    if (observed) observed->end(wrap(array).get());
+    return true;
+}
+
+// Outside a graph: the result's values are written or copied into x.
 Ref write_values(Row &row, PyObject *const *args, Py_ssize_t count, PyObject *array) {
     if (!PyArray_CheckExact(array) || !PyArray_ISWRITEABLE(numpy(array)) || expanded(numpy(array))) return {};
+    if (compute_over(row, args, count, array)) {
+        count_write(versions_of(args[0]).get());
+        return Ref::borrow(args[0]);
+    }
     const Ref out = compute(row, args, count);
     if (!alike(numpy(array), numpy(out.get())))
         return call(core().write, args[0], wrap(out.get()).get(), method_name(row).get());
@@ -161,6 +198,13 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     if (Py_REFCNT(before.get()) != 2) return {};  // x's reference and this one
 
     std::vector<Ref> arrays;
+    if (compute_over(row, args, count, before.get())) {
+        arrays.push_back(Ref::borrow(before.get()));
+        count_write(versions_of(x).get());
+        record(row, args, count, x, arrays);
+        set_attribute(x, names._output_nr, core().zero);
+        return Ref::borrow(x);
+    }
     arrays.push_back(compute(row, args, count));
     PyObject *out = arrays[0].get();
     if (Py_REFCNT(out) != 1 || !own(out) || !alike(numpy(before.get()), numpy(out)) ||

@@ -277,6 +277,9 @@ std::unique_ptr<Row> read_row(PyObject *op) {
                      : is(kind.get(), "float")      ? Row::Float
                                                     : Row::None;
     row->elementwise = is(jvp.get(), "elementwise") || is(name.get(), "masked");
+    row->writes = 0;
+    for (const auto &[writer, letter] : {std::pair("relu", 'r'), {"add", '+'}, {"sub", '-'}, {"mul", '*'}, {"div", '/'}})
+        if (is(name.get(), writer)) row->writes = letter;
     row->node_class = nullptr;  // made with the first node
     row->op = Py_NewRef(op);
     return row;

@@ -567,3 +567,71 @@ def test_scaled_sums_in_a_graph():
             x.add_(y, alpha=4)
         results.append((z.tolist(), x.grad.tolist(), y.grad.tolist(), x.tolist()))
     assert results[0] == results[1]
+
+
+# --- large arrays, which kernels write over ---
+
+LARGE = (4, 16, 12, 13)
+WRITERS = {
+    "relu": lambda library, x, y: library.nn.functional.relu(x, inplace=True),
+    "add": lambda library, x, y: x.__iadd__(y),
+    "sub": lambda library, x, y: x.__isub__(y),
+    "mul": lambda library, x, y: x.__imul__(y),
+    "div": lambda library, x, y: x.__itruediv__(y),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("layout", ["contiguous_format", "channels_last"])
+@pytest.mark.parametrize("looked_at", ["not", "shared", "saved"])
+def test_large_arrays_are_written_as_small_ones_are(writer, layout, looked_at):
+    def program(library, x, y):
+        layouts = [getattr(library, layout), library.contiguous_format]
+        x = (x * 3).contiguous(memory_format=layouts[0])
+        y = y.contiguous(memory_format=layouts[looked_at == "shared"]).detach()  # of another layout than x
+        seen = x.detach() if looked_at == "shared" else None
+        kept = x.exp() + x if looked_at == "saved" else 0
+        assert writer(library, x, y) is x
+        if seen is not None:
+            assert library.equal(seen, x.detach()), "the memory is shared"
+        return x * 2 + kept
+
+    assert_agree(program, LARGE, LARGE)
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+def test_large_arrays_stay_where_they_are(writer):
+    for with_graph in (False, True):
+        x = retrograd.randn(LARGE, requires_grad=with_graph) * 2
+        y, where = retrograd.randn(LARGE), x.data_ptr()
+        expected = writer(retrograd, x.clone().reshape(-1)[:100], y.reshape(-1)[:100])
+        writer(retrograd, x, y)
+        assert retrograd.equal(x.reshape(-1)[:100], expected)
+        if retrograd.kernels.available():
+            assert x.data_ptr() == where
+        assert x._version == 1
+
+
+@BOTH
+def test_a_written_value_that_was_saved_is_an_error(library):
+    x = library.ones(LARGE, requires_grad=True) * 2
+    y = x * x
+    library.nn.functional.relu(x, inplace=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    x = library.nn.functional.relu(library.ones(LARGE, requires_grad=True) * 2, inplace=True)
+    x += library.ones(LARGE)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):  # relu's own result was saved
+        x.sum().backward()
+
+
+@pytest.mark.parametrize("shift", [0, 1, 5000])
+def test_sources_that_share_memory_with_what_is_written(shift):
+    results = []
+    for library in (retrograd, torch):
+        x = library.arange(40000.0)
+        for sign in (1, -1):
+            target, source = (x[shift:], x[: 40000 - shift])[::sign]
+            target += source.clone() if library is torch else source  # PyTorch refuses partial overlaps
+        results.append(x.tolist())
+    assert results[0] == results[1]
