@@ -75,7 +75,7 @@ template <class T> struct TypedKernels {
     void (*dot)(const DotTile<T> &);
     void (*product)(const ProductTile<T> &);
     int64_t (*multiply_adds)(int64_t rounds, T *sink);
-    void (*pack_runs)(const T *from, int64_t stride, int count, int64_t depth, int step, T *to);
+    void (*pack_runs)(const T *from, int64_t stride, int64_t count, int64_t depth, int step, T *to, int64_t apart);
     // `count` runs of n elements, `stride` apart, to one after the other.
     void (*copy_runs)(const T *from, int64_t stride, int64_t count, int64_t n, T *to);
     // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.

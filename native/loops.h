@@ -20,6 +20,49 @@ template <class T, class Body> INLINE void for_vectors(int64_t n, Body body) {
              [rest](T *p, Vec<T> v) INLINE_LAMBDA { store_part(p, v, rest); });
 }
 
+#if defined(__x86_64__)
+// Of four rows, each a register of quarters of four columns: quarter q of line[i] is column 4 q + i.
+INLINE void transpose_quarters(const Vec<float> (&row)[4], Vec<float> (&line)[4]) {
+#if defined(__AVX512F__)
+#define LOW _mm512_unpacklo_ps
+#define HIGH _mm512_unpackhi_ps
+#define BOTH _mm512_shuffle_ps
+#elif defined(__AVX2__)
+#define LOW _mm256_unpacklo_ps
+#define HIGH _mm256_unpackhi_ps
+#define BOTH _mm256_shuffle_ps
+#else
+#define LOW _mm_unpacklo_ps
+#define HIGH _mm_unpackhi_ps
+#define BOTH _mm_shuffle_ps
+#endif
+    const Vec<float> a = LOW(row[0], row[1]), b = HIGH(row[0], row[1]), c = LOW(row[2], row[3]), d = HIGH(row[2], row[3]);
+    line[0] = BOTH(a, c, 0x44);
+    line[1] = BOTH(a, c, 0xee);
+    line[2] = BOTH(b, d, 0x44);
+    line[3] = BOTH(b, d, 0xee);
+#undef LOW
+#undef HIGH
+#undef BOTH
+}
+
+INLINE void store_quarter(float *to, Vec<float> v, int quarter) {
+#if defined(__AVX512F__)
+    switch (quarter) {
+    case 0: return _mm_storeu_ps(to, _mm512_castps512_ps128(v));
+    case 1: return _mm_storeu_ps(to, _mm512_extractf32x4_ps(v, 1));
+    case 2: return _mm_storeu_ps(to, _mm512_extractf32x4_ps(v, 2));
+    default: return _mm_storeu_ps(to, _mm512_extractf32x4_ps(v, 3));
+    }
+#elif defined(__AVX2__)
+    _mm_storeu_ps(to, quarter ? _mm256_extractf128_ps(v, 1) : _mm256_castps256_ps128(v));
+#else
+    static_cast<void>(quarter);
+    _mm_storeu_ps(to, v);
+#endif
+}
+#endif
+
 // to[c to_stride + r] = from[r from_stride + c]
 template <class T>
 void transpose(const T *from, int64_t from_stride, int64_t rows, int64_t columns, T *to, int64_t to_stride) {
@@ -27,14 +70,25 @@ void transpose(const T *from, int64_t from_stride, int64_t rows, int64_t columns
 #if defined(__x86_64__)
     if constexpr (sizeof(T) == 4)
         for (; r + 4 <= rows; r += 4) {
+            constexpr int L = kLanes<T>;
             int64_t c = 0;
+            Vec<float> row[4], line[4];
+            for (; c + L <= columns; c += L) {
+                UNROLL
+                for (int i = 0; i < 4; i++) row[i] = load(from + (r + i) * from_stride + c);
+                transpose_quarters(row, line);
+                UNROLL
+                for (int q = 0; q < L / 4; q++)
+                    UNROLL
+                    for (int i = 0; i < 4; i++) store_quarter(to + (c + 4 * q + i) * to_stride + r, line[i], q);
+            }
             for (; c + 4 <= columns; c += 4) {
-                __m128 line[4];
+                __m128 part[4];
                 UNROLL
-                for (int i = 0; i < 4; i++) line[i] = _mm_loadu_ps(from + (r + i) * from_stride + c);
-                _MM_TRANSPOSE4_PS(line[0], line[1], line[2], line[3]);
+                for (int i = 0; i < 4; i++) part[i] = _mm_loadu_ps(from + (r + i) * from_stride + c);
+                _MM_TRANSPOSE4_PS(part[0], part[1], part[2], part[3]);
                 UNROLL
-                for (int i = 0; i < 4; i++) _mm_storeu_ps(to + (c + i) * to_stride + r, line[i]);
+                for (int i = 0; i < 4; i++) _mm_storeu_ps(to + (c + i) * to_stride + r, part[i]);
             }
             for (; c < columns; c++)
                 for (int i = 0; i < 4; i++) to[c * to_stride + r + i] = from[(r + i) * from_stride + c];

@@ -11,31 +11,34 @@
 namespace retrograd {
 namespace {
 
-constexpr int64_t kDepth = 256;   // of one pass: a panel of b then fits the first cache
-constexpr int64_t kHeight = 96;   // rows of a that are packed together, for the second cache
-constexpr int64_t kTogether = 16;     // runs of memory that are packed at a time
-constexpr int64_t kWidest = 4 << 20;  // bytes of b that are packed at a time
-constexpr int64_t kPanels = 4;        // that one task packs
-constexpr int64_t kFewPanels = 2;     // for which packing a takes longer than it saves
+constexpr int64_t kDepth = 256;      // of one pass: a panel of b then fits the first cache
+constexpr int64_t kHeight = 96;      // rows of a that are packed together, for the second cache
+constexpr int64_t kWidest = 1 << 20; // elements of b that are packed at a time
+constexpr int64_t kDeepest = 1024;   // passes of more are made one after the other where b is wide
+constexpr int64_t kPanels = 4;       // that one task packs: what a row of them holds lies together
+constexpr int64_t kFewPanels = 2;    // for which packing a takes longer than it saves
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-// to[k step + i] = element (i, k) of `from`, for count <= step values of i; the rest of each run of `step` is anything
-// but NaN or infinite.
+// Runs of `step` values of i, `apart` from one to the next: to[run apart + k step + i] = element (run step + i, k) of
+// `from`, for count values in all; the rest of the last run is anything but NaN or infinite.
 template <class T>
-void pack(const TypedKernels<T> &kernel, Matrix<T> from, int64_t count, int64_t depth, int64_t step, T *to) {
+void pack(const TypedKernels<T> &kernel, Matrix<T> from, int64_t count, int64_t depth, int64_t step, T *to, int64_t apart) {
     if (from.rows == 1 || count == 1)
-        return kernel.pack_runs(from.data, from.columns, static_cast<int>(count), depth, static_cast<int>(step), to);
-    if (count < step)
-        for (int64_t k = 0; k < depth; k++) std::fill(to + k * step + count, to + (k + 1) * step, T(0));
-    if (from.columns == 1) {
-        constexpr int64_t line = 64 / sizeof(T);  // a line of each row at a time, read and written while it is in cache
-        for (int64_t k = 0; k < depth; k += line)
-            kernel.transpose(from.data + k, from.rows, count, std::min(line, depth - k), to + k * step, step);
-        return;
+        return kernel.pack_runs(from.data, from.columns, count, depth, static_cast<int>(step), to, apart);
+    for (; count > 0; count -= step, from.data += step * from.rows, to += apart) {
+        const int64_t used = std::min(count, step);
+        if (used < step)
+            for (int64_t k = 0; k < depth; k++) std::fill(to + k * step + used, to + (k + 1) * step, T(0));
+        if (from.columns == 1) {
+            constexpr int64_t line = 64 / sizeof(T);  // of each row at a time, read and written while it is in cache
+            for (int64_t k = 0; k < depth; k += line)
+                kernel.transpose(from.data + k, from.rows, used, std::min(line, depth - k), to + k * step, step);
+        } else {
+            for (int64_t k = 0; k < depth; k++)
+                for (int64_t i = 0; i < used; i++) to[k * step + i] = from.data[i * from.rows + k * from.columns];
+        }
     }
-    for (int64_t k = 0; k < depth; k++)
-        for (int64_t i = 0; i < count; i++) to[k * step + i] = from.data[i * from.rows + k * from.columns];
 }
 
 // A product whose right operand is packed: panels of tile_lanes columns, one pass of the depth after the other.
@@ -49,16 +52,16 @@ template <class T> class Product {
         return round_up(kHeight, kernels().of<T>().tile_rows) * std::min(depth, kDepth);
     }
 
-    // Panels [first, last) of b. Where b is stored by rows, a few rows at a time: few pages of memory are open at once.
+    // Panels [first, last) of b.
     void pack_panels(Matrix<T> b, int64_t first, int64_t last, T *packed) const {
         const int64_t lanes = kernel_.tile_lanes;
-        for (int64_t pass = 0; pass < depth_; pass += kDepth) {
-            const int64_t depth = std::min(kDepth, depth_ - pass), some = b.columns == 1 ? kTogether : depth;
-            for (int64_t k = 0; k < depth; k += some)
-                for (int64_t p = first; p < last; p++)
-                    pack(kernel_, {b.data + (pass + k) * b.rows + p * lanes * b.columns, b.columns, b.rows},
-                         std::min(lanes, width_ - p * lanes), std::min(some, depth - k), lanes,
-                         packed + (pass * panels() + p * depth + k) * lanes);
+        for (; first < last; first += kPanels) {
+            const int64_t start = first * lanes, count = std::min(width_, std::min(first + kPanels, last) * lanes) - start;
+            for (int64_t pass = 0; pass < depth_; pass += kDepth) {
+                const int64_t depth = std::min(kDepth, depth_ - pass);
+                pack(kernel_, {b.data + pass * b.rows + start * b.columns, b.columns, b.rows}, count, depth, lanes,
+                     packed + pass * panels() * lanes + start * depth, lanes * depth);
+            }
         }
     }
 
@@ -66,6 +69,7 @@ template <class T> class Product {
     void rows(int64_t first, int64_t last, Matrix<T> a, const T *packed, const T *bias, T *c, int64_t c_stride,
               bool accumulate, T *block) const {
         const int64_t lanes = kernel_.tile_lanes, step = kernel_.tile_rows;
+        const bool as_it_lies = lies_well(a);
         if (depth_ == 0 && !accumulate)
             for (int64_t r = first; r < last; r++)
                 for (int64_t j = 0; j < width_; j++) c[r * c_stride + j] = bias ? bias[j] : T(0);
@@ -73,8 +77,9 @@ template <class T> class Product {
             const int64_t end = std::min(last, first + kHeight);
             for (int64_t k = 0; k < depth_; k += kDepth) {
                 const int64_t depth = std::min(kDepth, depth_ - k);
-                const bool as_it_lies = lies_well(a);
-                if (!as_it_lies) pack_block(a, first, end, k, depth, block);
+                if (!as_it_lies)
+                    pack(kernel_, {a.data + first * a.rows + k * a.columns, a.rows, a.columns}, end - first, depth, step,
+                         block, step * depth);
                 const T *b = packed + k * panels() * lanes;
                 for (int64_t j = 0; j < width_; j += lanes, b += lanes * depth)
                     for (int64_t r = first; r < end; r += step)
@@ -95,15 +100,6 @@ template <class T> class Product {
     bool lies_well(Matrix<T> a) const {
         if (panels() > kFewPanels) return false;
         return a.rows == 1 || (a.columns == 1 && a.rows * sizeof(T) % 4096 != 0);
-    }
-
-    // Rows [first, end) and columns [k, k + depth) of a, tile by tile.
-    void pack_block(Matrix<T> a, int64_t first, int64_t end, int64_t k, int64_t depth, T *block) const {
-        const int64_t step = kernel_.tile_rows, some = a.rows == 1 ? kTogether : depth;
-        for (int64_t s = 0; s < depth; s += some)
-            for (int64_t r = first; r < end; r += step)
-                pack(kernel_, {a.data + r * a.rows + (k + s) * a.columns, a.rows, a.columns}, std::min(step, end - r),
-                     std::min(some, depth - s), step, block + (r - first) * depth + s * step);
     }
 };
 
@@ -156,23 +152,26 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
     const int64_t lanes = kernels().of<T>().tile_lanes, step = kernels().of<T>().tile_rows;
     // The rows in tasks of nearly one size, as many for each thread.
     const int64_t tiles = (M + step - 1) / step, tasks = std::min(tiles, round_up((M + kHeight - 1) / kHeight, slots));
-    const int64_t widest = round_up(std::max<int64_t>(lanes, kWidest / sizeof(T) / std::max<int64_t>(1, K)), lanes);
-    Scratch<T> blocks(slots * block), scratch(Product<T>(M, std::min(N, widest), K).packed_size());
+    const int64_t widest = std::max(lanes, kWidest / std::clamp<int64_t>(K, 1, kDeepest) / lanes * lanes);
+    const int64_t deepest = std::max(kDeepest, kWidest / std::min(N, widest) / kDepth * kDepth);
+    Scratch<T> blocks(slots * block), scratch(Product<T>(M, std::min(N, widest), std::min(K, deepest)).packed_size());
     for (int64_t i = 0; i < batch.count; i++)
-        for (int64_t j = 0; j < N; j += widest) {
-            int64_t in_x, in_y;
-            batch.offsets(i, out, in_x, in_y);
-            const Product<T> product(M, std::min(widest, N - j), K);
-            const Matrix<T> a = last_two<T>(x, in_x), b = last_two<T>(y, in_y + j * y.stride[y.ndim - 1]);
-            parallel((product.panels() + kPanels - 1) / kPanels, [&](int64_t task) {
-                product.pack_panels(b, task * kPanels, std::min(product.panels(), (task + 1) * kPanels), scratch.get());
-            });
-            parallel(tasks, slots, [&](int64_t task, int slot) {
-                const auto start = [&](int64_t t) { return std::min(M, tiles * t / tasks * step); };
-                product.rows(start(task), start(task + 1), a, scratch.get(), shift ? shift + j : nullptr,
-                             out.as<T>() + i * M * N + j, N, false, blocks.get() + slot * block);
-            });
-        }
+        for (int64_t j = 0; j < N; j += widest)
+            for (int64_t k = 0; k == 0 || k < K; k += deepest) {
+                int64_t in_x, in_y;
+                batch.offsets(i, out, in_x, in_y);
+                const Product<T> product(M, std::min(widest, N - j), std::min(deepest, K - k));
+                const Matrix<T> a = last_two<T>(x, in_x + k * x.stride[x.ndim - 1]);
+                const Matrix<T> b = last_two<T>(y, in_y + k * y.stride[y.ndim - 2] + j * y.stride[y.ndim - 1]);
+                parallel((product.panels() + kPanels - 1) / kPanels, [&](int64_t task) {
+                    product.pack_panels(b, task * kPanels, std::min(product.panels(), (task + 1) * kPanels), scratch.get());
+                });
+                parallel(tasks, slots, [&](int64_t task, int slot) {
+                    const auto start = [&](int64_t t) { return std::min(M, tiles * t / tasks * step); };
+                    product.rows(start(task), start(task + 1), a, scratch.get(), shift && k == 0 ? shift + j : nullptr,
+                                 out.as<T>() + i * M * N + j, N, k > 0, blocks.get() + slot * block);
+                });
+            }
 }
 
 }  // namespace

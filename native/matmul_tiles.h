@@ -75,18 +75,27 @@ template <class T> int64_t multiply_adds(int64_t rounds, T *sink) {
     return 2 * rounds * kTileRows * kTileVectors * kLanes<T>;
 }
 
-// to[k step + i] = from[i + k stride], for i < count <= step and k < depth; the rest of each run of `step` is zero.
-template <class T> void pack_runs(const T *from, int64_t stride, int count, int64_t depth, int step, T *to) {
-    constexpr int L = kLanes<T>;
+// to[p apart + k step + i] = from[p step + i + k stride], for k < depth, i < step and p step + i < count; what of a last
+// run of `step` is left is zero.
+template <class T>
+void pack_runs(const T *from, int64_t stride, int64_t count, int64_t depth, int step, T *to, int64_t apart) {
+    constexpr int L = kLanes<T>, kLine = 64 / sizeof(T), kAhead = 4;
     for (int64_t k = 0; k < depth; k++, from += stride, to += step) {
-        // The runs may lie pages apart, where processors don't fetch ahead by themselves.
-        for (int i = 0; i < count; i += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(from + 16 * stride + i);
-        for (int i = 0; i < step; i += L) {
-            const int have = count - i, room = step - i;
-            const Vec<T> v = have >= L ? load(from + i) : have > 0 ? load_part(from + i, have) : Vec<T>{};
-            if (room >= L) store(to + i, v);
-            else store_part(to + i, v, room);
+        // Runs may lie pages apart, where processors don't fetch ahead by themselves, and drive each other out of the
+        // first cache: not far ahead.
+        for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(from + kAhead * stride + i);
+        const bool last = k == depth - 1;
+        int64_t start = 0;
+        T *run = to;
+        for (; start + step <= count; start += step, run += apart) {
+            int i = 0;
+            for (; i + L <= step; i += L) store(run + i, load(from + start + i));
+            // The rest of a run with what comes after it, which the next run overwrites.
+            if (i < step && !last && start + i + L <= count) store(run + i, load(from + start + i));
+            else for (; i < step; i++) run[i] = from[start + i];
         }
+        if (start < count)
+            for (int i = 0; i < step; i++) run[i] = start + i < count ? from[start + i] : T(0);
     }
 }
 
