@@ -12,27 +12,31 @@ namespace retrograd {
 namespace {
 
 // NumPy arrays in memory from the cache (NEP 49: the handler goes with the array, which owns its memory as any other).
-void *cached_malloc(void *, size_t size) {
+// The context tells whether their memory stays.
+bool brief = false, lasting = true;
+
+void *cached_malloc(void *stays, size_t size) {
     try {
-        return acquire(size);
+        return acquire(size, *static_cast<bool *>(stays));
     } catch (const std::bad_alloc &) {
         return nullptr;  // NumPy raises MemoryError
     }
 }
-void *cached_calloc(void *, size_t count, size_t size) {
-    void *data = cached_malloc(nullptr, count * size);
+void *cached_calloc(void *stays, size_t count, size_t size) {
+    void *data = cached_malloc(stays, count * size);
     return data ? std::memset(data, 0, count * size) : nullptr;
 }
-void *cached_realloc(void *, void *old, size_t size) {
-    void *data = cached_malloc(nullptr, size);
+void *cached_realloc(void *stays, void *old, size_t size) {
+    void *data = cached_malloc(stays, size);
     if (data && old) std::memcpy(data, old, std::min(size, capacity(old)));
     if (data) release(old);
     return data;
 }
 void cached_free(void *, void *data, size_t) { release(data); }
 
-PyDataMem_Handler handler = {
-    "retrograd's cache", 1, {nullptr, cached_malloc, cached_calloc, cached_realloc, cached_free}};
+PyDataMem_Handler handlers[2] = {
+    {"retrograd's cache", 1, {&brief, cached_malloc, cached_calloc, cached_realloc, cached_free}},
+    {"retrograd's cache", 1, {&lasting, cached_malloc, cached_calloc, cached_realloc, cached_free}}};
 
 constexpr int64_t kCachedFrom = 1 << 15;  // bytes; NumPy keeps small blocks itself
 
@@ -60,8 +64,9 @@ const char *see(PyObject *object, const char *name, Array &to) {
     return nullptr;
 }
 
-Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last) {
-    static PyObject *capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
+Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last, bool stays) {
+    static PyObject *const capsules[2] = {PyCapsule_New(&handlers[0], "mem_handler", nullptr),
+                                          PyCapsule_New(&handlers[1], "mem_handler", nullptr)};
     npy_intp dims[kMaxDims], strides[kMaxDims];
     std::copy(shape, shape + ndim, dims);
     const bool move = channels_last && ndim > 2;
@@ -72,7 +77,7 @@ Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_las
         run *= dims[axis];
     }
     Py_INCREF(descr);  // the new array takes it
-    PyObject *before = run >= kCachedFrom ? PyDataMem_SetHandler(capsule) : nullptr;
+    PyObject *before = run >= kCachedFrom ? PyDataMem_SetHandler(capsules[stays]) : nullptr;
     PyObject *array = PyArray_NewFromDescr(&PyArray_Type, reinterpret_cast<PyArray_Descr *>(descr), ndim, dims,
                                            move ? strides : nullptr, nullptr, 0, nullptr);
     if (before) {

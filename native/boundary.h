@@ -9,7 +9,7 @@ namespace retrograd {
 const char *see(PyObject *object, const char *name, Array &to);
 
 // A new array of a dtype (NumPy's descriptor; nothing is taken), contiguous or, where channels_last, (N, C, ...) with
-// contiguous channels. Large ones use memory again that was freed.
-Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last);
+// contiguous channels. Large ones use memory again that was freed; `stays`: for as long as a model is there.
+Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last, bool stays = false);
 
 }  // namespace retrograd

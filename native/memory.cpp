@@ -1,6 +1,7 @@
 // Small blocks are kept by size. Large ones are cut from regions of address space, best fit first, and join with their
-// free neighbours, so that what was freed in one size serves another; regions are in huge pages, where the system has
-// them: reading and writing memory from end to end is up to half as fast again without misses in the page table.
+// free neighbours, so that what was freed in one size serves another; what stays has regions of its own, or it would lie
+// scattered over what a step's arrays leave, and they in turn not fit between. Regions are in huge pages, where the system
+// has them: reading and writing memory from end to end is up to half as fast again without misses in the page table.
 #include "memory.h"
 
 #include <pthread.h>
@@ -34,21 +35,10 @@ struct Piece {
     size_t size, held;
 };
 
-class Cache {
+// Blocks cut from regions of its own.
+class Regions {
   public:
-    std::mutex mutex;
-
     char *take(size_t size) {
-        if (size < kLarge) {
-            auto found = small_.find(size);
-            if (found != small_.end() && !found->second.empty()) {
-                char *block = found->second.back();
-                found->second.pop_back();
-                held_ -= size;
-                return block;
-            }
-            return static_cast<char *>(std::aligned_alloc(64, size));
-        }
         auto fit = by_size_.lower_bound({size, nullptr});
         if (fit == by_size_.end()) {
             if (!add_region(size)) return nullptr;
@@ -61,16 +51,6 @@ class Cache {
     }
 
     void give(char *block, size_t size) {
-        if (size < kLarge) {
-            if (held_ + size > limit()) return std::free(block);
-            try {
-                small_[size].push_back(block);
-            } catch (const std::bad_alloc &) {  // no memory for the books
-                return std::free(block);
-            }
-            held_ += size;
-            return;
-        }
         Piece piece{size, size};
         auto next = pieces_.find(block + size);
         if (next != pieces_.end() && !regions_.count(next->first)) {
@@ -87,13 +67,9 @@ class Cache {
             }
         }
         insert(block, piece);
-        if (held_ > limit()) empty();
     }
 
     void empty() {
-        for (auto &entry : small_)
-            for (char *block : entry.second) std::free(block);
-        small_.clear();
         for (auto region = regions_.begin(); region != regions_.end();) {
             auto whole = pieces_.find(region->first);
             if (whole != pieces_.end() && whole->second.size == region->second) {
@@ -117,8 +93,7 @@ class Cache {
 
   private:
     using Pieces = std::map<char *, Piece>;
-    std::map<size_t, std::vector<char *>> small_;  // by size
-    std::map<char *, size_t> regions_;             // start and size
+    std::map<char *, size_t> regions_;  // start and size
     Pieces pieces_;
     std::set<std::pair<size_t, char *>> by_size_;
     size_t held_ = 0;
@@ -158,6 +133,65 @@ class Cache {
         }
         return false;
     }
+};
+
+// What is before each block, in kHeader bytes.
+struct Header {
+    size_t size;
+    bool stays;
+};
+
+class Cache {
+  public:
+    std::mutex mutex;
+
+    void *take(size_t size, bool stays) {
+        char *block;
+        if (size >= kLarge) {
+            block = regions_[stays].take(size);
+        } else if (auto found = small_.find(size); found != small_.end() && !found->second.empty()) {
+            block = found->second.back();
+            found->second.pop_back();
+            small_held_ -= size;
+        } else {
+            block = static_cast<char *>(std::aligned_alloc(64, size));
+        }
+        if (!block) throw std::bad_alloc();
+        *reinterpret_cast<Header *>(block) = {size, stays};
+        return block + kHeader;
+    }
+
+    void give(void *data) {
+        char *block = static_cast<char *>(data) - kHeader;
+        const auto [size, stays] = *reinterpret_cast<Header *>(block);
+        if (size >= kLarge) {
+            regions_[stays].give(block, size);
+            if (held() > limit()) empty();
+            return;
+        }
+        if (held() + size > limit()) return std::free(block);
+        try {
+            small_[size].push_back(block);
+        } catch (const std::bad_alloc &) {  // no memory for the books
+            return std::free(block);
+        }
+        small_held_ += size;
+    }
+
+    void empty() {
+        for (auto &entry : small_)
+            for (char *block : entry.second) std::free(block);
+        small_.clear();
+        small_held_ = 0;
+        for (Regions &regions : regions_) regions.empty();
+    }
+
+    size_t held() const { return small_held_ + regions_[0].held() + regions_[1].held(); }
+
+  private:
+    std::map<size_t, std::vector<char *>> small_;  // by size
+    size_t small_held_ = 0;
+    Regions regions_[2];  // of what does not stay, and of what does
 
     // What is held unused stays below an eighth of the machine's memory.
     static size_t limit() {
@@ -184,28 +218,23 @@ size_t rounded(size_t bytes) {
 
 }  // namespace
 
-void *acquire(size_t bytes) {
+void *acquire(size_t bytes, bool stays) {
     static_cast<void>(registered);
     if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
-    const size_t size = rounded(bytes);
     std::lock_guard<std::mutex> lock(cache().mutex);
-    char *block = cache().take(size);
-    if (!block) throw std::bad_alloc();
-    *reinterpret_cast<size_t *>(block) = size;
-    return block + kHeader;
+    return cache().take(rounded(bytes), stays);
 }
 
 void release(void *data) {
     if (!data) return;
-    char *block = static_cast<char *>(data) - kHeader;
     std::lock_guard<std::mutex> lock(cache().mutex);
     try {
-        cache().give(block, *reinterpret_cast<size_t *>(block));
+        cache().give(data);
     } catch (const std::bad_alloc &) {  // no memory for the books: arrays are freed where nothing may be thrown,
     }                                   // and the piece is lost
 }
 
-size_t capacity(void *data) { return *reinterpret_cast<size_t *>(static_cast<char *>(data) - kHeader) - kHeader; }
+size_t capacity(void *data) { return reinterpret_cast<Header *>(static_cast<char *>(data) - kHeader)->size - kHeader; }
 
 void empty_cache() {
     std::lock_guard<std::mutex> lock(cache().mutex);

@@ -6,7 +6,8 @@
 
 namespace retrograd {
 
-void *acquire(size_t bytes);  // 64-byte aligned; throws std::bad_alloc
+// 64-byte aligned; throws std::bad_alloc. stays: it is wanted as long as a model, not for a step or less.
+void *acquire(size_t bytes, bool stays = false);
 void release(void *block);
 size_t capacity(void *block);  // at least the bytes that were asked for
 void empty_cache();           // gives all unused blocks back to the system

@@ -399,7 +399,7 @@ void bind_optimizers(nb::module_ &m) {
 }
 
 // An array of this shape and of like's dtype. channels_last: (N, C, ...) with contiguous channels.
-nb::object empty(nb::tuple shape, nb::handle like, bool channels_last) {
+nb::object empty(nb::tuple shape, nb::handle like, bool channels_last, bool stays) {
     const int ndim = static_cast<int>(nb::len(shape));
     if (!PyArray_Check(like.ptr())) throw nb::type_error("like must be a NumPy array");
     if (ndim > kMaxDims) refuse("an array of more than 8 dimensions");
@@ -407,7 +407,7 @@ nb::object empty(nb::tuple shape, nb::handle like, bool channels_last) {
     for (int i = 0; i < ndim; i++) dims[i] = nb::cast<int64_t>(shape[i]);
     auto *descr = reinterpret_cast<PyObject *>(PyArray_DESCR(reinterpret_cast<PyArrayObject *>(like.ptr())));
     try {
-        return nb::steal(new_array(ndim, dims, descr, channels_last).release());
+        return nb::steal(new_array(ndim, dims, descr, channels_last, stays).release());
     } catch (Raised) {
         throw nb::python_error();
     }
@@ -439,7 +439,7 @@ void bind_factors(nb::module_ &m) {
         .def("fit", &WeightFactors::fit, "weight"_a, "Whether an array has the product's dtype, shape and order in memory.")
         .def("multiply", [](const WeightFactors &self) {
             nb::object like = nb::steal(PyArray_Zeros(0, nullptr, reinterpret_cast<PyArray_Descr *>(self.dtype.inc_ref().ptr()), 0));
-            nb::object out = empty(self.shape, like, true);
+            nb::object out = empty(self.shape, like, true, false);
             void *data = PyArray_DATA(reinterpret_cast<PyArrayObject *>(out.ptr()));
             nb::gil_scoped_release release;
             self.factors.multiply_all(data);
@@ -465,8 +465,9 @@ NB_MODULE(_native, m) {
     m.def("get_winograd", &get_winograd);
     m.def("empty_cache", &empty_cache, "Gives unused memory back to the system.");
     m.def("cached_bytes", &cached_bytes, "Memory that is held for reuse.");
-    m.def("empty", &empty, "shape"_a, "like"_a, "channels_last"_a = false,
-          "A new array of this shape and of like's dtype; large ones use memory again that was freed before.");
+    m.def("empty", &empty, "shape"_a, "like"_a, "channels_last"_a = false, "stays"_a = false,
+          "A new array of this shape and of like's dtype; large ones use memory again that was freed before. stays: it is "
+          "kept as long as a model.");
     bind_convolution(m);
     bind_factors(m);
     bind_normalisation(m);

@@ -44,24 +44,21 @@ def describe():
 
 
 def empty_like(array):
-    """A new array with the layout of `array`, without its gaps: for what is large and stays, and for results.
+    """A new array with the layout of `array`, without its gaps: for what is large and stays, as weights do.
 
     With compiled kernels large ones use memory again that was freed, and lie in huge pages.
     """
     if native is None or type(array) is not np.ndarray:
         return np.empty_like(array)
     if array.flags.c_contiguous:
-        return native.empty(array.shape, array)
+        return native.empty(array.shape, array, False, True)
     if array.ndim == 4 and array.transpose(0, 2, 3, 1).flags.c_contiguous:
-        return native.empty(array.shape, array, True)
+        return native.empty(array.shape, array, True, True)
     return np.empty_like(array)
 
 
 def keep_in_cache(weight):
-    """Give a new weight that holds nothing yet memory of the kernels' own.
-
-    It moves at its first use (lay_out_weight), and gradients get what it leaves.
-    """
+    """Give a new weight that holds nothing yet memory of the kernels' own, in huge pages if it is large."""
     if native is not None and type(weight._array) is np.ndarray and not is_meta(weight._array):
         weight._array = empty_like(weight._array)
 
@@ -90,7 +87,7 @@ def lay_out_weight(weight):
     if alone and array.flags.c_contiguous and array.flags.writeable:
         weight._array = _laid_out(array)
         return
-    stored = native.empty(array.shape, array, True)
+    stored = native.empty(array.shape, array, True, True)
     stored[...] = array
     weight._array = stored
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..core.tensor import wrap
+from ..kernels import empty_like
 
 SIZE = 32768  # elements: with the temporaries of a formula, less than the second-level cache holds
 
@@ -75,7 +76,9 @@ def lerp(start, end, weight):
 
 def zeros_like(p):
     """State of zeros for `p`: same shape, dtype and order in memory."""
-    return wrap(np.zeros_like(p._array))
+    state = empty_like(p._array)
+    state[...] = 0
+    return wrap(state)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import math
 
+from ... import kernels
 from ...ops import creation
 from .. import functional as F
 from .. import init
@@ -30,6 +31,7 @@ class Linear(Module):
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(creation.empty(out_features, in_features, device=device, dtype=dtype))
+        kernels.keep_in_cache(self.weight)
         if bias:
             self.bias = Parameter(creation.empty(out_features, device=device, dtype=dtype))
         else:
