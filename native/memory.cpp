@@ -26,6 +26,7 @@ constexpr size_t kLarge = SIZE_MAX;  // each block is its own allocation, whose 
 constexpr size_t kLarge = 1 << 16;
 #endif
 constexpr size_t kHugePage = 2 << 20;
+constexpr size_t kInSmallPages = 4 << 20;  // of a step's arrays: a small network's would fill a part of huge pages only
 constexpr size_t kRegion = 256 << 20;  // address space; memory is taken as it is first used
 
 size_t up(size_t bytes, size_t step) { return (bytes + step - 1) / step * step; }
@@ -35,9 +36,11 @@ struct Piece {
     size_t size, held;
 };
 
-// Blocks cut from regions of its own.
+// Blocks cut from regions of its own. The first bytes of the first one are not in huge pages.
 class Regions {
   public:
+    explicit Regions(size_t in_small_pages) : in_small_pages_(in_small_pages) {}
+
     char *take(size_t size) {
         auto fit = by_size_.lower_bound({size, nullptr});
         if (fit == by_size_.end()) {
@@ -93,6 +96,7 @@ class Regions {
 
   private:
     using Pieces = std::map<char *, Piece>;
+    const size_t in_small_pages_;
     std::map<char *, size_t> regions_;  // start and size
     Pieces pieces_;
     std::set<std::pair<size_t, char *>> by_size_;
@@ -125,7 +129,8 @@ class Regions {
             from += skipped;
             if (skipped < kHugePage) munmap(from + size, kHugePage - skipped);
 #if defined(MADV_HUGEPAGE)
-            madvise(from, size, MADV_HUGEPAGE);
+            const size_t small = regions_.empty() ? in_small_pages_ : 0;
+            madvise(from + small, size - small, MADV_HUGEPAGE);
 #endif
             regions_[from] = size;
             insert(from, {size, 0});
@@ -191,7 +196,7 @@ class Cache {
   private:
     std::map<size_t, std::vector<char *>> small_;  // by size
     size_t small_held_ = 0;
-    Regions regions_[2];  // of what does not stay, and of what does
+    Regions regions_[2] = {Regions(kInSmallPages), Regions(0)};  // of what does not stay, and of what does
 
     // What is held unused stays below an eighth of the machine's memory.
     static size_t limit() {

@@ -889,6 +889,22 @@ def test_memory_is_used_again():
     assert native.cached_bytes() == 0
 
 
+def test_what_stays_lies_apart():
+    """A model's arrays and a step's use memory of their own kind again."""
+    like, address = np.empty(0, np.float32), lambda a: a.__array_interface__["data"][0]
+    native.empty_cache()
+    brief, lasting = native.empty((1 << 18,), like), native.empty((1 << 18,), like, stays=True)
+    first, second = address(brief), address(lasting)
+    del brief, lasting
+    lasting, brief = native.empty((1 << 18,), like, stays=True), native.empty((1 << 18,), like)
+    assert (address(brief), address(lasting)) == (first, second)
+    lasting.resize(1 << 19, refcheck=False)
+    assert not lasting[1 << 18 :].any()
+    del brief, lasting
+    native.empty_cache()
+    assert native.cached_bytes() == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="what the system promises, as Linux tells it")
 def test_more_memory_than_there_is_is_refused():
     with open("/proc/sys/vm/overcommit_memory") as file:
