@@ -1,7 +1,8 @@
 """`python -m benchmarks [--quick] [--only NAME] [--json FILE]`: retrograd beside PyTorch, on this machine.
 
 `python -m benchmarks --growth` measures how cost grows, and draws docs/benchmarks/growth.svg.
-`python -m benchmarks --only ops` measures the most used operations one by one.
+`python -m benchmarks --only ops` measures the most used operations one by one, `--only layers` kernels
+against oneDNN's.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from . import growth, limits, machine, memory, operations, report, rivals, sizes, timing
+from . import growth, layers, limits, machine, memory, operations, report, rivals, sizes, timing
 from .cases import CASES
 from .worker import WorkerError
 
@@ -53,7 +54,8 @@ def main(argv=None):
         "--only",
         action="append",
         metavar="NAME",
-        help="what to measure; may be a pattern, and given several times; ops: each operation by itself",
+        help="what to measure; may be a pattern, and given several times; ops: each operation "
+        "by itself; layers: each convolution and product by itself",
     )
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds per case (default: 15, quick: 3)")
@@ -90,6 +92,8 @@ def main(argv=None):
         return growth.main(options)
     if options.only == ["ops"]:
         return operations.main(options)
+    if options.only == ["layers"]:
+        return layers.main(options)
     chosen = measurements(options)
     if options.only:
         chosen = [m for m in chosen if any(fnmatch.fnmatchcase(m[1], only) for only in options.only)]

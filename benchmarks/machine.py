@@ -23,11 +23,16 @@ def describe(threads):
         "memory": _memory(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load": load(),
         "threads": threads,
         "malloc": {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
         **libraries,
     }
+
+
+def load():
+    """The load average of the last minute; None where the system has none."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def cores():

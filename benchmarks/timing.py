@@ -11,6 +11,7 @@ both alike; ratios are taken within a round, so that slow drift cancels, and who
 import contextlib
 import math
 import statistics
+import time
 
 from . import limits
 from .rivals import Rival
@@ -23,11 +24,11 @@ class Different(Exception):
     """The libraries computed different things: a time would mean nothing."""
 
 
-def measure(case, threads, rounds, seconds, others=(), machine=None, progress=None):
+def measure(case, threads, rounds, seconds, others=(), machine=None, most=None):
     """The result of one case: `rounds` turns of at least about `seconds` each, per variant.
 
-    others: (library, the Python that has it) beside PyTorch. machine: what limits.measure() gave. progress:
-    called after each of the `rounds + 1` rounds.
+    others: (library, the Python that has it) beside PyTorch. machine: what limits.measure() gave. most:
+    seconds, after which no further round begins once there were three.
     """
     with contextlib.ExitStack() as stack:
         rivals = []
@@ -35,7 +36,7 @@ def measure(case, threads, rounds, seconds, others=(), machine=None, progress=No
             if library in case.rivals:
                 rivals.append(Rival(python, library, case.name, threads, seconds))
                 stack.callback(rivals[-1].close)
-        result = _measured(case, threads, rounds, seconds, rivals, progress or (lambda: None))
+        result = _measured(case, threads, rounds, seconds, rivals, most)
     result.setdefault("rivals", {}).update(
         {r.library: {"left_out": r.missing} for r in rivals if r.missing}
         | {r.library: spread([t / case.work for t in r.totals]) for r in rivals if r.totals}
@@ -44,7 +45,7 @@ def measure(case, threads, rounds, seconds, others=(), machine=None, progress=No
     return result
 
 
-def _measured(case, threads, rounds, seconds, others, progress):
+def _measured(case, threads, rounds, seconds, others, most):
     compiling = case.compiled + case.beside
     with contextlib.ExitStack() as stack:
         ours, theirs = (stack.enter_context(Worker(name, threads)) for name in ("retrograd", "torch"))
@@ -64,26 +65,34 @@ def _measured(case, threads, rounds, seconds, others, progress):
         for rival in others:
             rival.check(runs[1].values)
         others = [rival for rival in others if not rival.missing]
+        started = time.perf_counter()
         for i in range(rounds + 1):
             for run in [*runs, *others] if i % 2 else [*others, *reversed(runs)]:
                 run.round(keep=i > 0)  # the first one warms up
-            progress()
+            if most is not None and i >= 3 and time.perf_counter() - started > most:
+                break
     mine = runs[0]
     rivals = [run for run in runs[1:] if run.variant not in case.beside]
     beside = {f"PyTorch, {run.variant}": run for run in runs if run.variant in case.beside}
-    best = min(rivals, key=lambda run: statistics.median(run.totals))
+    fastest, ratio = best(mine, rivals)
     return {
         "unit": "s",
         "retrograd": mine.summary(case.work),
         "torch": {
-            **best.summary(case.work),
+            **fastest.summary(case.work),
             "variants": {run.variant: run.summary(case.work) for run in rivals},
             "variants_left_out": left_out,
         },
-        "ratio": spread([a / b for a, b in zip(mine.totals, best.totals, strict=True)]),
-        "rounds": rounds,
+        "ratio": ratio,
+        "rounds": len(mine.totals),
         "rivals": {name: run.summary(case.work) for name, run in beside.items()},
     }
+
+
+def best(mine, rivals):
+    """The fastest of the runs `rivals`, and the ratio of `mine` to it within the rounds."""
+    run = min(rivals, key=lambda run: statistics.median(run.totals))
+    return run, spread([a / b for a, b in zip(mine.totals, run.totals, strict=True)])
 
 
 class Run:

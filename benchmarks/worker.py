@@ -107,9 +107,10 @@ class Server:
     def _case(self, name):
         if name in self.cases.BY_NAME:
             return self.cases.BY_NAME[name]
-        from . import growth, operations
+        from . import growth, layers, operations
 
-        return operations.case(name) if name.startswith("op ") else growth.case(name)
+        kinds = {"op ": operations, "layer ": layers, "growth-": growth}
+        return next(module.case(name) for start, module in kinds.items() if name.startswith(start))
 
     def round(self, variant, steps):
         """Seconds per step, and of each phase: means over `steps`, after one that isn't counted."""

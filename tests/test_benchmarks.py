@@ -1,5 +1,6 @@
 """The benchmark command: its table and its JSON, on the smallest cases. The figures are not tested."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -17,7 +18,8 @@ from retrograd import kernels, nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are beside the package, not in it
 
-from benchmarks import cases, growth, limits, report, rivals, timing  # noqa: E402
+from benchmarks import cases, growth, layers, limits, report, rivals, timing  # noqa: E402
+from benchmarks.picture import picture  # noqa: E402
 
 NAMES = ["chain-scalar", "memory-mlp", "import", "size", "size-required"]
 
@@ -222,24 +224,111 @@ def test_a_slow_rival_has_fewer_turns():
 
 
 def test_growth_is_drawn():
-    points = [{"at": n, "retrograd": n * 1e-6, "torch": n * 3e-6} for n in (100, 1000, 10_000)]
+    points = [
+        {"at": n, "retrograd": n * 1e-6, "torch": n * 3e-6, "ratio": 1 / 3} for n in (100, 1000, 100_000)
+    ]
     figures = {
         "machine": {"load": 1.0, "threads": 1, "cpu": "a processor"},
-        "series": dict.fromkeys(growth.SERIES, points),
+        "series": dict.fromkeys(growth.SERIES, {"points": points}),
     }
-    picture = ET.fromstring(growth.picture(figures))
+    text = picture(figures, growth.SERIES)
+    drawn = ET.fromstring(text)
     svg = "{http://www.w3.org/2000/svg}"
-    lines = [line.get("points").split() for line in picture.iter(svg + "polyline")]
+    lines = [line.get("points").split() for line in drawn.iter(svg + "polyline")]
     assert len(lines) == 2 * len(growth.SERIES) and all(len(line) == 3 for line in lines)
     ours, theirs = ([float(place.split(",")[1]) for place in line] for line in lines[:2])
     assert all(a > b for a, b in zip(ours, theirs, strict=True)), "the slower one stands higher"
     assert ours == sorted(ours, reverse=True)
-    texts = {t.text for t in picture.iter(svg + "text")}
-    assert {"retrograd", "PyTorch", "1 ms", *(title for title, _ in growth.SERIES.values())} <= texts
-    assert "prefers-color-scheme:dark" in growth.picture(figures)
+    texts = [t.text for t in drawn.iter(svg + "text")]
+    assert {"retrograd", "PyTorch", "10 ms", "ratio", "time of a step"} <= set(texts)
+    assert texts.count("0.33") == len(points) * len(growth.SERIES)
+    for title, axis, _ in growth.SERIES.values():
+        assert title in texts and axis in texts
+    assert "prefers-color-scheme:dark" in text
+
+
+def test_a_series_is_measured_again_and_the_others_stay(tmp_path):
+    file = tmp_path / "growth.json"
+    before = {"points": [{"at": 1, "retrograd": 1.0, "torch": 2.0, "ratio": 0.5}]}
+    file.write_text(json.dumps({"series": {"batch": before, "length": before}}))
+    done = benchmarks(
+        "--growth", "--quick", "--only", "length", "--rounds", "1", "--threads", "1", "--json", str(file)
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())
+    assert figures["series"]["batch"] == before
+    assert [p["at"] for p in figures["series"]["length"]["points"]] == [100, 1000, 10_000]
+    assert file.with_suffix(".svg").read_text().count("<polyline") == 4
+    assert "\n  10,000 " in done.stdout
+    refused = benchmarks("--growth", "--only", "nothing-of-that-name")
+    assert refused.returncode and "batch, size, depth, length" in refused.stderr
+
+
+def test_a_point_at_which_libraries_differ_is_left_out_and_the_rest_measured(tmp_path, monkeypatch, capsys):
+    def measure(case, *_, **__):
+        if case.name == "growth-length-1000":
+            raise timing.Different("the reason")
+        half = {"median": 1.0, "variant": "eager"}
+        return {"unit": "s", "retrograd": half, "torch": {**half, "median": 2.0}, "ratio": {"median": 0.5}}
+
+    monkeypatch.setattr(timing, "measure", measure)
+    options = argparse.Namespace(
+        only=["length"], json=str(tmp_path / "growth.json"), threads=1, quick=True, rounds=1
+    )
+    assert growth.main(options) == 1
+    assert "left out: the reason" in capsys.readouterr().out
+    points = json.loads((tmp_path / "growth.json").read_text())["series"]["length"]["points"]
+    assert [p["at"] for p in points] == [100, 10_000]
 
 
 def test_points_of_growth_are_cases():
     case = growth.case("growth-length-100")
     library = cases.Library("retrograd")
     assert case.build(library)(lambda phase: None) == pytest.approx(8 * 0.999**50)
+
+
+# --- layers ----------------------------------------------------------------------------------------
+
+
+def test_the_layers_are_those_of_the_network():
+    sizes = []
+    model = retrograd.vision.models.resnet18()
+
+    def note(module, inputs, out):
+        if isinstance(module, nn.Conv2d):
+            sizes.append((*inputs[0].shape[:2], out.shape[1], module.kernel_size[0], module.stride[0],
+                          inputs[0].shape[2], out.shape[2]))  # fmt: skip
+
+    for module in model.modules():
+        module.register_forward_hook(note)
+    model.eval()(retrograd.zeros(2, 3, 96, 96))
+    ours = [
+        ((c.count, c.inputs, c.outputs, c.kernel, c.stride, c.side, c.out_side), c.times)
+        for c in layers.convolutions(2, 96)
+    ]
+    assert dict(ours) == {size: sizes.count(size) for size in sizes}
+
+
+@pytest.mark.parametrize("start", ["64-64 3x3 at 16", "64-128 1x1/2", "linear 256-256", "attention"])
+def test_a_layer_computes_the_same_in_both_libraries(start):
+    some = [layer for layer in layers.all_layers(((1, 64),)) if layer.case.title.startswith(start)]
+    assert len(some) == (2 if start == "attention" else 3)
+    for layer in some:
+        values = []
+        for library, variant in (("retrograd", "channels_last"), ("torch", "eager")):
+            step = layer.case.build(cases.Library(library, variant if "linear" not in start else "eager"))
+            values.append([step(None) for _ in range(3)])
+        assert values[0][:2] == pytest.approx(values[1][:2], rel=1e-4) and values[0][0] > 0
+        assert values[0][2] is None, "only the first two steps are compared"
+
+
+def test_a_row_of_layers_says_rates_and_shares_of_the_peak():
+    result = {"title": "a layer, forward", "flops": 2_000_000, "ratio": {"median": 0.5}, "times": 3,
+              "kind": "forward", "section": "a network",
+              "retrograd": {"median": 1e-5}, "torch": {"median": 2e-5}}  # fmt: skip
+    row = layers.row(result, 4e11)
+    assert "10.0 us" in row and "0.50  200 and 100, 50% and 25%" in row
+    assert layers.row(result, None).endswith("200 and 100")
+    (total,) = layers.sums([result, {**result, "times": 1}], "a network")
+    assert total["flops"] == 8_000_000 and total["retrograd"]["median"] == pytest.approx(4e-5)
+    assert total["ratio"]["median"] == pytest.approx(0.5)
