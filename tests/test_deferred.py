@@ -292,6 +292,45 @@ def test_a_weight_that_moves_before_the_step():
     assert np.array_equal(run(True), run(False))
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_state_of_a_checkpoint_takes_the_order_of_its_weight(used):
+    def run(allowed):
+        kernels.allow_factors(allowed)
+        module, x = layer("3x3")
+        opt = retrograd.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+        backward(module, x)
+        opt.step()
+        saved = copy.deepcopy(opt.state_dict())
+        for state in saved["state"].values():
+            state["momentum_buffer"] = retrograd.tensor(np.ascontiguousarray(state["momentum_buffer"].numpy()))
+        module, x = layer("3x3")
+        if used:
+            module(x)
+        opt = retrograd.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+        opt.load_state_dict(saved)
+        backward(module, x)
+        opt.step()
+        buffer = opt.state[module.weight]["momentum_buffer"]
+        assert buffer._array.strides == module.weight._array.strides
+        assert waits(module.weight) is allowed
+        return [t.detach().numpy() for t in (module.weight, module.bias, buffer)]
+
+    assert all(map(np.array_equal, run(True), run(False)))
+
+
+def test_state_that_others_see_stays_where_it_is():
+    module, x = layer("3x3")
+    opt = retrograd.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    backward(module, x)
+    opt.step()
+    state = opt.state[module.weight]
+    state["momentum_buffer"] = retrograd.tensor(np.ascontiguousarray(state["momentum_buffer"].numpy()))
+    seen = state["momentum_buffer"].numpy()
+    before = seen.copy()
+    opt.step()
+    assert np.shares_memory(state["momentum_buffer"].numpy(), seen) and not np.array_equal(seen, before)
+
+
 # --- what people do with .grad ----------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 A row is a tuple: a parameter that has a gradient, and the Tensors of its state.
 """
 
+import sys
+
 from .. import kernels
 from ..core.deferred import factors_of
 
@@ -57,11 +59,32 @@ def _takes(row):
     kind, shape = array.dtype, array.shape
     if kind.char not in "fd" or not array.flags.writeable or not array.flags.aligned:
         return False
+    for state in row[1:]:
+        if state._array.strides != array.strides:
+            _lay_out(state, array)
     beside = [s._array for s in row[1:]]
     factors = factors_of(row[0]._grad)
     if factors is None or not all(map(factors.fit, (array, *beside))):
         beside.append(row[0]._grad._array)
     return all(a.dtype == kind and a.shape == shape and a.flags.aligned for a in beside)
+
+
+def _lay_out(state, like):
+    """Store `state` in the order of its parameter, where nobody else sees its memory.
+
+    A checkpoint's state comes in C order, and a convolution's weight changes its own at its first use.
+    """
+    array = state._array
+    if array.shape != like.shape or array.dtype != like.dtype:
+        return
+    if state._view is not None or array.base is not None:
+        return
+    if sys.getrefcount(array) > 3:  # the Tensor's reference, this function's and the call's
+        return
+    stored = kernels.empty_like(like)
+    if stored.strides == like.strides:
+        stored[...] = array
+        state._array = stored
 
 
 def _columns(rows):
