@@ -302,7 +302,8 @@ def test_state_of_a_checkpoint_takes_the_order_of_its_weight(used):
         opt.step()
         saved = copy.deepcopy(opt.state_dict())
         for state in saved["state"].values():
-            state["momentum_buffer"] = retrograd.tensor(np.ascontiguousarray(state["momentum_buffer"].numpy()))
+            buffer = state["momentum_buffer"].numpy()
+            state["momentum_buffer"] = retrograd.tensor(np.ascontiguousarray(buffer))
         module, x = layer("3x3")
         if used:
             module(x)
