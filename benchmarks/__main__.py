@@ -2,7 +2,7 @@
 
 `python -m benchmarks --growth` measures how cost grows, and draws docs/benchmarks/growth.svg.
 `python -m benchmarks --only ops` measures the most used operations one by one, `--only layers` kernels
-against oneDNN's.
+against oneDNN's, `--only networks` training steps of networks of many kinds.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from . import growth, layers, limits, machine, memory, operations, report, rivals, sizes, timing
+from . import growth, layers, limits, machine, memory, networks, operations, report, rivals, sizes, timing
 from .cases import CASES
 from .worker import WorkerError
 
@@ -55,7 +55,7 @@ def main(argv=None):
         action="append",
         metavar="NAME",
         help="what to measure; may be a pattern, and given several times; ops: each operation "
-        "by itself; layers: each convolution and product by itself",
+        "by itself; layers: each convolution and product by itself; networks: networks of other kinds",
     )
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds per case (default: 15, quick: 3)")
@@ -94,6 +94,8 @@ def main(argv=None):
         return operations.main(options)
     if options.only == ["layers"]:
         return layers.main(options)
+    if options.only and options.only[0] == "networks":
+        return networks.main(options)
     chosen = measurements(options)
     if options.only:
         chosen = [m for m in chosen if any(fnmatch.fnmatchcase(m[1], only) for only in options.only)]

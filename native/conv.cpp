@@ -11,6 +11,7 @@
 #include "conv_blocks.h"
 #include "conv_few.h"
 #include "conv_unfolded.h"
+#include "depthwise.h"
 #include "images.h"
 #include "isa.h"
 #include "kernels.h"
@@ -468,18 +469,21 @@ void conv2d_forward(const Array &x, const Array &w, const Array *bias, const Arr
         expect_shape(*bias, {s.O});
         expect_same_type(*bias, x);
     }
+    if (is_depthwise(s, g)) return depthwise_forward(x, w, bias, out, g, s);
     x.type == 'f' ? forward<float>(x, w, bias, out, g, s) : forward<double>(x, w, bias, out, g, s);
 }
 
 void conv2d_input_gradient(const Array &gy, const Array &w, const Array &gx, const ConvGeometry &g) {
     const ConvSizes s = conv_sizes(gx, w, gy, g);
     expect_result(gx, channels_contiguous(gx), "with contiguous channels (channels last)");
+    if (is_depthwise(s, g)) return depthwise_input_gradient(gy, w, gx, g, s);
     gy.type == 'f' ? input_gradient<float>(gy, w, gx, g, s) : input_gradient<double>(gy, w, gx, g, s);
 }
 
 void conv2d_weight_gradient(const Array &gy, const Array &x, const Array &gw, const ConvGeometry &g) {
     const ConvSizes s = conv_sizes(x, gw, gy, g);
     expect_result(gw, is_ohwi(gw), "as OHWI (output channel, kernel row, kernel column, input channel)");
+    if (is_depthwise(s, g)) return depthwise_weight_gradient(gy, x, gw, g, s);
     gy.type == 'f' ? weight_gradient<float>(gy, x, gw, g, s) : weight_gradient<double>(gy, x, gw, g, s);
 }
 

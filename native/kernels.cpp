@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include "columns.h"
+#include "depthwise_lines.h"
 #include "few.h"
 #include "loops.h"
 #include "matmul_tiles.h"
@@ -34,6 +35,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.few_outer = few_outer<T>;
     k.few_sgd = few_sgd<T>;
     k.few_adam = few_adam<T>;
+    k.depthwise_line = depthwise_line<T>;
+    k.depthwise_products = depthwise_products<T>;
     k.winograd_input = winograd_input<T>;
     k.winograd_output = winograd_output<T>;
     k.winograd_gradient = winograd_gradient<T>;

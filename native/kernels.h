@@ -47,6 +47,31 @@ struct FewTaps {
 };
 constexpr int kFewPixels = 16, kFewMostRows = 4;
 
+// Which source pixels the `pixels` of a line see: the k-th tap of pixel j the one at start[k] + j step, if 0 <= that < width,
+// through the weights that begin weight[k] elements on.
+struct DepthwiseTaps {
+    const int64_t *start, *weight;
+    int64_t count, step, width, pixels;
+};
+
+// out[j out_step + c] = bias[c] + the sum over rows r and taps of rows[r][source pixel][c] weights[r][tap][c].
+template <class T> struct DepthwiseLine {
+    DepthwiseTaps taps;
+    const T *const *rows, *const *weights;
+    int row_count;
+    const T *bias;
+    T *out;
+    int64_t pixel, out_step, channels;  // pixel: elements from one source pixel to the next
+};
+
+// out[tap][c] += the sum over j of g[j g_pixel + c] x[source pixel][c]
+template <class T> struct DepthwiseProducts {
+    DepthwiseTaps taps;
+    const T *g, *x;
+    T *out;
+    int64_t g_pixel, x_pixel, channels;
+};
+
 struct SgdStep {
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize, first;  // first: the momentum buffer is new, and becomes the gradient
@@ -92,6 +117,8 @@ template <class T> struct TypedKernels {
                     T *momentum);
     void (*few_adam)(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const AdamStep &s, T *param,
                      T *average, T *square, T *largest);
+    void (*depthwise_line)(const DepthwiseLine<T> &);
+    void (*depthwise_products)(const DepthwiseProducts<T> &);
     // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.
     void (*winograd_input)(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
                            int64_t ahead, T *v, int64_t stride);

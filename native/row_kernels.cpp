@@ -94,15 +94,17 @@ bool geometry(PyObject *const *args, ConvGeometry &g) {
            std::min(g.padding[0], g.padding[1]) >= 0;
 }
 
-// With one channel per group the row goes tap by tap, which is faster.
-bool grouped_well(int64_t groups, int64_t channels) { return groups == 1 || channels > 1; }
+// With one channel per group and several outputs for each the row goes tap by tap, which is faster.
+bool grouped_well(int64_t groups, int64_t channels, int64_t outputs) {
+    return groups == 1 || channels > 1 || outputs == groups;
+}
 
 Ref conv2d(PyObject *const *args) {
     Array x, w, b;
     const Array *bias;
     ConvGeometry g;
     if (!floats(args[0], "x", x) || !floats_like(args[1], "w", x, w) || x.ndim != 4 || w.ndim != 4 ||
-        !maybe_floats(args[2], "bias", x, b, bias) || !geometry(args + 3, g) || !grouped_well(g.groups, w.shape[1]) ||
+        !maybe_floats(args[2], "bias", x, b, bias) || !geometry(args + 3, g) || !grouped_well(g.groups, w.shape[1], w.shape[0]) ||
         x.shape[1] != w.shape[1] * g.groups || w.shape[0] % g.groups)
         return {};
     if (bias && (b.ndim != 1 || b.shape[0] != w.shape[0])) return {};
@@ -126,7 +128,7 @@ Ref conv2d_input(PyObject *const *args) {
     ConvGeometry g;
     int64_t size[2];
     if (!floats(args[0], "gy", y) || !floats_like(args[1], "w", y, w) || y.ndim != 4 || w.ndim != 4 ||
-        !numbers(args[2], 2, size) || !geometry(args + 3, g) || !grouped_well(g.groups, w.shape[1]))
+        !numbers(args[2], 2, size) || !geometry(args + 3, g) || !grouped_well(g.groups, w.shape[1], w.shape[0]))
         return {};
     const int64_t shape[4] = {y.shape[0], w.shape[1] * g.groups, size[0], size[1]};
     Result out(args[0], 4, shape, true);
@@ -143,7 +145,7 @@ Ref conv2d_weight(PyObject *const *args) {
     ConvGeometry g;
     int64_t size[2];
     if (!floats(args[0], "gy", y) || !floats_like(args[1], "x", y, x) || y.ndim != 4 || x.ndim != 4 ||
-        !numbers(args[2], 2, size) || !geometry(args + 3, g) || !grouped_well(g.groups, x.shape[1] / g.groups))
+        !numbers(args[2], 2, size) || !geometry(args + 3, g) || !grouped_well(g.groups, x.shape[1] / g.groups, y.shape[1]))
         return {};
     const int64_t shape[4] = {y.shape[1], x.shape[1] / g.groups, size[0], size[1]};
     Result out(args[0], 4, shape, true);

@@ -522,6 +522,7 @@ def sanitized(kind):
             "no:cacheprovider",
             "tests/test_kernels.py",
             "tests/test_kernels_more.py",
+            "tests/test_kernels_networks.py",
             "tests/test_door.py",
             "-k",
             "not lesser_instruction_sets and not environment and not switched and not fork and not "
