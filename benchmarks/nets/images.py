@@ -5,13 +5,13 @@ from . import labels, training
 
 
 def vision(name, count, size, **options):
-    """A network of torchvision's, classifying; its steps are small, as untrained ones multiply rounding errors."""
+    """A network of torchvision's, classifying; its steps are small: untrained ones multiply rounding errors."""
 
     def build(library):
         model = prepare(library, getattr(library.models, name)(**options))
         images, target = batch(library, count, 3, size, size), labels(library, 1000, count)
         loss = library.torch.nn.functional.cross_entropy
-        return training(library, model, lambda: loss(model(images), target), lr=1e-5, momentum=0.9)
+        return training(library, model, lambda: loss(model(images), target), lr=1e-7, momentum=0.9)
 
     return build
 
