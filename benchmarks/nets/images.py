@@ -5,7 +5,7 @@ from . import labels, training
 
 
 def vision(name, count, size, **options):
-    """A network of torchvision's, classifying; its steps are small: untrained ones multiply rounding errors."""
+    """A network of torchvision's, classifying; by small steps, as untrained ones multiply errors."""
 
     def build(library):
         model = prepare(library, getattr(library.models, name)(**options))
