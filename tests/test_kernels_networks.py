@@ -11,6 +11,8 @@ from retrograd.core.op import TABLE
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
 
+from retrograd.kernels import volumes
+
 native = kernels.native
 row_kernels = native.row_kernels
 float_types = st.sampled_from([np.float32, np.float64])
@@ -114,3 +116,37 @@ def test_a_nan_reaches_its_channel_alone():
     expected = np.zeros(out.shape, bool)
     expected[0, 7, 2:5, 2:5] = True
     assert np.array_equal(np.isnan(out), expected)
+
+
+# --- convolution over three axes -----------------------------------------------------------------
+
+short_axes = st.tuples(
+    st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.integers(1, 2)
+).filter(lambda a: a[0] + 2 * a[3] >= a[4] * (a[1] - 1) + 1)
+
+
+@quick
+@given(
+    st.integers(1, 3), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.tuples(*[short_axes] * 3),
+    float_types, st.lists(layouts, min_size=3, max_size=3), st.booleans(), st.sampled_from([1, 3000, 1 << 22]),
+)  # fmt: skip
+def test_conv3d(images, channels, over, dtype, layout, with_bias, piece):
+    inputs, made = channels
+    sizes, kernel, stride, padding, dilation = zip(*over, strict=True)
+    x = laid_out(random(1, images, inputs, *sizes, dtype=dtype), layout[0])
+    weight = laid_out(random(2, made, inputs, *kernel, dtype=dtype), layout[1])
+    g = laid_out(random(3, images, made, *map(outputs, over), dtype=dtype), layout[2])
+    bias = random(4, made, dtype=dtype) if with_bias else None
+    how = stride, padding, dilation, 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(volumes, "BYTES", piece)
+        for name, args in (
+            ("conv3d", (x, weight, bias, *how)),
+            ("conv3d_input", (g, weight, sizes, *how)),
+            ("conv3d_weight", (g, x, kernel, *how)),
+        ):
+            ((_, when, kernel_of_row),) = TABLE[name].kernels
+            assert when(*args)
+            got = kernel_of_row(*args)
+            assert got.dtype == dtype
+            close(got, by_row(name, *args), 300.0)
