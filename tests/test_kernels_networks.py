@@ -128,7 +128,8 @@ short_axes = st.tuples(
 @quick
 @given(
     st.integers(1, 3), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.tuples(*[short_axes] * 3),
-    float_types, st.lists(layouts, min_size=3, max_size=3), st.booleans(), st.sampled_from([1, 3000, 1 << 22]),
+    float_types, st.lists(layouts, min_size=3, max_size=3), st.booleans(),
+    st.sampled_from([1, 3000, 1 << 22]),
 )  # fmt: skip
 def test_conv3d(images, channels, over, dtype, layout, with_bias, piece):
     inputs, made = channels

@@ -54,7 +54,7 @@ class _Depths:
 
 
 def _pieces(images, depths, bytes_each):
-    """(images, first depth, end) of pieces to be worked at: some depths of one image, or some whole images."""
+    """(images, first depth, end) of pieces to work at: some depths of one image, or some images."""
     some = max(1, min(depths, BYTES // max(bytes_each, 1)))
     together = max(1, BYTES // max(bytes_each * depths, 1)) if some == depths else 1
     for n in range(0, images, together):
