@@ -3,6 +3,7 @@
 // keep the AVX-512 copy for a machine that has none.
 #include "kernels.h"
 
+#include "cells.h"
 #include "columns.h"
 #include "depthwise_lines.h"
 #include "few.h"
@@ -35,6 +36,12 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.few_outer = few_outer<T>;
     k.few_sgd = few_sgd<T>;
     k.few_adam = few_adam<T>;
+    k.lstm_cell = lstm_cell<T>;
+    k.lstm_slopes = lstm_slopes<T>;
+    k.gru_cell = gru_cell<T>;
+    k.gru_slopes = gru_slopes<T>;
+    k.rnn_cell = rnn_cell<T>;
+    k.rnn_slopes = rnn_slopes<T>;
     k.depthwise_line = depthwise_line<T>;
     k.depthwise_products = depthwise_products<T>;
     k.winograd_input = winograd_input<T>;

@@ -117,6 +117,17 @@ template <class T> struct TypedKernels {
                     T *momentum);
     void (*few_adam)(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const AdamStep &s, T *param,
                      T *average, T *square, T *largest);
+    // One sequence's step of a recurrent layer over `count` units (cells.h).
+    void (*lstm_cell)(const T *product, int64_t step, const T *x, const T *before, int64_t width, int64_t count, T *gates,
+                      T *c, T *h);
+    void (*lstm_slopes)(const T *g, const T *gc, const T *gates, const T *c, const T *before, int64_t width,
+                        int64_t count, T *dc, T *dx);
+    void (*gru_cell)(const T *product, int64_t step, const T *x, const T *before, int64_t width, int64_t count, T *gates,
+                     T *h);
+    void (*gru_slopes)(const T *g, const T *gates, const T *before, int64_t width, int64_t count, T *carry, T *dx,
+                       T *inner);
+    void (*rnn_cell)(const T *product, const T *x, int64_t count, bool relu, T *h);
+    void (*rnn_slopes)(const T *g, const T *h, int64_t count, bool relu, T *dx);
     void (*depthwise_line)(const DepthwiseLine<T> &);
     void (*depthwise_products)(const DepthwiseProducts<T> &);
     // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.

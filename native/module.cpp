@@ -29,6 +29,7 @@
 #include "pointwise.h"
 #include "pool.h"
 #include "pooling.h"
+#include "recurrent.h"
 #include "row_kernels.h"
 #include "rows.h"
 #include "winograd.h"
@@ -193,6 +194,64 @@ void bind_normalisation(nb::module_ &m) {
         nb::gil_scoped_release release;
         softmax_gradient(g_, out_, gx_, log);
     }, "g"_a, "out"_a, "gx"_a, "log"_a);
+}
+
+// batch_sizes and reverse of packed sequences.
+Sequences sequences(nb::handle sizes, bool reverse) {
+    Sequences s{{}, reverse};
+    for (nb::handle size : nb::borrow<nb::sequence>(sizes)) s.sizes.push_back(nb::cast<int64_t>(size));
+    return s;
+}
+
+void bind_recurrent(nb::module_ &m) {
+    m.def("lstm_forward", [](nb::handle x, nb::handle h0, nb::handle c0, nb::handle w, nb::sequence sizes, bool reverse,
+                             nb::handle h, nb::handle c, nb::handle gates) {
+        View x_(x, "x"), h0_(h0, "h0"), c0_(c0, "c0"), w_(w, "w_hh"), h_(h, "h"), c_(c, "c"), gates_(gates, "gates");
+        const Sequences s = sequences(sizes, reverse);
+        nb::gil_scoped_release release;
+        lstm_forward(x_, h0_, c0_, w_, s, h_, c_, gates_);
+    }, "x"_a, "h0"_a, "c0"_a, "w_hh"_a, "batch_sizes"_a, "reverse"_a, "h"_a, "c"_a, "gates"_a);
+    m.def("lstm_backward", [](nb::handle g_h, nb::handle g_c, nb::handle c, nb::handle gates, nb::handle c0,
+                              nb::handle w, nb::sequence sizes, bool reverse, nb::handle dx, nb::handle dh0,
+                              nb::handle dc0) {
+        Maybe g_h_(g_h, "g_h"), g_c_(g_c, "g_c");
+        View c_(c, "c"), gates_(gates, "gates"), c0_(c0, "c0"), w_(w, "w_hh"), dx_(dx, "dx"), dh0_(dh0, "dh0");
+        View dc0_(dc0, "dc0");
+        const Sequences s = sequences(sizes, reverse);
+        nb::gil_scoped_release release;
+        lstm_backward(g_h_.get(), g_c_.get(), c_, gates_, c0_, w_, s, dx_, dh0_, dc0_);
+    }, "g_h"_a.none(), "g_c"_a.none(), "c"_a, "gates"_a, "c0"_a, "w_hh"_a, "batch_sizes"_a, "reverse"_a, "dx"_a,
+       "dh0"_a, "dc0"_a);
+    m.def("gru_forward", [](nb::handle x, nb::handle h0, nb::handle w, nb::handle bias, nb::sequence sizes, bool reverse,
+                            nb::handle h, nb::handle gates) {
+        View x_(x, "x"), h0_(h0, "h0"), w_(w, "w_hh"), h_(h, "h"), gates_(gates, "gates");
+        Maybe bias_(bias, "b_hh");
+        const Sequences s = sequences(sizes, reverse);
+        nb::gil_scoped_release release;
+        gru_forward(x_, h0_, w_, bias_.get(), s, h_, gates_);
+    }, "x"_a, "h0"_a, "w_hh"_a, "b_hh"_a.none(), "batch_sizes"_a, "reverse"_a, "h"_a, "gates"_a);
+    m.def("gru_backward", [](nb::handle g_h, nb::handle h, nb::handle gates, nb::handle h0, nb::handle w,
+                             nb::sequence sizes, bool reverse, nb::handle dx, nb::handle inner, nb::handle dh0) {
+        View g_h_(g_h, "g_h"), h_(h, "h"), gates_(gates, "gates"), h0_(h0, "h0"), w_(w, "w_hh"), dx_(dx, "dx");
+        View inner_(inner, "inner"), dh0_(dh0, "dh0");
+        const Sequences s = sequences(sizes, reverse);
+        nb::gil_scoped_release release;
+        gru_backward(g_h_, h_, gates_, h0_, w_, s, dx_, inner_, dh0_);
+    }, "g_h"_a, "h"_a, "gates"_a, "h0"_a, "w_hh"_a, "batch_sizes"_a, "reverse"_a, "dx"_a, "inner"_a, "dh0"_a);
+    m.def("rnn_forward", [](nb::handle x, nb::handle h0, nb::handle w, nb::sequence sizes, bool reverse, bool relu,
+                            nb::handle h) {
+        View x_(x, "x"), h0_(h0, "h0"), w_(w, "w_hh"), h_(h, "h");
+        const Sequences s = sequences(sizes, reverse);
+        nb::gil_scoped_release release;
+        rnn_forward(x_, h0_, w_, s, relu, h_);
+    }, "x"_a, "h0"_a, "w_hh"_a, "batch_sizes"_a, "reverse"_a, "relu"_a, "h"_a);
+    m.def("rnn_backward", [](nb::handle g_h, nb::handle h, nb::handle w, nb::sequence sizes, bool reverse, bool relu,
+                             nb::handle dx, nb::handle dh0) {
+        View g_h_(g_h, "g_h"), h_(h, "h"), w_(w, "w_hh"), dx_(dx, "dx"), dh0_(dh0, "dh0");
+        const Sequences s = sequences(sizes, reverse);
+        nb::gil_scoped_release release;
+        rnn_backward(g_h_, h_, w_, s, relu, dx_, dh0_);
+    }, "g_h"_a, "h"_a, "w_hh"_a, "batch_sizes"_a, "reverse"_a, "relu"_a, "dx"_a, "dh0"_a);
 }
 
 void bind_pooling(nb::module_ &m) {
@@ -472,6 +531,7 @@ NB_MODULE(_native, m) {
     bind_factors(m);
     bind_normalisation(m);
     bind_pooling(m);
+    bind_recurrent(m);
     bind_pointwise(m);
     bind_optimizers(m);
     bind_losses(m);

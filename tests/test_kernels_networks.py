@@ -41,6 +41,7 @@ layouts = st.sampled_from(["contiguous", "last", "strided"])
 def by_row(name, *args):
     """What the row's own forward gives for these arrays, in float64."""
     wide = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in args]
+    wide = [np.dtype(np.float64) if isinstance(a, np.dtype) else a for a in wide]
     return TABLE[name].forward(np, *wide)
 
 
@@ -151,3 +152,97 @@ def test_conv3d(images, channels, over, dtype, layout, with_bias, piece):
             got = kernel_of_row(*args)
             assert got.dtype == dtype
             close(got, by_row(name, *args), 300.0)
+
+
+# --- recurrent layers ----------------------------------------------------------------------------
+
+
+def by_kernel(name, *args):
+    """What the kernel registered for the row gives; it must take these arguments."""
+    ((_, when, function),) = TABLE[name].kernels
+    assert when(*args)
+    return function(*args)
+
+
+def all_close(got, expected, scale=1.0):
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            close(a, b, scale)
+
+
+lengths = st.lists(st.integers(1, 27), min_size=1, max_size=6).map(lambda sizes: tuple(sorted(sizes)[::-1]))
+units = st.sampled_from([1, 3, 16, 31, 33, 70])
+
+
+@quick
+@given(lengths, units, st.booleans(), st.booleans(), float_types, layouts)
+def test_rnn_steps(sizes, n, reverse, relu, dtype, layout):
+    count = sum(sizes)
+    x, h0 = random(1, count, n, dtype=dtype), random(2, sizes[0], n, dtype=dtype)
+    w, g = laid_out(random(3, n, n, dtype=dtype), layout) / dtype(n**0.5), random(4, count, n, dtype=dtype)
+    args = x, laid_out(h0, layout), w, sizes, reverse, relu
+    out = by_kernel("rnn_steps", *args)
+    close(out, by_row("rnn_steps", *args))
+    back = g, (True,) * 3, out, out.dtype, h0, w, sizes, reverse, relu
+    all_close(by_kernel("rnn_steps_backward", *back), by_row("rnn_steps_backward", *back), 30.0)
+
+
+@quick
+@given(lengths, units, st.booleans(), float_types, layouts, st.sampled_from(["h", "c", "both"]))
+def test_lstm_steps(sizes, n, reverse, dtype, layout, given):
+    count = sum(sizes)
+    x, w = random(1, count, 4 * n, dtype=dtype), laid_out(random(2, 4 * n, n, dtype=dtype), layout)
+    w = w / dtype(n**0.5)
+    h0, c0 = (laid_out(random(i, sizes[0], n, dtype=dtype), layout) for i in (3, 4))
+    args = x, h0, c0, w, None, sizes, reverse
+    made = by_kernel("lstm_steps", *args)
+    all_close(made, by_row("lstm_steps", *args))
+    g_h, g_c = (random(i, count, n, dtype=dtype) for i in (5, 6))
+    g_h, g_c = g_h if given != "c" else None, g_c if given != "h" else None
+    back = g_h, g_c, None, (True,) * 5, *made, made[0].dtype, h0, c0, w, None, sizes, reverse
+    got, expected = (f("lstm_steps_backward", *back) for f in (by_kernel, by_row))
+    all_close(got[:4], expected[:4], 30.0)
+
+
+@quick
+@given(lengths, units, st.booleans(), float_types, layouts, st.booleans())
+def test_gru_steps(sizes, n, reverse, dtype, layout, with_bias):
+    count = sum(sizes)
+    x, w = random(1, count, 3 * n, dtype=dtype), laid_out(random(2, 3 * n, n, dtype=dtype), layout)
+    w = w / dtype(n**0.5)
+    h0, bias = random(3, sizes[0], n, dtype=dtype), random(4, 3 * n, dtype=dtype) if with_bias else None
+    args = x, laid_out(h0, layout), w, bias, sizes, reverse
+    made = by_kernel("gru_steps", *args)
+    all_close(made, by_row("gru_steps", *args))
+    g = random(5, count, n, dtype=dtype)
+    back = g, None, (True, True, True, with_bias), *made, made[0].dtype, h0, w, bias, sizes, reverse
+    all_close(by_kernel("gru_steps_backward", *back), by_row("gru_steps_backward", *back), 30.0)
+
+
+def test_recurrent_layers_do_not_depend_on_the_number_of_threads(threads):
+    sizes, n = (40, 40, 25, 3), 70
+    x, h0, c0 = random(1, sum(sizes), 4 * n), random(2, 40, n), random(3, 40, n)
+    w, g = random(4, 4 * n, n) / 8, random(5, sum(sizes), n)
+    results = []
+    for threads_ in (1, 2, 5):
+        threads(threads_)
+        made = by_kernel("lstm_steps", x, h0, c0, w, None, sizes, True)
+        back = g, None, None, (True,) * 5, *made, made[0].dtype, h0, c0, w, None, sizes, True
+        results.append([*made, *by_kernel("lstm_steps_backward", *back)[:4]])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_tanh_keeps_its_digits_and_limits():
+    x = np.concatenate([np.linspace(-20, 20, 4001), [0, 1e-30, -1e-8, 0.6, 0.5999, 100, np.inf, -np.inf]])
+    first, weight = np.zeros((len(x), 1)), np.zeros((1, 1))
+    for dtype, rtol in ((np.float32, 4e-7), (np.float64, 1e-15)):
+        values = x.astype(dtype)[:, None]
+        states = first.astype(dtype), weight.astype(dtype)
+        out = by_kernel("rnn_steps", values, *states, (len(x),), False, False)
+        np.testing.assert_allclose(out, np.tanh(values.astype(np.float64)), rtol=rtol)
+    nan = by_kernel("rnn_steps", *(np.full((1, 1), v) for v in (np.nan, 0.0, 0.0)), (1,), False, False)
+    assert np.isnan(nan).all()

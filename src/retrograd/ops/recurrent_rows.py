@@ -14,6 +14,7 @@ from ..core.op import Op, through_float32
 from .compare import gt
 from .elementary import tanh
 from .join import cat_row
+from .norm_rows import _raw
 from .product import mm, swapped
 from .reduce import sum_row
 
@@ -142,10 +143,18 @@ def _rnn_gradients(g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu)
     )
 
 
+rnn_steps_backward = Op(
+    "rnn_steps_backward",
+    lambda xp, g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu: _rnn_gradients(
+        g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu),
+    outputs="x h0 w_hh",
+)  # fmt: skip
+
 rnn_steps = Op(
     "rnn_steps", _rnn,
-    joint=("x h0 w_hh", lambda g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu: _rnn_gradients(
-        g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu)),
+    joint=("x h0 w_hh", lambda g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu: (
+        rnn_steps_backward if _raw((g, out, h0, w_hh)) else _rnn_gradients
+    )(g, needs, out, x_dtype, h0, w_hh, batch_sizes, reverse, relu)),
 )  # fmt: skip
 
 
@@ -212,12 +221,19 @@ def _lstm_gradients(g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh
     )
 
 
+lstm_steps_backward = Op(
+    "lstm_steps_backward",
+    lambda xp, g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse:
+    _lstm_gradients(g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse),
+    outputs="x h0 c0 w_hh w_hr",
+)  # fmt: skip
+
 lstm_steps = Op(
     "lstm_steps", _lstm, outputs="h c gates",
     joint=("x h0 c0 w_hh w_hr",
            lambda g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse:
-           _lstm_gradients(g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes,
-           reverse)),
+           (lstm_steps_backward if _raw((g_h, g_c, g_gates, h, h0, c0, w_hh, w_hr)) else _lstm_gradients)(
+               g_h, g_c, g_gates, needs, h, c, gates, x_dtype, h0, c0, w_hh, w_hr, batch_sizes, reverse)),
 )  # fmt: skip
 
 
@@ -284,9 +300,17 @@ def _gru_gradients(g_h, g_gates, needs, h, gates, x_dtype, h0, w_hh, b_hh, batch
     )
 
 
+gru_steps_backward = Op(
+    "gru_steps_backward",
+    lambda xp, g_h, g_gates, needs, h, gates, x_dtype, h0, w_hh, b_hh, batch_sizes, reverse:
+    _gru_gradients(g_h, g_gates, needs, h, gates, x_dtype, h0, w_hh, b_hh, batch_sizes, reverse),
+    outputs="x h0 w_hh b_hh",
+)  # fmt: skip
+
 gru_steps = Op(
     "gru_steps", _gru, outputs="h gates",
     joint=("x h0 w_hh b_hh",
            lambda g_h, g_gates, needs, h, gates, x_dtype, h0, w_hh, b_hh, batch_sizes, reverse:
-           _gru_gradients(g_h, g_gates, needs, h, gates, x_dtype, h0, w_hh, b_hh, batch_sizes, reverse)),
+           (gru_steps_backward if _raw((g_h, g_gates, h, h0, w_hh, b_hh)) else _gru_gradients)(
+               g_h, g_gates, needs, h, gates, x_dtype, h0, w_hh, b_hh, batch_sizes, reverse)),
 )  # fmt: skip
