@@ -46,17 +46,27 @@ template <class T> class Products {
     // Elements of scratch for `gather`.
     int64_t scratch() const { return depth_ * rows(); }
 
-    // `row(r)`, r < count <= rows(), side by side for `multiply`.
-    template <class Row> void gather(int count, Row row, T *to) const {
+    // Rows `row(r)`, r < count <= rows(), as `multiply` reads them: where they are, or side by side in `to`.
+    struct Rows {
+        const T *data;
+        int64_t row, step;
+    };
+    template <class Row> Rows gather(int count, Row row, T *to) const {
+        const T *first = row(0);
+        const int64_t stride = count > 1 ? row(1) - first : depth_;
+        bool even = true;
+        for (int r = 2; r < count; r++) even = even && row(r) == first + r * stride;
+        // Rows that would drive each other out of the first cache are copied, as those at odd distances.
+        if (even && stride * static_cast<int64_t>(sizeof(T)) % 4096 != 0) return {first, stride, 1};
         const int64_t step = rows();
-        for (int r = 0; r < count; r++) {
-            const T *from = row(r);
-            for (int64_t k = 0; k < depth_; k++) to[k * step + r] = from[k];
-        }
+        if (even) kernels().of<T>().transpose(first, stride, count, depth_, to, step);
+        else
+            for (int r = 0; r < count; r++) kernels().of<T>().transpose(row(r), depth_, 1, depth_, to + r, step);
+        return {to, 1, step};
     }
-    void multiply(const T *gathered, int count, int64_t block, int width, const T *bias, T *out, int64_t stride) const {
-        kernels().of<T>().product({gathered, packed_.get() + block * depth_ * lanes(), bias, out, stride, depth_, count,
-                                   width, false, 1, rows()});
+    void multiply(const Rows &rows, int count, int64_t block, int width, const T *bias, T *out, int64_t stride) const {
+        kernels().of<T>().product({rows.data, packed_.get() + block * depth_ * lanes(), bias, out, stride, depth_, count,
+                                   width, false, rows.row, rows.step});
     }
 
   private:
@@ -108,13 +118,13 @@ void forward(const T *h0, const T *h, const Array &w, const T *bias, int64_t gat
     for (const Step &at : steps_of(s))
         each_tile<T>(at.count, n, slots, gates * n * n, [&](int64_t r0, int count, int64_t block, int slot) {
             T *gathered = scratch.get() + slot * each, *made = gathered + products.scratch();
-            products.gather(count, [&](int r) {
+            const auto states = products.gather(count, [&](int r) {
                 return r0 + r < at.going_on ? h + (at.earlier + r0 + r) * n : h0 + (r0 + r) * n;
             }, gathered);
             const int64_t first = block * lanes;
             const int width = static_cast<int>(std::min(lanes, n - first));
             for (int64_t q = 0; q < gates; q++)
-                products.multiply(gathered, count, block * gates + q, width, bias ? bias + q * n + first : nullptr,
+                products.multiply(states, count, block * gates + q, width, bias ? bias + q * n + first : nullptr,
                                   made + q * lanes, step);
             for (int r = 0; r < count; r++) cell(made + r * step, lanes, at, r0 + r, first, width);
         });
@@ -136,10 +146,10 @@ void backward(const T *g_h, const T *d, const Array &w, int64_t gates, int64_t n
     int64_t met = 0;
     const auto made_by = [&](int64_t r0, int count, int64_t block, int slot, bool plus) {
         T *gathered = scratch.get() + slot * each, *made = gathered + products.scratch();
-        products.gather(count, [&](int r) { return d + last[r0 + r] * gates * n; }, gathered);
+        const auto slopes_after = products.gather(count, [&](int r) { return d + last[r0 + r] * gates * n; }, gathered);
         const int64_t first = block * lanes;
         const int width = static_cast<int>(std::min(lanes, n - first));
-        products.multiply(gathered, count, block, width, nullptr, made, lanes);
+        products.multiply(slopes_after, count, block, width, nullptr, made, lanes);
         if (plus && carry)
             for (int r = 0; r < count; r++) kernels().of<T>().add_scaled(carry + (r0 + r) * n + first, T(1), made + r * lanes, width);
         return made;
