@@ -249,6 +249,7 @@ def programs(torch):
             torch.nn.Conv2d(4, 6, 3, padding=1, dtype=dtype),
             torch.nn.Conv2d(4, 8, 3, stride=2, groups=2, dtype=dtype),
             torch.nn.Conv2d(4, 4, 1, dtype=dtype),
+            torch.nn.Conv2d(4, 4, 3, padding=1, groups=4, dtype=dtype),
             torch.nn.BatchNorm2d(4, dtype=dtype),
             torch.nn.BatchNorm2d(4, dtype=dtype).eval(),
             torch.nn.MaxPool2d(2),
@@ -265,6 +266,8 @@ def programs(torch):
         for result in (x + y, x - y, x * y, x / y, x.relu(), x.sum(0), x.sum((0, 2, 3)), x @ y, F.dropout(x)):
             result.sum().backward()
         F.conv_transpose2d(x, torch.rand(4, 2, 3, 3, dtype=dtype), stride=2).sum().backward()
+        for make in (torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU):
+            make(8, 6, bidirectional=True, dtype=dtype)(x[0])[0].sum().backward()
         F.conv1d(x[0], torch.rand(5, 8, 3, dtype=dtype)).sum().backward()
         (x[0, 0] @ y[0, 0]).sum().backward()
         index = torch.tensor([2, 0, 1])
