@@ -90,8 +90,8 @@ template <class T> Products<T> from_gates(const Array &w, int64_t gates, int64_t
     const int64_t lanes = Products<T>::lanes();
     return Products<T>((n + lanes - 1) / lanes, gates * n, [&](int64_t block, T *to) {
         const int64_t first = block * lanes;
-        kernels().of<T>().pack_runs(w.as<T>() + first, n, static_cast<int>(std::min(lanes, n - first)), gates * n,
-                                    static_cast<int>(lanes), to);
+        kernels().of<T>().pack_runs(w.as<T>() + first, n, std::min(lanes, n - first), gates * n,
+                                    static_cast<int>(lanes), to, 0);
     });
 }
 
