@@ -70,7 +70,6 @@ NETWORKS = [
 ]  # fmt: skip
 
 
-
 def case(name):
     return next(c for c in NETWORKS if c.name == name)
 
