@@ -17,7 +17,7 @@ std::atomic<bool> allowed{allowed_at_start()};
 
 constexpr int64_t kAloneTo = 1 << 15;  // elements that one thread copies before another is awake
 constexpr int64_t kTimesLarger = 4;    // than its factors is the product, at least
-constexpr int64_t kMostPairs = 11;     // of a tap, on average, that the kernels for few pixels are faster with
+constexpr int64_t kManyPairs = 12;     // of a tap, on average: with fewer the kernels for few pixels are faster
 constexpr int64_t kMostPixels = 256;   // that blocks of products by taps are as fast with as the whole
 
 // (N, C, H, W) with any strides to NHWC, pixels `pitch` apart.
@@ -85,7 +85,7 @@ template <class T> void Factors::keep(const Array &gy, const Array &x) {
     copy_pixels(gy, pitch(s.O), reinterpret_cast<T *>(gy_.reset(s.N * s.OH * s.OW * pitch(s.O) * sizeof(T))));
     if (!few_pixels(s)) return;
     pairs_.emplace(this->x<T>(), geometry_, s);
-    if (pairs_->taps.start[s.KH * s.KW] > kMostPairs * s.KH * s.KW) pairs_.reset();
+    if (pairs_->taps.start[s.KH * s.KW] >= kManyPairs * s.KH * s.KW) pairs_.reset();
 }
 
 Factors::Factors(const Array &gy, const Array &x, const ConvSizes &s, const ConvGeometry &g)
