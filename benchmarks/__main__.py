@@ -13,7 +13,20 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from . import growth, layers, limits, machine, memory, networks, operations, report, rivals, sizes, timing
+from . import (
+    growth,
+    layers,
+    limits,
+    machine,
+    memory,
+    networks,
+    operations,
+    page,
+    report,
+    rivals,
+    sizes,
+    timing,
+)
 from .cases import CASES
 from .worker import WorkerError
 
@@ -83,9 +96,14 @@ def main(argv=None):
         action="store_true",
         help="tell glibc's malloc, in all processes, to keep what is freed (else the system gets it back)",
     )
+    parser.add_argument(
+        "--page", nargs="+", metavar="FILE", help="write the tables of docs/benchmarks from such --json files"
+    )
     parser.add_argument("--list", action="store_true", help="list the names and stop")
     options = parser.parse_args(argv)
 
+    if options.page:
+        return page.main(options.page)
     if options.keep_memory:
         os.environ.update(machine.KEEP_MEMORY)
     if options.growth:

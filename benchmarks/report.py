@@ -44,10 +44,10 @@ def rows(result):
         return [f"{title:{WIDTH}}  left out: {result['left_out']}"]
     ours, theirs, unit, ratio = result["retrograd"], result["torch"], result["unit"], result["ratio"]
     line = _row(title, ours["median"], theirs["median"], unit, ratio["median"])
-    quartiles = "-".join(map(_ratio, ratio["quartiles"])) if "quartiles" in ratio else ""
+    quartiles = "-".join(map(ratio_text, ratio["quartiles"])) if "quartiles" in ratio else ""
     variant = f"PyTorch: {theirs['variant']}" if len(theirs.get("variants", ())) > 1 else ""
     limit = result.get("limit")
-    lines = [f"{line}  {quartiles:11}{_share(limit, ours):18}{variant}".rstrip()]
+    lines = [f"{line}  {quartiles:11}{share(limit, ours):18}{variant}".rstrip()]
     for name, reason in theirs.get("variants_left_out", {}).items():
         lines.append(f"{f'    PyTorch, {name}':{WIDTH}}  left out: {reason}")
     for name, times in result.get("rivals", {}).items():
@@ -63,12 +63,12 @@ def rows(result):
     for phase, times in ours.get("phases", {}).items():
         rival = theirs["phases"][phase]["median"]
         line = _row("    " + phase, times["median"], rival, unit, times["median"] / rival)
-        part = _share(limit and limit["phases"].get(phase), times)
+        part = share(limit and limit["phases"].get(phase), times)
         lines.append(f"{line}{'':13}{part}".rstrip())
     return lines
 
 
-def _share(limit, times):
+def share(limit, times):
     """How near to the limit: 64% (memory)."""
     if not limit or not limit["seconds"]:
         return ""
@@ -76,10 +76,11 @@ def _share(limit, times):
 
 
 def _row(title, ours, theirs, unit, ratio):
-    return f"{title:{WIDTH}}{number(ours, unit):>10}{number(theirs, unit):>10}{_ratio(ratio):>8}"
+    return f"{title:{WIDTH}}{number(ours, unit):>10}{number(theirs, unit):>10}{ratio_text(ratio):>8}"
 
 
-def _ratio(value):
+def ratio_text(value):
+    """Two digits."""
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 

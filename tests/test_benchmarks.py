@@ -18,7 +18,7 @@ from retrograd import kernels, nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the benchmarks are beside the package, not in it
 
-from benchmarks import cases, growth, layers, limits, report, rivals, timing  # noqa: E402
+from benchmarks import cases, growth, layers, limits, page, report, rivals, timing  # noqa: E402
 from benchmarks.picture import picture  # noqa: E402
 
 NAMES = ["chain-scalar", "memory-mlp", "import", "size", "size-required"]
@@ -310,7 +310,8 @@ def test_the_layers_are_those_of_the_network():
 
 
 @pytest.mark.parametrize("start", ["64-64 3x3 at 16", "64-128 1x1/2", "linear 256-256", "attention"])
-def test_a_layer_computes_the_same_in_both_libraries(start):
+def test_a_layer_computes_the_same_in_both_libraries(start, monkeypatch):
+    monkeypatch.setattr(kernels, "allow_factors", lambda allowed: None)  # for good, in a worker of its own
     some = [layer for layer in layers.all_layers(((1, 64),)) if layer.case.title.startswith(start)]
     assert len(some) == (2 if start == "attention" else 3)
     for layer in some:
@@ -332,3 +333,56 @@ def test_a_row_of_layers_says_rates_and_shares_of_the_peak():
     (total,) = layers.sums([result, {**result, "times": 1}], "a network")
     assert total["flops"] == 8_000_000 and total["retrograd"]["median"] == pytest.approx(4e-5)
     assert total["ratio"]["median"] == pytest.approx(0.5)
+
+
+# --- the page --------------------------------------------------------------------------------------
+
+
+def test_the_page_is_written_from_results(quick, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "README.md"
+    path.write_text(page.PAGE.read_text())
+    monkeypatch.setattr(page, "PAGE", path)
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(quick[1]))
+    assert page.main([file]) == 0 and "memory, phases, time" in capsys.readouterr().out
+    text = path.read_text()
+    chain = quick[1]["results"][0]
+    for median in (chain["retrograd"]["median"], chain["torch"]["phases"]["forward"]["median"]):
+        assert f"| {report.number(median, 's')} |" in text
+    assert "| small operation, shape () |" in text and "| the whole process |" in text
+    assert quick[1]["machine"]["cpu"] in text
+    page.main([file])
+    assert path.read_text() == text, "written twice, the same"
+    file.write_text("{}")
+    with pytest.raises(SystemExit, match="holds no results"):
+        page.main([file])
+
+
+def test_tables_have_as_many_cells_as_columns(quick):
+    times = {"median": 1e-3, "variant": "eager", "phases": {"forward": {"median": 1e-3}}}
+    row = {"name": "a", "section": "Time", "title": "a row", "unit": "s", "retrograd": times, "torch": times,
+           "ratio": {"median": 1.0, "quartiles": [0.9, 1.1]}}  # fmt: skip
+    limit = {"seconds": 5e-4, "bound": "memory", "phases": {}}
+    results = [
+        {**row, "rivals": {"jax": {"median": 1.0}}, "limit": limit},
+        {**row, "rivals": {"jax": {"left_out": "no"}}, "limit": None},
+        {"name": "b", "section": "Time", "title": "another", "left_out": "the reason"},
+    ]
+    layer = {**row, "name": "layer x", "section": "a network", "kind": "forward", "flops": 10, "times": 2}
+    points = [{"at": 100_000, "retrograd": 1.0, "torch": 2.0, "ratio": 0.5}]
+    tables = page.tables_of({"machine": quick[1]["machine"], "results": results})
+    tables |= page.tables_of({"machine": quick[1]["machine"], "results": [layer]})
+    tables |= page.tables_of({"machine": quick[1]["machine"], "series": {"length": {"points": points}}})
+    assert list(tables) == ["time", "phases", "layers", "growth"]
+    for table in tables.values():
+        cells = {line.count("|") for line in table.splitlines() if line.startswith("|")}
+        assert len(cells) == 1, table
+    assert "50% (memory)" in tables["time"] and "1.00 (0.90-1.10)" in tables["time"]
+    assert "left out: the reason" in tables["time"] and "100,000 operations in the graph" in tables["growth"]
+
+
+def test_the_page_has_a_place_for_each_table_and_the_picture():
+    text = page.PAGE.read_text()
+    names = [name for _, name, _ in page.PART.findall(text)]
+    assert names == ["time", "phases", "memory", "growth", "layers"]
+    assert "](growth.svg)" in text
