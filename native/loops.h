@@ -215,7 +215,6 @@ template <class T> INLINE Vec<T> exponential(Vec<T> x) {
     constexpr bool F = sizeof(T) == 4;
     constexpr T high = F ? 0.693359375 : 0.693147180369123816490, low = F ? -2.12194440e-4 : 1.90821492927058770002e-10;
     constexpr T least = F ? -104 : -746, most = F ? 88.8 : 709.8;
-    using Int = decltype(x < x);
     Vec<T> v = x < least ? broadcast(least) : x;  // NaN passes both comparisons
     v = v > most ? broadcast(most) : v;
     constexpr T round = F ? 12582912.0 : 6755399441055744.0;  // 1.5 * 2^mantissa bits: adding it rounds to whole numbers
@@ -230,14 +229,20 @@ template <class T> INLINE Vec<T> exponential(Vec<T> x) {
         factorial /= i;
         p = p * r + 1 / factorial;
     }
+#if defined(__AVX512F__)
+    if constexpr (F) return _mm512_scalef_ps(p, k);
+    else return _mm512_scalef_pd(p, k);
+#else
     // 2^k in two halves, so that results near the ends of the range come out right (subnormal or infinite).
     constexpr int bits = F ? 23 : 52, bias = F ? 127 : 1023;
+    using Int = decltype(x < x);
     const Int whole = __builtin_convertvector(k == k ? k : Vec<T>{}, Int), half = whole >> 1;
     const Int first = (half + bias) << bits, second = (whole - half + bias) << bits;
     Vec<T> a, b;
     __builtin_memcpy(&a, &first, sizeof a);
     __builtin_memcpy(&b, &second, sizeof b);
     return p * a * b;
+#endif
 }
 
 // out = condition ? x : y. Steps are 1, or 0 for a single value.
@@ -313,18 +318,38 @@ template <class T> void erf(const T *x, T *out, int64_t n) {
 
 constexpr double kRootHalf = 0.70710678118654752440, kDensity = 0.39894228040143267794;  // 1 / sqrt(2), 1 / sqrt(2 pi)
 
+// erfcx(a / sqrt(2)) / 2 in 1 - 6 / (a + 3), for a from 0 to 14: beyond, a single's e^(-a^2 / 2) is zero.
+constexpr double kTail32[] = {0.1215139476, -0.206402619, 0.1232250307, -0.04621329096, 0.006132070671,
+                              0.002904556187, -0.0009837584745, -0.0003394849265, 0.0001155437964, 5.367189882e-05};
+
+// The normal distribution's probability of less than v; density becomes e^(-v^2 / 2).
+template <class T> INLINE Vec<T> normal_of(Vec<T> v, Vec<T> &density) {
+    density = exponential<T>(v * v * T(-0.5));
+    if constexpr (sizeof(T) == 4) {
+        Vec<T> size = v < 0 ? -v : v;
+        size = size > 14 ? broadcast(T(14)) : size;
+        const Vec<T> tail = density * polynomial<T>(kTail32, 1 - 6 / (size + 3));
+        return v < 0 ? tail : 1 - tail;
+    } else {
+        return T(0.5) * (1 + erf_of<T>(v * T(kRootHalf)));
+    }
+}
+
 // x times the normal distribution's probability of less than x, and its derivative
 template <class T> void gelu(const T *x, T *out, int64_t n) {
     for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
         const Vec<T> v = get(x + i);
-        put(out + i, v * (T(0.5) * (1 + erf_of<T>(v * T(kRootHalf)))));
+        Vec<T> density;
+        put(out + i, v * normal_of<T>(v, density));
     });
 }
 
 template <class T> void gelu_slope(const T *x, T *out, int64_t n) {
     for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
         const Vec<T> v = get(x + i);
-        put(out + i, T(0.5) * (1 + erf_of<T>(v * T(kRootHalf))) + v * exponential<T>(v * v * T(-0.5)) * T(kDensity));
+        Vec<T> density;
+        const Vec<T> below = normal_of<T>(v, density);
+        put(out + i, below + v * density * T(kDensity));
     });
 }
 
@@ -374,22 +399,34 @@ template <class T> void softmax_gradient(const T *g, const T *out, int64_t n, T 
 // Scores become softmax(row scale + mask) of the first `seen`, and zero after them; all zeros where nothing is seen.
 template <class T>
 void attention_weights(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
-    if (!mask) {
-        for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(row + i, get(row + i) * scale); });
-    } else if (mask_step == 1) {
-        for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-            put(row + i, get(row + i) * scale + get(mask + i));
+    constexpr T least = -static_cast<T>(__builtin_inf());
+    Vec<T> tops = broadcast(least);
+    for_vectors<T>(seen, [&](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> v = get(row + i) * scale;
+        const int64_t have = seen - i < kLanes<T> ? seen - i : kLanes<T>;
+        if (mask && mask_step == 1) v += get(mask + i);
+        else if (mask)
+            for (int64_t l = 0; l < have; l++) v[l] += mask[(i + l) * mask_step];
+        put(row + i, v);
+        for (int64_t l = have; l < kLanes<T>; l++) v[l] = least;
+        tops = (v > tops) | (v != v) ? v : tops;  // a NaN stays
+    });
+    T top = tops[0];
+    for (int l = 1; l < kLanes<T>; l++) top = tops[l] > top || tops[l] != tops[l] ? tops[l] : top;
+    int64_t i = 0;
+    if (seen > 0 && !(mask && top == least)) {
+        Vec<T> sums = {};
+        for_vectors<T>(seen, [&](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            Vec<T> v = exponential<T>(get(row + i) - top);
+            put(row + i, v);
+            for (int64_t l = seen - i; l < kLanes<T>; l++) v[l] = 0;
+            sums += v;
         });
-    } else {
-        for (int64_t i = 0; i < seen; i++) row[i] = row[i] * scale + mask[i * mask_step];
+        const T share = 1 / sum_lanes(sums);
+        for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(row + i, get(row + i) * share); });
+        i = seen;
     }
-    bool any = seen > 0;
-    if (mask && any) {
-        any = false;
-        for (int64_t i = 0; i < seen && !any; i++) any = row[i] != -static_cast<T>(__builtin_inf());
-    }
-    if (any) softmax(row, seen, row, false);
-    for (int64_t i = any ? seen : 0; i < n; i++) row[i] = 0;
+    for (; i < n; i++) row[i] = 0;
 }
 
 // The gradient of the scores before `scale`, from that of the weights, in place.

@@ -44,13 +44,15 @@ void pack(const TypedKernels<T> &kernel, Matrix<T> from, int64_t count, int64_t 
 // A product whose right operand is packed: panels of tile_lanes columns, one pass of the depth after the other.
 template <class T> class Product {
   public:
-    Product(int64_t height, int64_t width, int64_t depth) : height_(height), width_(width), depth_(depth) {}
+    Product(int64_t width, int64_t depth) : width_(width), depth_(depth) {}
 
     int64_t panels() const { return (width_ + kernel_.tile_lanes - 1) / kernel_.tile_lanes; }
     int64_t packed_size() const { return panels() * kernel_.tile_lanes * depth_; }
     static int64_t block_size(int64_t depth) {
         return round_up(kHeight, kernels().of<T>().tile_rows) * std::min(depth, kDepth);
     }
+
+    Packed<T> packed(const T *data) const { return {data, depth_, width_}; }
 
     // Panels [first, last) of b.
     void pack_panels(Matrix<T> b, int64_t first, int64_t last, T *packed) const {
@@ -66,7 +68,7 @@ template <class T> class Product {
     }
 
     // Rows [first, last) of c. block: block_size() elements for the rows of a.
-    void rows(int64_t first, int64_t last, Matrix<T> a, const T *packed, const T *bias, T *c, int64_t c_stride,
+    void rows(int64_t first, int64_t last, Matrix<T> a, Packed<T> b, const T *bias, T *c, int64_t c_stride,
               bool accumulate, T *block) const {
         const int64_t lanes = kernel_.tile_lanes, step = kernel_.tile_rows;
         const bool as_it_lies = lies_well(a);
@@ -80,10 +82,10 @@ template <class T> class Product {
                 if (!as_it_lies)
                     pack(kernel_, {a.data + first * a.rows + k * a.columns, a.rows, a.columns}, end - first, depth, step,
                          block, step * depth);
-                const T *b = packed + k * panels() * lanes;
-                for (int64_t j = 0; j < width_; j += lanes, b += lanes * depth)
+                const T *panel = b.data + k * round_up(b.width, lanes);
+                for (int64_t j = 0; j < width_; j += lanes, panel += lanes * std::min(kDepth, b.depth - k))
                     for (int64_t r = first; r < end; r += step)
-                        kernel_.product({as_it_lies ? a.data + r * a.rows + k * a.columns : block + (r - first) * depth, b,
+                        kernel_.product({as_it_lies ? a.data + r * a.rows + k * a.columns : block + (r - first) * depth, panel,
                                          bias && k == 0 ? bias + j : nullptr, c + r * c_stride + j, c_stride, depth,
                                          static_cast<int>(std::min(step, end - r)),
                                          static_cast<int>(std::min(lanes, width_ - j)), accumulate || k > 0,
@@ -94,7 +96,7 @@ template <class T> class Product {
 
   private:
     const TypedKernels<T> &kernel_ = kernels().of<T>();
-    int64_t height_, width_, depth_;
+    int64_t width_, depth_;
 
     // Whether tiles read a from where it is: not if its rows would drive each other out of the first cache.
     bool lies_well(Matrix<T> a) const {
@@ -133,7 +135,7 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
     const int slots = num_threads();
     const int64_t block = Product<T>::block_size(K);
     if (batch.count > 1 && M * N * K <= (1 << 22)) {  // small ones: each a task's own
-        const Product<T> product(M, N, K);
+        const Product<T> product(N, K);
         const int64_t each = product.packed_size() + block;
         Scratch<T> scratch(slots * each);
         const int64_t together = std::max<int64_t>(1, (1 << 19) / std::max<int64_t>(1, M * N * K));
@@ -143,7 +145,7 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
                 int64_t in_x, in_y;
                 batch.offsets(i, out, in_x, in_y);
                 product.pack_panels(last_two<T>(y, in_y), 0, product.panels(), packed);
-                product.rows(0, M, last_two<T>(x, in_x), packed, shift, out.as<T>() + i * M * N, N, false,
+                product.rows(0, M, last_two<T>(x, in_x), product.packed(packed), shift, out.as<T>() + i * M * N, N, false,
                              packed + product.packed_size());
             }
         });
@@ -154,13 +156,13 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
     const int64_t tiles = (M + step - 1) / step, tasks = std::min(tiles, round_up((M + kHeight - 1) / kHeight, slots));
     const int64_t widest = std::max(lanes, kWidest / std::clamp<int64_t>(K, 1, kDeepest) / lanes * lanes);
     const int64_t deepest = std::max(kDeepest, kWidest / std::min(N, widest) / kDepth * kDepth);
-    Scratch<T> blocks(slots * block), scratch(Product<T>(M, std::min(N, widest), std::min(K, deepest)).packed_size());
+    Scratch<T> blocks(slots * block), scratch(Product<T>(std::min(N, widest), std::min(K, deepest)).packed_size());
     for (int64_t i = 0; i < batch.count; i++)
         for (int64_t j = 0; j < N; j += widest)
             for (int64_t k = 0; k == 0 || k < K; k += deepest) {
                 int64_t in_x, in_y;
                 batch.offsets(i, out, in_x, in_y);
-                const Product<T> product(M, std::min(widest, N - j), std::min(deepest, K - k));
+                const Product<T> product(std::min(widest, N - j), std::min(deepest, K - k));
                 const Matrix<T> a = last_two<T>(x, in_x + k * x.stride[x.ndim - 1]);
                 const Matrix<T> b = last_two<T>(y, in_y + k * y.stride[y.ndim - 2] + j * y.stride[y.ndim - 1]);
                 parallel((product.panels() + kPanels - 1) / kPanels, [&](int64_t task) {
@@ -168,30 +170,39 @@ template <class T> void matmul_of(const Array &x, const Array &y, const Array *b
                 });
                 parallel(tasks, slots, [&](int64_t task, int slot) {
                     const auto start = [&](int64_t t) { return std::min(M, tiles * t / tasks * step); };
-                    product.rows(start(task), start(task + 1), a, scratch.get(), shift && k == 0 ? shift + j : nullptr,
-                                 out.as<T>() + i * M * N + j, N, k > 0, blocks.get() + slot * block);
+                    product.rows(start(task), start(task + 1), a, product.packed(scratch.get()),
+                                 shift && k == 0 ? shift + j : nullptr, out.as<T>() + i * M * N + j, N, k > 0,
+                                 blocks.get() + slot * block);
                 });
             }
 }
 
 }  // namespace
 
-template <class T> int64_t scratch_of_product(int64_t depth, int64_t width) {
-    return Product<T>(0, width, depth).packed_size() + Product<T>::block_size(depth);
+template <class T> int64_t packed_size(int64_t depth, int64_t width) { return Product<T>(width, depth).packed_size(); }
+
+template <class T> Packed<T> pack_right(int64_t depth, int64_t width, Matrix<T> b, T *to) {
+    const Product<T> product(width, depth);
+    product.pack_panels(b, 0, product.panels(), to);
+    return product.packed(to);
 }
+
+template <class T> int64_t scratch_of_product(int64_t depth) { return Product<T>::block_size(depth); }
 
 template <class T>
-void multiply(int64_t height, int64_t width, int64_t depth, Matrix<T> a, Matrix<T> b, T *c, int64_t c_stride,
+void multiply(int64_t height, int64_t width, int64_t depth, Matrix<T> a, Packed<T> b, T *c, int64_t c_stride,
               bool accumulate, T *scratch) {
-    const Product<T> product(height, width, depth);
-    product.pack_panels(b, 0, product.panels(), scratch);
-    product.rows(0, height, a, scratch, nullptr, c, c_stride, accumulate, scratch + product.packed_size());
+    Product<T>(width, depth).rows(0, height, a, b, nullptr, c, c_stride, accumulate, scratch);
 }
 
-template int64_t scratch_of_product<float>(int64_t, int64_t);
-template int64_t scratch_of_product<double>(int64_t, int64_t);
-template void multiply(int64_t, int64_t, int64_t, Matrix<float>, Matrix<float>, float *, int64_t, bool, float *);
-template void multiply(int64_t, int64_t, int64_t, Matrix<double>, Matrix<double>, double *, int64_t, bool, double *);
+#define RETROGRAD_PRODUCTS(T)                                                                                         \
+    template int64_t packed_size<T>(int64_t, int64_t);                                                                \
+    template Packed<T> pack_right(int64_t, int64_t, Matrix<T>, T *);                                                  \
+    template int64_t scratch_of_product<T>(int64_t);                                                                  \
+    template void multiply(int64_t, int64_t, int64_t, Matrix<T>, Packed<T>, T *, int64_t, bool, T *);
+RETROGRAD_PRODUCTS(float)
+RETROGRAD_PRODUCTS(double)
+#undef RETROGRAD_PRODUCTS
 
 void matmul(const Array &x, const Array &y, const Array *bias, const Array &out) {
     if (x.ndim < 2 || x.ndim != y.ndim || x.ndim != out.ndim) refuse("x, y and out must have as many dimensions, at least two");
