@@ -16,7 +16,7 @@ from retrograd.core.words import NumpyWords
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
 
-from retrograd.kernels import products
+from retrograd.kernels import attention
 
 native = kernels.native
 row_kernels = native.row_kernels
@@ -173,25 +173,28 @@ def test_attention(case, dtype, layout, causal, masked):
         mask[..., mask.shape[-2] // 2, :] = -np.inf if masked == "some see nothing" else 0
         mask = np.broadcast_to(mask, (*lead, length, source))
     how = mask, causal, 0.7
-    close(products.attention(q, k, v, *how), by_row("scaled_dot_product_attention", q, k, v, *how), 10)
+    close(attention.attention(q, k, v, *how), by_row("scaled_dot_product_attention", q, k, v, *how), 10)
     needs = (True, True, True)
-    got = products.attention_backward(g, needs, q, k, v, *how)
+    got = attention.attention_backward(g, needs, q, k, v, *how)
     expected = by_row("scaled_dot_product_attention_backward", g, needs, q, k, v, *how)
     for a, b in zip(got, expected, strict=True):
         close(a, b, 100)
 
 
-def test_attention_of_many_queries_and_keys(threads):
+@pytest.mark.parametrize("causal", (False, True))
+@pytest.mark.parametrize(("length", "source"), ((300, 700), (700, 300), (600, 512)))
+def test_attention_of_many_queries_and_keys(threads, causal, length, source):
     """Longer than the blocks that are in work at a time."""
-    q, k, v, g = [random(i, 1, 2, n, 8) for i, n in enumerate((300, 700, 700, 300))]
+    q, k, v, g = [random(i, 1, 2, n, 8) for i, n in enumerate((length, source, source, length))]
+    how = None, causal, 0.3
     results = []
     for n in (1, 3):
         threads(n)
-        grads = products.attention_backward(g, (True,) * 3, q, k, v, None, False, 0.3)
-        results.append((products.attention(q, k, v, None, False, 0.3), *grads))
-    expected = by_row("scaled_dot_product_attention", q, k, v, None, False, 0.3)
+        grads = attention.attention_backward(g, (True,) * 3, q, k, v, *how)
+        results.append((attention.attention(q, k, v, *how), *grads))
+    expected = by_row("scaled_dot_product_attention", q, k, v, *how)
     close(results[0][0], expected, 10)
-    expected = by_row("scaled_dot_product_attention_backward", g, (True,) * 3, q, k, v, None, False, 0.3)
+    expected = by_row("scaled_dot_product_attention_backward", g, (True,) * 3, q, k, v, *how)
     for a, b in zip(results[0][1:], expected, strict=True):
         close(a, b, 100)
     for a, b in zip(*results, strict=True):
@@ -201,8 +204,34 @@ def test_attention_of_many_queries_and_keys(threads):
 def test_attention_lets_nan_through():
     q, k, v = [random(i, 1, 1, 20, 8) for i in range(3)]
     q[0, 0, 3, 2] = np.nan
-    out = products.attention(q, k, v, None, True, 1.0)
+    out = attention.attention(q, k, v, None, True, 1.0)
     assert np.isnan(out[0, 0, 3]).all() and not np.isnan(out[0, 0, [2, 4]]).any()
+
+
+def test_attention_to_scores_that_a_mask_leaves_and_that_are_not_numbers():
+    q, k, v = [random(i, 1, 1, 20, 8) for i in range(3)]
+    k[0, 0, 17, 0] = np.nan
+    mask = np.full((1, 1, 20, 20), -np.inf, q.dtype)
+    mask[..., :3, 17] = 0
+    out = attention.attention(q, k, v, mask, False, 1.0)
+    assert np.isnan(out).all()  # a NaN is not taken away by adding -inf
+    k[0, 0, 17, 0] = 0
+    out = attention.attention(q, k, v, mask, False, 1.0)
+    assert np.isfinite(out).all() and not out[0, 0, 3:].any()
+
+
+# --- products ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("m", "n", "k"), ((5, 300, 4500), (70, 2000, 1100), (13, 260, 2300)))
+def test_products_that_are_packed_in_parts(threads, m, n, k):
+    x, y = random(0, m, k), random(1, k, n)
+    results = []
+    for count in (1, 3):
+        threads(count)
+        results.append(native.row_kernels["matmul"](x, y))
+    close(results[0], (x.astype(np.float64) @ y).astype(x.dtype), 1000)
+    assert np.array_equal(*results)
 
 
 # --- sums ----------------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ from .storage import TypedStorage, UntypedStorage  # noqa: F401
 pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
 if kernels.available():
-    from .kernels import cpu as _cpu_kernels  # noqa: F401  registers them for their rows
-    from .kernels import products as _products  # noqa: F401  the same
+    from .kernels import attention as _attention_kernels  # noqa: F401  registers them for their rows
+    from .kernels import cpu as _cpu_kernels  # noqa: F401  the same
     from .kernels import sequences as _sequences  # noqa: F401  the same
     from .kernels import volumes as _volumes  # noqa: F401  the same
 

@@ -72,6 +72,22 @@ def conv2d_weight_factors(g, x, weight_shape, stride, padding, dilation, groups)
     return native.weight_factors(g, x, weight_shape, stride, padding, dilation, groups)
 
 
+# --- linear layers -------------------------------------------------------------------------------
+
+ONE_PASS = 256  # rows that native/matmul.cpp sums up in one pass: the same bits as by the factors
+
+
+@deferral("linear", "weight")
+def linear_weight_factors(g, x, weight_shape):
+    if not ready(g, x) or min(g.ndim, x.ndim) < 2 or not (g.flags.c_contiguous and x.flags.c_contiguous):
+        return None
+    rows = prod(g.shape[:-1])
+    if not 0 < rows <= ONE_PASS or min(weight_shape) < 16:
+        return None
+    rows_of = [a.reshape(rows, a.shape[-1]) for a in (g, x)]
+    return native.weight_factors(*rows_of, weight_shape, (1, 1), (0, 0), (1, 1), 1)
+
+
 # --- normalisation -------------------------------------------------------------------------------
 
 
