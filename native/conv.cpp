@@ -302,7 +302,7 @@ void forward(const Array &x, const Array &w, const Array *bias, const Array &out
     gather.groups = g.groups;
     gather.width = s.O / g.groups;
     if constexpr (sizeof(T) == 4)
-        if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g, WinogradPass::forward)) {
+        if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g)) {
             gather.source = channels_last(x, x_copy);
             return winograd_convolve(gather.source, gather.target, gather.weights, false, gather.bias,
                                      {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, g.padding[0], g.padding[1]});
@@ -369,7 +369,7 @@ void input_gradient(const Array &gy, const Array &w, const Array &gx, const Conv
     gather.weights = ohwi(w, w_copy);
     gather.bias = nullptr;
     if constexpr (sizeof(T) == 4)
-        if (winograd_pays(s.N, s.O, s.C, s.H, s.W, s.KH, s.KW, g, WinogradPass::input_gradient))
+        if (winograd_pays(s.N, s.O, s.C, s.H, s.W, s.KH, s.KW, g))
             return winograd_convolve(gather.source, gather.target, gather.weights, true, nullptr,
                                      {s.N, s.O, s.C, s.OH, s.OW, s.H, s.W, 2 - g.padding[0], 2 - g.padding[1]});
     const int64_t taps = s.KH * s.KW;
@@ -410,7 +410,7 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
         in = channels_last(x, x_copy);
     }
     if constexpr (sizeof(T) == 4)
-        if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g, WinogradPass::weight_gradient))
+        if (winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g))
             return winograd_weights_gradient(in, out, gw.as<float>(),
                                              {s.N, s.C, s.O, s.H, s.W, s.OH, s.OW, ph, pw});
     const int64_t row = s.KH * taps_w * run;

@@ -50,7 +50,7 @@ WinogradSizes winograd_sizes(const ConvSizes &s, const ConvGeometry &g) {
 }
 
 bool by_winograd(const ConvSizes &s, const ConvGeometry &g, char type) {
-    return type == 'f' && winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g, WinogradPass::weight_gradient);
+    return type == 'f' && winograd_pays(s.N, s.C, s.O, s.OH, s.OW, s.KH, s.KW, g);
 }
 
 }  // namespace

@@ -72,6 +72,15 @@ template <class T> struct DepthwiseProducts {
     int64_t g_pixel, x_pixel, channels;
 };
 
+// A tile of an image for Winograd's method: the strides of rows and pixels, and which of its rows and columns lie inside
+// the image. Short: of 3 pixels of output, not 4. `ahead`: from it to the tile that comes next, to be fetched.
+struct WinogradTile {
+    int64_t row, pixel;
+    int r0, r1, c0, c1;
+    bool short_rows, short_columns;
+    int64_t ahead;
+};
+
 struct SgdStep {
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize, first;  // first: the momentum buffer is new, and becomes the gradient
@@ -130,13 +139,10 @@ template <class T> struct TypedKernels {
     void (*rnn_slopes)(const T *g, const T *h, int64_t count, bool relu, T *dx);
     void (*depthwise_line)(const DepthwiseLine<T> &);
     void (*depthwise_products)(const DepthwiseProducts<T> &);
-    // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): results are 36 runs of channels, `stride` apart.
-    void (*winograd_input)(const T *x, int64_t row, int64_t pixel, int r0, int r1, int c0, int c1, int64_t channels,
-                           int64_t ahead, T *v, int64_t stride);
-    void (*winograd_output)(const T *m, int64_t stride, int64_t channels, const T *bias, T *y, int64_t row,
-                            int64_t pixel, int rows, int columns, int64_t ahead);
-    void (*winograd_gradient)(const T *g, int64_t row, int64_t pixel, int rows, int columns, int64_t channels,
-                              int64_t ahead, T *z, int64_t stride);
+    // Winograd's F(4x4, 3x3) on one tile (winograd_tiles.h): points are runs of channels, `stride` apart.
+    void (*winograd_input)(const T *x, const WinogradTile &t, int64_t channels, T *v, int64_t stride);
+    void (*winograd_output)(const T *m, int64_t stride, int64_t channels, const T *bias, T *y, const WinogradTile &t);
+    void (*winograd_gradient)(const T *g, const WinogradTile &t, int64_t channels, T *z, int64_t stride);
     void (*winograd_weights)(const T *w, int64_t tap, bool flipped, int64_t n, T *u, int64_t stride);
     void (*winograd_weight_gradient)(const T *m, int64_t stride, int64_t n, T *gw, int64_t tap);
     // Columns of a contiguous (rows, channels) matrix.

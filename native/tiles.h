@@ -10,7 +10,10 @@ namespace retrograd::RETROGRAD_ISA {
 constexpr int kTileRows = kRegisters == 32 ? 12 : 6, kTileVectors = 2;
 constexpr int kDotRows = kRegisters == 32 ? 4 : 3, kDotColumns = kRegisters == 32 ? 6 : 4;
 
-template <class T, int Rows, int Vectors, bool Part> void outer_tile(const OuterTile<T> &t) {
+// Steps that the compiler knows need no registers, of which addresses of rows take most.
+enum class Layout { any, packed };  // packed: a_step is 1 and b_step tile_lanes
+
+template <class T, int Rows, int Vectors, bool Part, Layout Kind> void outer_tile(const OuterTile<T> &t) {
     constexpr int L = kLanes<T>;
     const int last = t.lanes - (Vectors - 1) * L;
     auto load_b = [&](const T *p, int v) INLINE_LAMBDA {
@@ -32,7 +35,8 @@ template <class T, int Rows, int Vectors, bool Part> void outer_tile(const Outer
         const T *a[Rows];
         UNROLL
         for (int r = 0; r < Rows; r++) a[r] = t.a[r] + t.a_offset[s];
-        const int64_t a_step = t.a_step, b_step = t.b_step;
+        const bool packed = Kind == Layout::packed;
+        const int64_t a_step = packed ? 1 : t.a_step, b_step = packed ? kTileVectors * L : t.b_step;
 #pragma GCC unroll 4
         for (int64_t k = 0; k < t.depth; k++) {
             Vec<T> row[Vectors];
@@ -114,8 +118,11 @@ template <class T, int Rows = kTileRows> void outer(const OuterTile<T> &t) {
     if constexpr (Rows > 0) {
         if (t.rows != Rows) return outer<T, Rows - 1>(t);
         const bool part = t.lanes % kLanes<T> != 0;
-        if (t.lanes > kLanes<T>) return part ? outer_tile<T, Rows, 2, true>(t) : outer_tile<T, Rows, 2, false>(t);
-        return part ? outer_tile<T, Rows, 1, true>(t) : outer_tile<T, Rows, 1, false>(t);
+        if (t.lanes <= kLanes<T>)
+            return part ? outer_tile<T, Rows, 1, true, Layout::any>(t) : outer_tile<T, Rows, 1, false, Layout::any>(t);
+        if (part) return outer_tile<T, Rows, 2, true, Layout::any>(t);
+        if (t.a_step == 1 && t.b_step == kTileVectors * kLanes<T>) return outer_tile<T, Rows, 2, false, Layout::packed>(t);
+        outer_tile<T, Rows, 2, false, Layout::any>(t);
     }
 }
 

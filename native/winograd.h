@@ -6,12 +6,10 @@
 
 namespace retrograd {
 
-enum class WinogradPass { forward, input_gradient, weight_gradient };
-
 // Whether it is the faster way, by a count of operations, for float32 `in` channels to `out` channels of OH x OW pixels.
 // Never if set_winograd(false) was said, or RETROGRAD_WINOGRAD=0.
 bool winograd_pays(int64_t N, int64_t in, int64_t out, int64_t OH, int64_t OW, int64_t KH, int64_t KW,
-                   const ConvGeometry &g, WinogradPass pass);
+                   const ConvGeometry &g);
 void set_winograd(bool allowed);
 bool get_winograd();
 

@@ -149,6 +149,9 @@ WINOGRAD = [  # batch, channels in and out, height, width, padding
     (8, 256, 256, 7, 7, (1, 1)),
     (16, 128, 128, 8, 8, (1, 1)),  # few pixels
     (16, 256, 256, 4, 4, (1, 1)),
+    (3, 64, 72, 14, 14, (1, 1)),  # of 4 and of 3 pixels along both axes
+    (3, 40, 32, 13, 18, (1, 1)),
+    (3, 512, 256, 28, 28, (1, 1)),  # more tiles than are transformed at a time
 ]
 
 
