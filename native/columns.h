@@ -48,9 +48,16 @@ template <class T> void column_moments(const T *x, int64_t rows, int64_t channel
     });
 }
 
-// The sums of g and of g (x - mean), per column.
-template <class T>
-void column_sums(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product) {
+// g as it leaves a relu that gave `out`, as relu_gradient has it: 0 where that is 0. `after` says whether there is one.
+template <bool after, class T, class Get> INLINE Vec<T> past_relu(const T *g, const T *out, int64_t i, Get get) {
+    if constexpr (after) return get(out + i) <= Vec<T>{} ? Vec<T>{} : get(g + i);
+    else return get(g + i);
+}
+
+// The sums of g and of g (x - mean), per column; `after`: of g past the relu that gave out.
+template <class T, bool after>
+void column_sums(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
+                 T *product) {
     for_columns<T>(channels, [=](int64_t c, auto width, auto get, auto put) INLINE_LAMBDA {
         constexpr int W = width.value, L = kLanes<T>;
         Vec<T> s[W] = {}, p[W] = {}, middle[W];
@@ -60,7 +67,7 @@ void column_sums(const T *g, const T *x, int64_t rows, int64_t channels, const T
             UNROLL
             for (int w = 0; w < W; w++) {
                 const int64_t i = r * channels + c + w * L;
-                const Vec<T> v = get(g + i);
+                const Vec<T> v = past_relu<after>(g, out, i, get);
                 s[w] += v;
                 p[w] += v * (get(x + i) - middle[w]);
             }
@@ -82,14 +89,14 @@ void column_affine(const T *x, int64_t rows, int64_t channels, const T *mean, co
         });
 }
 
-// gx = g a - (x - mean) b - d, per column.
-template <class T>
-void column_gradient(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a, const T *b,
+// gx = g a - (x - mean) b - d, per column, with g as above; gx may be g.
+template <class T, bool after>
+void column_gradient(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a, const T *b,
                      const T *d, T *gx) {
     for (int64_t r = 0; r < rows; r++)
         for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
             const int64_t i = r * channels + c;
-            put(gx + i, get(g + i) * get(a + c) - (get(x + i) - get(mean + c)) * get(b + c) - get(d + c));
+            put(gx + i, past_relu<after>(g, out, i, get) * get(a + c) - (get(x + i) - get(mean + c)) * get(b + c) - get(d + c));
         });
 }
 

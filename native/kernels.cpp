@@ -50,9 +50,11 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.winograd_weights = winograd_weights<T>;
     k.winograd_weight_gradient = winograd_weight_gradient<T>;
     k.column_moments = column_moments<T>;
-    k.column_sums = column_sums<T>;
+    k.column_sums[0] = column_sums<T, false>;
+    k.column_sums[1] = column_sums<T, true>;
     k.column_affine = column_affine<T>;
-    k.column_gradient = column_gradient<T>;
+    k.column_gradient[0] = column_gradient<T, false>;
+    k.column_gradient[1] = column_gradient<T, true>;
     k.copy_runs = copy_runs<T>;
     k.transpose = transpose<T>;
     k.relu = relu<T>;

@@ -147,10 +147,12 @@ template <class T> struct TypedKernels {
     void (*winograd_weight_gradient)(const T *m, int64_t stride, int64_t n, T *gw, int64_t tap);
     // Columns of a contiguous (rows, channels) matrix.
     void (*column_moments)(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2);
-    void (*column_sums)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum, T *product);
+    // [1]: with g past the relu that gave out
+    void (*column_sums[2])(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
+                           T *product);
     void (*column_affine)(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift,
                           T *out);
-    void (*column_gradient)(const T *g, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a,
+    void (*column_gradient[2])(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a,
                             const T *b, const T *d, T *gx);
     // to[c to_stride + r] = from[r from_stride + c]
     void (*transpose)(const T *from, int64_t from_stride, int64_t rows, int64_t columns, T *to, int64_t to_stride);

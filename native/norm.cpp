@@ -120,10 +120,11 @@ void apply(const Array &x, const Matrix &m, const T *mean, const T *variance, do
 }
 
 template <class T>
-void gradient(const Array &g, const Array &x, const Matrix &m, const T *mean, const T *variance, double eps,
+void gradient(const Array &g, const Array *relu, const Array &x, const Matrix &m, const T *mean, const T *variance, double eps,
               const T *weight, T *gx, T *gweight, T *gbias, bool training) {
     const TypedKernels<T> &k = kernels().of<T>();
-    const Flat<T> g_in(g, m.like), x_in(x, m.like);
+    const Flat<T> g_in(g, m.like), x_in(x, m.like), relu_in(relu ? *relu : g, m.like);
+    const T *out = relu_in.get();
     const Partition p(m, sizeof(T));
     const int64_t C = m.channels;
     Scratch<double> partial(p.tasks * 2 * C);
@@ -136,8 +137,8 @@ void gradient(const Array &g, const Array &x, const Matrix &m, const T *mean, co
             std::fill_n(to, 2 * C, 0.0);
             const int64_t first = task * p.task_rows, last = std::min(m.rows, first + p.task_rows);
             for (int64_t row = first; row < last; row += p.block) {
-                k.column_sums(g_in.get() + row * C, x_in.get() + row * C, std::min(p.block, last - row), C, mean, block,
-                              block + C);
+                k.column_sums[relu != nullptr](g_in.get() + row * C, out + row * C, x_in.get() + row * C,
+                                               std::min(p.block, last - row), C, mean, block, block + C);
                 for (int64_t c = 0; c < 2 * C; c++) to[c] += block[c];
             }
         });
@@ -158,7 +159,8 @@ void gradient(const Array &g, const Array &x, const Matrix &m, const T *mean, co
     }
     parallel(p.tasks, [&](int64_t task) {
         const int64_t first = task * p.task_rows, rows = std::min(m.rows - first, p.task_rows);
-        k.column_gradient(g_in.get() + first * C, x_in.get() + first * C, rows, C, mean, a, b, d, gx + first * C);
+        k.column_gradient[relu != nullptr](g_in.get() + first * C, out + first * C, x_in.get() + first * C, rows, C,
+                                           mean, a, b, d, gx + first * C);
     });
 }
 
@@ -182,17 +184,20 @@ void batch_norm_forward(const Array &x, const Array &mean, const Array &variance
 
 void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &variance, double eps,
                          const Array *weight, const Array *gx, const Array *gweight, const Array *gbias,
-                         bool training) {
+                         bool training, const Array *relu) {
     const Matrix m = channels_last_like(x);
-    expect_same_type(g, x);
-    if (g.ndim != x.ndim || !std::equal(x.shape, x.shape + x.ndim, g.shape))
-        refuse("g has shape " + g.shape_text() + ", expected " + x.shape_text());
+    for (const Array *a : {&g, relu}) {
+        if (!a) continue;
+        expect_same_type(*a, x);
+        if (a->ndim != x.ndim || !std::equal(x.shape, x.shape + x.ndim, a->shape))
+            refuse(std::string(a->name) + " has shape " + a->shape_text() + ", expected " + x.shape_text());
+    }
     for (const Array *a : {&mean, &variance, weight}) expect_channels(a, x);
     for (const Array *a : {gweight, gbias}) expect_channels(a, x, true);
     if (gx) expect_result(*gx, x, m);
     auto run = [&](auto zero) {
         using T = decltype(zero);
-        gradient<T>(g, x, m, mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(gx), data<T>(gweight),
+        gradient<T>(g, relu, x, m, mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(gx), data<T>(gweight),
                     data<T>(gbias), training);
     };
     x.type == 'f' ? run(0.0f) : run(0.0);

@@ -10,8 +10,10 @@ void batch_norm_forward(const Array &x, const Array &mean, const Array &variance
                         const Array *bias, const Array &out, bool training);
 
 // For batch statistics (`training`) or fixed ones: gx, stored with contiguous channels, and the gradients of weight and
-// bias (C,). Null where not wanted.
+// bias (C,). Null where not wanted. relu: what a relu made of batch norm's result, if g is the gradient of that. gx may
+// be in g's memory, of one layout.
 void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &variance, double eps,
-                         const Array *weight, const Array *gx, const Array *gweight, const Array *gbias, bool training);
+                         const Array *weight, const Array *gx, const Array *gweight, const Array *gbias, bool training,
+                         const Array *relu = nullptr);
 
 }  // namespace retrograd

@@ -58,9 +58,9 @@ bool same_shape(const Array &a, const Array &b) {
     return a.ndim == b.ndim && std::equal(a.shape, a.shape + a.ndim, b.shape);
 }
 
-// A result of x's shape and, where that is without gaps, its layout.
-Result result_like(PyObject *object, const Array &x) {
-    Array last = x;  // with contiguous channels
+// x, as it would be with contiguous channels.
+Array channels_last(const Array &x) {
+    Array last = x;
     int64_t run = x.ndim > 1 ? x.shape[1] : 1;
     last.stride[1] = 1;
     for (int i = x.ndim - 1; i >= 0; i--)
@@ -68,9 +68,14 @@ Result result_like(PyObject *object, const Array &x) {
             last.stride[i] = run;
             run *= x.shape[i];
         }
+    return last;
+}
+
+// A result of x's shape and, where that is without gaps, its layout.
+Result result_like(PyObject *object, const Array &x) {
     auto *array = reinterpret_cast<PyArrayObject *>(object);
     if (PyArray_IS_C_CONTIGUOUS(array)) return Result(object, x.ndim, x.shape);
-    if (x.ndim == 4 && same_layout(x, last)) return Result(object, x.ndim, x.shape, true);
+    if (x.ndim == 4 && same_layout(x, channels_last(x))) return Result(object, x.ndim, x.shape, true);
     Result out;
     out.array = checked(PyArray_NewLikeArray(array, NPY_KEEPORDER, nullptr, 0));
     see(out.array.get(), "out", out);
@@ -205,9 +210,11 @@ Ref batch_norm_eval(PyObject *const *args) {
     return std::move(out.array);
 }
 
+}  // namespace
+
 // g, g_mean, g_var, needs, x, weight, mean, var, eps
-Ref batch_norm_backward(PyObject *const *args) {
-    Array x, g, a[3];
+Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare) {
+    Array x, g, a[3], relu_out;
     const Array *to[3];
     Ref kept[3];
     double eps;
@@ -217,19 +224,32 @@ Ref batch_norm_backward(PyObject *const *args) {
     const char *names[] = {"weight", "mean", "variance"};
     for (int i = 0; i < 3; i++)
         if (!channels(args[5 + i], names[i], x, a[i], to[i], kept[i])) return {};
-    if (!to[1] || !to[2]) return {};
+    if (!to[1] || !to[2] || (relu && (!floats_like(relu, "relu", x, relu_out) || !same_shape(relu_out, x)))) return {};
     Result out[3];
-    for (int i = 0; i < 3; i++)
-        if (truth(PyTuple_GET_ITEM(args[3], i)))
-            out[i] = i ? Result(args[4], 1, x.shape + 1) : Result(args[4], x.ndim, x.shape, true);
+    for (int i = 0; i < 3; i++) {
+        if (!truth(PyTuple_GET_ITEM(args[3], i))) continue;
+        if (i) {
+            out[i] = Result(args[4], 1, x.shape + 1);
+        } else if (spare && g.writable && same_shape(g, x) && same_layout(g, channels_last(x))) {
+            static_cast<Array &>(out[0]) = g;
+            out[0].array = Ref::borrow(args[0]);
+        } else {
+            out[0] = Result(args[4], x.ndim, x.shape, true);
+        }
+    }
     const auto wanted = [&](int i) { return out[i].array ? &out[i] : nullptr; };
     {
         const Running running(x.size() * 2 * kPerElement);
-        batch_norm_gradient(g, x, *to[1], *to[2], eps, to[0], wanted(0), wanted(1), wanted(2), true);
+        batch_norm_gradient(g, x, *to[1], *to[2], eps, to[0], wanted(0), wanted(1), wanted(2), true,
+                            relu ? &relu_out : nullptr);
     }
     const auto given = [&](int i) { return out[i].array ? out[i].array.get() : Py_None; };
     return tuple(given(0), given(1), given(2));
 }
+
+namespace {
+
+Ref batch_norm_backward_row(PyObject *const *args) { return batch_norm_backward(args, nullptr, false); }
 
 bool last_axis(PyObject *object, const Array &x) {
     return PyLong_Check(object) && x.ndim > 0 && PyLong_AsLong(object) == x.ndim - 1 && x.size() > 0;
@@ -382,7 +402,7 @@ PyMethodDef kernels_by_row[] = {
     entry<conv2d_weight, 7>("conv2d_weight"),
     entry<batch_norm, 4>("batch_norm"),
     entry<batch_norm_eval, 6>("batch_norm_eval"),
-    entry<batch_norm_backward, 9>("batch_norm_backward"),
+    entry<batch_norm_backward_row, 9>("batch_norm_backward"),
     entry<softmax_of<false>, 2>("softmax"),
     entry<softmax_of<true>, 2>("log_softmax"),
     entry<softmax_backward<false>, 3>("softmax_backward"),

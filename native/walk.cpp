@@ -3,6 +3,7 @@
 
 #include "boundary.h"
 #include "door.h"
+#include "row_kernels.h"
 
 #include <algorithm>
 #include <map>
@@ -13,7 +14,8 @@ namespace {
 
 // What the walk needs of the package, looked up when the first one begins.
 struct Engine {
-    PyTypeObject *row_node, *accumulate_grad, *packed, *factors, *deferred;
+    PyTypeObject *row_node, *accumulate_grad, *packed, *factors, *deferred, *relu, *batch_norm;
+    PyObject *batch_norm_backward, *relu_backward;  // rows
     PyObject *freed, *run_watched, *add_note, *run_tensor_hooks, *run_hooks_before, *run_hooks_after, *capture, *fit,
         *accumulate, *watchers;
 
@@ -27,6 +29,16 @@ struct Engine {
         packed = type("retrograd.core.saved", "Packed");
         factors = type("retrograd._native", "Factors");
         deferred = type("retrograd.core.deferred", "Deferred");
+        const Ref table = imported("retrograd.core.op", "TABLE");
+        const auto row = [&](const char *name) { return Py_NewRef(checked(PyMapping_GetItemString(table.get(), name)).get()); };
+        const auto nodes_of = [&](const char *name) {
+            const Ref made = checked(PyObject_CallMethodNoArgs(row(name), names.node_class));
+            return reinterpret_cast<PyTypeObject *>(Py_NewRef(made.get()));
+        };
+        relu = nodes_of("relu");
+        batch_norm = nodes_of("batch_norm");
+        batch_norm_backward = row("batch_norm_backward");
+        relu_backward = row("relu_backward");
         freed = imported("retrograd.core.graph", "Freed").release();
         run_watched = ours("run_watched");
         add_note = ours("_add_note");
@@ -86,15 +98,18 @@ Ref multiplied(Ref g) {
 
 // RowNode.run(g, False, wanted) and unpack(), with arrays; what is out of the ordinary is left to them, complaints too.
 // Gives false if it was. wanted: nullptr, or a bool for each edge. edges: those of the node, as a list or tuple, if
-// gradients may wait; or nullptr. spare: whether g's memory may be overwritten.
-bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare,
+// gradients may wait; or nullptr. spare: whether g's memory may be overwritten. relu: see Walk::pass_relu().
+bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare, PyObject *relu,
              std::vector<Ref> &grads) {
     const Ref plan_object = attribute(node, names.plan);
     Plan &plan = plan_of(plan_object.get());
     if (plan.joint && wanted) return false;
     size_t runs = 0;
     for (size_t i = 0; i < plan.steps.size() && !plan.variadic; i++) runs += plan.steps[i] && (!wanted || (*wanted)[i]);
-    spare = spare && runs == 1 && only_holder(g);
+    const bool norm = Py_TYPE(node) == engine().batch_norm &&
+                      attribute(engine().batch_norm_backward, names.kernels).get() != Py_None;
+    if (norm) spare = spare && PyList_CheckExact(g) && Py_REFCNT(g) == 1 && only_holder(PyList_GET_ITEM(g, 0));
+    else spare = spare && runs == 1 && only_holder(g);
     std::vector<Ref> values;
     values.reserve(plan.entries.size() + 4);
     if (!plan.entries.empty()) {
@@ -177,6 +192,14 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObj
         for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(all.get()); i++)
             grads.push_back(Ref::borrow(PySequence_Fast_GET_ITEM(all.get(), i)));
     };
+    if (norm) {
+        const Plan::Step &step = *plan.steps[0];
+        for (size_t i = 0; i < step.sources.size(); i++)
+            given[i] = (step.sources[i] < 0 ? values.back() : values[step.sources[i]]).get();
+        const Ref out = batch_norm_backward(given, relu, spare);
+        if (out) collect(out);
+        if (out || relu) return static_cast<bool>(out);
+    }
     if (plan.joint) {
         collect(apply(*plan.steps[0], nullptr));
         return true;
@@ -276,6 +299,7 @@ class Walk {
     std::map<std::pair<int64_t, PyObject *>, Pending, NewestFirst> pending_;
     std::vector<Ref> grads_;
     std::vector<bool> wanted_;
+    Ref relu_;  // what the relu gave whose gradient the next node takes as its own
 
     // engine._announce()
     Pending &announce(PyObject *node, int64_t outputs) {
@@ -326,6 +350,7 @@ class Walk {
     void visit(PyObject *node, Ref g) {
         const Engine &e = engine();
         const bool leaf = Py_TYPE(node) == e.accumulate_grad;
+        const Ref relu = std::move(relu_);
         if (are_factors(g) && !undisturbed(node)) g = multiplied(std::move(g));
         if (has_tensor_hooks(node, leaf)) g = call(e.run_tensor_hooks, node, g.get(), Py_False);
         if (targets_) {
@@ -352,11 +377,17 @@ class Walk {
         const bool hooked = truth(attribute(node, names.post_hooks).get());  // they see the gradients
         std::optional<Observed> observed;
         if (observer.begin) observed.emplace(node, g.get());
+        if (!hooked && pass_relu(node, g)) {
+            if (observed) observed->end(g.get());
+            if (freed_) free(node);
+            PyObject *edge = PySequence_Fast_GET_ITEM(fast.get(), 0);
+            return deliver(PyTuple_GET_ITEM(edge, 0), PyTuple_GET_ITEM(edge, 1), std::move(g), node);
+        }
         try {
             if (nothing(g.get()) && PyType_IsSubtype(Py_TYPE(node), e.row_node))
                 for (Py_ssize_t i = 0; i < count; i++) grads_.push_back(Ref::borrow(Py_None));
             else
-                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ || hooked ? nullptr : fast.get(), !hooked);
+                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ || hooked ? nullptr : fast.get(), !hooked, relu.get());
         } catch (Raised) {
             if (PyErr_ExceptionMatches(PyExc_Exception)) {
                 Ref error = take_exception();
@@ -393,11 +424,48 @@ class Walk {
         return truth(attribute(node, names.tensor_hooks).get());
     }
 
-    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare) {
+    // Leaves a relu's work to the batch norm before it: whether it did. That node is the next to run and nobody sees what
+    // it takes, so that it may take the relu's own gradient g, together with what the relu gave.
+    bool pass_relu(PyObject *node, const Ref &g) {
+        const Engine &e = engine();
+        if (Py_TYPE(node) != e.relu || targets_ || in_anomaly_mode() || !PyArray_CheckExact(g.get())) return false;
+        const Ref edges = attribute(node, names.edges), saved = attribute(node, names.saved);
+        PyObject *target = target_of(edges.get(), 0);
+        if (Py_TYPE(target) != e.batch_norm || has_tensor_hooks(target, false) ||
+            truth(attribute(target, names.pre_hooks).get()) || truth(attribute(target, names.post_hooks).get()) ||
+            whole(PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(edges.get(), 0), 1)) != 0 ||
+            attribute(e.batch_norm_backward, names.kernels).get() == Py_None)
+            return false;
+        if (!pending_.empty() && pending_.begin()->first.first >= whole(attribute(target, names.number).get())) return false;
+        if (!PyList_CheckExact(saved.get()) || PyList_GET_SIZE(saved.get()) != 1) return false;
+        PyObject *kept = PyList_GET_ITEM(saved.get(), 0);
+        if (!PyTuple_CheckExact(kept) || PyTuple_GET_SIZE(kept) != 2) return false;
+        PyObject *out = PyTuple_GET_ITEM(kept, 0);
+        const Ref versions = attribute(node, names.versions);
+        int64_t expected = 0;
+        if (versions.get() != Py_None) {
+            PyObject *found = PyDict_GetItemWithError(versions.get(), core().zero);
+            if (!found && PyErr_Occurred()) throw Raised{};
+            if (found) expected = whole(found);
+        }
+        if (whole(attribute(PyTuple_GET_ITEM(kept, 1), names.n).get()) != expected) return false;
+        Array gradient, given;
+        if (!floats(g.get(), "g", gradient) || !floats_like(out, "relu", gradient, given)) return false;
+        relu_ = Ref::borrow(out);
+        return true;
+    }
+
+    void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare,
+                  PyObject *relu) {
         const bool watched = in_anomaly_mode();
         if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node) &&
-            run_row(node, g, wanted, edges, spare, grads_))
+            run_row(node, g, wanted, edges, spare, relu, grads_))
             return;
+        if (relu) {  // it was no batch norm for the kernel
+            Ref masked = call(engine().relu_backward, PyList_GET_ITEM(g, 0), relu);
+            checked(PyList_SetItem(g, 0, masked.release()));
+            return run_node(node, g, wanted, edges, spare, nullptr);
+        }
         Ref asked = Ref::borrow(Py_None);
         if (wanted) {
             asked = checked(PyList_New(wanted->size()));

@@ -527,6 +527,7 @@ def sanitized(kind):
             "tests/test_kernels_more.py",
             "tests/test_kernels_networks.py",
             "tests/test_door.py",
+            "tests/test_fused_walk.py",
             "-k",
             "not lesser_instruction_sets and not environment and not switched and not fork and not "
             "long_graph",
