@@ -33,7 +33,7 @@ namespace retrograd {
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
     X(forward) X(free) X(grad) X(grad_layout) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
     X(number) X(on) X(outputs) X(plan) X(post_hooks) X(pre_hooks) X(promote_arguments) X(requires_grad) X(retained)   \
-    X(run) X(saved) X(saving) X(shape) X(task) X(tensor_hooks) X(variable) X(version) X(versions) X(where)             \
+    X(run) X(saved) X(saving) X(shape) X(state) X(begin) X(task) X(tensor_hooks) X(variable) X(version) X(versions) X(where)             \
     X(zero_gradient)
 struct Names {
 #define X(name) PyObject *name;

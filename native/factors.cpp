@@ -105,22 +105,17 @@ template <class T> void Factors::multiply(int64_t first, int count, T *gw) const
     kernels().of<T>().few_outer(pairs_->taps, x<T>().data, g, count, gw);
 }
 
-template <class T> void Factors::step(int64_t first, int count, const SgdStep &s, T *const (&at)[2]) const {
+template <class T>
+void Factors::step(int64_t first, int count, Rule rule, const void *constants, int states, T *const *at) const {
     T g[kFewPixels * kFewMostRows];
     scales(first, count, g);
     Scratch<T> partial(kFewMostRows * sizes_.I);
-    kernels().of<T>().few_sgd(pairs_->taps, x<T>().data, g, count, partial.get(), s, at[0], at[1]);
-}
-
-template <class T> void Factors::step(int64_t first, int count, const AdamStep &s, T *const (&at)[4]) const {
-    T g[kFewPixels * kFewMostRows];
-    scales(first, count, g);
-    Scratch<T> partial(kFewMostRows * sizes_.I);
-    for (int r = 0; r < count; r++) {  // one by one: several rows of all the state are too many streams at once
-        T *row_at[4];
-        for (int i = 0; i < 4; i++) row_at[i] = at[i] ? at[i] + r * row() : nullptr;
-        kernels().of<T>().few_adam(pairs_->taps, x<T>().data, g + r, 1, partial.get(), s, row_at[0], row_at[1], row_at[2],
-                                   row_at[3]);
+    const int together = states > 1 ? 1 : count;  // several rows of all the state are too many streams at once
+    for (int r = 0; r < count; r += together) {
+        T *row_at[1 + kMostStates];
+        for (int i = 0; i <= states; i++) row_at[i] = at[i] + r * row();
+        kernels().of<T>().few_updates[static_cast<int>(rule)](pairs_->taps, x<T>().data, g + r, together, partial.get(),
+                                                              constants, states, row_at);
     }
 }
 
@@ -145,8 +140,7 @@ void Factors::multiply_all(void *gw) const {
 
 #define RETROGRAD_FACTORS(T)                                                                                           \
     template void Factors::multiply(int64_t, int, T *) const;                                                          \
-    template void Factors::step(int64_t, int, const SgdStep &, T *const (&)[2]) const;                                 \
-    template void Factors::step(int64_t, int, const AdamStep &, T *const (&)[4]) const;                                \
+    template void Factors::step(int64_t, int, Rule, const void *, int, T *const *) const;                              \
     template std::unique_ptr<WeightBlocks<T>> Factors::blocks() const;
 RETROGRAD_FACTORS(float)
 RETROGRAD_FACTORS(double)

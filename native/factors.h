@@ -24,8 +24,9 @@ class Factors {
     // conv2d_weight_gradient writes; and the same rows of the weight and its state, moved by a step with that gradient.
     bool few() const { return pairs_.has_value(); }
     template <class T> void multiply(int64_t first, int count, T *gw) const;
-    template <class T> void step(int64_t first, int count, const SgdStep &s, T *const (&at)[2]) const;
-    template <class T> void step(int64_t first, int count, const AdamStep &s, T *const (&at)[4]) const;
+    static bool steps(Rule rule) { return rule == Rule::sgd || rule == Rule::adam; }  // the rules that do the latter
+    template <class T>
+    void step(int64_t first, int count, Rule rule, const void *constants, int states, T *const *at) const;
 
     // Otherwise these do. It must outlive them.
     template <class T> std::unique_ptr<WeightBlocks<T>> blocks() const;

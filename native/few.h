@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels.h"
 #include "loops.h"
+#include "updates.h"
 #include "vec.h"
 
 namespace retrograd::RETROGRAD_ISA {
@@ -139,7 +140,7 @@ constexpr int64_t kFewHeld = 1 << 14;  // bytes
 constexpr int kUpdatedRows = 2;  // with more, too many streams are read and written at once
 
 template <class T, class Update>
-void few_update(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const Update &update) {
+void few_update_all(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const Update &update) {
     // Of one tap as much of x at a time as the first cache holds while all rows use it.
     const int64_t row = f.taps * f.depth, held = kFewHeld / sizeof(T) / f.pixels / 64 * 64;
     const int64_t step = f.taps == 1 ? held : f.depth;
@@ -153,15 +154,12 @@ void few_update(const FewTaps &f, const T *x, const T *g, int rows, T *partial, 
     }
 }
 
-template <class T>
-void few_sgd(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const SgdStep &s, T *param, T *momentum) {
-    few_update<T>(f, x, g, rows, partial, SgdUpdate<T>(s, param, momentum));
-}
-
-template <class T>
-void few_adam(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const AdamStep &s, T *param, T *average,
-              T *square, T *largest) {
-    few_update<T>(f, x, g, rows, partial, AdamUpdate<T>(s, param, average, square, largest));
+template <class T, template <class> class R, class Step, int N = R<T>::least>
+void few_update(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const void *constants, int states,
+                T *const *at) {
+    if constexpr (N < R<T>::most)
+        if (states > N) return few_update<T, R, Step, N + 1>(f, x, g, rows, partial, constants, states, at);
+    few_update_all<T>(f, x, g, rows, partial, Update<T, R, N>(*static_cast<const Step *>(constants), at));
 }
 
 template <class T> void few_dot(const FewTaps &f, const T *x, const T *w, int rows, T *out) {

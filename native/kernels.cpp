@@ -11,6 +11,7 @@
 #include "matmul_tiles.h"
 #include "random_loops.h"
 #include "tiles.h"
+#include "updates.h"
 #include "winograd_tiles.h"
 
 namespace retrograd::RETROGRAD_ISA {
@@ -34,8 +35,8 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.few_rows = kFewRows;
     k.few_dot = few_dot<T>;
     k.few_outer = few_outer<T>;
-    k.few_sgd = few_sgd<T>;
-    k.few_adam = few_adam<T>;
+    k.few_updates[static_cast<int>(Rule::sgd)] = few_update<T, Sgd, SgdStep>;
+    k.few_updates[static_cast<int>(Rule::adam)] = few_update<T, Adam, AdamStep>;
     k.lstm_cell = lstm_cell<T>;
     k.lstm_slopes = lstm_slopes<T>;
     k.gru_cell = gru_cell<T>;
@@ -75,10 +76,12 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.add_all_rows = add_all_rows<T>;
     k.max_pool_bytes = {max_pixel<T, uint8_t>, max_pixel_gradient<T, uint8_t>};
     k.max_pool_words = {max_pixel<T, int32_t>, max_pixel_gradient<T, int32_t>};
-    k.sgd = sgd<T>;
-    k.adam = adam<T>;
-    k.rmsprop = rmsprop<T>;
-    k.adagrad = adagrad<T>;
+#define X(name, type)                                                    \
+    k.updates[static_cast<int>(Rule::name)] = update<T, type, type##Step>; \
+    k.least_states[static_cast<int>(Rule::name)] = type<T>::least;         \
+    k.most_states[static_cast<int>(Rule::name)] = type<T>::most;
+    RETROGRAD_RULES(X)
+#undef X
     k.fractions = fractions;
     k.scale_and_shift = scale_and_shift<T>;
     k.below = below<T>;

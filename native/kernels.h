@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "rules.h"
+
 namespace retrograd {
 
 // c[m][0:lanes] = bias + sum over segments s and k in [0, depth) of a[m][a_offset[s] + k a_step] * b[b_offset[s] + k b_step].
@@ -81,27 +83,6 @@ struct WinogradTile {
     int64_t ahead;
 };
 
-struct SgdStep {
-    double lr, momentum, dampening, weight_decay;
-    bool nesterov, maximize, first;  // first: the momentum buffer is new, and becomes the gradient
-};
-
-struct AdamStep {
-    double lr, beta1, beta2, eps, weight_decay;
-    double correction1, root_correction2;  // 1 - beta1^t and sqrt(1 - beta2^t)
-    bool decoupled, maximize;              // decoupled: AdamW's weight decay
-};
-
-struct RmspropStep {
-    double lr, alpha, eps, momentum, weight_decay;
-    bool maximize;
-};
-
-struct AdagradStep {
-    double rate, eps, weight_decay;  // rate: lr / (1 + (t - 1) lr_decay)
-    bool maximize;
-};
-
 template <class T> struct TypedKernels {
     int tile_rows, tile_lanes;  // the largest OuterTile
     int dot_rows, dot_columns;  // the largest DotTile
@@ -120,12 +101,10 @@ template <class T> struct TypedKernels {
     int few_rows;
     void (*few_dot)(const FewTaps &f, const T *x, const T *w, int rows, T *out);
     void (*few_outer)(const FewTaps &f, const T *x, const T *g, int rows, T *w);
-    // A step of the optimizer on rows of weights whose gradient is what few_outer would write. partial: depth elements
-    // for each of the rows.
-    void (*few_sgd)(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const SgdStep &s, T *param,
-                    T *momentum);
-    void (*few_adam)(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const AdamStep &s, T *param,
-                     T *average, T *square, T *largest);
+    // A rule of rules.h (nullptr: not made for it) on rows of weights whose gradient is what few_outer would write. partial:
+    // depth elements for each of the rows. constants, states, at: as in `updates`.
+    void (*few_updates[kRules])(const FewTaps &f, const T *x, const T *g, int rows, T *partial, const void *constants,
+                                int states, T *const *at);
     // One sequence's step of a recurrent layer over `count` units (cells.h).
     void (*lstm_cell)(const T *product, int64_t step, const T *x, const T *before, int64_t width, int64_t count, T *gates,
                       T *c, T *h);
@@ -182,11 +161,9 @@ template <class T> struct TypedKernels {
     };
     MaxPool<uint8_t> max_pool_bytes;
     MaxPool<int32_t> max_pool_words;
-    void (*sgd)(const SgdStep &s, T *param, const T *grad, T *momentum, int64_t n);
-    void (*adam)(const AdamStep &s, T *param, const T *grad, T *average, T *square, T *largest, int64_t n);
-    // mean: of the gradients, null where they are not centred; momentum: null without
-    void (*rmsprop)(const RmspropStep &s, T *param, const T *grad, T *square, T *mean, T *momentum, int64_t n);
-    void (*adagrad)(const AdagradStep &s, T *param, const T *grad, T *sum, int64_t n);
+    // A rule's step over n elements. constants: its struct in rules.h; at: the parameter and `states` arrays of state.
+    void (*updates[kRules])(const void *constants, int states, const T *grad, T *const *at, int64_t n);
+    int least_states[kRules], most_states[kRules];
     // Random numbers: see random_loops.h.
     void (*fractions)(const uint32_t *words, T *out, int64_t n);
     void (*scale_and_shift)(T *x, T scale, T shift, int64_t n);

@@ -1,8 +1,7 @@
 // What Python sees: retrograd._native.
-#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
-#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#include "numpy_api.h"
+
 #include <nanobind/nanobind.h>
-#include <numpy/arrayobject.h>
 #include <nanobind/stl/array.h>
 
 #include <array>
@@ -25,13 +24,14 @@
 #include "matmul.h"
 #include "memory.h"
 #include "norm.h"
-#include "optim.h"
+#include "optimizers.h"
 #include "pointwise.h"
 #include "pool.h"
 #include "pooling.h"
 #include "recurrent.h"
 #include "row_kernels.h"
 #include "rows.h"
+#include "views.h"
 #include "winograd.h"
 
 namespace nb = nanobind;
@@ -39,17 +39,6 @@ using namespace nb::literals;
 using namespace retrograd;
 
 namespace {
-
-// A NumPy array as the kernels see it. The caller's argument keeps it alive.
-struct View : Array {
-    View(nb::handle object, const char *label) {
-        const char *why = see(object.ptr(), label, *this);
-        if (!why) return;
-        const std::string message = std::string(label) + " " + why;
-        if (!PyArray_Check(object.ptr())) throw nb::type_error(message.c_str());
-        refuse(message);
-    }
-};
 
 using Pair = std::array<int64_t, 2>;
 
@@ -68,67 +57,6 @@ class Maybe {
   private:
     std::optional<View> view_;
 };
-
-// The arrays of a list (None where absent) by index; None for the whole list means absent throughout.
-class Views {
-  public:
-    Views(nb::handle list, const char *label, size_t count) {
-        if (list.is_none()) return;
-        nb::sequence items = nb::borrow<nb::sequence>(list);
-        if (nb::len(items) != count)
-            refuse(std::string(label) + ": expected " + std::to_string(count) + " arrays, one for each parameter, got " +
-                   std::to_string(nb::len(items)));
-        for (nb::handle item : items) views_.emplace_back(item, label);
-    }
-    const Array *operator[](size_t i) const { return views_.empty() ? nullptr : views_[i].get(); }
-
-  private:
-    std::deque<Maybe> views_;
-};
-
-// Factors as Python holds them (core/deferred.py): the product's shape is (O, I, KH, KW), or (O, I) of a linear layer.
-struct WeightFactors {
-    nb::tuple shape;
-    nb::object dtype;
-    Factors factors;
-
-    // Whether an array has the product's dtype and shape, and its order in memory.
-    bool fit(nb::handle array) const {
-        if (!PyArray_CheckExact(array.ptr())) return false;
-        auto *a = reinterpret_cast<PyArrayObject *>(array.ptr());
-        if (!PyArray_EquivTypes(PyArray_DESCR(a), reinterpret_cast<PyArray_Descr *>(dtype.ptr()))) return false;
-        const int n = PyArray_NDIM(a);
-        if (!PyArray_ISALIGNED(a) || n != static_cast<int>(nb::len(shape))) return false;
-        for (int i = 0; i < n; i++)
-            if (PyArray_DIM(a, i) != nb::cast<npy_intp>(shape[i])) return false;
-        if (n == 2) return PyArray_IS_C_CONTIGUOUS(a);
-        return is_ohwi(View(array, "weight"));
-    }
-};
-
-// Gradients by index: arrays, and factors of those that were not multiplied out.
-class Gradients {
-  public:
-    Gradients(nb::handle list, size_t count) {
-        nb::sequence items = nb::borrow<nb::sequence>(list);
-        if (nb::len(items) != count) refuse("grads: expected one for each parameter");
-        for (nb::handle item : items) {
-            factors_.push_back(nb::isinstance<WeightFactors>(item) ? &nb::cast<const WeightFactors &>(item).factors : nullptr);
-            arrays_.emplace_back(factors_.back() ? nb::none() : nb::borrow(item), "grads");
-        }
-    }
-    Gradient operator[](size_t i) const {
-        if (!factors_[i] && !arrays_[i].get())
-            refuse("optimizer kernels: each parameter needs a gradient (leave out those that have none)");
-        return {arrays_[i].get(), factors_[i]};
-    }
-
-  private:
-    std::vector<const Factors *> factors_;
-    std::deque<Maybe> arrays_;
-};
-
-size_t count_of(nb::handle list) { return nb::len(nb::borrow<nb::sequence>(list)); }
 
 void bind_convolution(nb::module_ &m) {
     m.def("conv2d_forward", [](nb::handle x, nb::handle w, nb::handle bias, nb::handle out, Pair stride, Pair padding,
@@ -396,68 +324,6 @@ nb::object expand(nb::handle x, nb::tuple shape) {
     return nb::steal(out);
 }
 
-void bind_optimizers(nb::module_ &m) {
-    m.def("sgd_step", [](nb::handle params, nb::handle grads, nb::handle momenta, double lr, double momentum,
-                         double dampening, double weight_decay, bool nesterov, bool maximize, bool first) {
-        const size_t n = count_of(params);
-        Views p(params, "params", n), b(momenta, "momenta", n);
-        Gradients g(grads, n);
-        std::vector<SgdTensors> tensors;
-        for (size_t i = 0; i < n; i++) {
-            tensors.push_back({p[i], g[i], b[i]});
-            if (!p[i]) refuse("sgd_step: a parameter is missing");
-        }
-        nb::gil_scoped_release release;
-        sgd_step(tensors, {lr, momentum, dampening, weight_decay, nesterov, maximize, first});
-    }, "params"_a, "grads"_a, "momenta"_a.none(), "lr"_a, "momentum"_a, "dampening"_a, "weight_decay"_a, "nesterov"_a,
-       "maximize"_a, "first"_a);
-    m.def("adam_step", [](nb::handle params, nb::handle grads, nb::handle averages, nb::handle squares,
-                          nb::handle largest, double lr, double beta1, double beta2, double eps, double weight_decay,
-                          int64_t step, bool decoupled, bool maximize) {
-        const size_t n = count_of(params);
-        Gradients g(grads, n);
-        Views p(params, "params", n), a(averages, "averages", n), s(squares, "squares", n),
-            l(largest, "largest", n);
-        std::vector<AdamTensors> tensors;
-        for (size_t i = 0; i < n; i++) {
-            tensors.push_back({p[i], g[i], a[i], s[i], l[i]});
-            if (!p[i] || !a[i] || !s[i]) refuse("adam_step: each parameter needs both averages");
-        }
-        const double correction1 = 1 - std::pow(beta1, step), correction2 = 1 - std::pow(beta2, step);
-        nb::gil_scoped_release release;
-        adam_step(tensors, {lr, beta1, beta2, eps, weight_decay, correction1, std::sqrt(correction2), decoupled, maximize});
-    }, "params"_a, "grads"_a, "averages"_a, "squares"_a, "largest"_a.none(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a,
-       "weight_decay"_a, "step"_a, "decoupled"_a, "maximize"_a);
-    m.def("rmsprop_step", [](nb::handle params, nb::handle grads, nb::handle squares, nb::handle means,
-                             nb::handle momenta, double lr, double alpha, double eps, double momentum,
-                             double weight_decay, bool maximize) {
-        const size_t n = count_of(params);
-        Views p(params, "params", n), s(squares, "squares", n), c(means, "means", n), b(momenta, "momenta", n);
-        Gradients g(grads, n);
-        std::vector<RmspropTensors> tensors;
-        for (size_t i = 0; i < n; i++) {
-            if (!p[i] || !s[i]) refuse("rmsprop_step: each parameter needs a gradient and its mean square");
-            tensors.push_back({p[i], g[i], s[i], c[i], b[i]});
-        }
-        nb::gil_scoped_release release;
-        rmsprop_step(tensors, {lr, alpha, eps, momentum, weight_decay, maximize});
-    }, "params"_a, "grads"_a, "squares"_a, "means"_a.none(), "momenta"_a.none(), "lr"_a, "alpha"_a, "eps"_a, "momentum"_a,
-       "weight_decay"_a, "maximize"_a);
-    m.def("adagrad_step", [](nb::handle params, nb::handle grads, nb::handle sums, double rate, double eps,
-                             double weight_decay, bool maximize) {
-        const size_t n = count_of(params);
-        Views p(params, "params", n), s(sums, "sums", n);
-        Gradients g(grads, n);
-        std::vector<AdagradTensors> tensors;
-        for (size_t i = 0; i < n; i++) {
-            if (!p[i] || !s[i]) refuse("adagrad_step: each parameter needs a gradient and its sum of squares");
-            tensors.push_back({p[i], g[i], s[i]});
-        }
-        nb::gil_scoped_release release;
-        adagrad_step(tensors, {rate, eps, weight_decay, maximize});
-    }, "params"_a, "grads"_a, "sums"_a, "rate"_a, "eps"_a, "weight_decay"_a, "maximize"_a);
-}
-
 // An array of this shape and of like's dtype. channels_last: (N, C, ...) with contiguous channels.
 nb::object empty(nb::tuple shape, nb::handle like, bool channels_last, bool stays) {
     const int ndim = static_cast<int>(nb::len(shape));
@@ -513,7 +379,12 @@ void bind_factors(nb::module_ &m) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-    if (_import_array() < 0) throw nb::python_error();
+    try {
+        add_door(m.ptr());  // first: it imports NumPy's interface
+        add_row_kernels(m.ptr());
+    } catch (Raised) {
+        throw nb::python_error();
+    }
     m.doc() = "The compiled kernels. Arrays in, results into arrays given for them; see the headers in native/.";
     m.def("isa", [] { return kernels().isa; }, "The instruction set in use: generic, avx2, avx512 or neon.");
     m.def("get_num_threads", &num_threads);
@@ -538,10 +409,4 @@ NB_MODULE(_native, m) {
     bind_losses(m);
     bind_products(m);
     m.def("expand", &expand, "x"_a, "shape"_a, "A view of x expanded to a shape; None where x doesn't fit it.");
-    try {
-        add_door(m.ptr());
-        add_row_kernels(m.ptr());
-    } catch (Raised) {
-        throw nb::python_error();
-    }
 }

@@ -1,8 +1,7 @@
 #include "optim.h"
 
 #include <algorithm>
-#include <array>
-#include <deque>
+#include <cstring>
 
 #include "isa.h"
 #include "layout.h"
@@ -13,13 +12,12 @@ namespace {
 
 constexpr int64_t kChunk = 32768;  // elements of one task
 
-void expect_alike(const Array &param, const Array *other, bool written) {
-    if (!other) return;
-    expect_same_type(*other, param);
-    if (other->ndim != param.ndim || !std::equal(param.shape, param.shape + param.ndim, other->shape))
-        refuse(std::string(other->name) + " has shape " + other->shape_text() + ", expected its parameter's " +
+void expect_alike(const Array &param, const Array &other, bool written) {
+    expect_same_type(other, param);
+    if (other.ndim != param.ndim || !std::equal(param.shape, param.shape + param.ndim, other.shape))
+        refuse(std::string(other.name) + " has shape " + other.shape_text() + ", expected its parameter's " +
                param.shape_text());
-    if (written && !other->writable) refuse(std::string(other->name) + " is read-only");
+    if (written && !other.writable) refuse(std::string(other.name) + " is read-only");
 }
 
 // Any dense order will do for a parameter that is not dense itself: C's.
@@ -33,182 +31,183 @@ Array contiguous_like(const Array &param) {
     return like;
 }
 
-// The arrays of the tensors of one dtype as runs in one order each, cut into tasks.
-template <class T, int Count> class Runs {
-  public:
-    // arrays[0] is the parameter, the others its state; at[0] and at[2], at[3], ... of a body, at[1] the gradient.
-    void add(const Gradient &grad, const Array *const (&arrays)[Count - 1]) {
-        const Array &param = *arrays[0];
-        elements_ += param.size();
-        likes_.push_back(is_dense(param) ? param : contiguous_like(param));
-        runs_.push_back({{}, grad.factors});
-        for (int i = 0; i < Count; i++) {
-            const Array *array = i == 1 ? grad.array : arrays[std::max(0, i - 1)];
-            if (!array) continue;
-            flats_.emplace_back(*array, likes_.back());
-            runs_.back().at[i] = flats_.back().get();
-            if (i != 1) written_.push_back(&flats_.back());
-        }
-        if (grad.factors && !grad.factors->few()) return;
-        const int64_t n = grad.factors ? grad.factors->rows() : param.size();
-        const int64_t step = grad.factors ? ceil_div(kChunk, kFewMostRows * grad.factors->row()) * kFewMostRows : kChunk;
-        for (int64_t i = 0; i < n; i += step) tasks_.push_back({runs_.size() - 1, i, std::min(step, n - i)});
-    }
-
-    // body(parameter, gradient and state, count) for stretches of all runs, of which the gradient may have been made just
-    // now; or few(factors, first row, how many, parameter and state) where it is factors of few pixels.
-    template <class Body, class Few> void run(const Body &body, const Few &few) {
-        const Alone alone(elements_ < kChunk);
-        parallel(tasks_.size(), [&](int64_t task) {
-            const Task &t = tasks_[task];
-            const Run &run = runs_[t.which];
-            if (run.factors) {
-                T *at[Count - 1];
-                for (int64_t first = t.first, end = t.first + t.count; first < end; first += kFewMostRows) {
-                    const int64_t from = first * run.factors->row();
-                    for (int i = 0, j = 0; i < Count; i++)
-                        if (i != 1) at[j++] = run.at[i] ? run.at[i] + from : nullptr;
-                    few(*run.factors, first, static_cast<int>(std::min<int64_t>(kFewMostRows, end - first)), at);
-                }
-                return;
-            }
-            T *at[Count];
-            for (int i = 0; i < Count; i++) at[i] = run.at[i] ? run.at[i] + t.first : nullptr;
-            body(at, t.count);
-        });
-        for (const Run &run : runs_)
-            if (run.factors && !run.factors->few()) run_blocks(run, body);
-        for (const Flat<T> *flat : written_) flat->write_back();
-    }
-
-    // The same, with gradients of few pixels made as well.
-    template <class Body> void run(const Body &body) {
-        run(body, [&](const Factors &f, int64_t first, int count, T *const(&state)[Count - 1]) {
-            Scratch<T> grad(count * f.row());
-            const int most = kernels().of<T>().few_rows;
-            for (int r = 0; r < count; r += most) f.multiply(first + r, std::min(most, count - r), grad.get() + r * f.row());
-            T *at[Count] = {state[0], grad.get()};
-            std::copy(state + 1, state + Count - 1, at + 2);
-            body(at, count * f.row());
-        });
-    }
-
-  private:
-    struct Run {
-        std::array<T *, Count> at;
-        const Factors *factors;
-    };
-    struct Task {
-        size_t which;
-        int64_t first, count;  // elements, or rows of factors
-    };
-    template <class Body> static void run_blocks(const Run &run, const Body &body) {
-        const auto blocks = run.factors->template blocks<T>();
-        const int64_t row = run.factors->row(), size = ceil_div(blocks->most_rows() * row, 16) * 16;
-        const int64_t each = size + blocks->scratch();
-        const int slots = num_threads();
-        Scratch<T> scratch(slots * each);
-        parallel(blocks->count(), slots, [&](int64_t block, int slot) {
-            T *rows = scratch.get() + slot * each, *at[Count];
-            const int64_t first = blocks->first(block), count = blocks->first(block + 1) - first;
-            blocks->make(block, rows, rows + size, false);
-            for (int i = 0; i < Count; i++) at[i] = i == 1 ? rows : run.at[i] ? run.at[i] + first * row : nullptr;
-            body(at, count * row);
-        });
-    }
-
-    int64_t elements_ = 0;
-    std::deque<Array> likes_;
-    std::deque<Flat<T>> flats_;
-    std::vector<const Flat<T> *> written_;
-    std::vector<Run> runs_;
-    std::vector<Task> tasks_;
+struct Traits {
+    const char *name, *constants;
+    int count;
 };
+constexpr Traits traits[kRules] = {
+#define X(name, type) {#name, type##Step::names, sizeof(type##Step) / sizeof(double)},
+    RETROGRAD_RULES(X)
+#undef X
+};
+static_assert([] {
+    for (const Traits &t : traits)
+        if (t.count > kMostConstants) return false;
+    return true;
+}());
 
-template <class T> void sgd_of(const std::vector<SgdTensors> &tensors, const SgdStep &step, char type) {
-    Runs<T, 3> runs;
-    for (const SgdTensors &t : tensors)
-        if (t.param->type == type) runs.add(t.grad, {t.param, t.momentum});
-    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().sgd(step, at[0], at[1], at[2], n); },
-             [&](const Factors &f, int64_t first, int count, T *const(&at)[2]) { f.step(first, count, step, at); });
-}
-
-template <class T> void adam_of(const std::vector<AdamTensors> &tensors, const AdamStep &step, char type) {
-    Runs<T, 5> runs;
-    for (const AdamTensors &t : tensors)
-        if (t.param->type == type) runs.add(t.grad, {t.param, t.average, t.square, t.largest});
-    runs.run([&](T *const(&at)[5], int64_t n) {
-        kernels().of<T>().adam(step, at[0], at[1], at[2], at[3], at[4], n);
-    }, [&](const Factors &f, int64_t first, int count, T *const(&at)[4]) { f.step(first, count, step, at); });
-}
-
-template <class T> void rmsprop_of(const std::vector<RmspropTensors> &tensors, const RmspropStep &step, char type) {
-    Runs<T, 5> runs;
-    for (const RmspropTensors &t : tensors)
-        if (t.param->type == type) runs.add(t.grad, {t.param, t.square, t.mean, t.momentum});
-    runs.run([&](T *const(&at)[5], int64_t n) {
-        kernels().of<T>().rmsprop(step, at[0], at[1], at[2], at[3], at[4], n);
-    });
-}
-
-template <class T> void adagrad_of(const std::vector<AdagradTensors> &tensors, const AdagradStep &step, char type) {
-    Runs<T, 3> runs;
-    for (const AdagradTensors &t : tensors)
-        if (t.param->type == type) runs.add(t.grad, {t.param, t.sum});
-    runs.run([&](T *const(&at)[3], int64_t n) { kernels().of<T>().adagrad(step, at[0], at[1], at[2], n); });
-}
-
-void expect_gradient(const Array &param, const Gradient &grad) {
-    expect_alike(param, grad.array, false);
-    if (grad.factors && (grad.factors->type() != param.type || grad.factors->rows() * grad.factors->row() != param.size()))
-        refuse("the factors of a gradient do not fit a parameter of shape " + param.shape_text());
-}
-
-void expect_parameter(const Array &param) {
-    if (param.type != 'f' && param.type != 'd') refuse("optimizer kernels take float32 and float64 parameters");
-    if (!param.writable) refuse("param is read-only");
-}
+// A task: a stretch of one large run, or several small runs.
+struct Task {
+    size_t which, runs;
+    int64_t first, count;  // elements, or rows of factors; of several runs all
+};
 
 }  // namespace
 
-void sgd_step(const std::vector<SgdTensors> &tensors, const SgdStep &step) {
-    for (const SgdTensors &t : tensors) {
-        expect_parameter(*t.param);
-        expect_gradient(*t.param, t.grad);
-        expect_alike(*t.param, t.momentum, true);
-    }
-    sgd_of<float>(tensors, step, 'f');
-    sgd_of<double>(tensors, step, 'd');
+Rule rule_named(const std::string &name) {
+    for (int i = 0; i < kRules; i++)
+        if (name == traits[i].name) return static_cast<Rule>(i);
+    refuse("there is no rule named '" + name + "'");
 }
 
-void adam_step(const std::vector<AdamTensors> &tensors, const AdamStep &step) {
-    for (const AdamTensors &t : tensors) {
-        expect_parameter(*t.param);
-        expect_gradient(*t.param, t.grad);
-        for (const Array *state : {t.average, t.square, t.largest}) expect_alike(*t.param, state, true);
+int constants_of(Rule rule) { return traits[static_cast<int>(rule)].count; }
+const char *constant_names(Rule rule) { return traits[static_cast<int>(rule)].constants; }
+
+int constant_named(Rule rule, const char *name) {
+    const char *at = constant_names(rule);
+    const size_t length = std::strlen(name);
+    for (int i = 0; at; i++) {
+        const char *end = std::strchr(at, ',');
+        if ((end ? static_cast<size_t>(end - at) : std::strlen(at)) == length && !std::strncmp(at, name, length)) return i;
+        at = end ? end + 2 : nullptr;
     }
-    adam_of<float>(tensors, step, 'f');
-    adam_of<double>(tensors, step, 'd');
+    return -1;
 }
 
-void rmsprop_step(const std::vector<RmspropTensors> &tensors, const RmspropStep &step) {
-    for (const RmspropTensors &t : tensors) {
-        expect_parameter(*t.param);
-        expect_gradient(*t.param, t.grad);
-        for (const Array *state : {t.square, t.mean, t.momentum}) expect_alike(*t.param, state, true);
-    }
-    rmsprop_of<float>(tensors, step, 'f');
-    rmsprop_of<double>(tensors, step, 'd');
+void expect_states(Rule rule, int states) {
+    const TypedKernels<float> &k = kernels().f32;
+    const int i = static_cast<int>(rule), least = k.least_states[i], most = k.most_states[i];
+    if (states < least || states > most)
+        refuse(std::string(traits[i].name) + " takes between " + std::to_string(least) + " and " + std::to_string(most) +
+               " arrays of state for each parameter, got " + std::to_string(states));
 }
 
-void adagrad_step(const std::vector<AdagradTensors> &tensors, const AdagradStep &step) {
-    for (const AdagradTensors &t : tensors) {
-        expect_parameter(*t.param);
-        expect_gradient(*t.param, t.grad);
-        expect_alike(*t.param, t.sum, true);
+Steps::Steps(Rule rule, int states) : rule_(rule), states_(states) { expect_states(rule, states); }
+
+void Steps::add_run(char type, void *const *at, int64_t size, const Factors *factors) {
+    std::vector<Run> &runs = type == 'f' ? floats_ : doubles_;
+    runs.push_back({{}, size, factors});
+    std::copy_n(at, 2 + states_, runs.back().at);
+    elements_ += size;
+}
+
+void Steps::add(const Array *const *arrays, const Factors *factors) {
+    const Array &param = *arrays[0];
+    if (param.type != 'f' && param.type != 'd') refuse("optimizer kernels take float32 and float64 parameters");
+    if (!param.writable) refuse("param is read-only");
+    if (factors) {
+        if (factors->type() != param.type || factors->rows() * factors->row() != param.size())
+            refuse("the factors of a gradient do not fit a parameter of shape " + param.shape_text());
+    } else {
+        if (!arrays[1]) refuse("each parameter needs a gradient (leave out those that have none)");
+        expect_alike(param, *arrays[1], false);
     }
-    adagrad_of<float>(tensors, step, 'f');
-    adagrad_of<double>(tensors, step, 'd');
+    bool alike = is_dense(param) && (factors || same_layout(param, *arrays[1]));
+    for (int i = 2; i < 2 + states_; i++) {
+        if (!arrays[i]) refuse("each parameter needs its arrays of state");
+        expect_alike(param, *arrays[i], true);
+        alike = alike && same_layout(param, *arrays[i]);
+    }
+    if (alike) {
+        void *at[kMostArrays];
+        for (int i = 0; i < 2 + states_; i++) at[i] = arrays[i] ? arrays[i]->data : nullptr;
+        return add_run(param.type, at, param.size(), factors);
+    }
+    if (factors) refuse("a parameter whose gradient is factors must be dense, and its state laid out as it is");
+    odd_.emplace_back();
+    for (int i = 0; i < 2 + states_; i++) odd_.back()[i] = *arrays[i];
+    elements_ += param.size();
+}
+
+template <class T> void Steps::run_of(char type, std::vector<Run> runs, const double *constants) const {
+    std::deque<Array> likes;
+    std::deque<Flat<T>> flats;
+    std::vector<const Flat<T> *> written;
+    for (const auto &arrays : odd_) {
+        if (arrays[0].type != type) continue;
+        likes.push_back(is_dense(arrays[0]) ? arrays[0] : contiguous_like(arrays[0]));
+        runs.push_back({{}, arrays[0].size(), nullptr});
+        for (int i = 0; i < 2 + states_; i++) {
+            flats.emplace_back(arrays[i], likes.back());
+            runs.back().at[i] = flats.back().get();
+            if (i != 1) written.push_back(&flats.back());
+        }
+    }
+
+    std::vector<Task> tasks;
+    for (size_t i = 0; i < runs.size(); i++) {
+        const Run &run = runs[i];
+        if (run.factors && !run.factors->few()) continue;
+        if (!run.factors && !tasks.empty() && tasks.back().runs > 0 && tasks.back().which + tasks.back().runs == i &&
+            tasks.back().count + run.size <= kChunk) {
+            tasks.back().runs++;
+            tasks.back().count += run.size;
+            continue;
+        }
+        if (!run.factors && run.size <= kChunk) {
+            tasks.push_back({i, 1, 0, run.size});
+            continue;
+        }
+        const int64_t n = run.factors ? run.factors->rows() : run.size;
+        const int64_t step = run.factors ? ceil_div(kChunk, kFewMostRows * run.factors->row()) * kFewMostRows : kChunk;
+        for (int64_t first = 0; first < n; first += step) tasks.push_back({i, 0, first, std::min(step, n - first)});
+    }
+
+    const auto move = [&](const Run &run, const T *grad, int64_t first, int64_t count) {
+        T *at[kMostArrays];
+        for (int i = 0; i <= states_; i++) at[i] = static_cast<T *>(run.at[i ? i + 1 : 0]) + first;
+        kernels().of<T>().updates[static_cast<int>(rule_)](constants, states_, grad, at, count);
+    };
+    const auto stretch = [&](const Run &run, int64_t first, int64_t count) {
+        move(run, static_cast<const T *>(run.at[1]) + first, first, count);
+    };
+    // Rows of a gradient that is factors of few pixels: it goes into the step as it is made, or is made just before.
+    const auto rows = [&](const Run &run, int64_t first, int64_t end) {
+        const Factors &f = *run.factors;
+        for (; first < end; first += kFewMostRows) {
+            const int count = static_cast<int>(std::min<int64_t>(kFewMostRows, end - first));
+            if (Factors::steps(rule_)) {
+                T *at[kMostArrays];
+                for (int i = 0; i <= states_; i++) at[i] = static_cast<T *>(run.at[i ? i + 1 : 0]) + first * f.row();
+                f.step<T>(first, count, rule_, constants, states_, at);
+                continue;
+            }
+            Scratch<T> grad(count * f.row());
+            const int most = kernels().of<T>().few_rows;
+            for (int r = 0; r < count; r += most) f.multiply(first + r, std::min(most, count - r), grad.get() + r * f.row());
+            move(run, grad.get(), first * f.row(), count * f.row());
+        }
+    };
+    // All of one that is factors of more pixels.
+    const auto blocks = [&](const Run &run) {
+        const auto made = run.factors->template blocks<T>();
+        const int64_t row = run.factors->row(), size = ceil_div(made->most_rows() * row, 16) * 16;
+        const int64_t each = size + made->scratch();
+        const int slots = num_threads();
+        Scratch<T> scratch(slots * each);
+        parallel(made->count(), slots, [&](int64_t block, int slot) {
+            T *grad = scratch.get() + slot * each;
+            const int64_t first = made->first(block), count = made->first(block + 1) - first;
+            made->make(block, grad, grad + size, false);
+            move(run, grad, first * row, count * row);
+        });
+    };
+
+    const Alone alone(elements_ < kChunk);
+    parallel(tasks.size(), [&](int64_t i) {
+        const Task &t = tasks[i];
+        if (runs[t.which].factors) return rows(runs[t.which], t.first, t.first + t.count);
+        if (!t.runs) return stretch(runs[t.which], t.first, t.count);
+        for (size_t j = t.which; j < t.which + t.runs; j++) stretch(runs[j], 0, runs[j].size);
+    });
+    for (const Run &run : runs)
+        if (run.factors && !run.factors->few()) blocks(run);
+    for (const Flat<T> *flat : written) flat->write_back();
+}
+
+void Steps::run(const double *constants) const {
+    run_of<float>('f', floats_, constants);
+    run_of<double>('d', doubles_, constants);
 }
 
 }  // namespace retrograd

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .numbers import advance, check, number, scalar
+from .compiled import rows_of
+from .numbers import check, number, scalar
 from .optimizer import Optimizer
-from .pieces import pieces, zeros_like
+from .pieces import zeros_like
 
 
 class Adadelta(Optimizer):
@@ -36,11 +37,10 @@ class Adadelta(Optimizer):
 
     def update(self, group, params):
         lr, rho, eps = scalar(group["lr"]), group["rho"], group["eps"]
-        for p in params:
-            state = self.state_of(group, p)
-            advance(state)
-            states = state["square_avg"], state["acc_delta"]
-            for x, g, v, u in pieces(p, *states, maximize=group["maximize"], decay=group["weight_decay"]):
+        for rows in rows_of(self, group, params, "adadelta", ("square_avg", "acc_delta")):
+            for x, g, v, u in rows.step(
+                maximize=group["maximize"], weight_decay=group["weight_decay"], lr=lr, rho=rho, eps=eps
+            ):
                 v *= rho
                 v += (1 - rho) * g * g
                 delta = np.sqrt(u + eps)

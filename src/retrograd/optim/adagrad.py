@@ -3,10 +3,9 @@
 import numpy as np
 
 from ..core.tensor import wrap
-from .compiled import adagrad_step
-from .numbers import advance, check, number, scalar
+from .compiled import rows_of
+from .numbers import check, number, scalar
 from .optimizer import Optimizer
-from .pieces import pieces
 
 
 class Adagrad(Optimizer):
@@ -51,16 +50,13 @@ class Adagrad(Optimizer):
         )
 
     def update(self, group, params):
-        rows = {}  # by the number of steps: parameters may have joined later
-        for p in params:
-            state = self.state_of(group, p)
-            rows.setdefault(advance(state), []).append((p, state["sum"]))
-        eps, decay, maximize = group["eps"], group["weight_decay"], group["maximize"]
-        for t, of_age in rows.items():
-            rate = scalar(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
-            for row in adagrad_step(of_age, rate=rate, eps=eps, weight_decay=decay, maximize=maximize):
-                for x, g, total in pieces(*row, maximize=maximize, decay=decay):
-                    total += g * g
-                    root = np.sqrt(total)
-                    root += eps
-                    x -= rate * g / root
+        eps, lr = group["eps"], scalar(group["lr"])
+        for rows in rows_of(self, group, params, "adagrad", ("sum",)):
+            rate = lr / (1 + (rows.numbers[0].item() - 1) * group["lr_decay"])
+            for x, g, total in rows.step(
+                maximize=group["maximize"], weight_decay=group["weight_decay"], rate=rate, eps=eps
+            ):
+                total += g * g
+                root = np.sqrt(total)
+                root += eps
+                x -= rate * g / root

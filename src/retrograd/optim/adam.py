@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from .compiled import adam_step
-from .numbers import advance, check, check_betas, number, scalar
+from .compiled import rows_of
+from .numbers import check, check_betas, decayed, number
 from .optimizer import Optimizer
-from .pieces import lerp, pieces, zeros_like
+from .pieces import lerp, zeros_like
 
 
 class Adam(Optimizer):
@@ -47,29 +47,14 @@ class Adam(Optimizer):
         return {"step": number(), **{name: zeros_like(p) for name in names}}
 
     def update(self, group, params):
-        rows = {}  # by the number of steps: parameters may have joined later
-        for p in params:
-            state = self.state_of(group, p)
-            row = (p, state["exp_avg"], state["exp_avg_sq"])
-            if group["amsgrad"]:
-                row = (*row, state["max_exp_avg_sq"])
-            rows.setdefault(advance(state), []).append(row)
-        for t, of_age in rows.items():
-            self._move(group, of_age, t)
-
-    def _move(self, group, rows, t):
-        lr, eps, decay, maximize = scalar(group["lr"]), group["eps"], group["weight_decay"], group["maximize"]
-        beta1, beta2 = map(scalar, group["betas"])
-        decoupled = group["decoupled_weight_decay"]
-        rest = adam_step(
-            rows, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay, step=int(t),
-            decoupled=decoupled, maximize=maximize,
-        )  # fmt: skip
-        step, root_correction = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
-        for row in rest:
-            for x, g, m, v, *largest in pieces(*row, maximize=maximize, decay=0 if decoupled else decay):
-                if decoupled:
-                    x *= 1 - lr * decay
+        lr, eps, decay, (beta1, beta2) = decayed(group)
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        for rows in rows_of(self, group, params, "adam", names):
+            t = rows.numbers[0].item()
+            rate, root_correction = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
+            for x, g, m, v, *largest in rows.step(
+                **decay, beta1=beta1, beta2=beta2, eps=eps, rate=rate, root=root_correction
+            ):
                 lerp(m, g, 1 - beta1)
                 v *= beta2
                 v += (1 - beta2) * g * g
@@ -78,7 +63,7 @@ class Adam(Optimizer):
                 root = np.sqrt(v)
                 root /= root_correction
                 root += eps
-                x -= step * m / root
+                x -= rate * m / root
 
 
 class AdamW(Adam):

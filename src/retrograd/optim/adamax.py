@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .numbers import advance, check, check_betas, number, scalar
+from .compiled import rows_of
+from .numbers import check, check_betas, number, scalar
 from .optimizer import Optimizer
-from .pieces import lerp, pieces, zeros_like
+from .pieces import lerp, zeros_like
 
 
 class Adamax(Optimizer):
@@ -29,15 +30,16 @@ class Adamax(Optimizer):
         return {"step": number(), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
 
     def update(self, group, params):
-        beta1, beta2 = group["betas"]
-        for p in params:
-            state = self.state_of(group, p)
-            rate = scalar(group["lr"]) / (1 - beta1 ** advance(state))
-            states = state["exp_avg"], state["exp_inf"]
-            for x, g, m, u in pieces(p, *states, maximize=group["maximize"], decay=group["weight_decay"]):
+        lr, eps, (beta1, beta2) = scalar(group["lr"]), group["eps"], map(scalar, group["betas"])
+        for rows in rows_of(self, group, params, "adamax", ("exp_avg", "exp_inf")):
+            rate = lr / (1 - beta1 ** rows.numbers[0].item())
+            for x, g, m, u in rows.step(
+                maximize=group["maximize"], weight_decay=group["weight_decay"], beta1=beta1, beta2=beta2,
+                eps=eps, rate=rate,
+            ):  # fmt: skip
                 lerp(m, g, 1 - beta1)
                 u *= beta2
                 size = np.abs(g)
-                size += group["eps"]
+                size += eps
                 np.maximum(u, size, out=u)
                 x -= rate * m / u

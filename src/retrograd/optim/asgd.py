@@ -1,8 +1,9 @@
 """ASGD: averaged stochastic gradient descent."""
 
-from .numbers import advance, check, number, scalar
+from .compiled import rows_of
+from .numbers import check, number, scalar
 from .optimizer import Optimizer
-from .pieces import pieces, zeros_like
+from .pieces import zeros_like
 
 
 class ASGD(Optimizer):
@@ -30,18 +31,18 @@ class ASGD(Optimizer):
 
     def update(self, group, params):
         lr, lambd = scalar(group["lr"]), group["lambd"]
-        for p in params:
-            state = self.state_of(group, p)
-            t = advance(state)
-            eta, mu = scalar(state["eta"]), scalar(state["mu"])
-            for x, g, mean in pieces(p, state["ax"], maximize=group["maximize"], decay=group["weight_decay"]):
-                x *= 1 - lambd * eta
+        for rows in rows_of(self, group, params, "asgd", ("ax",), self.scalars):
+            t, eta, mu = (array.item() for array in rows.numbers)
+            for x, g, mean in rows.step(
+                maximize=group["maximize"], weight_decay=group["weight_decay"], shrink=1 - lambd * eta,
+                eta=eta, mu=mu,
+            ):  # fmt: skip
                 x -= eta * g
                 if mu == 1:
                     mean[...] = x
                 else:
                     mean += (x - mean) * mu
-            for name, value in (
-                ("eta", lr / (1 + lambd * lr * t) ** group["alpha"]), ("mu", 1 / max(1, t - group["t0"])),
-            ):  # fmt: skip
-                state[name]._array[...] = number(value)._array  # rounded also where it was loaded as float64
+            news = lr / (1 + lambd * lr * t) ** group["alpha"], 1 / max(1, t - group["t0"])
+            for array, value in zip(rows.numbers[1:], news, strict=True):
+                array[...] = number(value)._array  # rounded also where it was loaded as float64
+            rows.share_numbers()

@@ -1,78 +1,39 @@
-"""Steps by the compiled kernels: each takes the rows that it can and gives back the rest, for NumPy.
+"""Parameters with their state, moved together by a compiled rule (native/updates.h) where one can be.
 
-A row is a tuple: a parameter that has a gradient, and the Tensors of its state.
+An optimizer's step is a loop over the `Rows` of its parameters and, within, the same formula in NumPy over
+the pieces that no compiled rule takes: complex, float16 and bfloat16 parameters, or all without the kernels.
 """
 
 import sys
 
 from .. import kernels
-from ..core.deferred import factors_of
+from .numbers import advance
+from .pieces import pieces
 
 
-def sgd_step(rows, **options):
-    """SGD's step. A row: (parameter,), or (parameter, momentum buffer)."""
-    taken, rest = _split(rows)
-    if taken:
-        params, grads, *momenta = _columns(taken)
-        kernels.native.sgd_step(params, grads, momenta[0] if momenta else None, **options)
-    return rest
+def rows_of(optimizer, group, params, rule, names=(), numbers=("step",)):
+    """Yield the Rows of `params`, after counting one more step.
+
+    names: of the state's Tensors of the parameter's shape. numbers: of its 0-d Tensors; the first, if any,
+    counts the steps. State that isn't there yet is begun by `optimizer.begin`.
+    """
+    if kernels.native is not None:
+        taken, params = kernels.native.gather_rows(optimizer, group, params, rule, names, numbers)
+        yield from taken
+    for p in params:
+        state, fresh = optimizer.state.get(p), False
+        if (names or numbers) and (not state or any(state.get(name) is None for name in names)):
+            state, fresh = optimizer.begin(group, p), True
+        if numbers:
+            advance(state)
+        yield Rows(p, [state[name] for name in names], [state[name]._array for name in numbers], fresh)
 
 
-def adam_step(rows, **options):
-    """Adam's step. A row: (parameter, exp_avg, exp_avg_sq), with amsgrad also max_exp_avg_sq."""
-    taken, rest = _split(rows)
-    if taken:
-        params, grads, averages, squares, *largest = _columns(taken)
-        kernels.native.adam_step(params, grads, averages, squares, largest[0] if largest else None, **options)
-    return rest
-
-
-def rmsprop_step(rows, centered, **options):
-    """RMSprop's step. A row: (parameter, square_avg), with `centered` grad_avg, with momentum its buffer."""
-    taken, rest = _split(rows)
-    if taken:
-        params, grads, squares, *more = _columns(taken)
-        means = more.pop(0) if centered else None
-        kernels.native.rmsprop_step(params, grads, squares, means, more[0] if more else None, **options)
-    return rest
-
-
-def adagrad_step(rows, **options):
-    """Adagrad's step. A row: (parameter, sum)."""
-    taken, rest = _split(rows)
-    if taken:
-        kernels.native.adagrad_step(*_columns(taken), **options)
-    return rest
-
-
-def _split(rows):
-    if kernels.native is None:
-        return [], rows
-    taken, rest = [], []
-    for row in rows:
-        (taken if _takes(row) else rest).append(row)
-    return taken, rest
-
-
-def _takes(row):
-    array = row[0]._array
-    kind, shape = array.dtype, array.shape
-    if kind.char not in "fd" or not array.flags.writeable or not array.flags.aligned:
-        return False
-    for state in row[1:]:
-        if state._array.strides != array.strides:
-            _lay_out(state, array)
-    beside = [s._array for s in row[1:]]
-    factors = factors_of(row[0]._grad)
-    if factors is None or not all(map(factors.fit, (array, *beside))):
-        beside.append(row[0]._grad._array)
-    return all(a.dtype == kind and a.shape == shape and a.flags.aligned for a in beside)
-
-
-def _lay_out(state, like):
+def lay_out(state, like):
     """Store `state` in the order of its parameter, where nobody else sees its memory.
 
     A checkpoint's state comes in C order, and a convolution's weight changes its own at its first use.
+    The compiled gathering calls this where the two differ.
     """
     array = state._array
     if array.shape != like.shape or array.dtype != like.dtype:
@@ -87,10 +48,35 @@ def _lay_out(state, like):
         state._array = stored
 
 
-def _columns(rows):
-    """The arrays of parameters, gradients and states; of gradients that wait the factors."""
-    params, *states = zip(*rows, strict=True)
-    arrays = [[tensor._array for tensor in column] for column in (params, *states)]
-    grads = [p._grad for p in params]
-    arrays.insert(1, [factors_of(g) or g._array for g in grads])
-    return arrays
+def count_writes(tensors):
+    """Count a write to each of `tensors`, a list."""
+    if kernels.native is not None:
+        kernels.native.bump_versions(tensors)
+        return
+    for tensor in tensors:
+        tensor._versions().bump()
+
+
+class Rows:
+    """One parameter that NumPy moves. The compiled Rows are many, whose numbers are the same.
+
+    numbers: the 0-d arrays of the state; fresh: whether the state was begun just now.
+    """
+
+    __slots__ = ("fresh", "numbers", "_param", "_states")
+
+    def __init__(self, param, states, numbers, fresh):
+        self.fresh = fresh
+        self.numbers = numbers
+        self._param = param
+        self._states = states
+
+    def step(self, maximize=False, weight_decay=0, shrink=1, **constants):
+        """Pieces for the formula; none where the compiled rule moved all, by these constants.
+
+        weight_decay adds to the gradient, `shrink` multiplies the parameter.
+        """
+        return pieces(self._param, *self._states, maximize=maximize, decay=weight_decay, shrink=shrink)
+
+    def share_numbers(self):
+        """What was written to `numbers` holds for all parameters of these Rows."""

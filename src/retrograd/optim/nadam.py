@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .numbers import advance, check, check_betas, number, scalar
+from .compiled import rows_of
+from .numbers import check, check_betas, decayed, number
 from .optimizer import Optimizer
-from .pieces import lerp, pieces, zeros_like
+from .pieces import lerp, zeros_like
 
 
 class NAdam(Optimizer):
@@ -38,25 +39,25 @@ class NAdam(Optimizer):
         }  # fmt: skip
 
     def update(self, group, params):
-        lr, (beta1, beta2), decay = scalar(group["lr"]), group["betas"], group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
-        for p in params:
-            state = self.state_of(group, p)
-            t = advance(state)
+        lr, eps, decay, (beta1, beta2) = decayed(group)
+        for rows in rows_of(self, group, params, "nadam", ("exp_avg", "exp_avg_sq"), ("step", "mu_product")):
+            count, product = rows.numbers
+            t = count.item()
             mu, next_mu = (beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (t, t + 1))
-            product = state["mu_product"]
-            product._array *= mu
-            product = product._array.item()
+            product *= mu
+            rows.share_numbers()
+            product = product.item()
             of_gradient = lr * (1 - mu) / (1 - product)
             of_mean = lr * next_mu / (1 - product * next_mu)
-            states = state["exp_avg"], state["exp_avg_sq"]
-            for x, g, m, v in pieces(p, *states, maximize=group["maximize"], decay=0 if decoupled else decay):
-                if decoupled:
-                    x *= 1 - lr * decay
+            correction = 1 - beta2**t
+            for x, g, m, v in rows.step(
+                **decay, beta1=beta1, beta2=beta2, eps=eps, correction=correction, of_gradient=of_gradient,
+                of_mean=of_mean,
+            ):  # fmt: skip
                 lerp(m, g, 1 - beta1)
                 v *= beta2
                 v += (1 - beta2) * g * g
-                root = np.sqrt(v / (1 - beta2**t))
-                root += group["eps"]
+                root = np.sqrt(v / correction)
+                root += eps
                 x -= of_gradient * g / root
                 x -= of_mean * m / root

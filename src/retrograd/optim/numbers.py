@@ -41,3 +41,14 @@ def check(name, value, high=None, positive=False):
 def check_betas(betas):
     for i, beta in enumerate(betas):
         check(f"beta parameter at index {i}", beta, high=1.0)
+
+
+def decayed(group):
+    """The options of Adam and its kin as numbers: lr, eps, {those of weight decay and maximize}, betas."""
+    lr, decay = scalar(group["lr"]), scalar(group["weight_decay"])
+    options = {"maximize": group["maximize"]}
+    if group["decoupled_weight_decay"]:
+        options["shrink"] = 1 - lr * decay
+    else:
+        options["weight_decay"] = decay
+    return lr, group["eps"], options, [scalar(beta) for beta in group["betas"]]

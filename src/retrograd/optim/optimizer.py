@@ -12,6 +12,7 @@ from ..core.arrays import quiet
 from ..core.graph import Handle, enable_grad, no_grad
 from ..core.tensor import Tensor, wrap
 from . import differentiable
+from .compiled import count_writes
 from .numbers import number
 
 _global_pre_hooks = OrderedDict()
@@ -189,8 +190,7 @@ class Optimizer:
                 params = [p for p in group["params"] if p._grad is not None]
                 if params and not group.get("differentiable"):
                     self.update(group, params)
-                    for p in params:
-                        p._versions().bump()
+                    count_writes(params)
         finally:
             quiet.leave(token)
         return loss
@@ -207,6 +207,10 @@ class Optimizer:
         if not state:
             state.update(self.start(group, p))
         return state
+
+    def begin(self, group, p):
+        """The state of `p` where it isn't there yet, or something of it is None: see compiled.rows_of."""
+        return self.state_of(group, p)
 
     def start(self, group, p):
         """The state that `p` begins with."""

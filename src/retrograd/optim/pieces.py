@@ -10,10 +10,11 @@ from ..kernels import empty_like
 SIZE = 32768  # elements: with the temporaries of a formula, less than the second-level cache holds
 
 
-def pieces(p, *states, maximize=False, decay=0):
+def pieces(p, *states, maximize=False, decay=0, shrink=1):
     """Yield (x, g, *states) stretch by stretch: real 1-d arrays, of which x and the states may be written.
 
-    states: Tensors of the shape of `p`. maximize, decay: g is the gradient's negative, plus decay * x.
+    states: Tensors of the shape of `p`. maximize, decay: g is the gradient's negative, plus decay * x. x is
+    multiplied by `shrink` after that.
     Complex numbers appear as pairs of reals; float16 and bfloat16 as float32, rounded when written back.
     """
     x = p._array
@@ -39,6 +40,8 @@ def pieces(p, *states, maximize=False, decay=0):
             work[1] = -work[1]
         if decay:
             work[1] = work[1] + decay * work[0]
+        if shrink != 1:
+            work[0] *= shrink
         yield work
         for i, part in enumerate(parts):
             if part.itemsize <= 2 and i != 1:

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from .numbers import advance, check, check_betas, number, scalar
+from .compiled import rows_of
+from .numbers import check, check_betas, decayed, number
 from .optimizer import Optimizer
-from .pieces import lerp, pieces, zeros_like
+from .pieces import lerp, zeros_like
 
 
 class RAdam(Optimizer):
@@ -32,29 +33,25 @@ class RAdam(Optimizer):
         return {"step": number(), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
     def update(self, group, params):
-        lr, (beta1, beta2), decay = scalar(group["lr"]), group["betas"], group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
+        lr, eps, decay, (beta1, beta2) = decayed(group)
         limit = 2 / (1 - beta2) - 1  # of the length of the moving average
-        for p in params:
-            state = self.state_of(group, p)
-            t = advance(state)
-            correction1, correction2 = 1 - beta1**t, 1 - beta2**t
+        for rows in rows_of(self, group, params, "radam", ("exp_avg", "exp_avg_sq")):
+            t = rows.numbers[0].item()
+            rate, correction2 = lr / (1 - beta1**t), 1 - beta2**t
             length = limit - 2 * t * beta2**t / correction2
-            rectified = length > 5.0
-            if rectified:
+            rectification = 0
+            if length > 5.0:
                 tractable = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
-            states = state["exp_avg"], state["exp_avg_sq"]
-            for x, g, m, v in pieces(p, *states, maximize=group["maximize"], decay=0 if decoupled else decay):
-                if decoupled:
-                    x *= 1 - lr * decay
+                rectification = math.sqrt(correction2 * tractable)
+            for x, g, m, v in rows.step(
+                **decay, beta1=beta1, beta2=beta2, eps=eps, rate=rate, rectification=rectification
+            ):
                 lerp(m, g, 1 - beta1)
                 v *= beta2
                 v += (1 - beta2) * g * g
-                step = m / correction1
-                step *= lr
-                if rectified:
+                step = rate * m
+                if rectification:
                     root = np.sqrt(v)
-                    root += group["eps"]
-                    step *= math.sqrt(correction2) / root
-                    step *= math.sqrt(tractable)
+                    root += eps
+                    step *= rectification / root
                 x -= step

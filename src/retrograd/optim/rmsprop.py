@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .compiled import rmsprop_step
-from .numbers import advance, check, number, scalar
+from .compiled import rows_of
+from .numbers import check, number, scalar
 from .optimizer import Optimizer
-from .pieces import lerp, pieces, zeros_like
+from .pieces import lerp, zeros_like
 
 
 class RMSprop(Optimizer):
@@ -46,18 +46,11 @@ class RMSprop(Optimizer):
             names.append("grad_avg")
         if momentum > 0:
             names.append("momentum_buffer")
-        rows = []
-        for p in params:
-            state = self.state_of(group, p)
-            advance(state)
-            rows.append((p, *[state[name] for name in names]))
-        decay, maximize = group["weight_decay"], group["maximize"]
-        rest = rmsprop_step(
-            rows, group["centered"], lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=decay,
-            maximize=maximize,
-        )  # fmt: skip
-        for row in rest:
-            for x, g, v, *more in pieces(*row, maximize=maximize, decay=decay):
+        for rows in rows_of(self, group, params, "rmsprop", tuple(names)):
+            for x, g, v, *more in rows.step(
+                maximize=group["maximize"], weight_decay=group["weight_decay"], lr=lr, alpha=alpha, eps=eps,
+                momentum=momentum, centered=group["centered"],
+            ):  # fmt: skip
                 v *= alpha
                 v += (1 - alpha) * g * g
                 root = v

@@ -3,9 +3,10 @@
 import numpy as np
 
 from ..core.tensor import wrap
-from .numbers import advance, check, number, scalar
+from .compiled import rows_of
+from .numbers import check, number, scalar
 from .optimizer import Optimizer
-from .pieces import pieces, zeros_like
+from .pieces import zeros_like
 
 
 class Rprop(Optimizer):
@@ -40,15 +41,14 @@ class Rprop(Optimizer):
 
     def update(self, group, params):
         (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
-        for p in params:
-            state = self.state_of(group, p)
-            advance(state)
-            states = state["prev"], state["step_size"]
-            for x, g, previous, size in pieces(p, *states, maximize=group["maximize"]):
+        for rows in rows_of(self, group, params, "rprop", ("prev", "step_size")):
+            for x, g, previous, size in rows.step(
+                maximize=group["maximize"], shorter=shrink, longer=grow, smallest=smallest, largest=largest
+            ):
                 previous *= g
                 flipped = previous < 0
                 size *= np.where(flipped, shrink, np.where(previous > 0, grow, 1)).astype(size.dtype)
                 np.clip(size, smallest, largest, out=size)
                 np.copyto(previous, g)
                 previous[flipped] = 0
-                x -= np.sign(previous) * size
+                x -= ((previous > 0).astype(size.dtype) - (previous < 0)) * size  # NaN stays where it is

@@ -2,10 +2,9 @@
 
 from ..core.tensor import wrap
 from ..kernels import empty_like
-from .compiled import sgd_step
+from .compiled import rows_of
 from .numbers import check, scalar
 from .optimizer import Optimizer
-from .pieces import pieces
 
 
 class SGD(Optimizer):
@@ -30,33 +29,23 @@ class SGD(Optimizer):
             "fused": fused,
         })  # fmt: skip
 
-    def update(self, group, params):
-        if not group["momentum"]:
-            self._move(group, [(p,) for p in params], first=False)
-            return
-        old, fresh = [], []
-        for p in params:
-            state = self.state[p]
-            buffer = state.get("momentum_buffer")
-            if buffer is None:
-                state["momentum_buffer"] = buffer = wrap(empty_like(p._array))
-                fresh.append((p, buffer))
-            else:
-                old.append((p, buffer))
-        self._move(group, old, first=False)
-        self._move(group, fresh, first=True)
+    def begin(self, group, p):
+        state = self.state[p]
+        if state.get("momentum_buffer") is None:
+            state["momentum_buffer"] = wrap(empty_like(p._array))
+        return state
 
-    def _move(self, group, rows, first):
+    def update(self, group, params):
         lr, momentum, decay = (scalar(group[name]) for name in ("lr", "momentum", "weight_decay"))
         dampening, nesterov, maximize = group["dampening"], group["nesterov"], group["maximize"]
-        rest = sgd_step(
-            rows, lr=lr, momentum=momentum, dampening=dampening, weight_decay=decay, nesterov=nesterov,
-            maximize=maximize, first=first,
-        )  # fmt: skip
-        for row in rest:
-            for x, g, *buffer in pieces(*row, maximize=maximize, decay=decay):
+        names = ("momentum_buffer",) if momentum else ()
+        for rows in rows_of(self, group, params, "sgd", names, numbers=()):
+            for x, g, *buffer in rows.step(
+                maximize=maximize, weight_decay=decay, lr=lr, momentum=momentum, dampening=dampening,
+                nesterov=nesterov, first=rows.fresh,
+            ):  # fmt: skip
                 for b in buffer:
-                    if first:
+                    if rows.fresh:
                         b[...] = g
                     else:
                         b *= momentum
