@@ -474,86 +474,6 @@ def test_relu(shape, dtype, layout):
     np.testing.assert_array_equal(gx, tx.grad.numpy())
 
 
-def parameters(dtype):
-    """Parameters and gradients of several sizes and layouts, as arrays and as PyTorch's own."""
-    shapes = [(70000,), (3,), (8, 4, 3, 3), (), (0,), (5, 6)]
-    params = [random(i, *s, dtype=dtype) for i, s in enumerate(shapes)]
-    params[2] = as_channels_last(params[2])
-    params[5] = laid_out(params[5], "strided")
-    return params, [torch.nn.Parameter(same(p)) for p in params]
-
-
-def gradients(params, step):
-    return [random(100 * step + i, *p.shape, dtype=p.dtype) for i, p in enumerate(params)]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"momentum": 0.9},
-        {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
-        {"momentum": 0.8, "nesterov": True, "maximize": True, "weight_decay": 0.01},
-    ],
-)
-def test_sgd(dtype, options):
-    params, theirs = parameters(dtype)
-    optimizer = torch.optim.SGD(theirs, lr=0.1, **options)
-    momenta = [np.full_like(p, np.nan) for p in params] if options.get("momentum") else None
-    rest = {
-        "momentum": 0.0,
-        "dampening": 0.0,
-        "weight_decay": 0.0,
-        "nesterov": False,
-        "maximize": False,
-        **options,
-    }
-    for step in range(3):
-        grads = gradients(params, step)
-        for p, g in zip(theirs, grads, strict=True):
-            p.grad = same(g)
-        optimizer.step()
-        native.sgd_step(params, grads, momenta, lr=0.1, first=step == 0, **rest)
-    for p, q in zip(params, theirs, strict=True):
-        close(p, q)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("decoupled", [False, True])
-@pytest.mark.parametrize(
-    "options", [{}, {"weight_decay": 0.1, "amsgrad": True}, {"maximize": True, "betas": (0.5, 0.7)}]
-)
-def test_adam(dtype, decoupled, options):
-    params, theirs = parameters(dtype)
-    options = {"weight_decay": 0.0, **options}
-    optimizer = (torch.optim.AdamW if decoupled else torch.optim.Adam)(theirs, lr=0.01, **options)
-    averages, squares, largest = ([np.zeros_like(p) for p in params] for _ in range(3))
-    beta1, beta2 = options.get("betas", (0.9, 0.999))
-    for step in range(1, 4):
-        grads = gradients(params, step)
-        for p, g in zip(theirs, grads, strict=True):
-            p.grad = same(g)
-        optimizer.step()
-        native.adam_step(
-            params,
-            grads,
-            averages,
-            squares,
-            largest if options.get("amsgrad") else None,
-            lr=0.01,
-            beta1=beta1,
-            beta2=beta2,
-            eps=1e-8,
-            weight_decay=options["weight_decay"],
-            step=step,
-            decoupled=decoupled,
-            maximize=options.get("maximize", False),
-        )
-    for p, q in zip(params, theirs, strict=True):
-        close(p, q)
-
-
 # --- against the rows that they serve --------------------------------------------------------------
 
 CONV = [  # x, weight, stride, padding, dilation, groups, of two axes
@@ -831,23 +751,6 @@ def test_bad_arguments_are_refused():
     refused("below 2", native.max_pool2d, a, *pooled, (2**62, 2), one, (0, 0), one)
     refused("x has shape", native.relu, np.zeros(3, np.float32), np.zeros(4, np.float32))
     refused("not aligned", native.relu, np.zeros(9, np.int8)[1:].view(np.float64), np.zeros(1))
-    refused(
-        "one for each parameter", native.sgd_step, [np.zeros(3)], [], None, 0.1, 0, 0, 0, False, False, True
-    )
-    refused(
-        "expected its parameter's",
-        native.sgd_step,
-        [np.zeros(3)],
-        [np.zeros(4)],
-        None,
-        0.1,
-        0,
-        0,
-        0,
-        False,
-        False,
-        True,
-    )
     refused(
         "inside the image",
         native.average_pool2d,

@@ -234,6 +234,8 @@ def by_hand():
     taken["random_bernoulli"].append([words, draws, 0.3, 2.0])
     taken["random_integers"].append([words, np.empty(40, "i8"), -3, 10])
     taken["random_permutation"].append([words, np.empty(40, "i8")])
+    for rule, states in (("sgd", 1), ("adam", 3), ("adadelta", 2), ("rprop", 2), ("lerp", 0)):
+        taken["rows_of_arrays"].append([rule, tuple([a.copy(), a.T.copy()] for _ in range(2 + states))])
     taken["set_num_threads"] += [[1], [2]]
     taken["set_winograd"] += [[True], [False]]
     taken["multiply_adds"] += [[10]]
@@ -288,6 +290,9 @@ def programs(torch):
             lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
             torch.optim.Adam,
             lambda p: torch.optim.AdamW(p, amsgrad=True),
+            lambda p: torch.optim.RMSprop(p, centered=True, momentum=0.9),
+            torch.optim.NAdam,
+            torch.optim.ASGD,
         ):
             optimizer = make(layer.parameters())
             for _ in range(2):
@@ -526,6 +531,7 @@ def sanitized(kind):
             "tests/test_kernels.py",
             "tests/test_kernels_more.py",
             "tests/test_kernels_networks.py",
+            "tests/test_kernels_optim.py",
             "tests/test_door.py",
             "tests/test_fused_walk.py",
             "-k",
