@@ -2,7 +2,8 @@
 
 `python -m benchmarks --growth` measures how cost grows, and draws docs/benchmarks/growth.svg.
 `python -m benchmarks --only ops` measures the most used operations one by one, `--only layers` kernels
-against oneDNN's, `--only networks` training steps of networks of many kinds.
+against oneDNN's, `--only networks` training steps of networks of many kinds, `--only optimizers` a step of each
+optimizer.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from . import (
     memory,
     networks,
     operations,
+    optimizers,
     page,
     report,
     rivals,
@@ -68,7 +70,8 @@ def main(argv=None):
         action="append",
         metavar="NAME",
         help="what to measure; may be a pattern, and given several times; ops: each operation "
-        "by itself; layers: each convolution and product by itself; networks: networks of other kinds",
+        "by itself; layers: each convolution and product by itself; networks: networks of other kinds; "
+        "optimizers: a step of each",
     )
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds per case (default: 15, quick: 3)")
@@ -114,6 +117,8 @@ def main(argv=None):
         return layers.main(options)
     if options.only and options.only[0] == "networks":
         return networks.main(options)
+    if options.only == ["optimizers"]:
+        return optimizers.main(options)
     chosen = measurements(options)
     if options.only:
         chosen = [m for m in chosen if any(fnmatch.fnmatchcase(m[1], only) for only in options.only)]

@@ -107,9 +107,9 @@ class Server:
     def _case(self, name):
         if name in self.cases.BY_NAME:
             return self.cases.BY_NAME[name]
-        from . import growth, layers, networks, operations
+        from . import growth, layers, networks, operations, optimizers
 
-        kinds = {"op ": operations, "layer ": layers, "net ": networks, "growth-": growth}
+        kinds = {"op ": operations, "layer ": layers, "net ": networks, "growth-": growth, "optim ": optimizers}
         return next(module.case(name) for start, module in kinds.items() if name.startswith(start))
 
     def round(self, variant, steps):
