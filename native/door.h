@@ -186,5 +186,6 @@ void add_door(PyObject *module);
 void add_layers(PyObject *module);
 void add_picking(PyObject *module);
 void add_random(PyObject *module);
+void add_creation(PyObject *module);
 
 }  // namespace retrograd

@@ -414,6 +414,8 @@ void add_ufuncs(PyObject *module) {
     using Double = TypedKernels<double>;
     add_ufunc<&Float::erf, &Double::erf>(module, "erf", "The error function.");
     add_ufunc<&Float::gelu, &Double::gelu>(module, "gelu", "x times the normal distribution function of x.");
+    add_ufunc<&Float::sigmoid, &Double::sigmoid>(module, "sigmoid", "1 / (1 + exp(-x)).");
+    add_ufunc<&Float::silu, &Double::silu>(module, "silu", "x / (1 + exp(-x)).");
     add_ufunc<&Float::gelu_slope, &Double::gelu_slope>(module, "gelu_slope", "The derivative of gelu.");
 }
 

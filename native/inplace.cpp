@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "boundary.h"
+#include "isa.h"
+#include "kernels.h"
 #include "layout.h"
 #include "pointwise.h"
 #include "pool.h"
@@ -125,7 +127,8 @@ bool outside_graph(const Modes &modes, PyObject *x) {
 template <class T> void add_scaled(T *x, const T *y, T scale, int64_t n) {
     constexpr int64_t kChunk = 1 << 15;
     parallel((n + kChunk - 1) / kChunk, [&](int64_t task) {
-        for (int64_t i = task * kChunk; i < std::min(n, (task + 1) * kChunk); i++) x[i] += scale * y[i];
+        const int64_t at = task * kChunk;
+        kernels().of<T>().add_scaled(y + at, scale, x + at, std::min(kChunk, n - at));
     });
 }
 

@@ -65,6 +65,9 @@ template <class T> constexpr TypedKernels<T> typed() {
     k.select = select<T>;
     k.erf = erf<T>;
     k.gelu = gelu<T>;
+    k.sigmoid = sigmoid<T>;
+    k.silu = silu<T>;
+    k.sum = sum<T>;
     k.gelu_slope = gelu_slope<T>;
     k.add_scaled = add_scaled<T>;
     k.layer_norm = layer_norm<T>;

@@ -143,6 +143,9 @@ template <class T> struct TypedKernels {
     void (*select)(const char *condition, const T *x, int x_step, const T *y, int y_step, T *out, int64_t n);
     void (*erf)(const T *x, T *out, int64_t n);
     void (*gelu)(const T *x, T *out, int64_t n);
+    void (*sigmoid)(const T *x, T *out, int64_t n);
+    void (*silu)(const T *x, T *out, int64_t n);
+    double (*sum)(const T *x, int64_t n);
     void (*gelu_slope)(const T *x, T *out, int64_t n);
     void (*add_scaled)(const T *x, T scale, T *out, int64_t n);
     void (*layer_norm)(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *variance);

@@ -353,6 +353,41 @@ template <class T> void gelu_slope(const T *x, T *out, int64_t n) {
     });
 }
 
+template <class T> INLINE Vec<T> sigmoid_of(Vec<T> v) { return 1 / (1 + exponential<T>(-v)); }
+
+template <class T> void sigmoid(const T *x, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, sigmoid_of<T>(get(x + i))); });
+}
+
+template <class T> void silu(const T *x, T *out, int64_t n) {
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> v = get(x + i);
+        put(out + i, v / (1 + exponential<T>(-v)));
+    });
+}
+
+// The sum of a run: blocks of it in T, by lanes, and their sums in double.
+template <class T> double sum(const T *x, int64_t n) {
+    constexpr int L = kLanes<T>, kSums = 4;
+    constexpr int64_t kBlock = 1024;
+    double total = 0;
+    while (n > 0) {
+        const int64_t some = n < kBlock ? n : kBlock;
+        Vec<T> sums[kSums] = {};
+        int64_t i = 0;
+        for (; i + kSums * L <= some; i += kSums * L) {
+            UNROLL
+            for (int k = 0; k < kSums; k++) sums[k] += load(x + i + k * L);
+        }
+        for (; i + L <= some; i += L) sums[0] += load(x + i);
+        if (i < some) sums[1] += load_part(x + i, static_cast<int>(some - i));
+        total += sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        x += some;
+        n -= some;
+    }
+    return total;
+}
+
 template <class T> INLINE T largest_of(const T *x, int64_t n) {
     Vec<T> top = broadcast(x[0]);
     for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {

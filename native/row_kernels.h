@@ -15,6 +15,9 @@ Ref matmul_row(PyObject *const *args);
 Ref linear_row(PyObject *const *args);
 Ref sum_row(PyObject *const *args);
 Ref mean_row(PyObject *const *args);
+Ref sort_row(PyObject *const *args);
+Ref topk_row(PyObject *const *args);
+Ref cumsum_row(PyObject *const *args);
 
 // batch_norm_backward's row. relu: nullptr, or what a relu made of batch norm's result, if g is the gradient of that.
 // spare: whether gx may be written over g.

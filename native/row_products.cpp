@@ -7,7 +7,10 @@
 
 #include "boundary.h"
 #include "conv.h"
+#include "isa.h"
+#include "kernels.h"
 #include "matmul.h"
+#include "memory.h"
 #include "rows.h"
 
 namespace retrograd {
@@ -145,27 +148,29 @@ Ref linear_row(PyObject *const *args) {
 
 namespace {
 
-// The sum of a run of numbers: in double, as sixteen sums of every sixteenth.
-template <class T> T sum_of(const T *x, int64_t n) {
-    constexpr int kLanes = 16;
-    double sums[kLanes] = {};
-    int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes)
-        for (int k = 0; k < kLanes; k++) sums[k] += x[i + k];
-    for (int k = 0; i < n; i++, k++) sums[k] += x[i];
-    for (int half = kLanes / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; k++) sums[k] += sums[k + half];
-    return static_cast<T>(sums[0]);
-}
+constexpr int64_t kPart = 1 << 15;  // elements that a thread sums up at a time
 
 template <class T> void sum_runs(const T *x, int64_t count, int64_t length, T *out) {
-    const int64_t each = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, length));
+    if (length > kPart) {  // parts of runs, joined in order
+        const int64_t parts = (length + kPart - 1) / kPart;
+        Scratch<double> sums(count * parts);
+        parallel(count * parts, [&](int64_t task) {
+            const int64_t at = task % parts * kPart;
+            sums.get()[task] = kernels().of<T>().sum(x + task / parts * length + at, std::min(kPart, length - at));
+        });
+        for (int64_t r = 0; r < count; r++) {
+            double sum = 0;
+            for (int64_t p = 0; p < parts; p++) sum += sums.get()[r * parts + p];
+            out[r] = static_cast<T>(sum);
+        }
+        return;
+    }
+    const int64_t each = std::max<int64_t>(1, kPart / std::max<int64_t>(1, length));
     parallel((count + each - 1) / each, [&](int64_t task) {
-        for (int64_t r = task * each; r < std::min(count, (task + 1) * each); r++) out[r] = sum_of(x + r * length, length);
+        for (int64_t r = task * each; r < std::min(count, (task + 1) * each); r++)
+            out[r] = static_cast<T>(kernels().of<T>().sum(x + r * length, length));
     });
 }
-
-constexpr int64_t kLongest = 1 << 16;  // that one thread sums up: NumPy is as good at more
 
 // Of the leading axes, or of the last ones, or of all, of a C-ordered array. divide: by how many there are.
 Ref sums(PyObject *const *args, bool divide) {
@@ -182,7 +187,6 @@ Ref sums(PyObject *const *args, bool divide) {
         (stays ? rest : summed) *= x.shape[i];
         if (stays || keep) shape[to++] = stays ? x.shape[i] : 1;
     }
-    if (!leading && summed > kLongest) return {};
     Result out(args[0], keep ? x.ndim : kept, shape);
     const Running running(summed * rest * kPerElement / 2);
     const Array row = {"out", out.data, 1, {rest}, {1}, x.type, true};

@@ -172,6 +172,7 @@ void add_door(PyObject *module) {
     add_layers(module);
     add_picking(module);
     add_random(module);
+    add_creation(module);
 }
 
 }  // namespace retrograd

@@ -329,7 +329,8 @@ def test_what_is_recorded_and_what_is_not():
 
     assert steps(lambda x: x * 2 + np.exp(x), "a") == ["multiply", "exp", "add"]
     assert steps(lambda x, n: np.where(x > n, x, 0), "a", "n") == ["greater", "where"]
-    assert steps(TABLE["sigmoid"].forward, np, "a") == ["negative", "exp", "add", "reciprocal"]
+    assert steps(TABLE["sigmoid"].forward, np, "a") == ["sigmoid"]
+    assert steps(lambda xp, x: xp.exp(x, out=xp.empty_like(x)), np, "a") == ["exp"]
     assert record(lambda x: x, "a", "f") == ([], 0)
     for function in (
         lambda x: x.sum(), lambda x: x.reshape(-1), lambda x: x**0.3, lambda x: np.concatenate([x, x]),

@@ -616,7 +616,8 @@ CASES = [(c[0], c[1:]) for c in (tuple(c) for c in cases())]
 
 # Those of test_kernels_more.py.
 ELSEWHERE = {
-    "linear", "matmul", "scaled_dot_product_attention", "scaled_dot_product_attention_backward", "sum", "mean"
+    "linear", "matmul", "scaled_dot_product_attention", "scaled_dot_product_attention_backward", "sum",
+    "mean", "sort", "topk", "cumsum",
 }  # fmt: skip
 
 

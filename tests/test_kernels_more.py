@@ -459,3 +459,122 @@ def test_what_is_no_state_is_refused():
         native.random_normal(words, out[:15], 0.0, 1.0)
     with pytest.raises(ValueError, match="p must be"):
         native.random_bernoulli(words, out, 2.0, 1.0)
+
+
+def special(dtype, *shape, seed=0):
+    """Few distinct numbers, so that many are equal, among them NaN, infinities and both zeros."""
+    values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.5, 1e-40, 3.0], dtype)
+    return values[np.random.default_rng(seed).integers(0, len(values), shape)]
+
+
+lane_shapes = st.tuples(st.integers(1, 9), st.sampled_from([1, 2, 5, 64, 65, 300, 1500]))
+
+
+@quick
+@given(lane_shapes, float_types, st.booleans(), st.booleans(), st.integers(0, 99))
+def test_sort_keeps_the_order_of_equal_elements(shape, dtype, descending, few, seed):
+    x = special(dtype, *shape, seed=seed) if few else random(seed, *shape, dtype=dtype)
+    got = row_kernels["sort"](x, 1, descending)
+    for a, b in zip(got, TABLE["sort"].forward(np, x, 1, descending), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@quick
+@given(lane_shapes, float_types, st.booleans(), st.booleans(), st.integers(0, 99), st.floats(0, 1))
+def test_topk_gives_the_first_of_equal_elements(shape, dtype, largest, few, seed, part):
+    x = special(dtype, *shape, seed=seed) if few else random(seed, *shape, dtype=dtype)
+    k = max(1, int(part * shape[1]))
+    values, indices = row_kernels["topk"](x, 1, k, largest)
+    all_values, all_indices = TABLE["sort"].forward(np, x, 1, largest)
+    np.testing.assert_array_equal(values, all_values[:, :k])
+    np.testing.assert_array_equal(indices, all_indices[:, :k])
+
+
+@quick
+@given(lane_shapes, float_types, st.booleans(), st.integers(0, 99))
+def test_running_sums(shape, dtype, reverse, seed):
+    x = random(seed, *shape, dtype=dtype)
+    wide = x.astype(float)
+    expected = np.flip(np.cumsum(np.flip(wide, 1), 1), 1) if reverse else np.cumsum(wide, 1)
+    close(row_kernels["cumsum"](x, 1, reverse), expected, np.abs(x).sum())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("length", [1 << 15, (1 << 15) + 1, 100_003])
+def test_sums_of_long_runs_do_not_depend_on_the_number_of_threads(threads, dtype, length):
+    x, results = random(1, 3, length, dtype=dtype), []
+    for n in (1, 2, 3):
+        threads(n)
+        results.append((row_kernels["sum"](x, (1,), False), row_kernels["sum"](x, (0, 1), False)))
+    close(results[0][0], x.sum(1, dtype=float), np.abs(x).sum())
+    close(results[0][1], np.asarray(x.sum(dtype=float)), np.abs(x).sum())
+    for lanes, whole in results[1:]:
+        np.testing.assert_array_equal(lanes, results[0][0])
+        np.testing.assert_array_equal(whole, results[0][1])
+
+
+def test_lanes_that_do_not_lie_one_after_the_other_are_left_to_numpy():
+    x = random(0, 4, 6)
+    for array in (x.T, x[:, ::2], x.astype(np.int64), np.empty((3, 0), np.float32)):
+        assert row_kernels["sort"](array, 1, False) is NotImplemented
+        assert row_kernels["topk"](array, 1, 1, True) is NotImplemented
+        assert row_kernels["cumsum"](array, 1, False) is NotImplemented
+    assert row_kernels["sort"](x, 0, False) is NotImplemented
+    assert row_kernels["topk"](x, 1, 7, True) is NotImplemented
+
+
+@quick
+@given(
+    st.sampled_from(["add", "sub", "mul", "div"]),
+    st.sampled_from([
+        ((90, 120), (120,)), ((90, 120), (1, 120)), ((90, 120), (90, 1)), ((9, 10, 700), (10, 700)),
+        ((9, 10, 700), (9, 10, 1)), ((9, 10, 700), (1, 700)), ((20000, 1), (1, 1)), ((3, 3000), (3, 1)),
+    ]),
+    float_types,
+)
+def test_a_row_or_a_column_beside_a_matrix(name, shapes, dtype):
+    x, y = random(1, *shapes[0], dtype=dtype), random(2, *shapes[1], dtype=dtype)
+    got = row_kernels[name](x, y)
+    if got is not NotImplemented:
+        np.testing.assert_array_equal(got, TABLE[name].forward(np, x, y))
+    assert (got is NotImplemented) == (x.size < 1 << 13 or y.size == 1)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "silu"])
+@quick
+@given(st.integers(0, 700), float_types, st.sampled_from([1, 2, -3]), st.sampled_from([1e-3, 1, 4, 100]))
+def test_sigmoids(name, count, dtype, step, spread):
+    x = (random(3, count * abs(step), dtype=np.float64) * spread).astype(dtype)[::step]
+    with np.errstate(over="ignore"):
+        expected = 1 / (1 + np.exp(-x.astype(np.float64)))
+    expected = expected if name == "sigmoid" else x * expected
+    rtol = 4 * np.finfo(dtype).eps
+    with np.errstate(over="ignore"):
+        got = getattr(native, name)(x)
+    np.testing.assert_allclose(got, expected, rtol=rtol, atol=np.finfo(dtype).tiny * 400)
+
+
+def test_sigmoids_of_what_is_not_finite():
+    x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0], np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sigmoid, silu = native.sigmoid(x), native.silu(x)
+    np.testing.assert_array_equal(sigmoid, np.array([np.nan, 1, 0, 1, 0, 0.5], np.float32))
+    np.testing.assert_array_equal(silu[:4], np.array([np.nan, np.inf, np.nan, 1e30], np.float32))
+
+
+def test_new_tensors():
+    for value in (0, 1):
+        for dtype in (np.float32, np.float64, np.int64):
+            for sizes in ((2, 3), ((2, 3),), ([2, 3],), ()):
+                made = native.new_tensor(sizes, np.dtype(dtype), value)._array
+                expected = np.full((2, 3) if sizes else (), value, dtype)
+                assert made.dtype == dtype and made.flags.c_contiguous
+                np.testing.assert_array_equal(made, expected)
+        like = retrograd.tensor(random(0, 2, 3))
+        np.testing.assert_array_equal(native.new_like(like, value)._array, np.full((2, 3), value))
+        assert native.new_like(like.t(), value) is None
+    assert native.new_tensor((4,), np.dtype(np.int64), None)._array.shape == (4,)
+    for sizes in ((-1,), (2.0,), (True,), (2**70,), (1,) * 9, "no"):
+        assert native.new_tensor(sizes, np.dtype(np.float32), 0) is None
+    assert native.new_tensor((2,), np.dtype(np.int8), 1) is None
+    assert native.new_like(np.ones(2), 0) is None

@@ -51,6 +51,7 @@ class device:
         return device, (self.type, self.index)
 
     def __enter__(self):
+        chosen[:] = [True]
         _default.stack = (*_default.stack, self)
         return self
 
@@ -64,6 +65,7 @@ class _Default(threading.local):
 
 
 cpu, meta = device("cpu"), device("meta")
+chosen = []  # of something if a default device was ever asked for: else none has to be looked up
 
 
 class MetaMemory(bytearray):
@@ -96,6 +98,7 @@ def get_default_device():
 
 def set_default_device(to):
     """Set the device that factory functions use when none is given; None means the CPU."""
+    chosen[:] = [True]
     _default.chosen = None if to is None else device(to)
 
 

@@ -116,7 +116,7 @@ class Generator:
             self._source = Words(self._seed)
         return self._source
 
-    def drawn(self, n):
+    def _drawn(self, n):
         """The stream, from which `n` numbers are drawn next by whoever holds the lock."""
         self._fresh &= n == 0
         return self._words()
@@ -124,12 +124,12 @@ class Generator:
     def bits32(self, n):
         """The next `n` words of the stream as uint32."""
         with self.lock:
-            return self.drawn(n).bits32(n)
+            return self._drawn(n).bits32(n)
 
     def bits64(self, n):
         """The next `2 n` words of the stream as `n` numbers uint64, the earlier word the higher."""
         with self.lock:
-            return self.drawn(n).bits64(n)
+            return self._drawn(n).bits64(n)
 
     def floats(self, n):
         """`n` uniform float32 numbers on [0, 1): 24 bits of a word each."""
@@ -152,7 +152,7 @@ class Generator:
         with self.lock:
             out = np.empty(n)
             if native is not None:
-                stream = self.drawn(max(0, n - (self._next_normal is not None)))
+                stream = self._drawn(max(0, n - (self._next_normal is not None)))
                 self._next_normal = native.random_normals(stream.state, out, self._next_normal)
                 return out
             waiting = n > 0 and self._next_normal is not None

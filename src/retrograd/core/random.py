@@ -79,7 +79,7 @@ def _compiled(function, shape, np_dtype, generator, out, *how):
     """`out`, or a new array, filled by a function of the compiled module."""
     out = np.empty(shape, np_dtype) if out is None else out
     with generator.lock:
-        function(generator.drawn(out.size).state, out, *how)
+        function(generator._drawn(out.size).state, out, *how)
     return out
 
 
@@ -268,7 +268,7 @@ def randperm(n, np_dtype=np.int64, generator=None):
     if _COMPILED:
         out = np.empty(n, np.int64)
         with generator.lock:
-            native.random_permutation(generator.drawn(max(n - 1, 0)).state, out)
+            native.random_permutation(generator._drawn(max(n - 1, 0)).state, out)
         return _narrow(out, np_dtype)
     return _narrow(_swapped(generator.bits32(max(n - 1, 0)))[:n], np_dtype)
 

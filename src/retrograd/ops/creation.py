@@ -3,7 +3,9 @@
 import numpy as np
 
 from ..core import arrays
+from ..core import device as places
 from ..core.apply import in_likeness
+from ..core.compiled import native
 from ..core.device import resolve
 from ..core.graph import modes, untracked
 from ..core.memory import contiguous_format, preserve_format
@@ -22,9 +24,9 @@ INPLACE = []
 
 def finish(array, requires_grad=False, device=None, layout=None, pin_memory=False, out=None):
     """What each creation function ends with: the array as a Tensor, or written into `out`."""
-    if resolve(device).type == "meta":
+    if (device is not None or places.chosen) and resolve(device).type == "meta":
         array = meta_array(array.shape, array.dtype)
-    if layout not in (None, strided):
+    if layout is not None and layout is not strided:
         raise RuntimeError(f"layout {layout} is not supported: every tensor here is {strided} [RG137]")
     if pin_memory:
         raise RuntimeError(
@@ -49,11 +51,15 @@ def kind_of(dtype):
 def shape_of(args, size=None):
     """The shape from `2, 3`, from a tuple or from `size=`; RuntimeError for a negative size."""
     shape = as_sizes(args if size is None else (size,))
-    if any([n < 0 for n in shape]):
+    if shape and min(shape) < 0:
         raise RuntimeError(
             f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)} [RG049]"
         )
     return shape
+
+
+# Tensors of 0, 1 or (None) anything, of sizes or like another, where nothing else was asked for; or None.
+_new, _new_like = (lambda *given: None,) * 2 if native is None else (native.new_tensor, native.new_like)
 
 
 def like_array(make, input, dtype, memory_format):
@@ -105,6 +111,10 @@ def empty(
     memory_format=contiguous_format,
 ):
     """A tensor of whatever its memory held before."""
+    if size is out is layout is device is None and memory_format is contiguous_format and not places.chosen:
+        made = _new(args, kind_of(dtype), None)
+        if made is not None and not pin_memory and not requires_grad:
+            return made
     shape = shape_of(args, size)
     axes = memory_format.axes(len(shape))
     array = np.empty(tuple([shape[i] for i in axes]), kind_of(dtype)).transpose(np.argsort(axes))
@@ -115,6 +125,12 @@ def zeros(
     *args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """A tensor of zeros."""
+    if size is out is layout is device is None and not places.chosen and not pin_memory:
+        made = _new(args, kind_of(dtype), 0)
+        if made is not None:
+            if requires_grad:
+                made.requires_grad = True
+            return made
     return finish(
         np.zeros(shape_of(args, size), kind_of(dtype)), requires_grad, device, layout, pin_memory, out
     )
@@ -124,6 +140,12 @@ def ones(
     *args, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """A tensor of ones."""
+    if size is out is layout is device is None and not places.chosen and not pin_memory:
+        made = _new(args, kind_of(dtype), 1)
+        if made is not None:
+            if requires_grad:
+                made.requires_grad = True
+            return made
     return finish(
         np.ones(shape_of(args, size), kind_of(dtype)), requires_grad, device, layout, pin_memory, out
     )
@@ -193,6 +215,10 @@ def empty_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
     """`empty` of input's shape and dtype."""
+    if dtype is layout is device is memory_format is None and not (pin_memory or requires_grad):
+        made = None if places.chosen else _new_like(input, None)
+        if made is not None:
+            return made
     array = like_array(np.empty, input, dtype, memory_format)
     return finish(array, requires_grad, device, layout, pin_memory)
 
@@ -210,6 +236,10 @@ def zeros_like(
     out=None,
 ):
     """Zeros of input's shape and dtype."""
+    if dtype is layout is device is memory_format is out is None and not (pin_memory or requires_grad):
+        made = None if places.chosen else _new_like(input, 0)
+        if made is not None:
+            return made
     array = like_array(np.zeros, input, dtype, memory_format)
     return finish(array, requires_grad, device, layout, pin_memory, out)
 
@@ -227,6 +257,10 @@ def ones_like(
     out=None,
 ):
     """Ones of input's shape and dtype."""
+    if dtype is layout is device is memory_format is out is None and not (pin_memory or requires_grad):
+        made = None if places.chosen else _new_like(input, 1)
+        if made is not None:
+            return made
     array = like_array(np.ones, input, dtype, memory_format)
     return finish(array, requires_grad, device, layout, pin_memory, out)
 

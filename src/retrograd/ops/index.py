@@ -69,13 +69,18 @@ def put(out, values, accumulate, places, indices):
 
 def _add_at(out, values, places, indices):
     """out[key] += values, where places that are named several times get all their values."""
-    if len(indices) == 1 and places[0] == 0 and indices[0].dtype == np.int64 and out.flags.c_contiguous:
-        (rows,), n = indices, len(out)
-        if rows.size and rows.min() < 0:
-            rows = np.where(rows < 0, rows + n, rows)
-        width = math.prod(out.shape[1:])
-        values = np.broadcast_to(values, (*rows.shape, *out.shape[1:])).reshape(rows.size, width)
-        return add_rows(out.reshape(n, width), rows.reshape(-1), values)
+    k, shape = len(indices), indices[0].shape
+    if (
+        list(places) == list(range(k))
+        and all([i.dtype == np.int64 and i.shape == shape for i in indices])
+        and out.flags.c_contiguous
+    ):
+        rows = 0
+        for i, n in zip(indices, out.shape, strict=False):
+            rows = rows * n + (np.where(i < 0, i + n, i) if i.size and i.min() < 0 else i)
+        width = math.prod(out.shape[k:])
+        values = np.broadcast_to(values, (*shape, *out.shape[k:])).reshape(rows.size, width)
+        return add_rows(out.reshape(math.prod(out.shape[:k]), width), rows.reshape(-1), values)
     expanded_places, expanded = [], []
     for place, i in zip(places, indices, strict=True):
         if i.dtype.kind == "b":

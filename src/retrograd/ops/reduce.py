@@ -333,7 +333,9 @@ def _logical(name):
 
     def forward(xp, x, axes, keepdim):
         out = function.reduce(x, axis=axes, keepdims=keepdim)
-        return out.astype(np.uint8) if x.dtype == np.uint8 else out.astype(bool)
+        if x.dtype == np.uint8:
+            return out.astype(np.uint8)
+        return out if out.dtype == bool else out.astype(bool)
 
     return Op(name, forward)
 

@@ -12,6 +12,7 @@ from .creation import finish, kind_of, number
 __all__ = ["arange", "linspace", "logspace", "range"]
 METHODS = []
 INPLACE = []
+_LARGE = 2**62  # what lies within needs no check
 
 
 def arange(
@@ -37,6 +38,9 @@ def arange(
     if end is None:
         raise TypeError("arange() is missing its 'end' [RG134]")
     start, end, step = number(start), number(end), number(step)
+    if type(start) is type(end) is type(step) is int and dtype is out is None:
+        if -_LARGE < start <= end < _LARGE and 0 < step < _LARGE:
+            return finish(np.arange(start, end, step, np.int64), requires_grad, device, layout, pin_memory)
     kind = _sequence_kind(dtype, out, start, end, step)
     count = _count("arange", start, end, step, kind)
     values = _fitting(_steps(start, step, count, kind), out)

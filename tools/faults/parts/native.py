@@ -236,6 +236,7 @@ def by_hand():
     taken["random_permutation"].append([words, np.empty(40, "i8")])
     for rule, states in (("sgd", 1), ("adam", 3), ("adadelta", 2), ("rprop", 2), ("lerp", 0)):
         taken["rows_of_arrays"].append([rule, tuple([a.copy(), a.T.copy()] for _ in range(2 + states))])
+    taken["new_tensor"] += [[(2, 3), np.dtype("f4"), 0], [((2, 3),), np.dtype("i8"), 1]]
     taken["set_num_threads"] += [[1], [2]]
     taken["set_winograd"] += [[True], [False]]
     taken["multiply_adds"] += [[10]]
