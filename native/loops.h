@@ -353,10 +353,8 @@ template <class T> void gelu_slope(const T *x, T *out, int64_t n) {
     });
 }
 
-template <class T> INLINE Vec<T> sigmoid_of(Vec<T> v) { return 1 / (1 + exponential<T>(-v)); }
-
 template <class T> void sigmoid(const T *x, T *out, int64_t n) {
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, sigmoid_of<T>(get(x + i))); });
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, 1 / (1 + exponential<T>(-get(x + i)))); });
 }
 
 template <class T> void silu(const T *x, T *out, int64_t n) {
