@@ -32,6 +32,7 @@
 #include "row_kernels.h"
 #include "rows.h"
 #include "views.h"
+#include "weighted.h"
 #include "winograd.h"
 
 namespace nb = nanobind;
@@ -184,6 +185,11 @@ void bind_recurrent(nb::module_ &m) {
 }
 
 void bind_pooling(nb::module_ &m) {
+    m.def("weighted_rows", [](nb::handle x, nb::handle start, nb::handle index, nb::handle weight, nb::handle out) {
+        View x_(x, "x"), start_(start, "start"), index_(index, "index"), weight_(weight, "weight"), out_(out, "out");
+        nb::gil_scoped_release release;
+        weighted_rows(x_, start_, index_, weight_, out_);
+    }, "x"_a, "start"_a, "index"_a, "weight"_a, "out"_a);
     m.def("max_pool2d", [](nb::handle x, nb::handle out, nb::handle which, Pair kernel, Pair stride, Pair padding,
                            Pair dilation) {
         View x_(x, "x"), out_(out, "out"), which_(which, "which");

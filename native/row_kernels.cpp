@@ -444,6 +444,8 @@ PyMethodDef kernels_by_row[] = {
     entry<sort_row, 3>("sort"),
     entry<topk_row, 4>("topk"),
     entry<cumsum_row, 3>("cumsum"),
+    entry<group_norm_row, 5>("group_norm"),
+    entry<group_norm_backward, 10>("group_norm_backward"),
 };
 
 }  // namespace

@@ -22,6 +22,8 @@ Ref cumsum_row(PyObject *const *args);
 // batch_norm_backward's row. relu: nullptr, or what a relu made of batch norm's result, if g is the gradient of that.
 // spare: whether gx may be written over g.
 Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare);
+Ref group_norm_row(PyObject *const *args);
+Ref group_norm_backward(PyObject *const *args);
 
 // Adds `row_kernels` to the module: {name of a row: function}. A function gives NotImplemented for what it leaves.
 void add_row_kernels(PyObject *module);

@@ -246,3 +246,41 @@ def test_tanh_keeps_its_digits_and_limits():
         np.testing.assert_allclose(out, np.tanh(values.astype(np.float64)), rtol=rtol)
     nan = by_kernel("rnn_steps", *(np.full((1, 1), v) for v in (np.nan, 0.0, 0.0)), (1,), False, False)
     assert np.isnan(nan).all()
+
+
+# --- group norm, resampling ----------------------------------------------------------------------
+
+
+@quick
+@given(
+    st.integers(1, 3), st.sampled_from([(1, 1), (3, 3), (2, 8), (4, 20), (1, 70), (33, 33)]),
+    st.sampled_from([(), (1,), (7,), (5, 6), (40, 41), (2, 3, 4)]), float_types, layouts, st.booleans(),
+)  # fmt: skip
+def test_group_norm(images, channels, size, dtype, layout, affine):
+    groups, count = channels
+    x = laid_out(random(1, images, count, *size, dtype=dtype) * 3 + 5, layout)
+    weight, bias = (random(i, count, dtype=dtype) if affine else None for i in (2, 3))
+    g = laid_out(random(4, *x.shape, dtype=dtype), layout)
+    args = x, weight, bias, groups, 1e-3
+    made = row_kernels["group_norm"](*args)
+    all_close(made, by_row("group_norm", *args), 10.0)
+    needs = True, affine, affine
+    back = g, None, None, needs, x, weight, made[1], made[2], groups, 1e-3
+    all_close(row_kernels["group_norm_backward"](*back), by_row("group_norm_backward", *back), 300.0)
+
+
+@quick
+@given(
+    st.sampled_from([(2, 3, 5), (1, 4, 6, 7), (2, 1, 3, 4, 5), (1, 2500, 3, 2)]), st.integers(1, 9),
+    st.integers(1, 4), float_types, layouts, st.integers(0, 99),
+)  # fmt: skip
+def test_resample(shape, outputs, taps, dtype, layout, seed):
+    random_ = np.random.default_rng(seed)
+    axis = int(random_.integers(2, len(shape)))
+    x, size = laid_out(random(1, *shape, dtype=dtype), layout), shape[axis]
+    indices, weights = random_.integers(0, size, (outputs, taps)), random_.random((outputs, taps))
+    args = x, indices, weights, axis, size
+    close(by_kernel("resample", *args), by_row("resample", *args), 5.0)
+    g = laid_out(random(2, *shape[:axis], outputs, *shape[axis + 1 :], dtype=dtype), layout)
+    back = g, indices, weights, axis, size
+    close(by_kernel("resample_backward", *back), by_row("resample_backward", *back), 30.0)

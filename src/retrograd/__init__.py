@@ -67,6 +67,7 @@ pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 if kernels.available():
     from .kernels import attention as _attention_kernels  # noqa: F401  registers them for their rows
     from .kernels import cpu as _cpu_kernels  # noqa: F401  the same
+    from .kernels import images as _images  # noqa: F401  the same
     from .kernels import sequences as _sequences  # noqa: F401  the same
     from .kernels import volumes as _volumes  # noqa: F401  the same
 

@@ -260,6 +260,8 @@ def programs(torch):
             torch.nn.AdaptiveAvgPool2d(3),
             torch.nn.ReLU(),
             torch.nn.LayerNorm(8, dtype=dtype),
+            torch.nn.GroupNorm(2, 4, dtype=dtype),
+            torch.nn.Upsample(scale_factor=2, mode="bilinear"),
             torch.nn.GELU(),
             torch.nn.Softmax(-1),
             torch.nn.LogSoftmax(-1),
