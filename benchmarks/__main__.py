@@ -2,8 +2,8 @@
 
 `python -m benchmarks --growth` measures how cost grows, and draws docs/benchmarks/growth.svg.
 `python -m benchmarks --only ops` measures the most used operations one by one, `--only layers` kernels
-against oneDNN's, `--only networks` training steps of networks of many kinds, `--only optimizers` a step of each
-optimizer.
+against oneDNN's, `--only networks` training steps of networks of many kinds, `--only optimizers` a step
+of each optimizer.
 """
 
 import argparse

@@ -109,7 +109,8 @@ class Server:
             return self.cases.BY_NAME[name]
         from . import growth, layers, networks, operations, optimizers
 
-        kinds = {"op ": operations, "layer ": layers, "net ": networks, "growth-": growth, "optim ": optimizers}
+        kinds = {"op ": operations, "layer ": layers, "net ": networks, "growth-": growth}
+        kinds["optim "] = optimizers
         return next(module.case(name) for start, module in kinds.items() if name.startswith(start))
 
     def round(self, variant, steps):

@@ -100,7 +100,7 @@ void gradient(const Array &g, const Array &x, const T *weight, const T *mean, co
     s.each_part([&](int64_t n, int64_t part, int64_t first, int64_t pixels) {
         const int64_t at = n * s.size() + first * C;
         T *to = partial.get() + (n * s.parts + part) * 2 * C;
-        k.column_sums(g_in.get() + at, in.get() + at, pixels, C, middles.get() + n * C, to, to + C);
+        k.column_sums[0](g_in.get() + at, nullptr, in.get() + at, pixels, C, middles.get() + n * C, to, to + C);
     });
     parallel(s.count, [&](int64_t n) {
         double *sum = sums.get() + n * 2 * C, *product = sum + C;
@@ -139,8 +139,8 @@ void gradient(const Array &g, const Array &x, const T *weight, const T *mean, co
     s.each_part([&](int64_t n, int64_t, int64_t first, int64_t pixels) {
         const int64_t at = n * s.size() + first * C;
         const T *a = terms.get() + n * 3 * C;
-        k.column_gradient(g_in.get() + at, in.get() + at, pixels, C, middles.get() + n * C, a, a + C, a + 2 * C,
-                          gx->as<T>() + at);
+        k.column_gradient[0](g_in.get() + at, nullptr, in.get() + at, pixels, C, middles.get() + n * C, a, a + C,
+                             a + 2 * C, gx->as<T>() + at);
     });
 }
 
