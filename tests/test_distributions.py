@@ -356,6 +356,7 @@ def test_constraints_and_what_maps_into_them(name):
     ids=range(11),
 )
 def test_refusals(make):
+    torch.distributions.Distribution.set_default_validate_args(True)  # torch.compile switches it off for good
     said = []
     for library in (retrograd, torch):
         with pytest.raises(ValueError) as caught:

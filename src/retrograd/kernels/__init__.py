@@ -135,7 +135,7 @@ def allow_factors(allowed):
     """Let the gradient of a large weight wait as the layer's input and its output's gradient, or not.
 
     Only where these are much smaller. It is multiplied out when `.grad` is looked at, or within the
-    optimizer's step (the compiled ones: SGD, Adam, AdamW, RMSprop, Adagrad), which then need not read it
+    optimizer's step (any of the compiled ones, see docs/performance.md), which then need not read it
     from memory; the bits are the same. So it is for plain training steps: not with
     hooks on the weight, a second backward into the same `.grad`, or `create_graph`.
     """
