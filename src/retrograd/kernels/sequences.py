@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.op import kernel
-from ..ops.recurrent_rows import _before
+from ..core.packed import places_before
 from . import native
 from .cpu import ready
 
@@ -12,6 +12,11 @@ _matmul, _sum = native.row_kernels["matmul"], native.row_kernels["sum"]
 
 def _dense(*arrays):
     return [a if a is None or a.flags.c_contiguous else np.ascontiguousarray(a) for a in arrays]
+
+
+def _before(states, first, batch_sizes, reverse):
+    """The state before each element."""
+    return np.concatenate([first, states])[places_before(batch_sizes, reverse)]
 
 
 def _new(like, *shape):

@@ -5,12 +5,10 @@ step before that go on (`batch_sizes` says how many). A batch of equally long on
 is packed as it is. In reverse, each sequence begins with its last element.
 """
 
-from functools import lru_cache
-from itertools import accumulate
-
 import numpy as np
 
 from ..core.op import Op, through_float32
+from ..core.packed import places_before, spans_of
 from .compare import gt
 from .elementary import tanh
 from .join import cat_row
@@ -19,14 +17,6 @@ from .product import mm, swapped
 from .reduce import sum_row
 
 # --- states along packed sequences ------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def _spans(batch_sizes, reverse):
-    """Where each step's elements begin and end, in the order in which steps are computed."""
-    ends = list(accumulate(batch_sizes))
-    spans = [(end - n, end) for n, end in zip(batch_sizes, ends, strict=True)]
-    return spans[::-1] if reverse else spans
 
 
 def _carry(xp, state, first, count):
@@ -51,23 +41,7 @@ def _before(states, first, batch_sizes, reverse):
         if reverse:
             return _joined(0, states[n:], first)
         return _joined(0, first, states[: states.shape[0] - n])
-    return _joined(0, first, states)[_places_before(batch_sizes, reverse)]
-
-
-@lru_cache(maxsize=64)
-def _places_before(batch_sizes, reverse):
-    """For each element the place of the state before it in (first states, states)."""
-    spans, places = _spans(batch_sizes, False), []
-    n = batch_sizes[0]
-    for step, count in enumerate(batch_sizes):
-        other = step + 1 if reverse else step - 1
-        going_on = 0
-        if 0 <= other < len(spans):
-            start, stop = spans[other]
-            going_on = min(stop - start, count)
-            places.append(np.arange(n + start, n + start + going_on))
-        places.append(np.arange(going_on, count))
-    return np.concatenate(places)
+    return _joined(0, first, states)[places_before(batch_sizes, reverse)]
 
 
 def _joined(axis, *parts):
@@ -88,7 +62,7 @@ class _Back:
     """A walk back over the steps that hands the gradient of a state to the step before."""
 
     def __init__(self, batch_sizes, reverse, kind):
-        self.steps = _spans(batch_sizes, reverse)[::-1]
+        self.steps = spans_of(batch_sizes, reverse)[::-1]
         self.reverse = reverse
         self.kind = kind
 
@@ -118,7 +92,7 @@ def _sigmoid(xp, x):
 @through_float32
 def _rnn(xp, x, h0, w_hh, batch_sizes, reverse, relu):
     h, state, weight = xp.empty_like(x), h0[:0], w_hh.T
-    for start, stop in _spans(batch_sizes, reverse):
+    for start, stop in spans_of(batch_sizes, reverse):
         out = h[start:stop]
         xp.matmul(_carry(xp, state, h0, stop - start), weight, out=out)
         out += x[start:stop]
@@ -167,7 +141,7 @@ def _lstm(xp, x, h0, c0, w_hh, w_hr, batch_sizes, reverse):
     n = c0.shape[1]
     h, c, gates = xp.empty((len(x), h0.shape[1]), x.dtype), xp.empty((len(x), n), x.dtype), xp.empty_like(x)
     state, cell, weight = h0[:0], c0[:0], w_hh.T
-    for start, stop in _spans(batch_sizes, reverse):
+    for start, stop in spans_of(batch_sizes, reverse):
         gate, count = gates[start:stop], stop - start
         xp.matmul(_carry(xp, state, h0, count), weight, out=gate)
         gate += x[start:stop]
@@ -246,7 +220,7 @@ def _gru(xp, x, h0, w_hh, b_hh, batch_sizes, reverse):
     n = h0.shape[1]
     h, gates = xp.empty((len(x), n), x.dtype), xp.empty((len(x), 4 * n), x.dtype)
     state, weight = h0[:0], w_hh.T
-    for start, stop in _spans(batch_sizes, reverse):
+    for start, stop in spans_of(batch_sizes, reverse):
         gate, before = gates[start:stop], _carry(xp, state, h0, stop - start)
         mixed = before @ weight
         if b_hh is not None:
