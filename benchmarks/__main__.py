@@ -8,7 +8,6 @@ of each optimizer.
 
 import argparse
 import fnmatch
-import json
 import os
 import sys
 from dataclasses import replace
@@ -146,9 +145,7 @@ def main(argv=None):
             result["left_out"], failed = str(error), True
         results.append(result)
         print("\n".join(report.rows(result)), flush=True)
-        if options.json:  # after each: a run that is stopped leaves what it had
-            with open(options.json, "w") as file:
-                json.dump({"machine": described, "results": results}, file, indent=1)
+        report.save(options.json, described, results)  # after each: a run that is stopped leaves what it had
     return int(failed)
 
 

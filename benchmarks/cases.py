@@ -143,7 +143,11 @@ def prepare(library, model):
 def training(library, model, inputs, loss_of):
     """The step of SGD with momentum on one batch: forward, backward, and the optimizer with zero_grad."""
     optimizer = library.torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    forward = library.compiled(lambda: loss_of(model(inputs)))
+    return training_step(library.compiled(lambda: loss_of(model(inputs))), optimizer)
+
+
+def training_step(forward, optimizer):
+    """`step(mark)` of what `forward()` gives the loss of."""
 
     def step(mark):
         loss = forward()

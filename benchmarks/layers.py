@@ -5,7 +5,6 @@ products and the attention of a transformer's layer: time, GFLOP/s, and the shar
 """
 
 import itertools
-import json
 from dataclasses import dataclass
 
 from . import cases, limits, machine, report, timing
@@ -199,9 +198,7 @@ def main(options):
                 continue
             results.append(result)
             print(row(result, peak), flush=True)
-            if options.json:
-                with open(options.json, "w") as file:
-                    json.dump({"machine": described, "results": results}, file, indent=1)
+            report.save(options.json, described, results)
     _sums(results, group, peak)
     return int(failed)
 

@@ -6,8 +6,6 @@ and channels_last counts.
 """
 
 import fnmatch
-import json
-import math
 
 from . import machine, memory, report, timing
 from .cases import LAYOUTS, Case
@@ -95,16 +93,13 @@ def main(options):
         except (timing.Different, WorkerError) as error:
             result["left_out"], failed = str(error), True
         results.append(result)
-        if options.json:  # after each: a run that is stopped leaves what it had
-            with open(options.json, "w") as file:
-                json.dump({"machine": described, "results": results}, file, indent=1)
-    results.sort(key=lambda r: -r["ratio"]["median"] if "ratio" in r else -math.inf)
+        report.save(options.json, described, results)  # after each: a run that is stopped leaves what it had
+    results = report.worst_first(results)
     print(report.heading("Networks") + "; peak memory")
     for result in results:
         print(report.rows(result)[0] + _memory(result))
-    ratios = [r["ratio"]["median"] for r in results if "ratio" in r]
-    if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    if ratios := report.ratios(results):
+        mean = report.geometric_mean(ratios)
         slower = sum(r > 1 for r in ratios)
         print(f"\n  {len(ratios)} networks; geometric mean of the ratios {mean:.2f}; {slower} above 1")
     return int(failed)

@@ -4,8 +4,6 @@ What such an operation takes is mostly not arithmetic, but what a library does a
 forward and, where it has a gradient, backward.
 """
 
-import json
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -294,15 +292,13 @@ def main(options):
                 "name": c.name, "section": "Operations", "title": c.title, "unit": "s", "ratio": ratio,
                 "retrograd": mine.summary(REPEATS), "torch": rival.summary(REPEATS), "rounds": rounds,
             })  # fmt: skip
-    results.sort(key=lambda r: -r["ratio"]["median"] if "ratio" in r else -math.inf)
+    results = report.worst_first(results)
     print(report.heading("Operations"))
     for result in results:
         print("\n".join(report.rows(result)))
-    ratios = [r["ratio"]["median"] for r in results if "ratio" in r]
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    ratios = report.ratios(results)
+    mean = report.geometric_mean(ratios)
     slower = sum(r > 1 for r in ratios)
     print(f"\n  {len(ratios)} operations; geometric mean of the ratios {mean:.2f}; {slower} above 1")
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"machine": described, "results": results}, file, indent=1)
+    report.save(options.json, described, results)
     return int(failed)

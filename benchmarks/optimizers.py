@@ -4,8 +4,6 @@ Against the fastest that PyTorch offers for each: foreach, fused, and its loop o
 stay as they are, so what is measured is the step alone.
 """
 
-import json
-import math
 from functools import partial
 
 import numpy as np
@@ -101,10 +99,8 @@ def main(options):
                 result["left_out"], failed = str(error), True
             results.append(result)
             print("\n".join(report.rows(result)), flush=True)
-    ratios = [r["ratio"]["median"] for r in results if "ratio" in r]
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    ratios = report.ratios(results)
+    mean = report.geometric_mean(ratios)
     print(f"\n  geometric mean of the ratios {mean:.2f}; {sum(r > 0.8 for r in ratios)} above 0.80")
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"machine": described, "results": results}, file, indent=1)
+    report.save(options.json, described, results)
     return int(failed)

@@ -1,4 +1,7 @@
-"""The results as a table for a terminal."""
+"""The results as a table for a terminal, and as a file for programs."""
+
+import json
+import math
 
 WIDTH = 36
 
@@ -93,3 +96,24 @@ def number(value, unit):
     scale, name = next((s for s in scales if abs(value) >= s[0]), scales[-1])
     scaled = value / scale
     return f"{scaled:.{max(0, 3 - len(str(int(abs(scaled)))))}f} {name}"
+
+
+def save(path, machine, results):
+    """Write the figures for programs, if there is a `path`."""
+    if path:
+        with open(path, "w") as file:
+            json.dump({"machine": machine, "results": results}, file, indent=1)
+
+
+def ratios(results):
+    """The ratios of those results that have one."""
+    return [r["ratio"]["median"] for r in results if "ratio" in r]
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def worst_first(results):
+    """The results by falling ratio; those without one come first."""
+    return sorted(results, key=lambda r: -r["ratio"]["median"] if "ratio" in r else -math.inf)

@@ -116,9 +116,23 @@ def resnet18_shapes():
 ENCODER_SHAPES = ((768, 256), (256, 256), (2048, 256), (256, 2048))  # in_proj, out_proj, linear1, linear2
 
 
+# name of the case: the function of rivals_jax.py and rivals_tinygrad.py that builds it, and its arguments
+CASES = {
+    "step-1x64": ("resnet", 1, 64),
+    "step-16x64": ("resnet", 16, 64),
+    "step-8x224": ("resnet", 8, 224),
+    "inference-1x224": ("resnet", 1, 224, False),
+    "chain-scalar": ("chain",),
+    "chain-32x32": ("chain", 32, 32),
+    "mlp": ("mlp",),
+    "transformer": ("transformer",),
+}
+
+
 def build(library, case):
     """`step()`, which does the work of the case once, waits for it and returns its value."""
-    return importlib.import_module(f"{__package__}.rivals_{library}").CASES[case]()
+    function, *arguments = CASES[case]
+    return getattr(importlib.import_module(f"{__package__}.rivals_{library}"), function)(*arguments)
 
 
 def serve(library, case):

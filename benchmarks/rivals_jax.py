@@ -1,7 +1,5 @@
 """The cases in JAX: one function of the parameters, differentiated and compiled with the update."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -137,15 +135,3 @@ def resnet(count, size, train=True):
         return training(lambda params: cross_entropy(network(params), y), params)
     compiled, params = jax.jit(network), jax.tree.map(jnp.array, params)
     return lambda: float(compiled(params)[0, 0])
-
-
-CASES = {
-    "step-1x64": partial(resnet, 1, 64),
-    "step-16x64": partial(resnet, 16, 64),
-    "step-8x224": partial(resnet, 8, 224),
-    "inference-1x224": partial(resnet, 1, 224, train=False),
-    "chain-scalar": chain,
-    "chain-32x32": partial(chain, 32, 32),
-    "mlp": mlp,
-    "transformer": transformer,
-}

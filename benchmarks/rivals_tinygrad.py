@@ -1,7 +1,5 @@
 """The cases in tinygrad: its layers and optimizer, the whole step under TinyJit."""
 
-from functools import partial
-
 from tinygrad import Tensor, TinyJit, nn
 from tinygrad.helpers import Context
 
@@ -120,15 +118,3 @@ def resnet(count, size, train=True):
         return training(model, lambda: model(images).sparse_categorical_crossentropy(y))
     network = TinyJit(lambda: model(images).realize())
     return lambda: float(network()[0, 0].numpy())
-
-
-CASES = {
-    "step-1x64": partial(resnet, 1, 64),
-    "step-16x64": partial(resnet, 16, 64),
-    "step-8x224": partial(resnet, 8, 224),
-    "inference-1x224": partial(resnet, 1, 224, train=False),
-    "chain-scalar": chain,
-    "chain-32x32": partial(chain, 32, 32),
-    "mlp": mlp,
-    "transformer": transformer,
-}

@@ -187,13 +187,6 @@ def test_winograd(case, winograd):
     assert (quick != direct).any(axis=1).all(), "Winograd was used"
 
 
-@pytest.fixture
-def threads():
-    before = native.get_num_threads()
-    yield native.set_num_threads
-    native.set_num_threads(before)
-
-
 def test_results_do_not_depend_on_the_number_of_threads(threads):
     x, w = resnet_layer()
     small = as_channels_last(random(7, 1, 48, 4, 4)), as_channels_last(random(8, 80, 48, 3, 3))

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import retrograd
+from kernel_checks import by_row, close, float_types, laid_out, random
 from retrograd import kernels
 from retrograd.core import generator as generator_module
 from retrograd.core import random as rng
@@ -20,47 +21,8 @@ from retrograd.kernels import attention
 
 native = kernels.native
 row_kernels = native.row_kernels
-float_types = st.sampled_from([np.float32, np.float64])
 quick = settings(max_examples=60, deadline=None)
-
-
-def random(seed, *shape, dtype=np.float32):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def laid_out(x, layout):
-    """`x` with its values in another memory layout."""
-    if layout == "transposed" and x.ndim > 1:
-        return np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
-    if layout == "strided":
-        wide = np.full([2 * n + 1 for n in x.shape], np.nan, x.dtype)
-        steps = tuple(slice(n * 2 - 1, None, -2) if n else slice(0, 0) for n in x.shape)
-        wide[steps] = x
-        return wide[steps]
-    return x.copy()
-
-
 layouts = st.sampled_from(["contiguous", "transposed", "strided"])
-
-
-def by_row(name, *args):
-    """What the row's own forward gives for these arrays, in float64."""
-    wide = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in args]
-    return TABLE[name].forward(np, *wide)
-
-
-def close(got, expected, scale=1.0):
-    """Equal up to the rounding of a sum whose terms add up to about `scale`."""
-    rtol = 2e-5 if got.dtype == np.float32 else 1e-12
-    assert got.shape == expected.shape
-    np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol * scale)
-
-
-@pytest.fixture
-def threads():
-    before = native.get_num_threads()
-    yield native.set_num_threads
-    native.set_num_threads(before)
 
 
 # --- matrix products -----------------------------------------------------------------------------

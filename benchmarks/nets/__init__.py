@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..cases import training_step
+
 
 def labels(library, limit, *shape):
     return library.array(np.random.default_rng(2).integers(0, limit, shape))
@@ -12,15 +14,4 @@ def training(library, model, loss_of, optimizer="SGD", **options):
     options = options or {"lr": 1e-3, **({"momentum": 0.9} if optimizer == "SGD" else {})}
     optimizer = getattr(library.torch.optim, optimizer)(model.parameters(), **options)
     library.torch.manual_seed(0)
-
-    def step(mark):
-        loss = loss_of()
-        mark("forward")
-        loss.backward()
-        mark("backward")
-        optimizer.step()
-        optimizer.zero_grad()
-        mark("step")
-        return loss.item()
-
-    return step
+    return training_step(loss_of, optimizer)

@@ -14,6 +14,14 @@ def spans_of(batch_sizes, reverse):
     return spans[::-1] if reverse else spans
 
 
+def states_before(join, states, first, batch_sizes, reverse):
+    """The state before each element, of arrays that `join` puts one after another."""
+    n = first.shape[0]
+    if batch_sizes[0] == batch_sizes[-1]:
+        return join((states[n:], first) if reverse else (first, states[: states.shape[0] - n]))
+    return join((first, states))[places_before(batch_sizes, reverse)]
+
+
 @lru_cache(maxsize=64)
 def places_before(batch_sizes, reverse):
     """For each element the place of the state before it in (first states, states)."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.op import kernel
-from ..core.packed import places_before
+from ..core.packed import states_before
 from . import native
 from .cpu import ready
 
@@ -12,11 +12,6 @@ _matmul, _sum = native.row_kernels["matmul"], native.row_kernels["sum"]
 
 def _dense(*arrays):
     return [a if a is None or a.flags.c_contiguous else np.ascontiguousarray(a) for a in arrays]
-
-
-def _before(states, first, batch_sizes, reverse):
-    """The state before each element."""
-    return np.concatenate([first, states])[places_before(batch_sizes, reverse)]
 
 
 def _new(like, *shape):
@@ -36,7 +31,7 @@ def _fits(gates, batch_sizes, w_hh, x, *states):
 
 
 def _weight_gradient(dx, states, first, batch_sizes, reverse):
-    return _matmul(dx.T, _before(states, first, batch_sizes, reverse))
+    return _matmul(dx.T, states_before(np.concatenate, states, first, batch_sizes, reverse))
 
 
 # --- the plain one -------------------------------------------------------------------------------

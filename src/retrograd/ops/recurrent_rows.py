@@ -8,7 +8,7 @@ is packed as it is. In reverse, each sequence begins with its last element.
 import numpy as np
 
 from ..core.op import Op, through_float32
-from ..core.packed import places_before, spans_of
+from ..core.packed import spans_of, states_before
 from .compare import gt
 from .elementary import tanh
 from .join import cat_row
@@ -34,14 +34,9 @@ def _give_back(state, count, firsts, kind):
     return state if n == count else _joined(0, state, np.zeros((count - n, width), kind))
 
 
-def _before(states, first, batch_sizes, reverse):
+def _before(*states):
     """The state before each element."""
-    n = first.shape[0]
-    if batch_sizes[0] == batch_sizes[-1]:
-        if reverse:
-            return _joined(0, states[n:], first)
-        return _joined(0, first, states[: states.shape[0] - n])
-    return _joined(0, first, states)[places_before(batch_sizes, reverse)]
+    return states_before(lambda parts: _joined(0, *parts), *states)
 
 
 def _joined(axis, *parts):
