@@ -7,7 +7,7 @@ namespace retrograd {
 // X(name of the rule, its type in updates.h)
 #define RETROGRAD_RULES(X)                                                                                             \
     X(sgd, Sgd) X(adam, Adam) X(adamax, Adamax) X(nadam, Nadam) X(radam, Radam) X(rmsprop, Rmsprop)                    \
-    X(adagrad, Adagrad) X(adadelta, Adadelta) X(asgd, Asgd) X(rprop, Rprop) X(lerp, Lerp) X(scale, Scale) X(clip, Clip)
+    X(adagrad, Adagrad) X(adadelta, Adadelta) X(asgd, Asgd) X(rprop, Rprop)
 
 enum class Rule : int {
 #define X(name, type) name,
@@ -34,10 +34,6 @@ RETROGRAD_CONSTANTS(Adagrad, rate, eps);
 RETROGRAD_CONSTANTS(Adadelta, lr, rho, eps);
 RETROGRAD_CONSTANTS(Asgd, eta, mu);
 RETROGRAD_CONSTANTS(Rprop, shorter, longer, smallest, largest);
-// Not optimizers, but passes over many arrays as well.
-RETROGRAD_CONSTANTS(Lerp, weight);       // the parameter goes some of the way to its "gradient"
-RETROGRAD_CONSTANTS(Scale, factor);      // the "gradient" is not read, here and in Clip
-RETROGRAD_CONSTANTS(Clip, low, high);
 #undef RETROGRAD_CONSTANTS
 
 constexpr int kMostStates = 3;  // of a rule

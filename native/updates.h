@@ -201,30 +201,6 @@ template <class T> struct Rprop {
     }
 };
 
-template <class T> struct Lerp {
-    static constexpr int least = 0, most = 0;
-    Towards<T> towards;
-
-    explicit Lerp(const LerpStep &c) : towards(c.weight) {}
-    INLINE void move(Vec<T> &p, Vec<T> g) const { p = towards(p, g); }
-};
-
-template <class T> struct Scale {
-    static constexpr int least = 0, most = 0;
-    T factor;
-
-    explicit Scale(const ScaleStep &c) : factor(c.factor) {}
-    INLINE void move(Vec<T> &p, Vec<T>) const { p *= factor; }
-};
-
-template <class T> struct Clip {
-    static constexpr int least = 0, most = 0;
-    T low, high;
-
-    explicit Clip(const ClipStep &c) : low(c.low), high(c.high) {}
-    INLINE void move(Vec<T> &p, Vec<T>) const { p = smaller<T>(larger<T>(p, broadcast(low)), broadcast(high)); }
-};
-
 // A rule with N arrays of state at element i of a run, whose gradient is g: after the gradient's sign and weight decay.
 template <class T, template <class> class R, int N> struct Update {
     R<T> rule;

@@ -1,4 +1,4 @@
-"""What the tests of compiled kernels share: inputs in several layouts, the row's own forward to compare with."""
+"""What tests of compiled kernels share: inputs in several layouts, and what the rows themselves compute."""
 
 import numpy as np
 from hypothesis import strategies as st

@@ -182,10 +182,10 @@ def test_wrong_arguments_are_refused():
         native.rows_of_arrays("sgd", ([frozen], [a]))
     with pytest.raises(TypeError, match="list of arrays"):
         native.rows_of_arrays("sgd", (a, a))
-    rows = native.rows_of_arrays("scale", ([a], [a]))
-    with pytest.raises(ValueError, match="needs the constants .*factor"):
+    rows = native.rows_of_arrays("asgd", ([a], [a], [a.copy()]))
+    with pytest.raises(ValueError, match="needs the constants .*eta"):
         rows.step()
-    with pytest.raises(ValueError, match="no constant speed; it has .*factor"):
+    with pytest.raises(ValueError, match="no constant speed; it has .*eta"):
         rows.step(speed=1.0)
     p = retrograd.ones(2, requires_grad=True)
     optimizer = retrograd.optim.SGD([p])

@@ -234,7 +234,7 @@ def by_hand():
     taken["random_bernoulli"].append([words, draws, 0.3, 2.0])
     taken["random_integers"].append([words, np.empty(40, "i8"), -3, 10])
     taken["random_permutation"].append([words, np.empty(40, "i8")])
-    for rule, states in (("sgd", 1), ("adam", 3), ("adadelta", 2), ("rprop", 2), ("lerp", 0)):
+    for rule, states in (("sgd", 1), ("adam", 3), ("adadelta", 2), ("rprop", 2), ("asgd", 1)):
         taken["rows_of_arrays"].append([rule, tuple([a.copy(), a.T.copy()] for _ in range(2 + states))])
     taken["new_tensor"] += [[(2, 3), np.dtype("f4"), 0], [((2, 3),), np.dtype("i8"), 1]]
     taken["set_num_threads"] += [[1], [2]]
