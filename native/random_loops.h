@@ -1,6 +1,7 @@
 // Random numbers: the Mersenne twister and what PyTorch's kernels make of its words, bit for bit.
 #pragma once
 #include "kernels.h"
+#include "loops.h"
 #include "vec.h"
 
 namespace retrograd::RETROGRAD_ISA {
