@@ -12,6 +12,10 @@ namespace retrograd {
 using RowKernel = Ref (*)(PyObject *const *args);
 
 Ref matmul_row(PyObject *const *args);
+Ref mm_row(PyObject *const *args);
+Ref bmm_row(PyObject *const *args);
+Ref addmm_row(PyObject *const *args);
+Ref baddbmm_row(PyObject *const *args);
 Ref linear_row(PyObject *const *args);
 Ref sum_row(PyObject *const *args);
 Ref mean_row(PyObject *const *args);

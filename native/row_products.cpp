@@ -11,6 +11,7 @@
 #include "kernels.h"
 #include "matmul.h"
 #include "memory.h"
+#include "pointwise.h"
 #include "rows.h"
 
 namespace retrograd {
@@ -133,6 +134,59 @@ Ref matmul_row(PyObject *const *args) {
     if (!floats(args[0], "x", x) || !floats_like(args[1], "y", x, y)) return {};
     return multiply(args[0], x, y, nullptr);
 }
+
+namespace {
+
+// Whether BLAS does better: a matrix times very few columns, and deep products with a small result.
+bool is_for_blas(const Array &x, const Array &y) {
+    const int64_t rows = x.shape[x.ndim - 2], columns = y.shape[y.ndim - 1], depth = x.shape[x.ndim - 1];
+    return (columns < 4 && rows * depth >= 1024) || (rows * columns <= 1024 && depth >= 1024);
+}
+
+// x (M, K) @ y (K, N), or batches of these of one size, without broadcasting.
+Ref product_of_rank(PyObject *const *args, int rank) {
+    Array x, y;
+    if (!floats(args[0], "x", x) || !floats_like(args[1], "y", x, y) || x.ndim != rank || y.ndim != rank ||
+        (rank == 3 && x.shape[0] != y.shape[0]) || is_for_blas(x, y))
+        return {};
+    return multiply(args[0], x, y, nullptr);
+}
+
+bool is_one(PyObject *number) {
+    if (PyFloat_CheckExact(number)) return PyFloat_AS_DOUBLE(number) == 1;
+    int overflow;
+    return PyLong_CheckExact(number) && PyLong_AsLongAndOverflow(number, &overflow) == 1;
+}
+
+// input + x @ y: a row for all, or a value for each element.
+Ref product_plus(PyObject *const *args, int rank) {
+    Array input, x, y;
+    if (!is_one(args[3]) || !is_one(args[4]) || !floats(args[1], "x", x) || !floats_like(args[0], "input", x, input) ||
+        !floats_like(args[2], "y", x, y) || x.ndim != rank || y.ndim != rank || (rank == 3 && x.shape[0] != y.shape[0]) ||
+        is_for_blas(x, y))
+        return {};
+    if (input.ndim == 1 && input.shape[0] == y.shape[rank - 1] && (input.shape[0] <= 1 || input.stride[0] == 1))
+        return multiply(args[1], x, y, &input);
+    if (input.ndim != rank || input.shape[rank - 2] != x.shape[rank - 2] || input.shape[rank - 1] != y.shape[rank - 1] ||
+        input.shape[0] != x.shape[0] || !PyArray_IS_C_CONTIGUOUS(numpy(args[0])))
+        return {};
+    Ref out = multiply(args[1], x, y, nullptr);
+    Array to;
+    if (!out || see(out.get(), "out", to)) return {};
+    const Running running(to.size());
+    binary('+', to, input, to);
+    return out;
+}
+
+}  // namespace
+
+// input, mat2
+Ref mm_row(PyObject *const *args) { return product_of_rank(args, 2); }
+Ref bmm_row(PyObject *const *args) { return product_of_rank(args, 3); }
+
+// input, x, y, beta, alpha
+Ref addmm_row(PyObject *const *args) { return product_plus(args, 2); }
+Ref baddbmm_row(PyObject *const *args) { return product_plus(args, 3); }
 
 // x, weight, bias
 Ref linear_row(PyObject *const *args) {

@@ -609,7 +609,8 @@ CASES = [(c[0], c[1:]) for c in (tuple(c) for c in cases())]
 
 # Those of test_kernels_more.py.
 ELSEWHERE = {
-    "linear", "matmul", "scaled_dot_product_attention", "scaled_dot_product_attention_backward", "sum",
+    "linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "scaled_dot_product_attention",
+    "scaled_dot_product_attention_backward", "sum",
     "mean", "sort", "topk", "cumsum",
     # test_kernels_networks.py
     "conv3d", "conv3d_input", "conv3d_weight", "group_norm", "group_norm_backward", "resample",

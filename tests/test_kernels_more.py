@@ -47,6 +47,40 @@ def test_matmul(size, lead, dtype, x_layout, y_layout):
 
 @quick
 @given(
+    st.tuples(sizes, sizes, st.sampled_from([0, 1, 3, 40, 300, 1030])),
+    st.sampled_from([(), (3,), (0,)]),
+    st.sampled_from(["none", "row", "all", "column"]),
+    float_types,
+    layouts,
+    layouts,
+)
+def test_products_of_matrices_and_of_batches(size, lead, plus, dtype, x_layout, y_layout):
+    m, n, k = size
+    x = laid_out(random(1, *lead, m, k, dtype=dtype), x_layout)
+    y = laid_out(random(2, *lead, k, n, dtype=dtype), y_layout)
+    if plus == "none":
+        name, values = ("bmm" if lead else "mm"), (x, y)
+    else:
+        shape = {"row": (n,), "all": (*lead, m, n), "column": (*lead, m, 1)}[plus]
+        name, values = ("baddbmm" if lead else "addmm"), (random(3, *shape, dtype=dtype), x, y, 1, 1.0)
+    got = row_kernels[name](*values)
+    of_blas = (n < 4 and m * k >= 1024) or (m * n <= 1024 <= k)
+    if got is NotImplemented:
+        assert of_blas or (plus == "column" and n != 1)
+    else:
+        close(got, by_row(name, *values), k)
+
+
+def test_products_of_other_ranks_are_left_to_the_row():
+    x = random(1, 3, 3, 3)
+    row = x[0]
+    for name, args in (("mm", (x, x)), ("bmm", (row, row)), ("bmm", (x, x[:2])), ("addmm", (x, x, x, 1, 1)),
+                       ("addmm", (row, row, row, 2, 1)), ("addmm", (row, row, row, 1, 0.5))):  # fmt: skip
+        assert row_kernels[name](*args) is NotImplemented
+
+
+@quick
+@given(
     st.sampled_from([(3,), (2, 3), (0,), (2, 0, 2), (200,)]),
     st.sampled_from([0, 1, 3, 40, 255, 256, 300, 520]),
     sizes,
