@@ -110,7 +110,7 @@ def main(argv=None):
         os.environ.update(machine.KEEP_MEMORY)
     if options.growth:
         return growth.main(options)
-    if options.only == ["ops"]:
+    if options.only and options.only[0] == "ops":
         return operations.main(options)
     if options.only == ["layers"]:
         return layers.main(options)
