@@ -64,27 +64,47 @@ const char *see(PyObject *object, const char *name, Array &to) {
     return nullptr;
 }
 
-Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last, bool stays) {
+namespace {
+
+// run: bytes of the array; strides: in bytes, or nullptr for C order
+Ref new_memory(int ndim, const int64_t *shape, const int64_t *steps, int64_t run, PyObject *descr, bool stays) {
     static PyObject *const capsules[2] = {PyCapsule_New(&handlers[0], "mem_handler", nullptr),
                                           PyCapsule_New(&handlers[1], "mem_handler", nullptr)};
     npy_intp dims[kMaxDims], strides[kMaxDims];
     std::copy(shape, shape + ndim, dims);
-    const bool move = channels_last && ndim > 2;
-    int64_t run = PyDataType_ELSIZE(reinterpret_cast<PyArray_Descr *>(descr));
-    for (int k = ndim - 1; k >= 0; k--) {
-        const int axis = !move || k == 0 ? k : k == ndim - 1 ? 1 : k + 1;  // from the densest on
-        strides[axis] = run;
-        run *= dims[axis];
-    }
+    if (steps) std::copy(steps, steps + ndim, strides);
     Py_INCREF(descr);  // the new array takes it
     PyObject *before = run >= kCachedFrom ? PyDataMem_SetHandler(capsules[stays]) : nullptr;
     PyObject *array = PyArray_NewFromDescr(&PyArray_Type, reinterpret_cast<PyArray_Descr *>(descr), ndim, dims,
-                                           move ? strides : nullptr, nullptr, 0, nullptr);
+                                           steps ? strides : nullptr, nullptr, 0, nullptr);
     if (before) {
         Py_XDECREF(PyDataMem_SetHandler(before));
         Py_DECREF(before);
     }
     return checked(array);
+}
+
+}  // namespace
+
+Ref new_array(int ndim, const int64_t *shape, PyObject *descr, bool channels_last, bool stays) {
+    int64_t strides[kMaxDims], run = PyDataType_ELSIZE(reinterpret_cast<PyArray_Descr *>(descr));
+    const bool move = channels_last && ndim > 2;
+    for (int k = ndim - 1; k >= 0; k--) {
+        const int axis = !move || k == 0 ? k : k == ndim - 1 ? 1 : k + 1;  // from the densest on
+        strides[axis] = run;
+        run *= shape[axis];
+    }
+    return new_memory(ndim, shape, move ? strides : nullptr, run, descr, stays);
+}
+
+Ref new_array_strided(int ndim, const int64_t *shape, const int64_t *strides, PyObject *descr) {
+    int64_t run = PyDataType_ELSIZE(reinterpret_cast<PyArray_Descr *>(descr));
+    bool in_c_order = true;
+    for (int k = ndim - 1; k >= 0; k--) {
+        in_c_order = in_c_order && strides[k] == run;
+        run *= shape[k];
+    }
+    return new_memory(ndim, shape, in_c_order ? nullptr : strides, run, descr, false);
 }
 
 }  // namespace retrograd

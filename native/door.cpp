@@ -19,6 +19,11 @@ bool promoted(Row::Promotion kind, const Ref *values) {
     if (PyArray_CheckExact(y))
         return PyArray_DESCR(x) == PyArray_DESCR(reinterpret_cast<PyArrayObject *>(y)) &&
                (kind == Row::Pair || std::strchr("fcV", k));
+    if (k == 'i' && kind == Row::Pair && PyLong_CheckExact(y)) {
+        int overflow;
+        const long value = PyLong_AsLongAndOverflow(y, &overflow);
+        return !overflow && value >= -128 && value < 128;
+    }
     return (PyFloat_CheckExact(y) || PyLong_CheckExact(y)) && k == 'f' && PyArray_ITEMSIZE(x) > 2;
 }
 

@@ -11,6 +11,7 @@
 #include "door.h"
 #include "isa.h"
 #include "kernels.h"
+#include "nest.h"
 #include "pointwise.h"
 #include "pool.h"
 
@@ -20,18 +21,34 @@ namespace {
 constexpr size_t kMostArguments = 12, kMaxOperands = 3;
 constexpr npy_intp kBlock = 1024;        // elements that a program takes through all its steps at a time
 constexpr npy_intp kTask = 16 * kBlock;  // elements of one task of the thread pool
+constexpr npy_intp kShortest = 8;         // elements of a line for which a program is started
 constexpr npy_intp kShared = 2 * kTask;  // from here on the threads share the work, and Python's lock is let go
 constexpr size_t kMaxVariants = 8;       // programs of a function whose steps depend on a number's value
 
-int64_t item_size(char type) { return type == 'f' ? 4 : type == 'd' ? 8 : 1; }
+int64_t item_size(char type) { return type == 'f' ? 4 : type == '?' ? 1 : 8; }
+
+// The letter that stands for a dtype here: 'l' for int64; 0 for those that programs don't run on.
+char letter_of(int type) {
+    return type == NPY_FLOAT    ? 'f'
+           : type == NPY_DOUBLE ? 'd'
+           : type == NPY_BOOL   ? '?'
+           : type == NPY_INT64  ? 'l'
+                                : '\0';
+}
+
+int number_of(char type) {
+    return type == 'f' ? NPY_FLOAT : type == 'd' ? NPY_DOUBLE : type == '?' ? NPY_BOOL : NPY_INT64;
+}
 
 // A number in a dtype, as NumPy converts it.
 struct Cell {
     alignas(8) char bytes[8] = {};
     Cell() = default;
     Cell(double value, char type) {
-        const float single = static_cast<float>(value);
-        std::memcpy(bytes, type == 'f' ? static_cast<const void *>(&single) : &value, item_size(type));
+        const auto put = [this](auto v) { std::memcpy(bytes, &v, sizeof v); };
+        if (type == 'f') put(static_cast<float>(value));
+        else if (type == 'l') put(static_cast<int64_t>(value));
+        else put(value);
     }
 };
 
@@ -74,13 +91,16 @@ bool is_expanded(PyArrayObject *x) {
     return PyArray_ISALIGNED(x) && PyArray_ISNOTSWAPPED(x) && PyArray_SIZE(x) > 0;
 }
 
-// out = condition ? x : y, where conditions are one after the other or a single one, as values and results are.
+// out = condition ? x : y, where results are one after the other. Numbers are told apart by their size alone.
 template <class T> void select(char **args, npy_intp const *n, npy_intp const *steps, void *) {
     const auto *x = reinterpret_cast<const T *>(args[1]), *y = reinterpret_cast<const T *>(args[2]);
     auto *out = reinterpret_cast<T *>(args[3]);
+    const auto single_or_run = [&](int i) { return steps[i] == 0 || steps[i] == sizeof(T); };
     if constexpr (sizeof(T) > 1)
-        if (steps[0] == 1) return kernels().of<T>().select(args[0], x, steps[1] != 0, y, steps[2] != 0, out, *n);
-    for (npy_intp i = 0; i < *n; i++) out[i] = args[0][i * steps[0]] ? x[steps[1] ? i : 0] : y[steps[2] ? i : 0];
+        if (steps[0] == 1 && single_or_run(1) && single_or_run(2))
+            return kernels().of<T>().select(args[0], x, steps[1] != 0, y, steps[2] != 0, out, *n);
+    for (npy_intp i = 0; i < *n; i++)
+        out[i] = *reinterpret_cast<const T *>(args[0][i * steps[0]] ? args[1] + i * steps[1] : args[2] + i * steps[2]);
 }
 
 // A ufunc's loop for a kernel from runs to runs.
@@ -139,7 +159,7 @@ struct Program {
     size_t buffers = 0;
     bool ends_with_result = false;  // no step reads an argument once the result is written
 
-    // Elements [from, from + n). `scratch` holds kBlock elements for each buffer.
+    // Elements [from, from + n). `scratch` holds kBlock elements for each buffer. The result has no gaps.
     void run(char *const *inputs, const npy_intp *strides, npy_intp from, npy_intp n, char *out, char *scratch) const {
         for (const Step &step : steps) {
             char *data[kMaxOperands + 1];
@@ -156,24 +176,62 @@ struct Program {
         }
     }
 
+    // Calls body(scratch of a slot) with Python's lock, or body(scratch of all, bytes of each slot) without it.
+    template <class Few, class Many> void with_scratch(npy_intp n, const Few &few_elements, const Many &many) const {
+        const size_t each = buffers * kBlock * 8;
+        if (n < kShared) {
+            alignas(64) char few[2 * kBlock * 8];
+            if (each <= sizeof few) return few_elements(few);
+            const std::unique_ptr<char[]> scratch(new char[each]);
+            return few_elements(scratch.get());
+        }
+        const std::unique_ptr<char[]> scratch(new char[num_threads() * each]);
+        Py_BEGIN_ALLOW_THREADS
+        many(scratch.get(), each);
+        Py_END_ALLOW_THREADS
+    }
+
     void run_all(char *const *inputs, const npy_intp *strides, npy_intp n, char *out) const {
         const auto blocks = [&](npy_intp from, npy_intp end, char *scratch) {
             for (; from < end; from += kBlock) run(inputs, strides, from, std::min(kBlock, end - from), out, scratch);
         };
-        const size_t each = buffers * kBlock * 8;
-        if (n < kShared) {
-            alignas(64) char few[2 * kBlock * 8];
-            if (each <= sizeof few) return blocks(0, n, few);
-            const std::unique_ptr<char[]> scratch(new char[each]);
-            return blocks(0, n, scratch.get());
-        }
         const int slots = num_threads();
-        const std::unique_ptr<char[]> scratch(new char[slots * each]);
-        Py_BEGIN_ALLOW_THREADS
-        parallel((n + kTask - 1) / kTask, slots, [&](int64_t task, int slot) {
-            blocks(task * kTask, std::min<npy_intp>(n, (task + 1) * kTask), scratch.get() + slot * each);
-        });
-        Py_END_ALLOW_THREADS
+        with_scratch(
+            n, [&](char *scratch) { blocks(0, n, scratch); },
+            [&](char *scratch, size_t each) {
+                parallel((n + kTask - 1) / kTask, slots, [&](int64_t task, int slot) {
+                    blocks(task * kTask, std::min<npy_intp>(n, (task + 1) * kTask), scratch + slot * each);
+                });
+            });
+    }
+
+    // The same, line by line. Operands of the nest: those arguments that `arrays` numbers, and the result.
+    void run_nest(const Nest &nest, const std::vector<int> &arrays, char **inputs, char *out) const {
+        npy_intp strides[kMostArguments + 1] = {};
+        char *bases[kMostOperands];
+        const int results = nest.operands - 1;
+        for (int o = 0; o < results; o++) {
+            bases[o] = inputs[arrays[o]];
+            strides[arrays[o]] = nest.step(o);
+        }
+        bases[results] = out;
+        const auto piece = [&](char **data, int64_t n, char *scratch) {
+            char *given[kMostArguments + 1];
+            std::copy_n(inputs, kMostArguments + 1, given);
+            for (int o = 0; o < results; o++) given[arrays[o]] = data[o];
+            run(given, strides, 0, n, data[results], scratch);
+        };
+        const int slots = num_threads();
+        with_scratch(
+            nest.size(),
+            [&](char *scratch) {
+                const Alone alone(true);
+                nest.run(bases, kBlock, kTask, 1, [&](char **data, int64_t n, int) { piece(data, n, scratch); });
+            },
+            [&](char *scratch, size_t each) {
+                nest.run(bases, kBlock, kTask, slots,
+                         [&](char **data, int64_t n, int slot) { piece(data, n, scratch + slot * each); });
+            });
     }
 };
 
@@ -183,15 +241,12 @@ namespace {
 bool find_loop(PyObject *function, Program::Step &step, char type) {
     auto *ufunc = reinterpret_cast<PyUFuncObject *>(function);
     if (ufunc->nin != step.count || ufunc->nout != 1) return false;
-    const auto letter = [](char number) {
-        return number == NPY_BOOL ? '?' : number == NPY_FLOAT ? 'f' : number == NPY_DOUBLE ? 'd' : '\0';
-    };
     for (int i = 0; i < ufunc->ntypes; i++) {
         const char *types = ufunc->types + i * (step.count + 1);
-        if (!std::all_of(types, types + step.count, [&](char t) { return letter(t) == type; })) continue;
+        if (!std::all_of(types, types + step.count, [&](char t) { return letter_of(t) == type; })) continue;
         step.loop = ufunc->functions[i];
         step.data = ufunc->data ? const_cast<void *>(static_cast<const void *>(ufunc->data[i])) : nullptr;
-        step.operands[step.count].type = letter(types[step.count]);
+        step.operands[step.count].type = letter_of(types[step.count]);
         return step.loop && step.operands[step.count].type;
     }
     return false;
@@ -243,7 +298,7 @@ std::unique_ptr<Program> read(PyObject *recorded, const std::vector<char> &argum
         Program::Operand &gives = step.operands[step.count];
         gives.type = of;
         if (selects)
-            step.loop = of == 'f' ? select<float> : of == 'd' ? select<double> : select<char>;
+            step.loop = of == 'f' ? select<float> : of == '?' ? select<char> : select<double>;  // by size
         else if (!PyObject_TypeCheck(function, recorder().ufunc) || !find_loop(function, step, of))
             return nullptr;
         if (arguments.size() + i == last) {
@@ -291,7 +346,7 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
         }
     }
     if (variants >= kMaxVariants) return nullptr;
-    const char type = kinds & 1 ? 'd' : 'f';
+    const char type = "fdl"[kinds & 3];
     const Ref list = checked(PyList_New(0));
     std::vector<char> types;
     if (is_forward_) {
@@ -314,6 +369,22 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
     return known_.back().program.get();
 }
 
+namespace {
+
+// The arrays among the arguments as operands of a nest; false if they don't broadcast.
+bool walked(PyObject *const *args, size_t count, Nest &nest) {
+    for (size_t i = 0; i < count; i++)
+        if (PyArray_CheckExact(args[i]) && !nest.add(reinterpret_cast<PyArrayObject *>(args[i]))) return false;
+    nest.sort();
+    return true;
+}
+
+bool is_whole(PyArrayObject *a, const Nest &nest) {
+    return PyArray_NDIM(a) == nest.ndim && std::equal(nest.shape, nest.shape + nest.ndim, PyArray_DIMS(a));
+}
+
+}  // namespace
+
 Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare) {
     if (count > kMostArguments) return {};
     PyArrayObject *whole = nullptr, *single = nullptr;  // an array with dimensions, and one without
@@ -321,13 +392,14 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare
     uint64_t kinds = 1;
     double numbers[kMostArguments];
     bool in_c_order = true, channels_last = true;  // all arrays but those that are one number, or expanded from one
+    bool alike = true;                             // the arrays are of one shape
     uint64_t expanded = 0;                         // which of them are, by bits
     for (size_t i = 0; i < count; i++) {
         int kind = 3;
         if (PyArray_CheckExact(args[i])) {
             auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
             const int t = PyArray_TYPE(a);
-            if (t != NPY_FLOAT && t != NPY_DOUBLE && t != NPY_BOOL) return {};
+            if (!letter_of(t)) return {};
             if (PyArray_ISCARRAY_RO(a)) {
                 if (PyArray_NDIM(a) > 0) channels_last = channels_last && is_channels_last(a);
             } else if (is_expanded(a)) {
@@ -336,42 +408,62 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare
                 in_c_order = false;
                 channels_last = channels_last && is_channels_last(a);
             }
-            if (!in_c_order && !channels_last) return {};
             kind = t == NPY_BOOL ? 2 : 1;
             if (kind == 1 && type && t != type) return {};
             if (kind == 1) type = t;
             if (PyArray_NDIM(a) == 0) single = a;
             else if (!whole) whole = a;
-            else if (!same_shape(whole, a)) return {};
-        } else if (!number(args[i], numbers[i])) {
+            else alike = alike && same_shape(whole, a);
+        } else if (!number(args[i], numbers[i]) || (PyFloat_CheckExact(args[i]) && type == NPY_INT64)) {
             return {};
         }
         kinds = kinds << 2 | kind;
     }
+    const bool flat = alike && (in_c_order || channels_last);
+    Nest nest;
+    if (!flat && !walked(args, count, nest)) return {};
     if (!type || !usual_rules()) return {};
-    const Program *program = find(kinds << 1 | (type == NPY_DOUBLE), args, count, numbers);
+    if (type == NPY_INT64)  // a float before the first array would make it another dtype
+        for (size_t i = 0; i < count; i++)
+            if (PyFloat_CheckExact(args[i])) return {};
+    const Program *program = find(kinds << 2 | (type == NPY_INT64 ? 2 : type == NPY_DOUBLE), args, count, numbers);
     if (!program) return {};
     const size_t shift = is_forward_;
-    if (program->result.from == Program::Argument) return Ref::borrow(args[program->result.index - shift]);
+    if (program->result.from == Program::Argument) {
+        PyObject *same = args[program->result.index - shift];
+        return flat || (PyArray_CheckExact(same) && is_whole(reinterpret_cast<PyArrayObject *>(same), nest)) ? Ref::borrow(same)
+                                                                                                       : Ref();
+    }
 
-    char *inputs[kMostArguments + 1];
+    char *inputs[kMostArguments + 1] = {};
     npy_intp strides[kMostArguments + 1];
     Cell cells[kMostArguments];
+    std::vector<int> arrays;
     for (size_t i = 0; i < count; i++) {
         if (PyArray_CheckExact(args[i])) {
             auto *a = reinterpret_cast<PyArrayObject *>(args[i]);
             inputs[i + shift] = static_cast<char *>(PyArray_DATA(a));
             const bool one = PyArray_NDIM(a) == 0 ? whole != nullptr : expanded >> i & 1;
             strides[i + shift] = one ? 0 : PyArray_ITEMSIZE(a);
+            if (!flat) arrays.push_back(static_cast<int>(i + shift));
         } else {
-            cells[i] = Cell(numbers[i], type == NPY_FLOAT ? 'f' : 'd');
+            cells[i] = Cell(numbers[i], letter_of(type));
             inputs[i + shift] = cells[i].bytes;
             strides[i + shift] = 0;
         }
     }
+    const int gives = number_of(program->result.type);
+    const Ref descr = checked(reinterpret_cast<PyObject *>(PyArray_DescrFromType(gives)));
+    if (!flat) {
+        Ref out = new_result(nest, descr.get());
+        nest.add_result(item_size(program->result.type));
+        nest.merge();
+        if (nest.size() > 1 && nest.length() < kShortest) return {};
+        program->run_nest(nest, arrays, inputs, static_cast<char *>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(out.get()))));
+        return out;
+    }
     PyArrayObject *like = whole ? whole : single;
     const npy_intp n = PyArray_SIZE(like);
-    const int gives = program->result.type == '?' ? NPY_BOOL : type;
     Ref out;
     for (size_t i = 0; i < count && spare && program->ends_with_result; i++) {
         auto *a = reinterpret_cast<PyArrayObject *>(spare);
@@ -379,12 +471,11 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare
             !(expanded >> i & 1) && PyArray_ISWRITEABLE(a))
             out = Ref::borrow(spare);
     }
-    if (!out && gives == PyArray_TYPE(like) && PyArray_NDIM(like) <= kMaxDims) {
+    if (!out && PyArray_NDIM(like) <= kMaxDims) {
         int64_t shape[kMaxDims];
         std::copy_n(PyArray_DIMS(like), PyArray_NDIM(like), shape);
-        out = new_array(PyArray_NDIM(like), shape, descr_of(reinterpret_cast<PyObject *>(like)), !in_c_order);
+        out = new_array(PyArray_NDIM(like), shape, descr.get(), !in_c_order);
     } else if (!out) {
-        const Ref descr = checked(reinterpret_cast<PyObject *>(PyArray_DescrFromType(gives)));
         const NPY_ORDER order = in_c_order ? NPY_CORDER : NPY_KEEPORDER;
         Py_INCREF(descr.get());  // the new array takes it
         out = checked(PyArray_NewLikeArray(like, order, reinterpret_cast<PyArray_Descr *>(descr.get()), 0));

@@ -323,6 +323,7 @@ bool is_column(const Array &y, const Array &x) {
 template <char op> Ref binary_row(PyObject *const *args) {
     Array x, y;
     if (!floats(args[0], "x", x) || x.size() < kSmall || !floats_like(args[1], "y", x, y)) return {};
+    if (same_shape(x, y) && !same_layout(x, y)) return {};  // elementwise.cpp walks through both
     if (!same_shape(x, y)) {
         const auto ordered = [&](int i) { return PyArray_IS_C_CONTIGUOUS(reinterpret_cast<PyArrayObject *>(args[i])); };
         const bool row = is_row(y, x);

@@ -3,7 +3,7 @@
 The compiled door runs such a list with NumPy's own loops (native/elementwise.cpp): the same bits as the
 function gives,
 without Python and without NumPy's machinery for each step. Asked only of rows that say they are elementwise
-(`jvp=ELEMENTWISE`), for arrays of one floating dtype, masks and numbers. What is anything but a list of
+(`jvp=ELEMENTWISE`), for arrays of one dtype (float32, float64, int64), masks and numbers. What is anything but a list of
 ufuncs (a look at
 shapes or values, another library) can't be recorded, and is called as it is.
 """
@@ -117,7 +117,8 @@ class Array(_Symbol, NDArrayOperatorsMixin):
             if x.place is None:
                 raise Unrecordable
             return x.place
-        if type(x) is float or (type(x) is int and -_LIMIT <= x <= _LIMIT):
+        whole = self.steps.dtype.kind == "i"  # where a float would give another dtype
+        if (type(x) is float and not whole) or (type(x) is int and -_LIMIT <= x <= _LIMIT):
             return float(x)
         if isinstance(x, (np.ndarray, np.generic)) and x.ndim == 0 and x.dtype == self.steps.dtype:
             return float(x)
