@@ -19,7 +19,7 @@ def laid_out(x, layout):
     if layout == "last" and x.ndim > 2:
         return np.ascontiguousarray(np.moveaxis(x, 1, -1)).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
     if layout == "strided":
-        wide = np.full([2 * n + 1 for n in x.shape], np.nan, x.dtype)
+        wide = np.full([2 * n + 1 for n in x.shape], np.nan if x.dtype.kind == "f" else 77, x.dtype)
         steps = tuple(slice(n * 2 - 1, None, -2) if n else slice(0, 0) for n in x.shape)
         wide[steps] = x
         return wide[steps]
