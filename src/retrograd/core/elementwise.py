@@ -1,11 +1,10 @@
 """Elementwise functions as lists of NumPy's ufuncs, found by running them once on symbols.
 
 The compiled door runs such a list with NumPy's own loops (native/elementwise.cpp): the same bits as the
-function gives,
-without Python and without NumPy's machinery for each step. Asked only of rows that say they are elementwise
-(`jvp=ELEMENTWISE`), for arrays of one dtype (float32, float64, int64), masks and numbers. What is anything but a list of
-ufuncs (a look at
-shapes or values, another library) can't be recorded, and is called as it is.
+function gives, without Python and without NumPy's machinery for each step. Asked only of rows that say they
+are elementwise (`jvp=ELEMENTWISE`), for arrays of one dtype (float32, float64, int64), masks and numbers.
+What is anything but a list of ufuncs (a look at shapes or values, another library) can't be recorded, and is
+called as it is.
 """
 
 import numpy as np
