@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kPoints = 36;
 constexpr int64_t kPanel = 32;  // output channels at a time: at least any tile_lanes
 constexpr int64_t kDepth = 16;  // of the weights that are transformed at a time
+constexpr int64_t kFetchRows = 6;  // of them in between, until what is fetched is used
 constexpr int64_t kTaskTiles = 24;  // at a time, where the weights are the smaller operand: some register tiles of rows
 // Bytes of transformed tiles at a time where they are the smaller operand, and for the gradient of small weights.
 constexpr int64_t kLargeBudget = 10 << 20, kGradientBudget = 6 << 20;
@@ -162,6 +163,11 @@ template <class Body> void for_tiles(int64_t count, int64_t channels, int64_t mo
     });
 }
 
+// Reads n numbers ahead: the processor does not by itself where it finds them in so many short runs.
+void fetch(const float *p, int64_t n) {
+    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(p + i, 0, 2);
+}
+
 // Rows d0 <= d < d1 of one panel of the weights, as 36 matrices `point` apart; in each, tile_lanes columns after others.
 // Backward, w is (depth, 3, 3, width) and the lanes lie side by side; else it is (width, 3, 3, depth): a transpose.
 void transform_weights(const float *w, int64_t depth, int64_t width, bool backward, int64_t panel, int64_t d0,
@@ -171,15 +177,21 @@ void transform_weights(const float *w, int64_t depth, int64_t width, bool backwa
     for (int64_t first = panel * kPanel; first < end; first += lanes, u += (d1 - d0) * lanes) {
         const int64_t used = std::min(lanes, end - first);
         if (backward) {
-            for (int64_t d = d0; d < d1; d++)
+            for (int64_t d = d0; d < d1; d++) {
+                for (int64_t tap = 0; d + kFetchRows < depth && tap < 9; tap++)
+                    fetch(w + ((d + kFetchRows) * 9 + tap) * width + first, used);
                 k.winograd_weights(w + d * 9 * width + first, width, true, used, u + (d - d0) * lanes, point);
+            }
             continue;
         }
         float part[9 * kDepth * kPanel];  // transposed first: there are nine numbers, and there will be 36
         for (int64_t d = d0; d < d1; d += kDepth) {
             const int64_t columns = std::min(kDepth, d1 - d);
-            for (int64_t tap = 0; tap < 9; tap++)
-                k.transpose(w + (first * 9 + tap) * depth + d, 9 * depth, used, columns, part + tap * kDepth * lanes, lanes);
+            for (int64_t tap = 0; tap < 9; tap++) {
+                const float *from = w + (first * 9 + tap) * depth + d;
+                for (int64_t o = 0; d + kDepth < depth && o < used; o++) fetch(from + o * 9 * depth + kDepth, kDepth);
+                k.transpose(from, 9 * depth, used, columns, part + tap * kDepth * lanes, lanes);
+            }
             for (int64_t i = 0; i < columns; i++)
                 k.winograd_weights(part + i * lanes, kDepth * lanes, false, used, u + (d - d0 + i) * lanes, point);
         }
