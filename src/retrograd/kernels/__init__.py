@@ -107,16 +107,23 @@ _LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}  # by number of axes: their order with t
 
 
 def get_num_threads():
-    """The number of threads that the kernels use; results do not depend on it."""
+    """The number of threads that the kernels use; their results do not depend on it."""
     return (_threads or os.cpu_count() or 1) if native is None else native.get_num_threads()
 
 
 def set_num_threads(threads):
-    """Sets the number of threads that the kernels use (NumPy's own matrix products are not affected)."""
+    """Sets the number of threads that the kernels use, and NumPy's BLAS if it is OpenBLAS, BLIS or MKL.
+
+    The results of the kernels do not depend on it. BLAS, which factorizes matrices and multiplies where there
+    is no kernel, may round otherwise with another number of threads.
+    """
     global _threads
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(f"set_num_threads expects a number of at least 1, not {threads!r} [RG049]")
     _threads = threads
+    from . import blas  # with ctypes, which is not imported for nothing
+
+    blas.set_num_threads(threads)
     if native is not None:
         native.set_num_threads(threads)
 
