@@ -23,6 +23,7 @@ class Case:
     variants that are shown, but don't. work: what the time of one step is divided by. needs: names without
     which a library can't do it. quick: --quick runs it. least: what each phase does at least, as limits.py
     counts it; None where the limit is not the machine's. rivals: libraries beside PyTorch that have it.
+    random: it draws numbers for arrays in the order of memory, so that other layouts draw others.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     quick: bool = True
     least: dict | None = None
     rivals: tuple = ()
+    random: bool = False
 
 
 class Library:
@@ -121,7 +123,7 @@ def fill(library, model):
                     values = random.standard_normal(tuple(rows.shape), np.float32)
                     values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
                     rows.copy_(library.array(values))
-            elif name.endswith("bias"):
+            elif "bias" in name.rpartition(".")[2]:  # a recurrent layer's have names such as bias_hh_l0
                 value.zero_()
 
 

@@ -13,8 +13,8 @@ from .nets import images, sequences, tables
 from .worker import WorkerError
 
 
-def _case(name, title, build, *layouts):
-    return Case(f"net {name}", title, build, layouts or ("eager",))
+def _case(name, title, build, *layouts, **options):
+    return Case(f"net {name}", title, build, layouts or ("eager",), **options)
 
 
 NETWORKS = [
@@ -23,7 +23,9 @@ NETWORKS = [
     _case("mobilenet_v3", "MobileNetV3 small, 8x96", images.vision("mobilenet_v3_small", 8, 96), *LAYOUTS),
     _case("efficientnet", "EfficientNet-B0, 2x96", images.vision("efficientnet_b0", 2, 96), *LAYOUTS),
     _case("densenet", "DenseNet-121, 2x64", images.vision("densenet121", 2, 64), *LAYOUTS),
-    _case("squeezenet", "SqueezeNet 1.1, 8x96", images.vision("squeezenet1_1", 8, 96), *LAYOUTS),
+    _case(
+        "squeezenet", "SqueezeNet 1.1, 8x96", images.vision("squeezenet1_1", 8, 96), *LAYOUTS, random=True
+    ),
     _case("shufflenet", "ShuffleNetV2 x1.0, 8x96", images.vision("shufflenet_v2_x1_0", 8, 96), *LAYOUTS),
     _case("regnet", "RegNetY-400MF, 4x96", images.vision("regnet_y_400mf", 4, 96), *LAYOUTS),
     _case("resnext", "ResNeXt-50 32x4d, 2x64", images.vision("resnext50_32x4d", 2, 64), *LAYOUTS),
@@ -34,7 +36,7 @@ NETWORKS = [
     _case("unet_bilinear", "U-Net, bilinear, 2x128", images.unet_bilinear, *LAYOUTS),
     _case("gan", "DCGAN, 32x32", images.gan, *LAYOUTS),
     _case("autoencoder", "convolutional autoencoder, 64x28", images.autoencoder, *LAYOUTS),
-    _case("mnist", "MNIST example, 64x28", images.mnist, *LAYOUTS),
+    _case("mnist", "MNIST example, 64x28", images.mnist, *LAYOUTS, random=True),
     _case("lenet", "LeNet, 256x28", images.lenet, *LAYOUTS),
     _case(
         "group_norm", "group norm and SiLU, 16x32",

@@ -131,6 +131,8 @@ def check(case, runs):
     """Raise Different unless the first steps of all runs gave the same numbers."""
     expected = runs[1].values
     for run in runs:
+        if case.random and run.variant.endswith("channels_last"):
+            continue
         for a, b in zip(run.values, expected, strict=True):
             if not math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
                 raise Different(
