@@ -10,7 +10,9 @@
 
 #include "conv_blocks.h"
 #include "conv_few.h"
-#include "conv_unfolded.h"
+#include "conv_planar.h"
+#include "conv_scattered.h"
+#include "conv_shallow.h"
 #include "depthwise.h"
 #include "images.h"
 #include "isa.h"
@@ -283,7 +285,7 @@ bool channels_contiguous(const Array &a) { return a.stride[1] == 1 || a.shape[1]
 // With few channels a tap is too short a run for the lanes: taps of one kernel row are read as one run, from a copy
 // with a border of zeros. Only for one group and no dilation along the row, where they are neighbours in memory.
 bool merges_taps(const ConvSizes &s, const ConvGeometry &g) {
-    return g.groups == 1 && s.KW > 1 && g.dilation[1] == 1 && s.C <= 8;
+    return g.groups == 1 && s.KW > 1 && g.dilation[1] == 1 && s.C <= 12;
 }
 
 template <class T>
@@ -311,6 +313,7 @@ void forward(const Array &x, const Array &w, const Array *bias, const Array &out
         gather.source = channels_last(x, x_copy);
         return few_forward(gather.source, gather.weights, gather.bias, gather.target, g, s);
     }
+    if (planar_pays(s, g)) return planar_forward(x, gather.weights, gather.bias, gather.target, g, s);
     int64_t taps_h = s.KH, taps_w = s.KW, ph = g.padding[0];
     if (merges_taps(s, g)) {
         const int64_t line = (s.W + 2 * g.padding[1]) * s.C, lines = s.H + 2 * g.padding[0];
@@ -372,6 +375,7 @@ void input_gradient(const Array &gy, const Array &w, const Array &gx, const Conv
         if (winograd_pays(s.N, s.O, s.C, s.H, s.W, s.KH, s.KW, g))
             return winograd_convolve(gather.source, gather.target, gather.weights, true, nullptr,
                                      {s.N, s.O, s.C, s.OH, s.OW, s.H, s.W, 2 - g.padding[0], 2 - g.padding[1]});
+    if (scattering_pays(s, g)) return scattered_input_gradient(gather.source, gather.weights, gather.target, g, s);
     const int64_t taps = s.KH * s.KW;
     gather.weights_tap = s.I;
     gather.weights_row = taps * s.I;
@@ -394,6 +398,7 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
     const Images<const T> out = channels_last(gy, gy_copy);
     Images<const T> in;
     if (few_pixels(s)) return few_weight_gradient(channels_last(x, x_copy), out, gw.as<T>(), g, s);
+    if (planar_pays(s, g) && gw.size()) return planar_weight_gradient(x, out, gw.as<T>(), g, s);
     int64_t taps_w = s.KW, run = s.I, ph = g.padding[0], pw = g.padding[1];
     if (merges_taps(s, g)) {
         const int64_t line = (s.W + 2 * pw) * s.C, lines = s.H + 2 * ph;
@@ -405,7 +410,7 @@ void weight_gradient(const Array &gy, const Array &x, const Array &gw, const Con
         run = s.KW * s.C;
         taps_w = 1;
         if (out.h == s.OW * out.w && out.n == s.OH * out.h && gw.size())
-            return unfolded_weight_gradient(in, out.data, out.w, gw.as<T>(), g, s);
+            return shallow_weight_gradient(in, out.data, out.w, gw.as<T>(), g, s);
     } else {
         in = channels_last(x, x_copy);
     }

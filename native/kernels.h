@@ -91,8 +91,8 @@ template <class T> struct TypedKernels {
     void (*product)(const ProductTile<T> &);
     int64_t (*multiply_adds)(int64_t rounds, T *sink);
     void (*pack_runs)(const T *from, int64_t stride, int64_t count, int64_t depth, int step, T *to, int64_t apart);
-    // `count` runs of n elements, `stride` apart, to one after the other.
-    void (*copy_runs)(const T *from, int64_t stride, int64_t count, int64_t n, T *to);
+    // to[j to_step + i] += from[j step + i] for i < n and each of the `count` runs in order, which may overlap in `to`.
+    void (*add_runs)(const T *from, int64_t step, int64_t count, int64_t n, T *to, int64_t to_step);
     // sum[i] += scale[0] rows[i] + ... + scale[count - 1] rows[(count - 1) stride + i], i < n, count <= combined_rows.
     int combined_rows;
     void (*add_rows)(const T *rows, int64_t stride, const T *scale, int count, T *sum, int64_t n);

@@ -7,7 +7,7 @@
 namespace retrograd::RETROGRAD_ISA {
 
 template <class T> void fill_rows(TypedKernels<T> &k) {
-    k.copy_runs = copy_runs<T>;
+    k.add_runs = add_runs<T>;
     k.transpose = transpose<T>;
     k.relu = relu<T>;
     k.relu_gradient = relu_gradient<T>;

@@ -98,17 +98,9 @@ void transpose(const T *from, int64_t from_stride, int64_t rows, int64_t columns
         for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
 }
 
-template <class T> void copy_runs(const T *from, int64_t stride, int64_t count, int64_t n, T *to) {
-    constexpr int L = kLanes<T>;
-    if (n < L) {
-        for (int64_t r = 0; r < count; r++, from += stride, to += n)
-            store_part(to, load_part(from, static_cast<int>(n)), static_cast<int>(n));
-        return;
-    }
-    for (int64_t r = 0; r < count; r++, from += stride, to += n) {
-        for (int64_t i = 0; i + L < n; i += L) store(to + i, load(from + i));
-        store(to + n - L, load(from + n - L));  // which may overlap the one before
-    }
+template <class T> void add_runs(const T *from, int64_t step, int64_t count, int64_t n, T *to, int64_t to_step) {
+    for (int64_t j = 0; j < count; j++, from += step, to += to_step)
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(to + i, get(to + i) + get(from + i)); });
 }
 
 // --- flat runs ---
