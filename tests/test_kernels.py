@@ -116,6 +116,43 @@ def test_convolution(case, dtype, layout, weight_layout, with_bias):
     close(gw, tw.grad, 300)
 
 
+FEW_CHANNELS = [  # x, weight, stride, padding, dilation: see native/conv_planar.h, conv_shallow.h, conv_scattered.h
+    ((3, 1, 28, 28), (6, 1, 5, 5), (1, 1), (2, 2), (1, 1)),
+    ((2, 3, 41, 37), (7, 3, 4, 3), (2, 3), (1, 2), (1, 1)),
+    ((2, 2, 33, 70), (10, 2, 3, 2), (1, 1), (0, 3), (2, 3)),
+    ((1, 12, 50, 50), (1, 12, 3, 3), (3, 1), (1, 0), (1, 2)),
+    ((4, 6, 14, 14), (16, 6, 5, 5), (1, 1), (0, 0), (1, 1)),
+    ((3, 3, 30, 21), (33, 3, 4, 4), (2, 2), (1, 1), (1, 1)),
+    ((2, 8, 20, 20), (40, 8, 1, 7), (1, 3), (3, 3), (2, 1)),
+    ((5, 1, 9, 40), (17, 1, 3, 3), (4, 2), (2, 0), (1, 1)),
+    ((1, 9, 40, 19), (16, 9, 7, 7), (2, 2), (3, 3), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last", "strided"])
+@pytest.mark.parametrize("case", FEW_CHANNELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_convolution_of_few_channels(case, dtype, layout, threads):
+    x_shape, w_shape, stride, padding, dilation = case
+    x, w = (laid_out(random(seed, *s, dtype=dtype), layout) for seed, s in ((1, x_shape), (2, w_shape)))
+    bias = random(3, w_shape[0], dtype=dtype)
+    tx, tw = wide(x).requires_grad_(), wide(w).requires_grad_()
+    expected = F.conv2d(tx, tw, wide(bias), stride, padding, dilation)
+    g = laid_out(random(4, *expected.shape, dtype=dtype), layout)
+    expected.backward(wide(g))
+    results = []
+    for n in (1, 3):
+        threads(n)
+        out, gx, gw = (channels_last(s, dtype) for s in (expected.shape, x_shape, w_shape))
+        native.conv2d_forward(x, w, bias, out, stride, padding, dilation, 1)
+        native.conv2d_input_gradient(g, w, gx, stride, padding, dilation, 1)
+        native.conv2d_weight_gradient(g, x, gw, stride, padding, dilation, 1)
+        results.append((out, gx, gw))
+    for got, again, wanted in zip(*results, (expected, tx.grad, tw.grad), strict=True):
+        close(got, wanted, 300)
+        assert np.array_equal(got, again)
+
+
 def resnet_layer(seed=0):
     """A layer large enough that weights are packed and several threads have work."""
     return as_channels_last(random(seed, 3, 48, 15, 15)), as_channels_last(random(seed + 1, 80, 48, 3, 3))
