@@ -116,7 +116,7 @@ def test_convolution(case, dtype, layout, weight_layout, with_bias):
     close(gw, tw.grad, 300)
 
 
-FEW_CHANNELS = [  # x, weight, stride, padding, dilation: see native/conv_planar.h, conv_shallow.h, conv_scattered.h
+FEW_CHANNELS = [  # x, weight, stride, padding, dilation
     ((3, 1, 28, 28), (6, 1, 5, 5), (1, 1), (2, 2), (1, 1)),
     ((2, 3, 41, 37), (7, 3, 4, 3), (2, 3), (1, 2), (1, 1)),
     ((2, 2, 33, 70), (10, 2, 3, 2), (1, 1), (0, 3), (2, 3)),
