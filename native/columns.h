@@ -79,13 +79,21 @@ void column_sums(const T *g, const T *out, const T *x, int64_t rows, int64_t cha
     });
 }
 
-// out = (x - mean) scale + shift, per column.
-template <class T>
-void column_affine(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift, T *out) {
+// out = (x - mean) scale + shift, per column; `factors` is these three, one after the other. added: 0, or plus y (1), or plus
+// y by factors of its own (2). relu: past a relu. All in the order of the separate operations: the bits are theirs.
+template <class T, int added, bool relu>
+void column_affine(const T *x, int64_t rows, int64_t channels, const T *factors, const T *y, const T *y_factors, T *out) {
     for (int64_t r = 0; r < rows; r++)
         for_vectors<T>(channels, [=](int64_t c, auto get, auto put) INLINE_LAMBDA {
             const int64_t i = r * channels + c;
-            put(out + i, (get(x + i) - get(mean + c)) * get(scale + c) + get(shift + c));
+            const auto affine = [=](const T *from, const T *f) INLINE_LAMBDA {
+                return (get(from + i) - get(f + c)) * get(f + channels + c) + get(f + 2 * channels + c);
+            };
+            Vec<T> v = affine(x, factors);
+            if constexpr (added == 1) v += get(y + i);
+            if constexpr (added == 2) v += affine(y, y_factors);
+            if constexpr (relu) v = v <= Vec<T>{} ? Vec<T>{} : v;  // NaN stays
+            put(out + i, v);
         });
 }
 

@@ -2,6 +2,7 @@
 #include "numpy_api.h"
 
 #include "door.h"
+#include "pending.h"
 
 #include <cstring>
 
@@ -132,30 +133,42 @@ Ref run_row_forward(Row &row, PyObject *const *args, Py_ssize_t count) {
 
 namespace {
 
+bool may_wait(const Row &row, const Modes &modes) {
+    return (row.norm || row.writes == 'r' || row.writes == '+') && !modes.is(names.saving, false);
+}
+
 // apply.apply() and apply.execute()
 Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
     const Modes modes;
     if (modes.is(names.interpreters, false)) return call(core().interpret, row.op, tuple_of(args, count).get());
     if (count > kMaxArguments || modes.is(names.inference, false))
         return call(core().execute, row.op, tuple_of(args, count).get());
-    Ref out = run_row_forward(row, args, count);
+    Ref out = may_wait(row, modes) ? without_looking(row, args, count, false) : Ref(), waits;
+    if (!out) out = run_row_forward(row, args, count);
     Ref result, node = Ref::borrow(Py_None);
     std::vector<Ref> arrays;
+    const auto tensor_of = [&](PyObject *value) {
+        if (!is_pending(value)) {
+            arrays.push_back(as_array(Ref::borrow(value)));
+            return wrap(arrays.back().get());
+        }
+        waits = Ref::borrow(value);
+        arrays.push_back(Ref::borrow(pattern_of(value)));
+        return wrap_pending(value);
+    };
     if (row.several) {
         const Ref outs = checked(PySequence_Fast(out.get(), "a row with several outputs gives a tuple"));
         const Py_ssize_t many = PySequence_Fast_GET_SIZE(outs.get());
         result = checked(PyTuple_New(many));
-        for (Py_ssize_t i = 0; i < many; i++) {
-            arrays.push_back(as_array(Ref::borrow(PySequence_Fast_GET_ITEM(outs.get(), i))));
-            PyTuple_SET_ITEM(result.get(), i, wrap(arrays[i].get()).release());
-        }
+        for (Py_ssize_t i = 0; i < many; i++)
+            PyTuple_SET_ITEM(result.get(), i, tensor_of(PySequence_Fast_GET_ITEM(outs.get(), i)).release());
     } else {
-        arrays.push_back(std::move(out));
-        result = wrap(arrays[0].get());
+        result = tensor_of(out.get());
     }
     if (!row.inputs.empty() && modes.is(names.grad, true))
         node = modes.is(names.saving, false) ? call(core().record, row.op, tuple_of(args, count).get(), result.get())
                                              : record(row, args, count, result.get(), arrays);
+    if (waits) guard(waits.get(), args, count);
     if (row.view) mark_views(row, args, count, result.get(), node.get());
     return result;
 }

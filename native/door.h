@@ -5,6 +5,7 @@
 //   door.cpp         Op.__call__, apply, execute, Op.run: from Tensors to arrays, through a row, and back
 //   record.cpp       record, _save, _mark_views: nodes, their edges, what they keep
 //   inplace.cpp      the methods that core/inplace.py makes of rows: x.relu_(), x += y
+//   pending.cpp      results whose arrays are made when somebody looks, or in one pass with what comes next
 //   layers.cpp       Module.__call__ and __getattr__; what layers do with their statistics
 //   walk.cpp         engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
 //   elementwise.cpp  elementwise forwards and formulas, as core/elementwise.py recorded them
@@ -28,7 +29,7 @@ namespace retrograd {
 
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
+    X(_accumulator) X(_array) X(_pending) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
     X(_forward_pre_hooks) X(_modules) X(_parameters) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
     X(forward) X(free) X(grad) X(grad_layout) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
@@ -81,6 +82,7 @@ struct Row {
     Py_ssize_t parameters;
     Promotion promotion;
     char writes;  // what has a kernel that writes its result over x: 'r' relu, + - * /; else 0
+    char norm;    // a batch norm, whose result may wait (pending.h): 't' of the batch's moments, 'e' of given ones; else 0
     bool view, several, elementwise;
     bool variadic, variadic_formula;  // takes a variable number of arguments, and has a formula for them
     std::vector<std::pair<uint64_t, const Plan *>> plans;
@@ -184,6 +186,7 @@ void mark_views(const Row &row, PyObject *const *args, Py_ssize_t count, PyObjec
 void name_everything();  // fills `names`, imports NumPy's interface
 void add_door(PyObject *module);
 void add_layers(PyObject *module);
+void add_pending(PyObject *module);
 void add_picking(PyObject *module);
 void add_random(PyObject *module);
 void add_creation(PyObject *module);

@@ -82,7 +82,7 @@ void forward(const Array &x, const T *weight, const T *bias, int64_t groups, dou
     s.each_part([&](int64_t n, int64_t, int64_t first, int64_t pixels) {
         const int64_t at = n * s.size() + first * C;
         const T *middle = affine.get() + n * 3 * C;
-        k.column_affine(in.get() + at, pixels, C, middle, middle + C, middle + 2 * C, out.as<T>() + at);
+        k.column_affine[0][0](in.get() + at, pixels, C, middle, nullptr, nullptr, out.as<T>() + at);
     });
 }
 

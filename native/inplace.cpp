@@ -10,6 +10,7 @@
 #include "isa.h"
 #include "kernels.h"
 #include "layout.h"
+#include "pending.h"
 #include "pointwise.h"
 #include "pool.h"
 #include "row_kernels.h"
@@ -165,6 +166,46 @@ PyObject *add_scaled(PyObject *, PyObject *const *args, Py_ssize_t count) {
     }
 }
 
+namespace {
+
+// Where x has no array yet, see pending.h: the result's takes its place, or a result that waits in its turn. What else may
+// not be is as below.
+Ref write_waiting(Row &row, PyObject *const *args, Py_ssize_t count, const Modes &modes) {
+    PyObject *x = args[0];
+    if ((row.writes != 'r' && row.writes != '+') || !is_pending(attribute(x, names._pending).get()) ||
+        Py_TYPE(x) != core().tensor || attribute(x, names._view).get() != Py_None ||
+        truth(attribute(x, names._retains).get()))
+        return {};
+    bool records = modes.is(names.grad, true);
+    if (records) {
+        const uint64_t needs = needed(row, args, count);
+        const bool inside = attribute(x, names._grad_fn).get() != Py_None;
+        if (inside ? !(needs & 1) : needs || truth(attribute(x, names._requires).get())) return {};
+        records = inside;
+    }
+    std::optional<Observed> observed;
+    if (observer.begin) observed.emplace(row.op, tuple_of(args, count).get());
+    const Ref out = without_looking(row, args, count, true);
+    if (!out) {
+        if (observed) observed->end(Py_None);
+        return {};
+    }
+    const bool waits = is_pending(out.get());
+    std::vector<Ref> arrays;
+    arrays.push_back(Ref::borrow(waits ? pattern_of(out.get()) : out.get()));
+    give(x, out.get());
+    count_write(versions_of(x).get());
+    if (records) {
+        record(row, args, count, x, arrays);
+        set_attribute(x, names._output_nr, core().zero);
+    }
+    if (waits) guard(out.get(), args, count);
+    if (observed) observed->end(x);
+    return Ref::borrow(x);
+}
+
+}  // namespace
+
 // The method that core.inplace.inplace() makes of a row: where x is a step of a computation whose memory nobody else has,
 // the result's memory becomes x's; outside of graphs its values are copied. The rest is left to Python.
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
@@ -182,6 +223,7 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
         modes.is(names.before_write, false) || truth(attribute(x, names._tangents).get()) ||
         attribute(x, names._version_counter).get() == core().untracked)
         return {};
+    if (Ref written = write_waiting(row, args, count, modes)) return written;
     Ref array = attribute(x, names._array);
     if (!modes.is(names.grad, true)) return write_values(row, args, count, array.get());
 

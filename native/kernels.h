@@ -129,8 +129,9 @@ template <class T> struct TypedKernels {
     // [1]: with g past the relu that gave out
     void (*column_sums[2])(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
                            T *product);
-    void (*column_affine)(const T *x, int64_t rows, int64_t channels, const T *mean, const T *scale, const T *shift,
-                          T *out);
+    // [what is added][whether a relu follows]
+    void (*column_affine[3][2])(const T *x, int64_t rows, int64_t channels, const T *factors, const T *y, const T *y_factors,
+                                T *out);
     void (*column_gradient[2])(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, const T *a,
                             const T *b, const T *d, T *gx);
     // to[c to_stride + r] = from[r from_stride + c]

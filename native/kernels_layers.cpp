@@ -26,7 +26,12 @@ template <class T> void fill_layers(TypedKernels<T> &k) {
     k.column_moments = column_moments<T>;
     k.column_sums[0] = column_sums<T, false>;
     k.column_sums[1] = column_sums<T, true>;
-    k.column_affine = column_affine<T>;
+    k.column_affine[0][0] = column_affine<T, 0, false>;
+    k.column_affine[0][1] = column_affine<T, 0, true>;
+    k.column_affine[1][0] = column_affine<T, 1, false>;
+    k.column_affine[1][1] = column_affine<T, 1, true>;
+    k.column_affine[2][0] = column_affine<T, 2, false>;
+    k.column_affine[2][1] = column_affine<T, 2, true>;
     k.column_gradient[0] = column_gradient<T, false>;
     k.column_gradient[1] = column_gradient<T, true>;
     k.max_pool_bytes = {max_pixel<T, uint8_t>, max_pixel_gradient<T, uint8_t>};

@@ -102,20 +102,23 @@ template <class T> void moments(const Array &x, const Matrix &m, T *mean, T *var
 template <class T> T inverse_root(T variance, double eps) { return static_cast<T>(1 / std::sqrt(variance + eps)); }
 
 template <class T>
-void apply(const Array &x, const Matrix &m, const T *mean, const T *variance, double eps, const T *weight, const T *bias,
-           T *out) {
-    const Flat<T> in(x, m.like);
-    const int64_t C = m.channels;
-    Scratch<T> scratch(2 * C);
-    T *scale = scratch.get(), *shift = scale + C;
+void find_factors(int64_t C, const T *mean, const T *variance, double eps, const T *weight, const T *bias, T *factors) {
     for (int64_t c = 0; c < C; c++) {
-        scale[c] = inverse_root(variance[c], eps) * (weight ? weight[c] : T(1));
-        shift[c] = bias ? bias[c] : T(0);
+        factors[c] = mean[c];
+        factors[C + c] = inverse_root(variance[c], eps) * (weight ? weight[c] : T(1));
+        factors[2 * C + c] = bias ? bias[c] : T(0);
     }
+}
+
+template <class T>
+void apply(const Array &x, const Matrix &m, const T *factors, const Array *y, const T *y_factors, bool relu, T *out) {
+    const Flat<T> in(x, m.like), added(y ? *y : x, m.like);
+    const int64_t C = m.channels;
+    const auto run = kernels().of<T>().column_affine[!y ? 0 : !y_factors ? 1 : 2][relu];
     const Partition p(m, sizeof(T));
     parallel(p.tasks, [&](int64_t task) {
         const int64_t first = task * p.task_rows, rows = std::min(m.rows - first, p.task_rows);
-        kernels().of<T>().column_affine(in.get() + first * C, rows, C, mean, scale, shift, out + first * C);
+        run(in.get() + first * C, rows, C, factors, added.get() + first * C, y_factors, out + first * C);
     });
 }
 
@@ -168,18 +171,43 @@ template <class T> T *data(const Array *a) { return a ? a->as<T>() : nullptr; }
 
 }  // namespace
 
-void batch_norm_forward(const Array &x, const Array &mean, const Array &variance, double eps, const Array *weight,
-                        const Array *bias, const Array &out, bool training) {
+void batch_norm_moments(const Array &x, const Array &mean, const Array &variance) {
     const Matrix m = channels_last_like(x);
-    for (const Array *a : {&mean, &variance}) expect_channels(a, x, training);
-    for (const Array *a : {weight, bias}) expect_channels(a, x);
+    for (const Array *a : {&mean, &variance}) expect_channels(a, x, true);
+    if (x.type == 'f') moments<float>(x, m, mean.as<float>(), variance.as<float>());
+    else moments<double>(x, m, mean.as<double>(), variance.as<double>());
+}
+
+void batch_norm_factors(const Array &x, const Array &mean, const Array &variance, double eps, const Array *weight,
+                        const Array *bias, void *factors) {
+    for (const Array *a : {&mean, &variance, weight, bias}) expect_channels(a, x);
+    auto run = [&](auto zero) {
+        using T = decltype(zero);
+        find_factors<T>(x.shape[1], mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(bias),
+                        static_cast<T *>(factors));
+    };
+    x.type == 'f' ? run(0.0f) : run(0.0);
+}
+
+void batch_norm_apply(const Array &x, const void *factors, const Array *y, const void *y_factors, bool relu,
+                      const Array &out) {
+    const Matrix m = channels_last_like(x);
     expect_result(out, x, m);
     auto run = [&](auto zero) {
         using T = decltype(zero);
-        if (training) moments<T>(x, m, mean.as<T>(), variance.as<T>());
-        apply<T>(x, m, mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(bias), out.as<T>());
+        apply<T>(x, m, static_cast<const T *>(factors), y, static_cast<const T *>(y_factors), relu, out.as<T>());
     };
     x.type == 'f' ? run(0.0f) : run(0.0);
+}
+
+void batch_norm_forward(const Array &x, const Array &mean, const Array &variance, double eps, const Array *weight,
+                        const Array *bias, const Array &out, bool training) {
+    const Matrix m = channels_last_like(x);
+    expect_result(out, x, m);
+    if (training) batch_norm_moments(x, mean, variance);
+    Scratch<double> factors(3 * m.channels);
+    batch_norm_factors(x, mean, variance, eps, weight, bias, factors.get());
+    batch_norm_apply(x, factors.get(), nullptr, nullptr, false, out);
 }
 
 void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &variance, double eps,

@@ -9,6 +9,15 @@ namespace retrograd {
 void batch_norm_forward(const Array &x, const Array &mean, const Array &variance, double eps, const Array *weight,
                         const Array *bias, const Array &out, bool training);
 
+// The same in its parts: the moments; the numbers per channel that x becomes out by, `factors`, which are 3 C of x's type;
+// and the result, plus y if there is one (of x's shape; normalised by factors of its own if there are those), past a relu
+// or not. Of the same bits as one after the other. out may be in x's memory, of one layout.
+void batch_norm_moments(const Array &x, const Array &mean, const Array &variance);
+void batch_norm_factors(const Array &x, const Array &mean, const Array &variance, double eps, const Array *weight,
+                        const Array *bias, void *factors);
+void batch_norm_apply(const Array &x, const void *factors, const Array *y, const void *y_factors, bool relu,
+                      const Array &out);
+
 // For batch statistics (`training`) or fixed ones: gx, stored with contiguous channels, and the gradients of weight and
 // bias (C,). Null where not wanted. relu: what a relu made of batch norm's result, if g is the gradient of that. gx may
 // be in g's memory, of one layout.

@@ -280,6 +280,7 @@ std::unique_ptr<Row> read_row(PyObject *op) {
     row->writes = 0;
     for (const auto &[writer, letter] : {std::pair("relu", 'r'), {"add", '+'}, {"sub", '-'}, {"mul", '*'}, {"div", '/'}})
         if (is(name.get(), writer)) row->writes = letter;
+    row->norm = is(name.get(), "batch_norm") ? 't' : is(name.get(), "batch_norm_eval") ? 'e' : 0;
     row->node_class = nullptr;  // made with the first node
     row->op = Py_NewRef(op);
     return row;

@@ -52,13 +52,10 @@ Result::Result(PyObject *x, int ndim, const int64_t *shape, bool channels_last) 
     see(array.get(), "out", *this);
 }
 
-namespace {
-
 bool same_shape(const Array &a, const Array &b) {
     return a.ndim == b.ndim && std::equal(a.shape, a.shape + a.ndim, b.shape);
 }
 
-// x, as it would be with contiguous channels.
 Array channels_last(const Array &x) {
     Array last = x;
     int64_t run = x.ndim > 1 ? x.shape[1] : 1;
@@ -70,6 +67,8 @@ Array channels_last(const Array &x) {
         }
     return last;
 }
+
+namespace {
 
 // A result of x's shape and, where that is without gaps, its layout.
 Result result_like(PyObject *object, const Array &x) {
@@ -163,8 +162,9 @@ Ref conv2d_weight(PyObject *const *args) {
 
 // --- normalisation -----------------------------------------------------------------------------------------------
 
-// A number per channel as contiguous memory, or nothing for None. `kept` keeps a copy alive.
-bool channels(PyObject *object, const char *name, const Array &x, Array &array, const Array *&to, Ref &kept) {
+}  // namespace
+
+bool channel_values(PyObject *object, const char *name, const Array &x, Array &array, const Array *&to, Ref &kept) {
     if (!maybe_floats(object, name, x, array, to)) return false;
     if (!to || array.ndim != 1 || array.shape[0] < 2 || array.stride[0] == 1) return true;
     kept = checked(PyArray_NewCopy(reinterpret_cast<PyArrayObject *>(object), NPY_CORDER));
@@ -174,14 +174,16 @@ bool channels(PyObject *object, const char *name, const Array &x, Array &array, 
 
 bool images(PyObject *object, Array &x) { return floats(object, "x", x) && x.ndim >= 2 && x.size() > 0; }
 
+namespace {
+
 // x, weight, bias, eps
 Ref batch_norm(PyObject *const *args) {
     Array x, w, b;
     const Array *weight, *bias;
     Ref kept[2];
     double eps;
-    if (!images(args[0], x) || !channels(args[1], "weight", x, w, weight, kept[0]) ||
-        !channels(args[2], "bias", x, b, bias, kept[1]) || !number(args[3], eps))
+    if (!images(args[0], x) || !channel_values(args[1], "weight", x, w, weight, kept[0]) ||
+        !channel_values(args[2], "bias", x, b, bias, kept[1]) || !number(args[3], eps))
         return {};
     Result out(args[0], x.ndim, x.shape, true), mean(args[0], 1, x.shape + 1), variance(args[0], 1, x.shape + 1);
     {
@@ -200,7 +202,7 @@ Ref batch_norm_eval(PyObject *const *args) {
     if (!images(args[0], x) || !number(args[5], eps)) return {};
     const char *names[] = {"weight", "bias", "mean", "variance"};
     for (int i = 0; i < 4; i++)
-        if (!channels(args[1 + i], names[i], x, a[i], to[i], kept[i])) return {};
+        if (!channel_values(args[1 + i], names[i], x, a[i], to[i], kept[i])) return {};
     if (!to[2] || !to[3]) return {};
     Result out(args[0], x.ndim, x.shape, true);
     {
@@ -223,7 +225,7 @@ Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare) {
         return {};
     const char *names[] = {"weight", "mean", "variance"};
     for (int i = 0; i < 3; i++)
-        if (!channels(args[5 + i], names[i], x, a[i], to[i], kept[i])) return {};
+        if (!channel_values(args[5 + i], names[i], x, a[i], to[i], kept[i])) return {};
     if (!to[1] || !to[2] || (relu && (!floats_like(relu, "relu", x, relu_out) || !same_shape(relu_out, x)))) return {};
     Result out[3];
     for (int i = 0; i < 3; i++) {

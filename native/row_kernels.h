@@ -40,6 +40,12 @@ bool floats(PyObject *object, const char *name, Array &to);
 bool floats_like(PyObject *object, const char *name, const Array &x, Array &to);
 // The same for an array or None: `to` is nullptr for None, else `array`.
 bool maybe_floats(PyObject *object, const char *name, const Array &x, Array &array, const Array *&to);
+// Images or the like, (N, C, ...), of at least one element.
+bool images(PyObject *object, Array &x);
+// A number per channel of x as contiguous memory, or nothing for None. `kept` keeps a copy alive.
+bool channel_values(PyObject *object, const char *name, const Array &x, Array &array, const Array *&to, Ref &kept);
+bool same_shape(const Array &a, const Array &b);
+Array channels_last(const Array &x);  // x, as it would be with contiguous channels
 // A tuple of so many whole numbers.
 bool numbers(PyObject *object, int count, int64_t *to);
 bool number(PyObject *object, double &to);

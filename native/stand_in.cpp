@@ -170,6 +170,7 @@ void add_door(PyObject *module) {
     checked(PyModule_AddFunctions(module, functions));
     add_ufuncs(module);
     add_layers(module);
+    add_pending(module);
     add_picking(module);
     add_random(module);
     add_creation(module);

@@ -6,6 +6,7 @@ output, since keeping the Tensor, which refers to the node, would make a referen
 or what is no tensor.
 """
 
+from .compiled import native
 from .graph import Freed, describe_location, modes
 from .tensor import Tensor, wrap
 
@@ -70,9 +71,17 @@ def unpack_packed(packed, node):
     return t
 
 
+def _handed_on(array):
+    """A Tensor of an array that a node keeps: it may be written to, so nothing may wait to read it
+    (native/pending.h)."""
+    if native is not None:
+        native.settle()
+    return wrap(array)
+
+
 def rebuild(node, array, output, counter=None):
     """The node's own output number `output` as a Tensor again."""
-    t = wrap(array)
+    t = _handed_on(array)
     t._version_counter = counter
     if node.differentiates(output, t):
         t._grad_fn, t._output_nr = node, output
@@ -130,7 +139,7 @@ class SavedTensor:
         value = self._kept[self._slot]
         if type(value) is Packed:
             return value.value
-        return wrap(value[0]) if type(value) is tuple else value
+        return _handed_on(value[0]) if type(value) is tuple else value
 
     @property
     def unpack_hook(self):
@@ -159,7 +168,7 @@ class SavedTensor:
             )
         if type(value) is tuple:  # an output
             array, counter = value
-            t = wrap(array)
+            t = _handed_on(array)
             t._version_counter = counter
             value = pack_with(t, self._node.saved_output(self._slot), *hooks)
         elif isinstance(value, Tensor):

@@ -5,7 +5,7 @@ import weakref
 from collections import OrderedDict
 
 from . import arrays
-from .compiled import compiled
+from .compiled import compiled, native
 from .device import cpu, device_of
 from .graph import Handle, Version, accumulator, modes, untracked
 from .size import Size
@@ -34,6 +34,7 @@ class Tensor:
     _grad_dtype = False  # that of `.grad`: False for the tensor's own, None for any
     _restructured = False  # its layout in memory is the user's choice: unsqueeze_, transpose_ and the like
     _tangents = None  # {level of forward mode: Tensor}
+    _pending = None  # in place of an array that waits to be made, or must not change: native/pending.h
     _twin = None  # of a detach() or .data: the Tensor it shares its array with, see ops/shape.py's view
     name = None
 
@@ -389,6 +390,10 @@ class Tensor:
         if self._grad_fn is None and self._requires:
             out._grad_fn, out._output_nr = accumulator(self), 0
         return out
+
+
+if native is not None:
+    Tensor._array = native.array_when_looked_at
 
 
 def wrap(array, _new=object.__new__):
