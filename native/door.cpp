@@ -143,7 +143,15 @@ Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
     if (modes.is(names.interpreters, false)) return call(core().interpret, row.op, tuple_of(args, count).get());
     if (count > kMaxArguments || modes.is(names.inference, false))
         return call(core().execute, row.op, tuple_of(args, count).get());
-    Ref out = may_wait(row, modes) ? without_looking(row, args, count, false) : Ref(), waits;
+    Ref out, waits;
+    if (may_wait(row, modes)) {
+        try {
+            out = without_looking(row, args, count, false);
+        } catch (Raised) {
+            explain(row, args, count);
+            throw;
+        }
+    }
     if (!out) out = run_row_forward(row, args, count);
     Ref result, node = Ref::borrow(Py_None);
     std::vector<Ref> arrays;

@@ -4,6 +4,8 @@
 #include "pending.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <thread>
 
@@ -17,7 +19,11 @@ namespace {
 
 constexpr int64_t kLeast = 1 << 10;  // elements: with fewer, nothing is gained
 
-bool enabled = true;
+bool allowed_at_start() {
+    const char *text = std::getenv("RETROGRAD_FUSION");
+    return !text || std::strcmp(text, "0") != 0;
+}
+bool enabled = allowed_at_start();
 PyTypeObject *pending_type, *guard_type, *descriptor_type;
 
 struct Pending;
@@ -127,37 +133,45 @@ class Busy {
     Pending &p_;
 };
 
-// The array, past a relu or not. last: nobody will ask this Pending again, so that x's memory may take the result where
-// the Pending has the only way to it.
-Ref compute(Pending &p, bool relu, bool last) {
+// The array, past a relu or not; empty if it was made meanwhile. last: nobody will ask this Pending again, so that x's
+// memory may take the result where the Pending has the only way to it.
+Ref compute(PyObject *object, bool relu, bool last) {
+    Pending &p = pending_of(object);
+    if (p.result) return {};
+    // Room first: to make it may run any code, which may look at what waits here.
+    const Ref source = Ref::borrow(reinterpret_cast<PyObject *>(p.x));
+    PyObject *given = p.x->array;
     Array x, y, out;
-    see(p.x->array, "x", x);
-    if (p.added) see(p.added->array, "y", y);
-    const void *factors[2];
-    for (int i = 0; i < 2; i++) factors[i] = p.factors[i] ? p.factors[i]->get() : nullptr;
-    Result made;
+    see(given, "x", x);
+    const bool over = last && x.writable && Py_REFCNT(source.get()) == 2 && Py_REFCNT(given) == 1;
     Ref array;
-    if (last && x.writable && Py_REFCNT(reinterpret_cast<PyObject *>(p.x)) == 1 && Py_REFCNT(p.x->array) == 1) {
+    if (over) {
         out = x;
-        array = Ref::borrow(p.x->array);
+        array = Ref::borrow(given);
     } else {
-        made = Result(p.x->array, x.ndim, x.shape, true);
+        Result made(given, x.ndim, x.shape, true);
         out = made;
         array = std::move(made.array);
     }
-    const Running running(x.size() * 2 * kPerElement);
-    batch_norm_apply(x, factors[0], p.added ? &y : nullptr, factors[1], relu, out);
+    const Busy busy(p);
+    if (p.result) return {};
+    if (p.added) see(p.added->array, "y", y);
+    const void *factors[2];
+    for (int i = 0; i < 2; i++) factors[i] = p.factors[i] ? p.factors[i]->get() : nullptr;
+    {
+        const Running running(x.size() * 2 * kPerElement);
+        batch_norm_apply(x, factors[0], p.added ? &y : nullptr, factors[1], relu, out);
+    }
+    if (last && !relu) {
+        p.result = Py_NewRef(array.get());
+        let_go(p);
+    }
     return array;
 }
 
 Ref make(PyObject *object) {
-    Pending &p = pending_of(object);
-    const Busy busy(p);
-    if (!p.result) {
-        p.result = compute(p, false, true).release();
-        let_go(p);
-    }
-    return Ref::borrow(p.result);
+    Ref array = compute(object, false, true);
+    return array ? std::move(array) : Ref::borrow(pending_of(object).result);
 }
 
 // Makes the arrays of all that read what a Guard holds.
@@ -342,10 +356,7 @@ Ref without_looking(Row &row, PyObject *const *args, Py_ssize_t count, bool inpl
     const Ref pending = waiting(args[0]);
     if (row.writes == 'r') {
         if (count != 1 || !pending || attribute(row.op, names.kernels).get() == Py_None) return {};
-        Pending &p = pending_of(pending.get());
-        const Busy busy(p);
-        if (p.result) return {};
-        return compute(p, true, inplace && Py_REFCNT(pending.get()) == 2);
+        return compute(pending.get(), true, inplace && Py_REFCNT(pending.get()) == 2);
     }
     if (row.writes != '+' || count != 2 || args[0] == args[1]) return {};
     if (pending) return add_to(pending, args[1]);

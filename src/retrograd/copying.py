@@ -46,7 +46,8 @@ def copied_storage(array, memo):
 
 
 _OWN = {
-    "_array", "_pending", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view", "_hooks",
+    "_array", "_pending", "_requires", "_grad", "_grad_fn", "_output_nr", "_version_counter", "_view",
+    "_hooks",
     "_post_hooks", "_accumulator", "_retains", "_leaf_error",
 }  # fmt: skip
 

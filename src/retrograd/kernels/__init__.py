@@ -2,7 +2,8 @@
 
 ``RETROGRAD_KERNELS=numpy`` switches them off, ``RETROGRAD_ISA`` (generic, avx2, avx512; neon) forces an
 instruction set, ``OMP_NUM_THREADS`` sets the number of threads to begin with, ``RETROGRAD_WINOGRAD=0`` does
-what `allow_winograd(False)` does, ``RETROGRAD_FACTORS=0`` what `allow_factors(False)` does.
+what `allow_winograd(False)` does, ``RETROGRAD_FACTORS=0`` what `allow_factors(False)` does,
+``RETROGRAD_FUSION=0`` what `allow_fusion(False)` does.
 """
 
 import os
@@ -15,6 +16,7 @@ from ..core.device import is_meta
 
 __all__ = [
     "allow_factors",
+    "allow_fusion",
     "allow_winograd",
     "available",
     "describe",
@@ -136,6 +138,15 @@ def allow_winograd(allowed):
     """
     if native is not None:
         native.set_winograd(bool(allowed))
+
+
+def allow_fusion(allowed):
+    """Let the result of a batch norm wait for a relu or a sum that comes next, to be computed in one pass.
+
+    They may, at first. Whoever else looks gets the array, of the same bits (native/pending.h). Gives what
+    held before.
+    """
+    return native is not None and native.use_fusion(bool(allowed))
 
 
 def allow_factors(allowed):

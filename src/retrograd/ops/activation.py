@@ -26,7 +26,7 @@ __all__ = [
     "threshold_",
 ]  # fmt: skip
 METHODS = ["hardshrink", "prelu", "relu"]
-INPLACE = ["relu"]
+INPLACE = []
 
 
 def activate(row, input, *parameters, inplace=False):
@@ -402,7 +402,9 @@ def _slopes(input, lower, upper):
     return wrap(slopes.astype(array.dtype))
 
 
-elu_, leaky_relu_, hardtanh_, relu_, selu_, celu_, threshold_, rrelu_ = [
+elu_, leaky_relu_, hardtanh_, selu_, celu_, threshold_, rrelu_ = [
     core.inplace(function, function.__name__ + "_")
-    for function in (elu, leaky_relu, hardtanh, relu, selu, celu, threshold, rrelu)
+    for function in (elu, leaky_relu, hardtanh, selu, celu, threshold, rrelu)
 ]
+relu_ = _inplace(relu_row)
+OPERATORS = {"relu_": relu_}

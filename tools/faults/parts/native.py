@@ -537,6 +537,7 @@ def sanitized(kind):
             "tests/test_kernels_optim.py",
             "tests/test_door.py",
             "tests/test_fused_walk.py",
+            "tests/test_fusion.py",
             "-k",
             "not lesser_instruction_sets and not environment and not switched and not fork and not "
             "long_graph",
