@@ -457,8 +457,9 @@ def test_who_else_has_the_array():
     """A result doesn't wait where its input's memory is known to somebody."""
     holds = {
         "numpy": lambda h: h.detach().numpy(), "view": lambda h: h[0], "detached": lambda h: h.detach(),
-        "storage": lambda h: h.untyped_storage(), "rows": lambda h: h.detach().numpy()[1:],
-        "memoryview": lambda h: memoryview(h.detach().numpy()), "dlpack": lambda h: np.from_dlpack(h.detach()),
+        "storage": lambda h: h.untyped_storage(), "some": lambda h: h.detach().numpy()[1:],
+        "memoryview": lambda h: memoryview(h.detach().numpy()),
+        "dlpack": lambda h: np.from_dlpack(h.detach()),
     }  # fmt: skip
     for name, hold in holds.items():
         with fusion(True):
