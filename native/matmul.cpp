@@ -128,10 +128,38 @@ template <class T> Matrix<T> last_two(const Array &x, int64_t offset) {
     return {x.as<T>() + offset, x.stride[x.ndim - 2], x.stride[x.ndim - 1]};
 }
 
+constexpr int64_t kNarrow = 4, kNarrowDepth = 64;  // columns of the result; what makes a dot product of its own pay
+
+// A product with few columns, such as a linear layer's with one output: lanes along the depth, nothing is packed.
+template <class T>
+void narrow_product(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, const T *bias, T *out) {
+    const TypedKernels<T> &k = kernels().of<T>();
+    parallel((M + kHeight - 1) / kHeight, [&](int64_t task) {
+        const int64_t zero = 0, end = std::min(M, (task + 1) * kHeight);
+        DotTile<T> t{};
+        t.a_offset = t.b_offset = &zero;
+        t.segments = 1;
+        t.depth = K;
+        t.b_stride = b.columns;
+        for (int64_t j = 0; j < N; j += t.columns) {
+            t.columns = static_cast<int>(std::min<int64_t>(k.dot_columns, N - j));
+            t.b = b.data + j * b.columns;
+            t.bias = bias ? bias + j : nullptr;
+            for (int64_t r = task * kHeight; r < end; r += t.rows) {
+                t.rows = static_cast<int>(std::min<int64_t>(k.dot_rows, end - r));
+                for (int i = 0; i < t.rows; i++) t.a[i] = a.data + (r + i) * a.rows, t.c[i] = out + (r + i) * N + j;
+                k.dot(t);
+            }
+        }
+    });
+}
+
 template <class T> void matmul_of(const Array &x, const Array &y, const Array *bias, const Array &out) {
     const int64_t M = out.shape[out.ndim - 2], N = out.shape[out.ndim - 1], K = x.shape[x.ndim - 1];
     const Batch batch(x, y, out);
     const T *shift = bias ? bias->as<T>() : nullptr;
+    if (N <= kNarrow && K >= kNarrowDepth && batch.count == 1 && x.stride[x.ndim - 1] == 1 && y.stride[y.ndim - 2] == 1)
+        return narrow_product(M, N, K, last_two<T>(x, 0), last_two<T>(y, 0), shift, out.as<T>());
     const int slots = num_threads();
     const int64_t block = Product<T>::block_size(K);
     if (batch.count > 1 && M * N * K <= (1 << 22)) {  // small ones: each a task's own
