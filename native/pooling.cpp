@@ -169,6 +169,16 @@ struct Windows {
         }
     }
 
+    // How many pixels wide (high) all windows are, if they lie side by side from the first pixel on, else 0.
+    int64_t even_width() const { return even(columns, OW); }
+    int64_t even_height() const { return even(rows, OH); }
+    static int64_t even(const int64_t *bounds, int64_t count) {
+        const int64_t size = count ? bounds[1] : 0;
+        for (int64_t i = 0; i < count; i++)
+            if (bounds[2 * i] != i * size || bounds[2 * i + 1] != (i + 1) * size) return 0;
+        return size;
+    }
+
     // Calls body(window, pixel, divisor) for every pixel of every window, in order.
     template <class Body> void each(int64_t i0, int64_t i1, int64_t W, Body body) const {
         for (int64_t i = i0; i < i1; i++)
@@ -179,21 +189,45 @@ struct Windows {
     }
 };
 
+// A pixel of few channels would leave lanes idle: sums are then of so many pixels of a line at once, where windows are as
+// wide as their stride and lie side by side.
+constexpr int64_t kFewChannels = 16;
+
 template <class T> void average(const Array &x, const Windows &windows, const Array &out) {
     const Array like = channels_last_like(x);
     const Flat<T> in(x, like);
-    const int64_t C = x.shape[1], pixels = x.shape[2] * x.shape[3], OW = windows.OW;
-    parallel(x.shape[0] * windows.OH, [&](int64_t task) {
+    const int64_t C = x.shape[1], W = x.shape[3], pixels = x.shape[2] * W, OW = windows.OW;
+    const int64_t wide = C <= kFewChannels ? windows.even_width() : 0;
+    const int slots = num_threads();
+    Scratch<T> lines(wide ? slots * W * C : 0);
+    parallel(x.shape[0] * windows.OH, slots, [&](int64_t task, int slot) {
         const int64_t n = task / windows.OH, i = task % windows.OH;
         const T *from = in.get() + n * pixels * C;
-        T *to = out.as<T>() + n * windows.OH * OW * C;
-        std::fill_n(to + i * OW * C, OW * C, T(0));
-        windows.each(i, i + 1, x.shape[3], [&](int64_t window, int64_t pixel, double) {
-            kernels().of<T>().add_scaled(from + pixel * C, T(1), to + window * C, C);
+        T *to = out.as<T>() + task * OW * C;
+        const auto add = [&](const T *a, T *b, int64_t count) { kernels().of<T>().add_scaled(a, T(1), b, count); };
+        if (wide) {
+            T *line = lines.get() + slot * W * C;
+            const int64_t h0 = windows.rows[2 * i], used = OW * wide * C;
+            if (windows.rows[2 * i + 1] > h0) std::copy_n(from + h0 * W * C, used, line);
+            else std::fill_n(line, used, T(0));
+            for (int64_t h = h0 + 1; h < windows.rows[2 * i + 1]; h++) add(from + h * W * C, line, used);
+            for (int64_t j = 0; j < OW; j++) {
+                const T *pixel = line + j * wide * C, divisor = static_cast<T>(windows.divisors[i * OW + j]);
+                for (int64_t c = 0; c < C; c++) {
+                    T sum = pixel[c];
+                    for (int64_t w = 1; w < wide; w++) sum += pixel[w * C + c];
+                    to[j * C + c] = sum / divisor;
+                }
+            }
+            return;
+        }
+        std::fill_n(to, OW * C, T(0));
+        windows.each(i, i + 1, W, [&](int64_t window, int64_t pixel, double) {
+            add(from + pixel * C, to + (window - i * OW) * C, C);
         });
         for (int64_t j = 0; j < OW; j++) {
             const T divisor = static_cast<T>(windows.divisors[i * OW + j]);
-            for (int64_t c = 0; c < C; c++) to[(i * OW + j) * C + c] /= divisor;
+            for (int64_t c = 0; c < C; c++) to[j * C + c] /= divisor;
         }
     });
 }
@@ -201,7 +235,25 @@ template <class T> void average(const Array &x, const Windows &windows, const Ar
 template <class T> void average_gradient(const Array &g, const Windows &windows, const Array &gx) {
     const Array like = channels_last_like(g);
     const Flat<T> g_in(g, like);
-    const int64_t C = gx.shape[1], pixels = gx.shape[2] * gx.shape[3];
+    const int64_t C = gx.shape[1], W = gx.shape[3], pixels = gx.shape[2] * W, OW = windows.OW;
+    if (const int64_t wide = windows.even_width(); wide && windows.even_height()) {  // each pixel is of one window at most
+        const int64_t high = windows.even_height(), rest = (W - OW * wide) * C;
+        parallel(gx.shape[0] * windows.OH, [&](int64_t task) {
+            const int64_t n = task / windows.OH, i = task % windows.OH;
+            const T *from = g_in.get() + task * OW * C;
+            T *const first = gx.as<T>() + (n * pixels + i * high * W) * C, *line = first;
+            for (int64_t j = 0; j < OW; j++, from += C) {
+                const T scale = static_cast<T>(1 / windows.divisors[i * OW + j]), *pixel = line;
+                for (int64_t c = 0; c < C; c++) line[c] = from[c] * scale;
+                line += C;
+                for (int64_t w = 1; w < wide; w++, line += C) std::copy_n(pixel, C, line);
+            }
+            std::fill_n(line, rest, T(0));
+            for (int64_t h = 1; h < high; h++) std::copy_n(first, W * C, first + h * W * C);
+            if (i == windows.OH - 1) std::fill(first + high * W * C, gx.as<T>() + (n + 1) * pixels * C, T(0));
+        });
+        return;
+    }
     const int64_t parts = (C + kChannels - 1) / kChannels;
     parallel(gx.shape[0] * parts, [&](int64_t task) {
         const int64_t n = task / parts, c0 = task % parts * kChannels, count = std::min(C - c0, kChannels);

@@ -253,17 +253,33 @@ namespace {
 
 Ref batch_norm_backward_row(PyObject *const *args) { return batch_norm_backward(args, nullptr, false); }
 
-bool last_axis(PyObject *object, const Array &x) {
-    return PyLong_Check(object) && x.ndim > 0 && PyLong_AsLong(object) == x.ndim - 1 && x.size() > 0;
+// Makes the channels of (N, C, ...) the last axis.
+void exchange_channels(Array &x) {
+    std::rotate(x.shape + 1, x.shape + 2, x.shape + x.ndim);
+    std::rotate(x.stride + 1, x.stride + 2, x.stride + x.ndim);
 }
 
+constexpr int64_t kRow = 8;  // channels: what makes a row of its own of each pixel's pay
+
+// Whether the axis is x's last, or (channels) that of channels which lie side by side.
+bool along_runs(PyObject *object, const Array &x, bool &channels) {
+    if (!PyLong_Check(object) || x.ndim == 0 || x.size() == 0) return false;
+    const long axis = PyLong_AsLong(object);
+    channels = axis == 1 && x.ndim > 2 && x.stride[1] == 1 && x.shape[1] >= kRow;
+    return channels || axis == x.ndim - 1;
+}
+
+// x, axis
 template <bool log> Ref softmax_of(PyObject *const *args) {
     Array x;
-    if (!floats(args[0], "x", x) || !last_axis(args[1], x)) return {};
-    Result out(args[0], x.ndim, x.shape);
+    bool channels;
+    if (!floats(args[0], "x", x) || !along_runs(args[1], x, channels)) return {};
+    Result out(args[0], x.ndim, x.shape, channels);
+    Array to = out;
+    if (channels) exchange_channels(x), exchange_channels(to);
     {
         const Running running(x.size() * kPerElement);
-        softmax(x, out, log);
+        softmax(x, to, log);
     }
     return std::move(out.array);
 }
@@ -271,13 +287,16 @@ template <bool log> Ref softmax_of(PyObject *const *args) {
 // g, out, axis
 template <bool log> Ref softmax_backward(PyObject *const *args) {
     Array out, g;
+    bool channels;
     if (!floats(args[1], "out", out) || !floats_like(args[0], "g", out, g) || !same_shape(g, out) ||
-        !last_axis(args[2], out))
+        !along_runs(args[2], out, channels))
         return {};
-    Result gx(args[1], out.ndim, out.shape);
+    Result gx(args[1], out.ndim, out.shape, channels);
+    Array to = gx;
+    if (channels) exchange_channels(out), exchange_channels(g), exchange_channels(to);
     {
         const Running running(out.size() * kPerElement);
-        softmax_gradient(g, out, gx, log);
+        softmax_gradient(g, out, to, log);
     }
     return std::move(gx.array);
 }

@@ -226,21 +226,43 @@ template <class T> void sum_runs(const T *x, int64_t count, int64_t length, T *o
     });
 }
 
-// Of the leading axes, or of the last ones, or of all, of a C-ordered array. divide: by how many there are.
+// Whether the memory of x is one run without gaps, with its axes in the order of their strides, the greatest first.
+bool is_run(const Array &x, int *order) {
+    for (int i = 0; i < x.ndim; i++) order[i] = i;
+    std::stable_sort(order, order + x.ndim, [&](int a, int b) { return x.stride[a] > x.stride[b]; });
+    int64_t run = 1;
+    for (int i = x.ndim - 1; i >= 0; i--) {
+        if (x.shape[order[i]] != 1 && x.stride[order[i]] != run) return false;
+        run *= x.shape[order[i]];
+    }
+    return true;
+}
+
+// Of the leading axes, or of the last ones, or of all, of an array in C order; and of axes that lead all others in memory
+// where only one is kept, as the sum over pixels of channels-last images. divide: by how many there are.
 Ref sums(PyObject *const *args, bool divide) {
     Array x;
-    if (!floats(args[0], "x", x) || !PyTuple_CheckExact(args[1]) || !PyArray_IS_C_CONTIGUOUS(numpy(args[0]))) return {};
+    if (!floats(args[0], "x", x) || !PyTuple_CheckExact(args[1])) return {};
     const int count = static_cast<int>(PyTuple_GET_SIZE(args[1])), kept = x.ndim - count;
     int64_t axes[kMaxDims], shape[kMaxDims], summed = 1, rest = 1;
     if (count == 0 || kept < 0 || !numbers(args[1], count, axes)) return {};
-    const bool leading = axes[0] == 0 && kept > 0, keep = truth(args[2]);
-    for (int i = 0; i < count; i++)
-        if (axes[i] != i + (leading ? 0 : kept)) return {};
-    for (int i = 0, to = 0; i < x.ndim; i++) {
-        const bool stays = leading ? i >= count : i < kept;
-        (stays ? rest : summed) *= x.shape[i];
-        if (stays || keep) shape[to++] = stays ? x.shape[i] : 1;
+    bool goes[kMaxDims] = {}, first = true, last = true;  // whether the axes are the first ones, or the last ones
+    for (int i = 0; i < count; i++) {
+        if (axes[i] < 0 || axes[i] >= x.ndim) return {};
+        goes[axes[i]] = true;
+        first = first && axes[i] == i;
+        last = last && axes[i] == kept + i;
     }
+    const bool keep = truth(args[2]);
+    for (int i = 0, to = 0; i < x.ndim; i++) {
+        (goes[i] ? summed : rest) *= x.shape[i];
+        if (!goes[i] || keep) shape[to++] = goes[i] ? 1 : x.shape[i];
+    }
+    int order[kMaxDims];
+    const bool in_order = PyArray_IS_C_CONTIGUOUS(numpy(args[0]));
+    const bool whole = rest == 1 && (in_order || is_run(x, order));
+    const bool leading = !whole && !(in_order && last);
+    if (leading && !(in_order && first) && (kept != 1 || in_order || !is_run(x, order) || goes[order[x.ndim - 1]])) return {};
     Result out(args[0], keep ? x.ndim : kept, shape);
     const Running running(summed * rest * kPerElement / 2);
     const Array row = {"out", out.data, 1, {rest}, {1}, x.type, true};

@@ -118,25 +118,30 @@ void softmax_gradient_of(const Array &g, const Array &out, const Rows &rows, con
     });
 }
 
-// In blocks of rows, whose sums are joined in double precision; how depends on the shape alone.
+// In blocks of rows, whose sums are joined in double precision; how depends on the shape alone. Rows that are too short for
+// the lanes are read some at a time, as one.
 template <class T> void sum_rows_of(const Array &x, const Array &out) {
-    const int64_t R = x.shape[0], D = x.shape[1], block = 64;
-    const int64_t parts = std::clamp<int64_t>(R * D / 65536, 1, 32);
-    Scratch<double> totals(parts * D);
-    Scratch<T> sums(parts * D);
+    constexpr int64_t short_row = 32, together = 16;
+    const int64_t D = x.shape[1], fold = D <= short_row && x.stride[0] == D ? together : 1;
+    const int64_t R = x.shape[0] / fold, width = fold * D, block = 64;
+    const int64_t parts = std::clamp<int64_t>(R * width / 65536, 1, 32);
+    Scratch<double> totals(parts * width);
+    Scratch<T> sums(parts * width);
     parallel(parts, [&](int64_t part) {
-        double *total = totals.get() + part * D;
-        T *sum = sums.get() + part * D;
-        std::fill_n(total, D, 0.0);
+        double *total = totals.get() + part * width;
+        T *sum = sums.get() + part * width;
+        std::fill_n(total, width, 0.0);
         for (int64_t r = R * part / parts, end = R * (part + 1) / parts; r < end; r += block) {
-            std::fill_n(sum, D, T(0));
-            kernels().of<T>().add_all_rows(x.as<T>() + r * x.stride[0], x.stride[0], std::min(block, end - r), sum, D);
-            for (int64_t d = 0; d < D; d++) total[d] += sum[d];
+            std::fill_n(sum, width, T(0));
+            kernels().of<T>().add_all_rows(x.as<T>() + r * fold * x.stride[0], fold * x.stride[0], std::min(block, end - r),
+                                           sum, width);
+            for (int64_t d = 0; d < width; d++) total[d] += sum[d];
         }
     });
     for (int64_t d = 0; d < D; d++) {
         double sum = 0;
-        for (int64_t part = 0; part < parts; part++) sum += totals.get()[part * D + d];
+        for (int64_t i = d; i < parts * width; i += D) sum += totals.get()[i];
+        for (int64_t r = R * fold; r < x.shape[0]; r++) sum += x.as<T>()[r * x.stride[0] + d];
         out.as<T>()[d] = static_cast<T>(sum);
     }
 }

@@ -12,7 +12,7 @@ from retrograd.core.op import TABLE
 if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
 
-from retrograd.kernels import volumes
+from retrograd.kernels import cpu, volumes
 
 native = kernels.native
 row_kernels = native.row_kernels
@@ -245,3 +245,74 @@ def test_resample(shape, outputs, taps, dtype, layout, seed):
     g = laid_out(random(2, *shape[:axis], outputs, *shape[axis + 1 :], dtype=dtype), layout)
     back = g, indices, weights, axis, size
     close(by_kernel("resample_backward", *back), by_row("resample_backward", *back), 30.0)
+
+
+# --- few channels, channels last -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("name", ["sum", "mean"])
+@pytest.mark.parametrize(
+    "shape", [(70, 6, 28, 28), (3, 1, 5, 7), (2, 33, 4, 3), (5, 16, 9), (4, 3, 2, 5, 6)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_over_the_pixels_of_channels_last(shape, name, dtype, keepdim, threads):
+    x = laid_out(random(1, *shape, dtype=dtype), "last")
+    axes = (0, *range(2, x.ndim))
+    results = []
+    for n in (1, 3):
+        threads(n)
+        results.append(row_kernels[name](x, axes, keepdim))
+    assert results[0] is not NotImplemented and results[0].dtype == dtype
+    close(results[0], by_row(name, x, axes, keepdim), 100.0)
+    np.testing.assert_array_equal(*results)
+
+
+@quick
+@given(st.integers(0, 700), st.integers(1, 40), float_types)
+def test_sums_of_short_rows(rows, width, dtype):
+    x = random(1, rows, width, dtype=dtype)
+    close(row_kernels["sum"](x, (0,), False), by_row("sum", x, (0,), False), 30.0)
+
+
+@quick
+@given(
+    st.tuples(st.integers(1, 4), st.sampled_from([8, 16, 21, 64]), st.integers(1, 6), st.integers(1, 6)),
+    float_types,
+    layouts,
+    st.sampled_from(["softmax", "log_softmax"]),
+)
+def test_softmax_over_channels(shape, dtype, layout, name):
+    x = laid_out(random(1, *shape, dtype=dtype), "last")
+    g = laid_out(random(2, *shape, dtype=dtype), layout)
+    out = row_kernels[name](x, 1)
+    close(out, by_row(name, x, 1))
+    gx = row_kernels[name + "_backward"](g, out, 1)
+    close(gx, by_row(name + "_backward", g, out, 1), 10.0)
+    assert all(np.moveaxis(a, 1, -1).flags.c_contiguous for a in (out, gx))
+
+
+@quick
+@given(
+    st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 6, 16, 20]), st.integers(4, 13), st.integers(4, 13)),
+    st.integers(1, 4), st.integers(1, 4), st.integers(0, 1), st.booleans(), float_types, layouts,
+)  # fmt: skip
+def test_average_pool(shape, window, stride, padding, ceil_mode, dtype, layout):
+    padding = min(padding, window // 2)
+    how = (window,) * 2, (stride,) * 2, (padding,) * 2, ceil_mode, True, None
+    x = laid_out(random(1, *shape, dtype=dtype), layout)
+    out = cpu.avg_pool(x, *how)
+    close(out, by_row("avg_pool", x, *how))
+    g = laid_out(random(2, *out.shape, dtype=dtype), layout)
+    close(cpu.avg_pool_input(g, shape[2:], *how), by_row("avg_pool_input", g, shape[2:], *how))
+
+
+@quick
+@given(
+    st.integers(1, 120), st.integers(1, 4), st.sampled_from([64, 65, 100, 333]), st.booleans(), float_types
+)
+def test_products_of_few_columns(rows, columns, depth, with_bias, dtype):
+    x, weight = random(1, rows, depth, dtype=dtype), random(2, columns, depth, dtype=dtype)
+    bias = random(3, columns, dtype=dtype) if with_bias else None
+    out = row_kernels["linear"](x, weight, bias)
+    close(out, by_row("linear", x, weight, bias), 50.0)
