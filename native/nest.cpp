@@ -8,7 +8,15 @@ namespace retrograd {
 
 bool Nest::add(PyArrayObject *array) {
     const int n = PyArray_NDIM(array);
-    if (n > kMaxDims || operands >= kMostOperands || !PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array)) return false;
+    if (n > kMaxDims || !PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array)) return false;
+    int64_t lengths[kMaxDims], bytes[kMaxDims];
+    std::copy_n(PyArray_DIMS(array), n, lengths);
+    std::copy_n(PyArray_STRIDES(array), n, bytes);
+    return add(n, lengths, bytes);
+}
+
+bool Nest::add(int n, const int64_t *lengths, const int64_t *bytes) {
+    if (operands >= kMostOperands) return false;
     if (n > ndim) {  // the shapes so far get axes of length 1 before them
         const int more = n - ndim;
         std::move_backward(shape, shape + ndim, shape + n);
@@ -21,8 +29,8 @@ bool Nest::add(PyArrayObject *array) {
     }
     for (int i = 0; i < ndim; i++) {
         const int axis = i - (ndim - n);
-        const int64_t length = axis < 0 ? 1 : PyArray_DIM(array, axis);
-        strides[operands][i] = length == 1 ? 0 : PyArray_STRIDE(array, axis);
+        const int64_t length = axis < 0 ? 1 : lengths[axis];
+        strides[operands][i] = length == 1 ? 0 : bytes[axis];
         if (length == 1 || length == shape[i]) continue;
         if (shape[i] != 1) return false;
         shape[i] = length;
@@ -77,6 +85,12 @@ void Nest::merge() {
         counts[axes - 1] *= shape[axis];
         for (int o = 0; o < operands; o++) steps[o][axes - 1] = strides[o][axis];
     }
+}
+
+void Nest::avoid_short_lines(int64_t least) {
+    if (axes < 2 || counts[axes - 1] >= least || counts[axes - 2] <= counts[axes - 1]) return;
+    std::swap(counts[axes - 1], counts[axes - 2]);
+    for (int o = 0; o < operands; o++) std::swap(steps[o][axes - 1], steps[o][axes - 2]);
 }
 
 Ref new_result(const Nest &nest, PyObject *descr) {

@@ -23,12 +23,15 @@ struct Nest {
 
     // Takes an array in; false if it doesn't broadcast with those before, or has too many dimensions.
     bool add(PyArrayObject *array);
+    bool add(int dimensions, const int64_t *lengths, const int64_t *bytes);
     // Orders the axes; to be called when all arrays are in.
     void sort();
     // Takes in a result of the whole shape, densely laid out in the axes' order, of elements of so many bytes.
     void add_result(int64_t item);
     // Joins axes that all arrays run through in one step.
     void merge();
+    // Lines along the axis beside the innermost, where that one is short.
+    void avoid_short_lines(int64_t least);
 
     int64_t size() const {
         int64_t n = 1;

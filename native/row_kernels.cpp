@@ -8,6 +8,7 @@
 
 #include "boundary.h"
 #include "conv.h"
+#include "copying.h"
 #include "layout.h"
 #include "losses.h"
 #include "norm.h"
@@ -482,6 +483,7 @@ void add_row_kernels(PyObject *module) {
         const Ref function = checked(PyCFunction_New(&method, nullptr));
         checked(PyDict_SetItemString(all.get(), method.ml_name, function.get()));
     }
+    add_copying(module, all.get());
     checked(PyModule_AddObjectRef(module, "row_kernels", all.get()));
 }
 
