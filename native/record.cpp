@@ -189,24 +189,34 @@ void mark_views(const Row &row, PyObject *const *args, Py_ssize_t count, PyObjec
     PyObject *source = args[0];
     if (!is_tensor(source)) return;
     const Ref seen = attribute(source, names._view), counter = versions_of(source);
-    bool usual = !row.several && !row.inputs.empty() && counter.get() != c.untracked && Modes().is(names.grad, true);
+    const Modes modes;
+    bool usual = !row.inputs.empty() && counter.get() != c.untracked && !modes.is(names.inference, false);
     if (usual && seen.get() != Py_None) usual = checked(PyObject_GetAttr(seen.get(), names.dual)).get() == Py_None;
     if (!usual) return void(call(c.mark_views, row.op, tuple_of(args, count).get(), result, node));
-    Ref base = Ref::borrow(source), kind = Ref::borrow(Py_None), chain;
-    const Ref rest = tuple_of(args + 1, count - 1), step = checked(PyTuple_Pack(2, row.op, rest.get()));
-    chain = checked(PyTuple_Pack(1, step.get()));
+    static PyObject *const multi = checked(PyUnicode_InternFromString("multi")).release();
+    static PyObject *const no_grad = checked(PyUnicode_InternFromString("no_grad")).release();
+    Ref base = Ref::borrow(source), kind = Ref::borrow(Py_None), earlier = Ref::borrow(c.nothing);
     if (seen.get() != Py_None) {
         base = checked(PyObject_GetAttr(seen.get(), names.base));
         kind = checked(PyObject_GetAttr(seen.get(), names.kind));
-        chain = checked(PySequence_Concat(checked(PyObject_GetAttr(seen.get(), names.chain)).get(), chain.get()));
+        earlier = checked(PyObject_GetAttr(seen.get(), names.chain));
     }
-    const Ref view = new_object(c.view);
-    const std::pair<PyObject *, PyObject *> fields[] = {
-        {names.base, base.get()}, {names.chain, chain.get()}, {names.kind, kind.get()}, {names.dual, Py_None}};
-    for (const auto &[name, value] : fields) set_attribute(view.get(), name, value);
-    set_attribute(view.get(), names.version, version_of(counter.get()).get());
-    set_attribute(result, names._version_counter, counter.get());
-    set_attribute(result, names._view, view.get());
+    if (!modes.is(names.grad, true)) kind = Ref::borrow(no_grad);
+    if (row.several && kind.get() == Py_None) kind = Ref::borrow(multi);
+    const Ref rest = tuple_of(args + 1, count - 1), version = version_of(counter.get());
+    const Py_ssize_t outputs = row.several ? PyTuple_GET_SIZE(result) : 1;
+    for (Py_ssize_t i = 0; i < outputs; i++) {
+        PyObject *output = row.several ? PyTuple_GET_ITEM(result, i) : result;
+        const Ref again = row.several ? checked(PyObject_CallMethod(row.op, "pick", "n", i)) : Ref::borrow(row.op);
+        const Ref step = checked(PyTuple_Pack(2, again.get(), rest.get())), last = checked(PyTuple_Pack(1, step.get()));
+        const Ref chain = checked(PySequence_Concat(earlier.get(), last.get())), view = new_object(c.view);
+        const std::pair<PyObject *, PyObject *> fields[] = {
+            {names.base, base.get()}, {names.chain, chain.get()}, {names.kind, kind.get()}, {names.dual, Py_None}};
+        for (const auto &[name, value] : fields) set_attribute(view.get(), name, value);
+        set_attribute(view.get(), names.version, version.get());
+        set_attribute(output, names._version_counter, counter.get());
+        set_attribute(output, names._view, view.get());
+    }
 }
 
 }  // namespace retrograd
