@@ -46,6 +46,47 @@ INLINE void transpose_quarters(const Vec<float> (&row)[4], Vec<float> (&line)[4]
 #undef BOTH
 }
 
+#if defined(__AVX512F__)
+// Of 16 columns of 12 or 16 rows: a column is one register, and written in one piece or two.
+template <int Rows> INLINE void transpose_whole(const float *from, int64_t from_stride, float *to, int64_t to_stride) {
+    constexpr int kGroups = Rows / 4;
+    Vec<float> line[kGroups][4];
+    UNROLL
+    for (int g = 0; g < kGroups; g++) {
+        Vec<float> row[4];
+        UNROLL
+        for (int i = 0; i < 4; i++) row[i] = load(from + (4 * g + i) * from_stride);
+        transpose_quarters(row, line[g]);
+    }
+    const auto put = [&](int column, Vec<float> v) INLINE_LAMBDA {
+        float *at = to + column * to_stride;
+        if constexpr (Rows == 16) return store(at, v);
+        _mm256_storeu_ps(at, _mm512_castps512_ps256(v));
+        _mm_storeu_ps(at + 8, _mm512_extractf32x4_ps(v, 2));
+    };
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const Vec<float> a = line[0][i], b = line[1][i], c = line[2][i], d = line[kGroups - 1][i];
+        const Vec<float> low = _mm512_shuffle_f32x4(a, b, 0x44), high = _mm512_shuffle_f32x4(a, b, 0xee);
+        const Vec<float> low_rest = _mm512_shuffle_f32x4(c, d, 0x44), high_rest = _mm512_shuffle_f32x4(c, d, 0xee);
+        put(i, _mm512_shuffle_f32x4(low, low_rest, 0x88));
+        put(4 + i, _mm512_shuffle_f32x4(low, low_rest, 0xdd));
+        put(8 + i, _mm512_shuffle_f32x4(high, high_rest, 0x88));
+        put(12 + i, _mm512_shuffle_f32x4(high, high_rest, 0xdd));
+    }
+}
+
+template <int Rows>
+INLINE int64_t transpose_blocks(const float *from, int64_t from_stride, int64_t rows, int64_t columns, float *to,
+                                int64_t to_stride) {
+    int64_t r = 0;
+    for (; r + Rows <= rows; r += Rows)
+        for (int64_t c = 0; c < columns; c += 16)
+            transpose_whole<Rows>(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride);
+    return r;
+}
+#endif
+
 INLINE void store_quarter(float *to, Vec<float> v, int quarter) {
 #if defined(__AVX512F__)
     switch (quarter) {
@@ -67,6 +108,13 @@ INLINE void store_quarter(float *to, Vec<float> v, int quarter) {
 template <class T>
 void transpose(const T *from, int64_t from_stride, int64_t rows, int64_t columns, T *to, int64_t to_stride) {
     int64_t r = 0;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        if (columns % 16 == 0) {
+            r = transpose_blocks<16>(from, from_stride, rows, columns, to, to_stride);
+            r += transpose_blocks<12>(from + r * from_stride, from_stride, rows - r, columns, to + r, to_stride);
+        }
+#endif
 #if defined(__x86_64__)
     if constexpr (sizeof(T) == 4)
         for (; r + 4 <= rows; r += 4) {
@@ -144,22 +192,38 @@ template <class T> void masked(const T *x, const uint8_t *mask, T *out, int64_t 
 
 // --- rows: layer normalisation and softmax, over n contiguous elements ---
 
+constexpr int kSums = 4;  // vectors that run sums alternate between, as an addition waits for the one before it
+
+// Adds term(i, get) for i in steps of a vector to the sums in turn; body gets the last, of `rest` elements, by itself.
+template <class T, class Term, class Body> INLINE void add_in_turn(int64_t n, Vec<T> (&sums)[kSums], Term term, Body body) {
+    constexpr int L = kLanes<T>;
+    const auto get = [](const T *p) INLINE_LAMBDA { return load(p); };
+    int64_t i = 0;
+    for (; i + kSums * L <= n; i += kSums * L)
+        UNROLL
+        for (int s = 0; s < kSums; s++) sums[s] += term(i + s * L, get);
+    for (; i + L <= n; i += L) sums[0] += term(i, get);
+    if (const int rest = static_cast<int>(n - i); rest > 0)
+        body(term(i, [rest](const T *p) INLINE_LAMBDA { return load_part(p, rest); }), rest);
+}
+
+template <class T> INLINE T join_sums(const Vec<T> (&sums)[kSums]) {
+    return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
 template <class T, class Term> INLINE T sum_of(int64_t n, Term term) {
-    Vec<T> sum = {};
-    for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA { sum += term(i, get); });
-    return sum_lanes(sum);
+    Vec<T> sums[kSums] = {};
+    add_in_turn<T>(n, sums, term, [&](Vec<T> v, int) INLINE_LAMBDA { sums[1] += v; });
+    return join_sums<T>(sums);
 }
 
 // As sum_of, for terms that are not zero where the part of a vector beyond the run reads as zero.
 template <class T, class Term> INLINE T sum_of_masked(int64_t n, Term term) {
-    Vec<T> sum = {};
-    for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {
-        const Vec<T> v = term(i, get);
-        const int64_t rest = n - i;
-        if (rest >= kLanes<T>) sum += v;
-        else for (int l = 0; l < rest; l++) sum[l] += v[l];
+    Vec<T> sums[kSums] = {};
+    add_in_turn<T>(n, sums, term, [&](Vec<T> v, int rest) INLINE_LAMBDA {
+        for (int l = 0; l < rest; l++) sums[1][l] += v[l];
     });
-    return sum_lanes(sum);
+    return join_sums<T>(sums);
 }
 
 template <class T>
@@ -181,19 +245,50 @@ void layer_norm(const T *x, int64_t n, T eps, const T *weight, const T *bias, T 
 }
 
 // gx of one row; adds the row's part of the gradients of weight and bias.
+template <class T, bool Weighted, bool Sums>
+void layer_norm_row_gradient(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
+                             T *gbias) {
+    constexpr int kPairs = 2;
+    Vec<T> sums[kPairs] = {}, products[kPairs] = {};  // of g, and of g and x without its mean
+    const auto add = [&](int s, int64_t i, auto get) INLINE_LAMBDA {
+        const Vec<T> v = get(g + i), d = get(x + i) - mean, w = Weighted ? v * get(weight + i) : v;
+        sums[s] += w;
+        products[s] += w * d;
+        return v * (d * invstd);
+    };
+    constexpr int L = kLanes<T>;
+    const auto get = [](const T *p) INLINE_LAMBDA { return load(p); };
+    int64_t i = 0;
+    for (; i + kPairs * L <= n; i += kPairs * L)
+        UNROLL
+        for (int s = 0; s < kPairs; s++) {
+            const Vec<T> slope = add(s, i + s * L, get);
+            if (!Sums) continue;
+            store(gweight + i + s * L, load(gweight + i + s * L) + slope);
+            store(gbias + i + s * L, load(gbias + i + s * L) + load(g + i + s * L));
+        }
+    for_vectors<T>(n - i, [&](int64_t j, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> slope = add(0, i + j, get);
+        if (!Sums) return;
+        put(gweight + i + j, get(gweight + i + j) + slope);
+        put(gbias + i + j, get(gbias + i + j) + get(g + i + j));
+    });
+    const T sum = sum_lanes(sums[0] + sums[1]) / n, product = sum_lanes(products[0] + products[1]) * invstd / n;
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+        const Vec<T> v = Weighted ? get(g + i) * get(weight + i) : get(g + i);
+        put(gx + i, (v - sum - (get(x + i) - mean) * invstd * product) * invstd);
+    });
+}
+
 template <class T>
 void layer_norm_gradient(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
                          T *gbias) {
-    auto weighted = [=](int64_t i, auto get) INLINE_LAMBDA { return weight ? get(g + i) * get(weight + i) : get(g + i); };
-    if (gx) {
-        const T sum = sum_of<T>(n, weighted) / n;
-        const T product = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA {
-            return weighted(i, get) * ((get(x + i) - mean) * invstd);
-        }) / n;
-        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-            put(gx + i, (weighted(i, get) - sum - (get(x + i) - mean) * invstd * product) * invstd);
-        });
+    if (gx && gweight && gbias) {
+        if (weight) return layer_norm_row_gradient<T, true, true>(g, x, n, mean, invstd, weight, gx, gweight, gbias);
+        return layer_norm_row_gradient<T, false, true>(g, x, n, mean, invstd, weight, gx, gweight, gbias);
     }
+    if (gx && weight) layer_norm_row_gradient<T, true, false>(g, x, n, mean, invstd, weight, gx, nullptr, nullptr);
+    else if (gx) layer_norm_row_gradient<T, false, false>(g, x, n, mean, invstd, weight, gx, nullptr, nullptr);
     if (gweight || gbias)
         for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
             const Vec<T> v = get(g + i);
@@ -202,13 +297,14 @@ void layer_norm_gradient(const T *g, const T *x, int64_t n, T mean, T invstd, co
         });
 }
 
-// e^x to about one unit in the last place: 2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (its Taylor series).
-template <class T> INLINE Vec<T> exponential(Vec<T> x) {
+// e^x to about one unit in the last place: 2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (its Taylor series). Shrinks: x
+// is known not to be above zero.
+template <class T, bool Shrinks = false> INLINE Vec<T> exponential(Vec<T> x) {
     constexpr bool F = sizeof(T) == 4;
     constexpr T high = F ? 0.693359375 : 0.693147180369123816490, low = F ? -2.12194440e-4 : 1.90821492927058770002e-10;
     constexpr T least = F ? -104 : -746, most = F ? 88.8 : 709.8;
-    Vec<T> v = x < least ? broadcast(least) : x;  // NaN passes both comparisons
-    v = v > most ? broadcast(most) : v;
+    Vec<T> v = at_least(x, least);
+    if constexpr (!Shrinks) v = at_most(v, most);
     constexpr T round = F ? 12582912.0 : 6755399441055744.0;  // 1.5 * 2^mantissa bits: adding it rounds to whole numbers
     const Vec<T> k = (v * T(1.44269504088896340736) + round) - round;
     const Vec<T> r = (v - k * high) - k * low;
@@ -310,16 +406,15 @@ template <class T> void erf(const T *x, T *out, int64_t n) {
 
 constexpr double kRootHalf = 0.70710678118654752440, kDensity = 0.39894228040143267794;  // 1 / sqrt(2), 1 / sqrt(2 pi)
 
-// erfcx(a / sqrt(2)) / 2 in 1 - 6 / (a + 3), for a from 0 to 14: beyond, a single's e^(-a^2 / 2) is zero.
+// erfcx(a / sqrt(2)) / 2 in 1 - 6 / (a + 3), for a from 0 to 14; beyond, a single's e^(-a^2 / 2) is zero, and this finite.
 constexpr double kTail32[] = {0.1215139476, -0.206402619, 0.1232250307, -0.04621329096, 0.006132070671,
                               0.002904556187, -0.0009837584745, -0.0003394849265, 0.0001155437964, 5.367189882e-05};
 
 // The normal distribution's probability of less than v; density becomes e^(-v^2 / 2).
 template <class T> INLINE Vec<T> normal_of(Vec<T> v, Vec<T> &density) {
-    density = exponential<T>(v * v * T(-0.5));
+    density = exponential<T, true>(v * v * T(-0.5));
     if constexpr (sizeof(T) == 4) {
-        Vec<T> size = v < 0 ? -v : v;
-        size = size > 14 ? broadcast(T(14)) : size;
+        const Vec<T> size = v < 0 ? -v : v;
         const Vec<T> tail = density * polynomial<T>(kTail32, 1 - 6 / (size + 3));
         return v < 0 ? tail : 1 - tail;
     } else {
@@ -358,7 +453,7 @@ template <class T> void silu(const T *x, T *out, int64_t n) {
 
 // The sum of a run: blocks of it in T, by lanes, and their sums in double.
 template <class T> double sum(const T *x, int64_t n) {
-    constexpr int L = kLanes<T>, kSums = 4;
+    constexpr int L = kLanes<T>;
     constexpr int64_t kBlock = 1024;
     double total = 0;
     while (n > 0) {
@@ -397,12 +492,12 @@ template <class T> INLINE T largest_of(const T *x, int64_t n) {
 template <class T> void softmax(const T *x, int64_t n, T *out, bool log) {
     const T top = largest_of(x, n);
     if (log) {
-        const T sum = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return exponential<T>(get(x + i) - top); });
+        const T sum = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return exponential<T, true>(get(x + i) - top); });
         const T shift = sizeof(T) == 4 ? __builtin_logf(sum) : __builtin_log(sum);
         for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, (get(x + i) - top) - shift); });
         return;
     }
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, exponential<T>(get(x + i) - top)); });
+    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, exponential<T, true>(get(x + i) - top)); });
     const T scale = 1 / sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(out + i); });
     for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, get(out + i) * scale); });
 }
@@ -421,37 +516,83 @@ template <class T> void softmax_gradient(const T *g, const T *out, int64_t n, T 
 
 // --- attention: a row of scores, over n contiguous elements ---
 
-// Scores become softmax(row scale + mask) of the first `seen`, and zero after them; all zeros where nothing is seen.
-template <class T>
-void attention_weights(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
-    constexpr T least = -static_cast<T>(__builtin_inf());
-    Vec<T> tops = broadcast(least);
-    for_vectors<T>(seen, [&](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        Vec<T> v = get(row + i) * scale;
-        const int64_t have = seen - i < kLanes<T> ? seen - i : kLanes<T>;
-        if (mask && mask_step == 1) v += get(mask + i);
-        else if (mask)
-            for (int64_t l = 0; l < have; l++) v[l] += mask[(i + l) * mask_step];
-        put(row + i, v);
-        for (int64_t l = have; l < kLanes<T>; l++) v[l] = least;
-        tops = (v > tops) | (v != v) ? v : tops;  // a NaN stays
-    });
-    T top = tops[0];
-    for (int l = 1; l < kLanes<T>; l++) top = tops[l] > top || tops[l] != tops[l] ? tops[l] : top;
+// The largest lane, of which none is NaN.
+template <class T> INLINE T largest_lane(Vec<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return _mm512_reduce_max_ps(v);
+    else return _mm512_reduce_max_pd(v);
+#else
+    T top = v[0];
+    for (int l = 1; l < kLanes<T>; l++) top = v[l] > top ? v[l] : top;
+    return top;
+#endif
+}
+
+// The first n lanes of v, and `filling` in the others.
+template <class T> INLINE Vec<T> first_lanes(Vec<T> v, int64_t n, T filling) {
+    for (int64_t l = n; l < kLanes<T>; l++) v[l] = filling;
+    return v;
+}
+
+// Calls body for `n` elements as for_vectors does, and tells it which of two sums is its turn, and how many elements it has.
+template <class T, class Body> INLINE void for_pairs_of_vectors(int64_t n, Body body) {
+    constexpr int L = kLanes<T>;
+    const auto get = [](const T *p) INLINE_LAMBDA { return load(p); };
+    const auto put = [](T *p, Vec<T> v) INLINE_LAMBDA { store(p, v); };
     int64_t i = 0;
-    if (seen > 0 && !(mask && top == least)) {
-        Vec<T> sums = {};
-        for_vectors<T>(seen, [&](int64_t i, auto get, auto put) INLINE_LAMBDA {
-            Vec<T> v = exponential<T>(get(row + i) - top);
+    for (; i + 2 * L <= n; i += 2 * L) {
+        body(i, 0, L, get, put);
+        body(i + L, 1, L, get, put);
+    }
+    for (; i + L <= n; i += L) body(i, 0, L, get, put);
+    if (const int rest = static_cast<int>(n - i); rest > 0)
+        body(i, 1, rest, [rest](const T *p) INLINE_LAMBDA { return load_part(p, rest); },
+             [rest](T *p, Vec<T> v) INLINE_LAMBDA { store_part(p, v, rest); });
+}
+
+// Scores become softmax(row scale + mask) of the first `seen`, and zero after them; all zeros where nothing is seen.
+template <class T, bool Masked>
+void attention_row(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
+    constexpr T least = -static_cast<T>(__builtin_inf());
+    Vec<T> tops[2] = {broadcast(least), broadcast(least)}, sums[2] = {};
+    Lanes<T> missing{};  // where a score is NaN: not the largest, but something
+    for_pairs_of_vectors<T>(seen, [&](int64_t i, int turn, int have, auto get, auto put) INLINE_LAMBDA {
+        Vec<T> v = get(row + i) * scale;
+        if constexpr (Masked) {
+            if (mask_step == 1) v += get(mask + i);
+            else
+                for (int l = 0; l < have; l++) v[l] += mask[(i + l) * mask_step];
             put(row + i, v);
-            for (int64_t l = seen - i; l < kLanes<T>; l++) v[l] = 0;
-            sums += v;
+            missing |= v != v;
+        }
+        if (have < kLanes<T>) v = first_lanes<T>(v, have, least);
+        tops[turn] = v > tops[turn] ? v : tops[turn];
+    });
+    const T top = largest_lane<T>(tops[0] > tops[1] ? tops[0] : tops[1]);
+    bool some = seen > 0;
+    if (Masked && top == least) {
+        bool any = false;
+        for (int l = 0; l < kLanes<T>; l++) any = any || missing[l];
+        some = some && any;
+    }
+    int64_t i = 0;
+    if (some) {
+        for_pairs_of_vectors<T>(seen, [&](int64_t i, int turn, int have, auto get, auto put) INLINE_LAMBDA {
+            const Vec<T> v = exponential<T, true>(Masked ? get(row + i) - top : get(row + i) * scale - top);
+            put(row + i, v);
+            sums[turn] += have < kLanes<T> ? first_lanes<T>(v, have, T(0)) : v;
         });
-        const T share = 1 / sum_lanes(sums);
+        const T share = 1 / sum_lanes(sums[0] + sums[1]);
         for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(row + i, get(row + i) * share); });
         i = seen;
     }
     for (; i < n; i++) row[i] = 0;
+}
+
+template <class T>
+void attention_weights(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
+    if (mask) attention_row<T, true>(row, n, seen, scale, mask, mask_step);
+    else attention_row<T, false>(row, n, seen, scale, mask, mask_step);
 }
 
 // The gradient of the scores before `scale`, from that of the weights, in place.

@@ -17,6 +17,7 @@ constexpr int64_t kWidest = 1 << 20; // elements of b that are packed at a time
 constexpr int64_t kDeepest = 1024;   // passes of more are made one after the other where b is wide
 constexpr int64_t kPanels = 4;       // that one task packs: what a row of them holds lies together
 constexpr int64_t kFewPanels = 2;    // for which packing a takes longer than it saves
+constexpr int64_t kLittleDepth = 64; // for which the first cache holds a tile's rows as they lie
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -100,7 +101,7 @@ template <class T> class Product {
 
     // Whether tiles read a from where it is: not if its rows would drive each other out of the first cache.
     bool lies_well(Matrix<T> a) const {
-        if (panels() > kFewPanels) return false;
+        if (panels() > kFewPanels && depth_ > kLittleDepth) return false;
         return a.rows == 1 || (a.columns == 1 && a.rows * sizeof(T) % 4096 != 0);
     }
 };

@@ -90,15 +90,11 @@ void layer_norm_gradient_of(const Array &g, const Array &x, const Rows &rows, co
                                                   gx ? gx->as<T>() + r * D : nullptr, gweight ? sums : nullptr,
                                                   gbias ? sums + D : nullptr);
     });
-    for (int64_t d = 0; d < D; d++) {
-        T w = 0, b = 0;
-        for (int64_t part = 0; part < parts; part++) {
-            w += partial.get()[part * 2 * D + d];
-            b += partial.get()[part * 2 * D + D + d];
-        }
-        if (gweight) gweight->as<T>()[d] = w;
-        if (gbias) gbias->as<T>()[d] = b;
-    }
+    T *sums = partial.get();
+    for (int64_t part = 1; part < parts; part++)
+        for (int64_t d = 0; d < 2 * D; d++) sums[d] += sums[part * 2 * D + d];
+    if (gweight) std::copy_n(sums, D, gweight->as<T>());
+    if (gbias) std::copy_n(sums + D, D, gbias->as<T>());
 }
 
 template <class T> void softmax_of(const Array &x, const Rows &rows, const Array &out, bool log) {
@@ -138,12 +134,12 @@ template <class T> void sum_rows_of(const Array &x, const Array &out) {
             for (int64_t d = 0; d < width; d++) total[d] += sum[d];
         }
     });
-    for (int64_t d = 0; d < D; d++) {
-        double sum = 0;
-        for (int64_t i = d; i < parts * width; i += D) sum += totals.get()[i];
-        for (int64_t r = R * fold; r < x.shape[0]; r++) sum += x.as<T>()[r * x.stride[0] + d];
-        out.as<T>()[d] = static_cast<T>(sum);
-    }
+    double *total = totals.get();
+    for (int64_t i = D; i < parts * width; i += D)
+        for (int64_t d = 0; d < D; d++) total[d] += total[i + d];
+    for (int64_t r = R * fold; r < x.shape[0]; r++)
+        for (int64_t d = 0; d < D; d++) total[d] += x.as<T>()[r * x.stride[0] + d];
+    for (int64_t d = 0; d < D; d++) out.as<T>()[d] = static_cast<T>(total[d]);
 }
 
 }  // namespace

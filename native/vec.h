@@ -102,6 +102,22 @@ template <class T, class Number> INLINE void store_numbers(Number *p, Lanes<T> v
 
 template <class T> INLINE Vec<T> broadcast(T x) { return x - Vec<T>{}; }  // minus zero: -0 and NaN stay what they are
 
+// v where it is not below (above) the limit, and the limit elsewhere; NaN stays.
+#if defined(__AVX512F__)
+INLINE Vec<float> at_least(Vec<float> v, float limit) { return _mm512_max_ps(broadcast(limit), v); }
+INLINE Vec<double> at_least(Vec<double> v, double limit) { return _mm512_max_pd(broadcast(limit), v); }
+INLINE Vec<float> at_most(Vec<float> v, float limit) { return _mm512_min_ps(broadcast(limit), v); }
+INLINE Vec<double> at_most(Vec<double> v, double limit) { return _mm512_min_pd(broadcast(limit), v); }
+#elif defined(__AVX2__)
+INLINE Vec<float> at_least(Vec<float> v, float limit) { return _mm256_max_ps(broadcast(limit), v); }
+INLINE Vec<double> at_least(Vec<double> v, double limit) { return _mm256_max_pd(broadcast(limit), v); }
+INLINE Vec<float> at_most(Vec<float> v, float limit) { return _mm256_min_ps(broadcast(limit), v); }
+INLINE Vec<double> at_most(Vec<double> v, double limit) { return _mm256_min_pd(broadcast(limit), v); }
+#else
+template <class V, class T> INLINE V at_least(V v, T limit) { return v < limit ? V{} + limit : v; }
+template <class V, class T> INLINE V at_most(V v, T limit) { return v > limit ? V{} + limit : v; }
+#endif
+
 // v, rounded as it stands: the compiler may not make v one operation with what follows. Where a sum has two products, it
 // says which of them is rounded, and so that all kernels that compute it give the same bits.
 template <class V> INLINE V rounded(V v) {
