@@ -169,6 +169,8 @@ Ref bump(Compiled &self, PyObject *const *args, Py_ssize_t count);              
 Ref versions(Compiled &self, PyObject *const *args, Py_ssize_t count);          // Tensor._versions()
 Ref place(Compiled &self, PyObject *const *args, Py_ssize_t count);        // location.user_location()
 
+Ref call_fused(Compiled &self, PyObject *const *args, Py_ssize_t count);        // what compiled.fused() decorates
+
 PyObject *add_scaled(PyObject *, PyObject *const *args, Py_ssize_t count);  // x += scale * y, where that is simple
 
 constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python

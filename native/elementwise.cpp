@@ -335,7 +335,7 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
     bool tried = false;
     size_t variants = 0;
     for (size_t i = 0; i < count; i++)
-        if (!PyArray_CheckExact(args[i])) given.push_back(numbers[i]);
+        if (!PyArray_CheckExact(args[i]) && args[i] != Py_None) given.push_back(numbers[i]);
     for (const Known &known : known_) {
         if (known.kinds != kinds) continue;
         if (known.numbers.empty()) {
@@ -357,7 +357,7 @@ const Program *Elementwise::find(uint64_t kinds, PyObject *const *args, size_t c
         const bool array = PyArray_CheckExact(args[i]);
         const bool mask = array && PyArray_TYPE(reinterpret_cast<PyArrayObject *>(args[i])) == NPY_BOOL;
         types.push_back(mask ? '?' : array ? type : 'n');
-        const Ref kind = !array && tried ? Ref::borrow(args[i])
+        const Ref kind = !array && (tried || args[i] == Py_None) ? Ref::borrow(args[i])
                                          : checked(PyUnicode_FromString(mask ? "m" : array ? "a" : "n"));
         checked(PyList_Append(list.get(), kind.get()));
     }
@@ -414,6 +414,8 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare
             if (PyArray_NDIM(a) == 0) single = a;
             else if (!whole) whole = a;
             else alike = alike && same_shape(whole, a);
+        } else if (args[i] == Py_None) {
+            kind = 0;
         } else if (!number(args[i], numbers[i]) || (PyFloat_CheckExact(args[i]) && type == NPY_INT64)) {
             return {};
         }
@@ -446,7 +448,7 @@ Ref Elementwise::operator()(PyObject *const *args, size_t count, PyObject *spare
             const bool one = PyArray_NDIM(a) == 0 ? whole != nullptr : expanded >> i & 1;
             strides[i + shift] = one ? 0 : PyArray_ITEMSIZE(a);
             if (!flat) arrays.push_back(static_cast<int>(i + shift));
-        } else {
+        } else if (args[i] != Py_None) {
             cells[i] = Cell(numbers[i], letter_of(type));
             inputs[i + shift] = cells[i].bytes;
             strides[i + shift] = 0;

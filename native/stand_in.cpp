@@ -134,6 +134,9 @@ PyObject *method(PyObject *, PyObject *args) {
     return made;
 }
 
+// fused(function): the same function, in one pass on raw values
+PyObject *fused(PyObject *, PyObject *function) { return make_compiled(function, call_fused); }
+
 // use_door(bool): whether compiled stand-ins are used; gives what held before
 PyObject *use_door(PyObject *, PyObject *value) {
     const int wanted = PyObject_IsTrue(value);
@@ -157,6 +160,7 @@ PyMethodDef functions[] = {
     {"observe", observe, METH_VARARGS, "Calls begin(row or node, given) and end(result) around each; None: no longer."},
     {"stand_in", stand_in, METH_VARARGS, "What is compiled under a name, and a function for the rest."},
     {"method", method, METH_VARARGS, "A row as a method of Tensor, and a function for the rest."},
+    {"fused", fused, METH_O, "An elementwise function that takes one pass on raw values."},
     {"add_scaled", reinterpret_cast<PyCFunction>(reinterpret_cast<void *>(add_scaled)), METH_FASTCALL,
      "x += scale * y for Tensors outside of graphs; whether they are such that it was done."},
     {"use_door", use_door, METH_O, "Whether the compiled door and walk are used; gives what held before."},

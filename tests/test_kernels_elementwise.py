@@ -105,3 +105,31 @@ def test_shapes_that_do_not_broadcast_are_an_error():
     x, y = retrograd.ones(3, 20), retrograd.ones(2, 20)
     with pytest.raises(RuntimeError, match="broadcast"):
         x + y
+
+
+def _polynomial(x, y, scale):
+    difference = x - y
+    return difference * difference * scale + np.abs(x)
+
+
+@quick
+@given(broadcast(2), st.sampled_from([2, 0.5]))
+def test_a_fused_function(arrays, scale):
+    x, y = arrays
+    with np.errstate(all="ignore"):
+        expected = _polynomial(x, y, scale)
+        _same(_fused(x, y, scale), expected)
+    if x.dtype.kind == "f":
+        got = _fused(wrap(x), wrap(y), scale)
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
+
+
+_fused = retrograd.core.compiled.fused(_polynomial)
+
+
+def test_sums_with_a_scale_are_one_node():
+    x, y = (retrograd.ones(3, requires_grad=True) for _ in "xy")
+    for function, name, slope in ((retrograd.add, "Add", 0.5), (retrograd.sub, "Sub", -0.5)):
+        out = function(x, y, alpha=0.5)
+        assert out.grad_fn.name() == f"{name}Backward0" and out.grad_fn.next_functions[1][0].variable is y
+        assert retrograd.autograd.grad(out.sum(), y)[0].tolist() == [slope] * 3

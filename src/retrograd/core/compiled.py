@@ -38,6 +38,15 @@ def compiled(function):
     return function if native is None else native.stand_in(function.__qualname__, function)
 
 
+def fused(function):
+    """Decorate an elementwise function of arrays and numbers, written with operators, ufuncs and rows.
+
+    On raw values it then runs as one compiled pass (see `elementwise`), with Tensors among them as it is: so
+    that formulas and forwards of several steps make no arrays in between.
+    """
+    return function if native is None else native.fused(function)
+
+
 def compiled_method(row, function, operands=False, reflected=False, inplace=False):
     """The method `function` of Tensor, which calls `row` on its arguments: compiled, if it can be.
 

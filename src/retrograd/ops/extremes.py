@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core import arrays
+from ..core.compiled import fused
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import return_types
@@ -10,12 +11,14 @@ from .along import selecting
 from .arguments import deliver, normal_axis
 from .pointwise import masked, maximum, minimum
 from .reduce import axes_of, numpy_names, sum_row, unreduced
+from .shape import cast_row
 
 __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
 METHODS = __all__
 INPLACE = []
 
 
+@fused
 def _hits(x, extreme):
     """Where x is the extreme value; NaN is itself."""
     return (x == extreme) | ((x != x) & (extreme != extreme))
@@ -24,7 +27,8 @@ def _hits(x, extreme):
 def shared(g, x, axes, keepdim, out):
     """The gradient of an extreme value, in equal parts to all elements that have it."""
     hits = _hits(x, unreduced(out, x.shape, axes, keepdim))
-    return masked(unreduced(g, x.shape, axes, keepdim) / sum_row(hits, axes, True), hits)
+    kind = x._array.dtype if isinstance(x, Tensor) else x.dtype
+    return masked(unreduced(g, x.shape, axes, keepdim) / cast_row(sum_row(hits, axes, True), kind), hits)
 
 
 def shared_tangent(t_x, x, axes, keepdim, out):

@@ -332,7 +332,7 @@ def _plain(shape, key):
 
 def getitem(x, key):
     """`x[key]`: a view for ints, slices, None and Ellipsis, a copy for index tensors, lists and masks."""
-    plain = _plain(x.shape, key)
+    plain = _plain(x._array.shape, key)
     if plain is not None:
         return apply(plain[0], (x, plain[1]))
     basic, tensors = _parse(x.shape, key)

@@ -100,17 +100,22 @@ def cat(tensors, dim=0, *, out=None, axis=None):
     """The tensors joined along `dim`; their other sizes must agree. Empty 1-d tensors are passed over."""
     tensors = check_tensors(tensors, "cat")
     dim = dim if axis is None else axis
-    for i, x in enumerate(tensors):
-        if not x.ndim:
+    shapes = [t._array.shape for t in tensors]
+    for i, shape in enumerate(shapes):
+        if not shape:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated [RG038]")
     tensors = _common_dtype(tensors)
-    parts = [t for t in tensors if t._array.shape != (0,)]
-    if not parts:
-        parts, dim = tensors, 0
-    shape = parts[0].shape
+    parts = tensors
+    if (0,) in shapes:
+        parts = [t for t in tensors if t._array.shape != (0,)]
+        if not parts:
+            parts, dim = tensors, 0
+        shapes = [t._array.shape for t in parts]
+    shape = shapes[0]
     axis = normal_axis(dim, len(shape))
-    for i, x in enumerate(parts):
-        other = x.shape
+    for i, other in enumerate(shapes):
+        if other == shape:
+            continue
         if len(other) != len(shape):
             raise RuntimeError(
                 f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)} [RG038]"
@@ -123,7 +128,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
                     f"for tensor number {i} in the list (dimension {d}; shapes {list(shape)} and "
                     f"{list(other)}). [RG044]"
                 )
-    return deliver(cat_row(axis, tuple([t.shape[axis] for t in parts]), *parts), out)
+    return deliver(cat_row(axis, tuple([s[axis] for s in shapes]), *parts), out)
 
 
 def concat(tensors, dim=0, *, out=None, axis=None):
@@ -139,9 +144,9 @@ def concatenate(tensors, dim=0, *, out=None, axis=None):
 def stack(tensors, dim=0, *, out=None):
     """Tensors of one shape, joined along a new dimension `dim`."""
     tensors = _common_dtype(check_tensors(tensors, "stack"))
-    shape = tensors[0].shape
+    shape = tensors[0]._array.shape
     for i, x in enumerate(tensors):
-        if x.shape != shape:
+        if x._array.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
                 f"{list(x.shape)} at entry {i} [RG044]"

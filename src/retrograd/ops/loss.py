@@ -7,12 +7,15 @@ A row takes how to reduce, "none", "mean" or "sum", as its last parameter. Losse
 import math
 import warnings
 
+import numpy as np
+
+from ..core.compiled import fused
 from ..core.op import ELEMENTWISE, PAIR, Op, through_float32
 from ..core.tensor import Tensor
 from .elementary import exp, log, log1p, logaddexp, sigmoid, xlogy
 from .pointwise import absolute, clamp_min, masked, maximum, where
 from .power import sqrt
-from .reduce import mean, sum
+from .reduce import mean, mean_row, sum, sum_row
 from .shape import broadcast_tensors, reshape
 
 __all__ = []
@@ -26,8 +29,7 @@ def reduced(xp, loss, reduction):
     """A row's elementwise loss, reduced."""
     if reduction == "none":
         return loss
-    total = xp.add.reduce(loss, axis=None)
-    return total if reduction == "sum" else total / loss.dtype.type(loss.size)
+    return (sum_row if reduction == "sum" else mean_row)(loss, tuple(range(loss.ndim)), False)
 
 
 def shared(g, x, reduction):
@@ -87,11 +89,20 @@ def _check_floating(name, *tensors):
 # --- squared, absolute, and between -------------------------------------------------------------------
 
 
+@fused
+def _squares(x, y):
+    difference = x - y
+    return difference * difference
+
+
+@fused
+def _times_difference(g, x, y):
+    return g * (x - y)
+
+
 @through_float32
 def _mse(xp, x, y, reduction):
-    difference = x - y
-    difference *= difference
-    return reduced(xp, difference, reduction)
+    return reduced(xp, _squares(x, y), reduction)
 
 
 def _mse_tangent(t_x, t_y, x, y, reduction):
@@ -100,17 +111,26 @@ def _mse_tangent(t_x, t_y, x, y, reduction):
 
 mse_row = Op(
     "mse_loss", _mse,
-    x=lambda g, x, y, reduction: shared(2 * g, x, reduction) * (x - y),
-    y=lambda g, x, y, reduction: shared(2 * g, x, reduction) * (y - x),
+    x=lambda g, x, y, reduction: _times_difference(shared(2 * g, x, reduction), x, y),
+    y=lambda g, x, y, reduction: _times_difference(shared(2 * g, x, reduction), y, x),
     jvp=_mse_tangent, promote=PAIR,
 )  # fmt: skip
 
 
+@fused
+def _huber_parts(x, y, delta, scale):
+    size = np.abs(x - y)
+    return np.where(size < delta, 0.5 * size * size, delta * (size - 0.5 * delta)) * scale
+
+
+@fused
+def _huber_slope(g, x, y, delta, scale):
+    return g * (bounded(x - y, delta) * scale)
+
+
 @through_float32
 def _huber(xp, x, y, delta, scale, reduction):
-    size = xp.abs(x - y)
-    loss = xp.where(size < delta, 0.5 * size * size, delta * (size - 0.5 * delta))
-    return reduced(xp, loss * scale, reduction)
+    return reduced(xp, _huber_parts(x, y, delta, scale), reduction)
 
 
 bounded = Op(
@@ -123,8 +143,12 @@ def _huber_row(name):
     """The row of scale * (d^2 / 2 where |d| < delta, else delta * (|d| - delta / 2)), where d = x - y."""
     return Op(
         name, _huber,
-        x=lambda g, x, y, delta, scale, reduction: shared(g, x, reduction) * (bounded(x - y, delta) * scale),
-        y=lambda g, x, y, delta, scale, reduction: shared(g, x, reduction) * (bounded(y - x, delta) * scale),
+        x=lambda g, x, y, delta, scale, reduction: _huber_slope(
+            shared(g, x, reduction), x, y, delta, scale
+        ),
+        y=lambda g, x, y, delta, scale, reduction: _huber_slope(
+            shared(g, x, reduction), y, x, delta, scale
+        ),
         jvp=lambda t_x, t_y, x, y, delta, scale, reduction: (
             reduce_loss((t_x - t_y) * (bounded(x - y, delta) * scale), reduction)
         ),
@@ -223,19 +247,33 @@ _bce_row = Op(
 )  # fmt: skip
 
 
+def _softplus_of_negative(x):
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0)  # without overflow
+
+
+@fused
+def _logit_losses(x, y):
+    return _softplus_of_negative(x) + (1 - y) * x
+
+
 @through_float32
 def _bce_logits(xp, x, y, weight, pos_weight, reduction):
-    # softplus(-x) without overflow; the weight of positives multiplies the part of y alone
-    loss = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)
-    if pos_weight is not None:
-        loss = loss * ((pos_weight - 1) * y + 1)
-    loss = loss + (1 - y) * x
+    # the weight of positives multiplies the part of y alone
+    if pos_weight is None:
+        loss = _logit_losses(x, y)
+    else:
+        loss = _softplus_of_negative(x) * ((pos_weight - 1) * y + 1) + (1 - y) * x
     return reduced(xp, loss if weight is None else loss * weight, reduction)
+
+
+@fused
+def _sigmoid_difference(x, y):
+    return sigmoid(x) - y
 
 
 def _logits_slope(x, y, pos_weight):
     if pos_weight is None:
-        return sigmoid(x) - y
+        return _sigmoid_difference(x, y)
     positive = y * pos_weight
     return (positive + (1 - y)) * sigmoid(x) - positive
 

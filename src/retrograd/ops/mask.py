@@ -5,11 +5,11 @@ import numpy as np
 from ..core import memory
 from ..core.apply import by_example
 from ..core.inplace import copy_slices, look, written
-from ..core.op import LINEAR, Op
+from ..core.op import ELEMENTWISE, LINEAR, Op
 from ..core.tensor import Tensor, wrap
 from .arguments import as_int, deliver, normal_axis
 from .picking import add_rows
-from .pointwise import masked, where_row
+from .pointwise import choose, masked, where_row
 from .shape import broadcast_shapes, broadcast_tensors, cast_row, expand, reshape_row
 from .view import FULL, as_strided_row, diagonal_row, select_row, slice_row
 
@@ -23,17 +23,10 @@ INPLACE = ["masked_fill", "masked_scatter", "put"]
 # --- masks --------------------------------------------------------------------------------------------------
 
 
-def _mask_filled(xp, x, value, mask):
-    shape = np.broadcast_shapes(x.shape, mask.shape)
-    out = xp.array(x if x.shape == shape else xp.broadcast_to(x, shape), order="C")
-    xp.copyto(out, xp.asarray(value), where=mask, casting="unsafe")
-    return out
-
-
 masked_fill_row = Op(
-    "masked_fill", _mask_filled,
+    "masked_fill", lambda xp, x, value, mask: choose(xp, mask, value, x),
     x=lambda g, mask: masked(g, ~mask),
-    value=lambda g, mask: masked(g, mask), jvp=LINEAR,
+    value=lambda g, mask: masked(g, mask), jvp=ELEMENTWISE,
 )  # fmt: skip
 
 
@@ -110,7 +103,7 @@ def masked_fill(input, mask, value):
         raise RuntimeError(
             f"value cannot be converted to type {input.dtype} without overflow: {value} is complex [RG040]"
         )
-    else:
+    elif type(value) is not float or kind.char not in "fd":
         value = np.asarray(value).astype(kind)
     return masked_fill_row(input, value, mask)
 

@@ -58,6 +58,17 @@ sub_row = Op(
     "sub", lambda xp, x, y: xp.subtract(x, y), x=lambda g: g, y=lambda g: -g, jvp=ELEMENTWISE, promote=PAIR
 )
 
+# With a number for alpha, and both of one dtype; other sums are made of two rows.
+_add_scaled_row = Op(
+    "add_scaled", lambda xp, x, y, alpha: xp.add(x, xp.multiply(y, alpha)),
+    x=lambda g: g, y=lambda g, alpha: g * alpha, jvp=ELEMENTWISE, node="AddBackward0",
+)  # fmt: skip
+
+_sub_scaled_row = Op(
+    "sub_scaled", lambda xp, x, y, alpha: xp.subtract(x, xp.multiply(y, alpha)),
+    x=lambda g: g, y=lambda g, alpha: -g * alpha, jvp=ELEMENTWISE, node="SubBackward0",
+)  # fmt: skip
+
 rsub_row = Op(
     "rsub", lambda xp, x, y: xp.subtract(y, x), x=lambda g: -g, y=lambda g: g,
     jvp=ELEMENTWISE, promote=PAIR, node="RsubBackward1",
@@ -171,6 +182,14 @@ safe_div = Op(
 )  # fmt: skip
 
 
+def _scales(x, y, alpha):
+    """Whether x + alpha * y is one row: for Tensors of float32 or float64, both alike."""
+    if type(alpha) not in (int, float) or not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        return False
+    kind = x._array.dtype
+    return kind == y._array.dtype and kind.char in "fd"
+
+
 def scaled(x, y, alpha):
     """alpha * y for x + alpha * y, where the sum's dtype decides which kinds of alpha there may be."""
     kind = arrays.result_dtype([v._array if isinstance(v, Tensor) else v for v in (x, y)])
@@ -192,6 +211,8 @@ def scaled(x, y, alpha):
 def add(input, other, *, alpha=1, out=None):
     """input + alpha * other."""
     if alpha is True or alpha != 1:
+        if out is None and _scales(input, other, alpha):
+            return _add_scaled_row(input, other, alpha)
         other = scaled(input, other, alpha)
     return add_row(input, other, out=out) if out is not None else add_row(input, other)
 
@@ -199,6 +220,8 @@ def add(input, other, *, alpha=1, out=None):
 def sub(input, other, *, alpha=1, out=None):
     """input - alpha * other."""
     if alpha is True or alpha != 1:
+        if out is None and _scales(input, other, alpha):
+            return _sub_scaled_row(input, other, alpha)
         other = scaled(input, other, alpha)
     return sub_row(input, other, out=out) if out is not None else sub_row(input, other)
 

@@ -127,8 +127,16 @@ squeeze_row, squeeze_dim_row, squeeze_dims_row = [
     )
 ]  # fmt: skip
 
+
+
+def _expanded(x, axes):
+    axes = tuple([None if i in axes else _ALL for i in range(x.ndim + len(axes))])
+    return x[(*axes, Ellipsis)]
+
+
+_ALL = slice(None)
 unsqueeze_row = Op(
-    "unsqueeze", lambda xp, x, axes: xp.expand_dims(x, axes),
+    "unsqueeze", lambda xp, x, axes: _expanded(x, axes),
     x=lambda g, axes: squeeze_dims_row(g, axes), jvp=LINEAR, view=True,
 )  # fmt: skip
 
