@@ -54,9 +54,9 @@ template <bool after, class T, class Get> INLINE Vec<T> past_relu(const T *g, co
     else return get(g + i);
 }
 
-// The sums of g and of g (x - mean), per column; `after`: of g past the relu that gave out.
-template <class T, bool after>
-void column_sums(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
+// The sums of g and of g (x - mean), per column; `after`: of g past the relu that gave out; `writes`: that is g from then on.
+template <class T, bool after, bool writes>
+void column_sums(T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
                  T *product) {
     for_columns<T>(channels, [=](int64_t c, auto width, auto get, auto put) INLINE_LAMBDA {
         constexpr int W = width.value, L = kLanes<T>;
@@ -68,6 +68,7 @@ void column_sums(const T *g, const T *out, const T *x, int64_t rows, int64_t cha
             for (int w = 0; w < W; w++) {
                 const int64_t i = r * channels + c + w * L;
                 const Vec<T> v = past_relu<after>(g, out, i, get);
+                if constexpr (writes) put(g + i, v);
                 s[w] += v;
                 p[w] += v * (get(x + i) - middle[w]);
             }

@@ -126,8 +126,8 @@ template <class T> struct TypedKernels {
     void (*winograd_weight_gradient)(const T *m, int64_t stride, int64_t n, T *gw, int64_t tap);
     // Columns of a contiguous (rows, channels) matrix.
     void (*column_moments)(const T *x, int64_t rows, int64_t channels, T *mean, T *rest, T *m2);
-    // [1]: with g past the relu that gave out
-    void (*column_sums[2])(const T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
+    // [1]: with g past the relu that gave out; [2]: which is written over g
+    void (*column_sums[3])(T *g, const T *out, const T *x, int64_t rows, int64_t channels, const T *mean, T *sum,
                            T *product);
     // [what is added][whether a relu follows]
     void (*column_affine[3][2])(const T *x, int64_t rows, int64_t channels, const T *factors, const T *y, const T *y_factors,

@@ -24,8 +24,9 @@ template <class T> void fill_layers(TypedKernels<T> &k) {
     k.winograd_weights = winograd_weights<T>;
     k.winograd_weight_gradient = winograd_weight_gradient<T>;
     k.column_moments = column_moments<T>;
-    k.column_sums[0] = column_sums<T, false>;
-    k.column_sums[1] = column_sums<T, true>;
+    k.column_sums[0] = column_sums<T, false, false>;
+    k.column_sums[1] = column_sums<T, true, false>;
+    k.column_sums[2] = column_sums<T, true, true>;
     k.column_affine[0][0] = column_affine<T, 0, false>;
     k.column_affine[0][1] = column_affine<T, 0, true>;
     k.column_affine[1][0] = column_affine<T, 1, false>;

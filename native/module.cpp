@@ -91,15 +91,15 @@ void bind_normalisation(nb::module_ &m) {
     }, "x"_a, "mean"_a, "variance"_a, "eps"_a, "weight"_a.none(), "bias"_a.none(), "out"_a, "training"_a);
     m.def("batch_norm_gradient", [](nb::handle g, nb::handle x, nb::handle mean, nb::handle variance, double eps,
                                     nb::handle weight, nb::handle gx, nb::handle gweight, nb::handle gbias,
-                                    bool training, nb::handle relu) {
+                                    bool training, nb::handle relu, bool masks) {
         View g_(g, "g"), x_(x, "x"), mean_(mean, "mean"), variance_(variance, "variance");
         Maybe weight_(weight, "weight"), gx_(gx, "gx"), gweight_(gweight, "gweight"), gbias_(gbias, "gbias"),
             relu_(relu, "relu");
         nb::gil_scoped_release release;
         batch_norm_gradient(g_, x_, mean_, variance_, eps, weight_.get(), gx_.get(), gweight_.get(), gbias_.get(),
-                            training, relu_.get());
+                            training, relu_.get(), masks);
     }, "g"_a, "x"_a, "mean"_a, "variance"_a, "eps"_a, "weight"_a.none(), "gx"_a.none(), "gweight"_a.none(),
-       "gbias"_a.none(), "training"_a, "relu"_a.none() = nb::none());
+       "gbias"_a.none(), "training"_a, "relu"_a.none() = nb::none(), "masks"_a = false);
     m.def("layer_norm", [](nb::handle x, nb::handle weight, nb::handle bias, double eps, nb::handle out,
                            nb::handle mean, nb::handle variance) {
         View x_(x, "x"), out_(out, "out"), mean_(mean, "mean"), variance_(variance, "variance");

@@ -124,7 +124,7 @@ void apply(const Array &x, const Matrix &m, const T *factors, const Array *y, co
 
 template <class T>
 void gradient(const Array &g, const Array *relu, const Array &x, const Matrix &m, const T *mean, const T *variance, double eps,
-              const T *weight, T *gx, T *gweight, T *gbias, bool training) {
+              const T *weight, T *gx, T *gweight, T *gbias, bool training, bool masks) {
     const TypedKernels<T> &k = kernels().of<T>();
     const Flat<T> g_in(g, m.like), x_in(x, m.like), relu_in(relu ? *relu : g, m.like);
     const T *out = relu_in.get();
@@ -140,7 +140,7 @@ void gradient(const Array &g, const Array *relu, const Array &x, const Matrix &m
             std::fill_n(to, 2 * C, 0.0);
             const int64_t first = task * p.task_rows, last = std::min(m.rows, first + p.task_rows);
             for (int64_t row = first; row < last; row += p.block) {
-                k.column_sums[relu != nullptr](g_in.get() + row * C, out + row * C, x_in.get() + row * C,
+                k.column_sums[masks ? 2 : relu != nullptr](g_in.get() + row * C, out + row * C, x_in.get() + row * C,
                                                std::min(p.block, last - row), C, mean, block, block + C);
                 for (int64_t c = 0; c < 2 * C; c++) to[c] += block[c];
             }
@@ -162,7 +162,7 @@ void gradient(const Array &g, const Array *relu, const Array &x, const Matrix &m
     }
     parallel(p.tasks, [&](int64_t task) {
         const int64_t first = task * p.task_rows, rows = std::min(m.rows - first, p.task_rows);
-        k.column_gradient[relu != nullptr](g_in.get() + first * C, out + first * C, x_in.get() + first * C, rows, C,
+        k.column_gradient[relu && !masks](g_in.get() + first * C, out + first * C, x_in.get() + first * C, rows, C,
                                            mean, a, b, d, gx + first * C);
     });
 }
@@ -212,7 +212,7 @@ void batch_norm_forward(const Array &x, const Array &mean, const Array &variance
 
 void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &variance, double eps,
                          const Array *weight, const Array *gx, const Array *gweight, const Array *gbias,
-                         bool training, const Array *relu) {
+                         bool training, const Array *relu, bool masks) {
     const Matrix m = channels_last_like(x);
     for (const Array *a : {&g, relu}) {
         if (!a) continue;
@@ -223,10 +223,14 @@ void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, cons
     for (const Array *a : {&mean, &variance, weight}) expect_channels(a, x);
     for (const Array *a : {gweight, gbias}) expect_channels(a, x, true);
     if (gx) expect_result(*gx, x, m);
+    if (masks) {
+        if (!training || !relu) refuse("a gradient is masked on the way in training, after a relu");
+        expect_result(g, x, m);
+    }
     auto run = [&](auto zero) {
         using T = decltype(zero);
         gradient<T>(g, relu, x, m, mean.as<T>(), variance.as<T>(), eps, data<T>(weight), data<T>(gx), data<T>(gweight),
-                    data<T>(gbias), training);
+                    data<T>(gbias), training, masks);
     };
     x.type == 'f' ? run(0.0f) : run(0.0);
 }

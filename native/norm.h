@@ -20,9 +20,10 @@ void batch_norm_apply(const Array &x, const void *factors, const Array *y, const
 
 // For batch statistics (`training`) or fixed ones: gx, stored with contiguous channels, and the gradients of weight and
 // bias (C,). Null where not wanted. relu: what a relu made of batch norm's result, if g is the gradient of that. gx may
-// be in g's memory, of one layout.
+// be in g's memory, of one layout. masks, in training: g, stored with contiguous channels, is written to: 0 where the relu's
+// result is.
 void batch_norm_gradient(const Array &g, const Array &x, const Array &mean, const Array &variance, double eps,
                          const Array *weight, const Array *gx, const Array *gweight, const Array *gbias, bool training,
-                         const Array *relu = nullptr);
+                         const Array *relu = nullptr, bool masks = false);
 
 }  // namespace retrograd

@@ -216,7 +216,7 @@ Ref batch_norm_eval(PyObject *const *args) {
 }  // namespace
 
 // g, g_mean, g_var, needs, x, weight, mean, var, eps
-Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare) {
+Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare, bool masks) {
     Array x, g, a[3], relu_out;
     const Array *to[3];
     Ref kept[3];
@@ -228,6 +228,7 @@ Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare) {
     for (int i = 0; i < 3; i++)
         if (!channel_values(args[5 + i], names[i], x, a[i], to[i], kept[i])) return {};
     if (!to[1] || !to[2] || (relu && (!floats_like(relu, "relu", x, relu_out) || !same_shape(relu_out, x)))) return {};
+    if (masks && !(g.writable && same_shape(g, x) && same_layout(g, channels_last(x)))) return {};
     Result out[3];
     for (int i = 0; i < 3; i++) {
         if (!truth(PyTuple_GET_ITEM(args[3], i))) continue;
@@ -244,7 +245,7 @@ Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare) {
     {
         const Running running(x.size() * 2 * kPerElement);
         batch_norm_gradient(g, x, *to[1], *to[2], eps, to[0], wanted(0), wanted(1), wanted(2), true,
-                            relu ? &relu_out : nullptr);
+                            relu ? &relu_out : nullptr, masks);
     }
     const auto given = [&](int i) { return out[i].array ? out[i].array.get() : Py_None; };
     return tuple(given(0), given(1), given(2));
@@ -252,7 +253,7 @@ Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare) {
 
 namespace {
 
-Ref batch_norm_backward_row(PyObject *const *args) { return batch_norm_backward(args, nullptr, false); }
+Ref batch_norm_backward_row(PyObject *const *args) { return batch_norm_backward(args, nullptr, false, false); }
 
 // Makes the channels of (N, C, ...) the last axis.
 void exchange_channels(Array &x) {

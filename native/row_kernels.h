@@ -24,8 +24,8 @@ Ref topk_row(PyObject *const *args);
 Ref cumsum_row(PyObject *const *args);
 
 // batch_norm_backward's row. relu: nullptr, or what a relu made of batch norm's result, if g is the gradient of that.
-// spare: whether gx may be written over g.
-Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare);
+// spare: whether gx may be written over g. masks: g is written to, past the relu.
+Ref batch_norm_backward(PyObject *const *args, PyObject *relu, bool spare, bool masks);
 Ref group_norm_row(PyObject *const *args);
 Ref group_norm_backward(PyObject *const *args);
 

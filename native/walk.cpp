@@ -3,6 +3,7 @@
 
 #include "boundary.h"
 #include "door.h"
+#include "layout.h"
 #include "row_kernels.h"
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace {
 
 // What the walk needs of the package, looked up when the first one begins.
 struct Engine {
-    PyTypeObject *row_node, *accumulate_grad, *packed, *factors, *deferred, *relu, *batch_norm;
+    PyTypeObject *row_node, *accumulate_grad, *packed, *factors, *deferred, *relu, *add, *batch_norm;
     PyObject *batch_norm_backward, *relu_backward;  // rows
     PyObject *freed, *run_watched, *add_note, *run_tensor_hooks, *run_hooks_before, *run_hooks_after, *capture, *fit,
         *accumulate, *watchers;
@@ -36,6 +37,7 @@ struct Engine {
             return reinterpret_cast<PyTypeObject *>(Py_NewRef(made.get()));
         };
         relu = nodes_of("relu");
+        add = nodes_of("add");
         batch_norm = nodes_of("batch_norm");
         batch_norm_backward = row("batch_norm_backward");
         relu_backward = row("relu_backward");
@@ -98,9 +100,9 @@ Ref multiplied(Ref g) {
 
 // RowNode.run(g, False, wanted) and unpack(), with arrays; what is out of the ordinary is left to them, complaints too.
 // Gives false if it was. wanted: nullptr, or a bool for each edge. edges: those of the node, as a list or tuple, if
-// gradients may wait; or nullptr. spare: whether g's memory may be overwritten. relu: see Walk::pass_relu().
+// gradients may wait; or nullptr. spare: whether g's memory may be overwritten. relu, masks: see Walk::pass_relu().
 bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare, PyObject *relu,
-             std::vector<Ref> &grads) {
+             bool masks, std::vector<Ref> &grads) {
     const Ref plan_object = attribute(node, names.plan);
     Plan &plan = plan_of(plan_object.get());
     if (plan.joint && wanted) return false;
@@ -196,7 +198,7 @@ bool run_row(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObj
         const Plan::Step &step = *plan.steps[0];
         for (size_t i = 0; i < step.sources.size(); i++)
             given[i] = (step.sources[i] < 0 ? values.back() : values[step.sources[i]]).get();
-        const Ref out = batch_norm_backward(given, relu, spare);
+        const Ref out = batch_norm_backward(given, relu, spare, masks);
         if (out) collect(out);
         if (out || relu) return static_cast<bool>(out);
     }
@@ -299,7 +301,8 @@ class Walk {
     std::map<std::pair<int64_t, PyObject *>, Pending, NewestFirst> pending_;
     std::vector<Ref> grads_;
     std::vector<bool> wanted_;
-    Ref relu_;  // what the relu gave whose gradient the next node takes as its own
+    Ref relu_;            // what the relu gave whose gradient the next node takes as its own
+    bool masks_ = false;  // somebody else was given that gradient: batch norm does the relu's work in its memory
 
     // engine._announce()
     Pending &announce(PyObject *node, int64_t outputs) {
@@ -350,7 +353,7 @@ class Walk {
     void visit(PyObject *node, Ref g) {
         const Engine &e = engine();
         const bool leaf = Py_TYPE(node) == e.accumulate_grad;
-        const Ref relu = std::move(relu_);
+        Ref relu = std::move(relu_);
         if (are_factors(g) && !undisturbed(node)) g = multiplied(std::move(g));
         if (has_tensor_hooks(node, leaf)) g = call(e.run_tensor_hooks, node, g.get(), Py_False);
         if (targets_) {
@@ -377,6 +380,14 @@ class Walk {
         const bool hooked = truth(attribute(node, names.post_hooks).get());  // they see the gradients
         std::optional<Observed> observed;
         if (observer.begin) observed.emplace(node, g.get());
+        if (relu && Py_TYPE(node) == e.add) {
+            if (observed) observed->end(g.get());
+            if (freed_) free(node);
+            deliver_both(node, fast.get(), std::move(g));
+            relu_ = std::move(relu);
+            return;
+        }
+        const bool masks = std::exchange(masks_, false);
         if (!hooked && pass_relu(node, g)) {
             if (observed) observed->end(g.get());
             if (freed_) free(node);
@@ -387,7 +398,7 @@ class Walk {
             if (nothing(g.get()) && PyType_IsSubtype(Py_TYPE(node), e.row_node))
                 for (Py_ssize_t i = 0; i < count; i++) grads_.push_back(Ref::borrow(Py_None));
             else
-                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ || hooked ? nullptr : fast.get(), !hooked, relu.get());
+                run_node(node, g.get(), all ? nullptr : &wanted_, targets_ || hooked ? nullptr : fast.get(), !hooked, relu.get(), masks);
         } catch (Raised) {
             if (PyErr_ExceptionMatches(PyExc_Exception)) {
                 Ref error = take_exception();
@@ -424,19 +435,70 @@ class Walk {
         return truth(attribute(node, names.tensor_hooks).get());
     }
 
-    // Leaves a relu's work to the batch norm before it: whether it did. That node is the next to run and nobody sees what
-    // it takes, so that it may take the relu's own gradient g, together with what the relu gave.
+    // Whether nobody sees what a node takes and gives.
+    static bool unseen(PyObject *node) {
+        return !has_tensor_hooks(node, false) && !truth(attribute(node, names.pre_hooks).get()) &&
+               !truth(attribute(node, names.post_hooks).get());
+    }
+
+    static int64_t number_of(PyObject *node) { return whole(attribute(node, names.number).get()); }
+
+    // Whether an edge leads to the only output of a kind of node that nobody sees, which is the next to run.
+    bool next_is(PyObject *edge, PyTypeObject *kind) const {
+        PyObject *node = PyTuple_GET_ITEM(edge, 0);
+        return Py_TYPE(node) == kind && whole(PyTuple_GET_ITEM(edge, 1)) == 0 && unseen(node) &&
+               (pending_.empty() || pending_.begin()->first.first < number_of(node));
+    }
+
+    bool next_is_norm(PyObject *edge) const {
+        return next_is(edge, engine().batch_norm) && attribute(engine().batch_norm_backward, names.kernels).get() != Py_None;
+    }
+
+    static bool takes(PyObject *node, const Ref &g) {
+        const Ref shape = attribute(node, names.shape), kind = attribute(node, names.dtype);
+        return fits(g, shape.get(), kind.get());
+    }
+
+    // Whether a sum, which is next, gives g as it is to two nodes: to a batch norm that comes next, and to one after it for
+    // which nothing came yet. g's memory may be written to, so that both get what batch norm makes of it.
+    bool passes_sum(PyObject *edge, const Ref &g) const {
+        if (!next_is(edge, engine().add) || !only_holder(g.get()) || !takes(PyTuple_GET_ITEM(edge, 0), g)) return false;
+        const Ref edges = attribute(PyTuple_GET_ITEM(edge, 0), names.edges);
+        if (!PyList_CheckExact(edges.get()) || PyList_GET_SIZE(edges.get()) != 2) return false;
+        PyObject *first = PyList_GET_ITEM(edges.get(), 0), *second = PyList_GET_ITEM(edges.get(), 1);
+        if (PyTuple_GET_ITEM(first, 0) == Py_None || PyTuple_GET_ITEM(second, 0) == Py_None) return false;
+        if (number_of(PyTuple_GET_ITEM(first, 0)) < number_of(PyTuple_GET_ITEM(second, 0))) std::swap(first, second);
+        PyObject *other = PyTuple_GET_ITEM(second, 0);
+        const auto key = std::pair(number_of(other), other);
+        if (!next_is_norm(first) || other == PyTuple_GET_ITEM(first, 0) || pending_.count(key)) return false;
+        for (PyObject *target : {first, second}) {
+            PyObject *node = PyTuple_GET_ITEM(target, 0);
+            const Ref shape = attribute(node, names.shape), kind = attribute(node, names.dtype);
+            const int64_t outputs = whole(attribute(node, names.outputs).get()), at = whole(PyTuple_GET_ITEM(target, 1));
+            if (outputs == 1 ? !fits(g, shape.get(), kind.get())
+                             : !PyList_CheckExact(shape.get()) || !PyList_CheckExact(kind.get()) ||
+                                   !fits(g, PyList_GET_ITEM(shape.get(), at), PyList_GET_ITEM(kind.get(), at)))
+                return false;
+        }
+        Array seen;
+        return floats(g.get(), "g", seen) && seen.ndim >= 2 && seen.writable && same_layout(seen, channels_last(seen));
+    }
+
+    void deliver_both(PyObject *node, PyObject *edges, Ref g) {
+        for (Py_ssize_t i = 0; i < 2; i++) {
+            PyObject *edge = PySequence_Fast_GET_ITEM(edges, i);
+            deliver(PyTuple_GET_ITEM(edge, 0), PyTuple_GET_ITEM(edge, 1), Ref::borrow(g.get()), node);
+        }
+    }
+
+    // Leaves a relu's work to the batch norm before it, or before a sum that comes between: whether it did. That node is the
+    // next to run and nobody sees what it takes, so that it may take the relu's own gradient g, together with what the relu
+    // gave.
     bool pass_relu(PyObject *node, const Ref &g) {
         const Engine &e = engine();
-        if (Py_TYPE(node) != e.relu || targets_ || in_anomaly_mode() || !PyArray_CheckExact(g.get())) return false;
+        if (Py_TYPE(node) != e.relu || targets_ || needed_ || in_anomaly_mode() || !PyArray_CheckExact(g.get())) return false;
         const Ref edges = attribute(node, names.edges), saved = attribute(node, names.saved);
-        PyObject *target = target_of(edges.get(), 0);
-        if (Py_TYPE(target) != e.batch_norm || has_tensor_hooks(target, false) ||
-            truth(attribute(target, names.pre_hooks).get()) || truth(attribute(target, names.post_hooks).get()) ||
-            whole(PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(edges.get(), 0), 1)) != 0 ||
-            attribute(e.batch_norm_backward, names.kernels).get() == Py_None)
-            return false;
-        if (!pending_.empty() && pending_.begin()->first.first >= whole(attribute(target, names.number).get())) return false;
+        PyObject *edge = PySequence_Fast_GET_ITEM(edges.get(), 0);
         if (!PyList_CheckExact(saved.get()) || PyList_GET_SIZE(saved.get()) != 1) return false;
         PyObject *kept = PyList_GET_ITEM(saved.get(), 0);
         if (!PyTuple_CheckExact(kept) || PyTuple_GET_SIZE(kept) != 2) return false;
@@ -451,20 +513,23 @@ class Walk {
         if (whole(attribute(PyTuple_GET_ITEM(kept, 1), names.n).get()) != expected) return false;
         Array gradient, given;
         if (!floats(g.get(), "g", gradient) || !floats_like(out, "relu", gradient, given)) return false;
+        masks_ = !next_is_norm(edge);
+        if (masks_ && !(same_shape(gradient, given) && passes_sum(edge, g))) return masks_ = false;
         relu_ = Ref::borrow(out);
         return true;
     }
 
     void run_node(PyObject *node, PyObject *g, const std::vector<bool> *wanted, PyObject *edges, bool spare,
-                  PyObject *relu) {
+                  PyObject *relu, bool masks) {
         const bool watched = in_anomaly_mode();
         if (!watched && PyType_IsSubtype(Py_TYPE(node), engine().row_node) &&
-            run_row(node, g, wanted, edges, spare, relu, grads_))
+            run_row(node, g, wanted, edges, spare, relu, masks, grads_))
             return;
         if (relu) {  // it was no batch norm for the kernel
             Ref masked = call(engine().relu_backward, PyList_GET_ITEM(g, 0), relu);
-            checked(PyList_SetItem(g, 0, masked.release()));
-            return run_node(node, g, wanted, edges, spare, nullptr);
+            if (masks) checked(PyArray_CopyInto(reinterpret_cast<PyArrayObject *>(PyList_GET_ITEM(g, 0)), as_array(masked)));
+            else checked(PyList_SetItem(g, 0, masked.release()));
+            return run_node(node, g, wanted, edges, spare, nullptr, false);
         }
         Ref asked = Ref::borrow(Py_None);
         if (wanted) {

@@ -24,8 +24,120 @@ def program(library, make, inplace, layout="channels_last", uses=1):
     return (x, weight, bias), y, out * 3 + more
 
 
+def residual(library, make, inplace, shortcut, first=True):
+    """(leaves, the sum, the result) of the end of a residual block."""
+    rng = np.random.default_rng(0)
+    x, r, weight, bias = (make(rng.normal(size=s), requires_grad=True) for s in (SHAPE, SHAPE, SHAPE[1], SHAPE[1]))
+    wide, other = ((t * 2).contiguous(memory_format=library.channels_last) for t in (x, r))
+    norm = library.nn.functional.batch_norm
+    y = norm(wide, None, None, weight, bias, training=True)
+    if shortcut == "leaf":
+        other = r
+    elif shortcut == "normalised":
+        other = norm(other, None, None, bias, weight, training=True)
+    elif shortcut == "rectified":
+        other = library.relu(other)
+    elif shortcut == "the input":
+        other = wide
+    elif shortcut == "used again":
+        other = other * 1
+        more = other.sin()
+    elif shortcut == "broadcast":
+        other = other[:, :, :1, :1]
+    elif shortcut == "itself":
+        other = y
+    elif shortcut == "without a gradient":
+        other = other.detach()
+    total = y + other if first else other + y
+    out = library.nn.functional.relu(total, inplace=inplace)
+    return (x, r, weight, bias), total, out * 3 + (more if shortcut == "used again" else 0)
+
+
+SHORTCUTS = [
+    "scaled", "leaf", "normalised", "rectified", "the input", "used again", "broadcast", "itself",
+    "without a gradient",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_sum_between(shortcut, inplace, first):
+    leaves, _, out = residual(retrograd, ours, inplace, shortcut, first)
+    out.cos().sum().backward()
+    fused = gradients(leaves)
+    leaves, total, out = residual(retrograd, ours, inplace, shortcut, first)
+    node = total.grad_fn.next_functions[0][0] if inplace else total.grad_fn
+    assert node.name() == "AddBackward0"
+    seen = []
+    node.register_prehook(lambda grads: seen.append(grads[0]))
+    out.cos().sum().backward()
+    assert len(seen) == 1 and (seen[0] == 0).any(), "the hook sees the gradient past the relu"
+    for a, b in zip(fused, gradients(leaves), strict=True):
+        np.testing.assert_array_equal(a, b)
+    leaves, _, out = residual(torch, theirs, inplace, shortcut, first)
+    out.cos().sum().backward()
+    for a, b in zip(fused, gradients(leaves), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("how", ["twice", "retain_grad", "inputs", "anomaly", "create_graph", "given", "hooks"])
+def test_a_sum_between_that_is_looked_at(how, shortcut):
+    results = []
+    for library, make in ((retrograd, ours), (torch, theirs)):
+        leaves, total, out = residual(library, make, False, shortcut)
+        loss, kept = out.cos().sum(), []
+        if how == "retain_grad":
+            total.retain_grad()
+        if how == "hooks":
+            for target, _ in total.grad_fn.next_functions:
+                if target is not None:
+                    target.register_prehook(lambda grads: kept.append(grads[0]))
+        if how == "twice":
+            loss.backward(retain_graph=True)
+        if how == "anomaly":
+            with library.autograd.detect_anomaly(check_nan=True):
+                loss.backward()
+        elif how == "inputs":
+            loss.backward(inputs=[leaves[0], total])
+        elif how == "create_graph":
+            (gx,) = library.autograd.grad(loss, leaves[0], create_graph=True)
+            (gx * gx).sum().backward()
+        elif how == "given":
+            g = library.ones_like(out)
+            out.backward(g)
+            assert library.equal(g, library.ones_like(g)), "the user's gradient stays as it is"
+        else:
+            loss.backward()
+        kept += [x.grad for x in leaves if x.grad is not None]
+        if how in ("retain_grad", "inputs"):
+            kept.append(total.grad)
+        results.append([np.asarray(t.detach()) for t in kept])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+def test_a_norm_that_is_left_to_python():
+    """The gradient of its result arrives together with another of its outputs: no kernel does that."""
+    results = []
+    for hooked in (False, True):
+        x, r, weight, bias = (
+            ours(np.random.default_rng(i).normal(size=s), requires_grad=True)
+            for i, s in enumerate((SHAPE, SHAPE, SHAPE[1], SHAPE[1]))
+        )
+        y, mean, _ = retrograd.core.op.TABLE["batch_norm"](x * 2, weight, bias, 1e-5)
+        total = y + r * 2
+        if hooked:
+            total.register_hook(lambda g: g)
+        (mean.sum() + retrograd.relu(total).cos().sum()).backward()
+        results.append(gradients((x, r, weight, bias)))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def gradients(leaves):
-    return [np.asarray(leaf.grad.detach()) for leaf in leaves]
+    return [np.asarray(leaf.grad.detach()) for leaf in leaves if leaf.grad is not None]
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "contiguous_format"])
@@ -135,6 +247,19 @@ if native is not None:
             results.append((gx, gw, gb))
         for a, b in zip(*results, strict=True):
             np.testing.assert_array_equal(a, b)
+        native.relu_gradient(g, relu, passed)
+        if training and not over:
+            gx, (gw, gb) = np.empty_like(g), np.empty((2, *weight.shape), dtype)
+            native.batch_norm_gradient(g, x, mean, variance, 1e-3, weight, gx, gw, gb, True, relu, masks=True)
+            for a, b in zip((*results[0], passed), (gx, gw, gb, g), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+    def test_what_can_not_be_masked_is_refused():
+        a = last(np.random.default_rng(0), (1, 2, 4, 4), np.float32)
+        ones = np.ones(2, np.float32)
+        for g, training, relu in ((np.ascontiguousarray(a), True, a), (a, False, a), (a, True, None)):
+            with pytest.raises(ValueError, match="channels last|in training, after a relu"):
+                native.batch_norm_gradient(g, a, ones, ones, 1e-5, None, None, None, None, training, relu, masks=True)
 
     def test_another_shape_of_the_relus_result_is_refused():
         a = last(np.random.default_rng(0), (1, 2, 4, 4), np.float32)
