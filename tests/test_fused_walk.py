@@ -27,7 +27,8 @@ def program(library, make, inplace, layout="channels_last", uses=1):
 def residual(library, make, inplace, shortcut, first=True):
     """(leaves, the sum, the result) of the end of a residual block."""
     rng = np.random.default_rng(0)
-    x, r, weight, bias = (make(rng.normal(size=s), requires_grad=True) for s in (SHAPE, SHAPE, SHAPE[1], SHAPE[1]))
+    shapes = SHAPE, SHAPE, SHAPE[1], SHAPE[1]
+    x, r, weight, bias = (make(rng.normal(size=s), requires_grad=True) for s in shapes)
     wide, other = ((t * 2).contiguous(memory_format=library.channels_last) for t in (x, r))
     norm = library.nn.functional.batch_norm
     y = norm(wide, None, None, weight, bias, training=True)
@@ -82,7 +83,9 @@ def test_a_sum_between(shortcut, inplace, first):
 
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
-@pytest.mark.parametrize("how", ["twice", "retain_grad", "inputs", "anomaly", "create_graph", "given", "hooks"])
+@pytest.mark.parametrize(
+    "how", ["twice", "retain_grad", "inputs", "anomaly", "create_graph", "given", "hooks"]
+)
 def test_a_sum_between_that_is_looked_at(how, shortcut):
     results = []
     for library, make in ((retrograd, ours), (torch, theirs)):
@@ -259,7 +262,9 @@ if native is not None:
         ones = np.ones(2, np.float32)
         for g, training, relu in ((np.ascontiguousarray(a), True, a), (a, False, a), (a, True, None)):
             with pytest.raises(ValueError, match="channels last|in training, after a relu"):
-                native.batch_norm_gradient(g, a, ones, ones, 1e-5, None, None, None, None, training, relu, masks=True)
+                native.batch_norm_gradient(
+                    g, a, ones, ones, 1e-5, None, None, None, None, training, relu, masks=True
+                )
 
     def test_another_shape_of_the_relus_result_is_refused():
         a = last(np.random.default_rng(0), (1, 2, 4, 4), np.float32)
