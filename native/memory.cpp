@@ -241,6 +241,20 @@ void release(void *data) {
 
 size_t capacity(void *data) { return reinterpret_cast<Header *>(static_cast<char *>(data) - kHeader)->size - kHeader; }
 
+void *own_bytes(size_t bytes) {
+    struct Own {
+        void *data = nullptr;
+        ~Own() { release(data); }
+    };
+    thread_local Own own;
+    if (!own.data || capacity(own.data) < bytes) {
+        release(own.data);
+        own.data = nullptr;
+        own.data = acquire(bytes, true);
+    }
+    return own.data;
+}
+
 void empty_cache() {
     std::lock_guard<std::mutex> lock(cache().mutex);
     cache().empty();

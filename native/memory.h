@@ -32,4 +32,9 @@ template <class T> class Scratch {
     T *data_ = nullptr;
 };
 
+// At least so many bytes of the calling thread's own, until it asks again: what lies there only its core has in its caches.
+// A kernel's task may ask once.
+void *own_bytes(size_t bytes);
+template <class T> T *own_scratch(int64_t n) { return static_cast<T *>(own_bytes(static_cast<size_t>(n) * sizeof(T))); }
+
 }  // namespace retrograd

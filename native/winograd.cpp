@@ -26,6 +26,9 @@ constexpr int64_t kSmallWeights = 4 << 20;  // bytes of transformed weights that
 constexpr int64_t kBlockTiles = 128, kBlockSum = 176, kLeastDepth = 64;
 constexpr int64_t kGradientRows = 24, kGradientLanes = 64;  // of a gradient's sums, kept in all points at a time
 
+// For each thread that repeats the transform of all weights, so many tiles; of all tiles, so many channels of output.
+constexpr int64_t kTilesToRepeat = 20, kChannelsToRepeat = 128;
+
 bool allowed_at_start() {
     const char *text = std::getenv("RETROGRAD_WINOGRAD");
     return !text || std::strcmp(text, "0") != 0;
@@ -238,6 +241,10 @@ struct Convolution {
 
     int64_t width(int64_t panel) const { return std::min(kPanel, s.O - panel * kPanel); }
 
+    // Whether each thread transforms for itself what all of them use, which is so little work for so many threads: cores
+    // may be far from one another, and what one has written then is long in coming to another.
+    static bool repeats(int slots, int64_t threads) { return slots > 1 && slots <= threads; }
+
     template <class Fetch>
     void multiply_panel(const float *v, int64_t v_point, int64_t first, int64_t count, int64_t depth, const float *u,
                         int64_t u_point, int64_t panel, float *m, int64_t m_point, bool accumulate, const Fetch &fetch) const {
@@ -257,25 +264,34 @@ struct Convolution {
     // The weights as a whole, the tiles a block for each task.
     void by_tiles() const {
         const int slots = num_threads();
+        const bool alone = repeats(slots, tiles.count() / kTilesToRepeat);
         const int64_t blocks = ceil_div(ceil_div(tiles.count(), kTaskTiles), slots) * slots, size = ceil_div(tiles.count(), blocks);
         const int64_t u_point = apart(s.C * kPanel), v_point = apart(size * v_row), m_point = apart(size * kPanel);
-        Scratch<float> u(panels * kPoints * u_point), v(slots * kPoints * v_point), m(slots * kPoints * m_point);
-        parallel(panels, [&](int64_t panel) {
-            transform_weights(weights, s.C, s.O, backward, panel, 0, s.C, u.get() + panel * kPoints * u_point, u_point);
-        });
+        const int64_t u_size = panels * kPoints * u_point;
+        const auto transform_panel = [&](int64_t panel, float *u) {
+            transform_weights(weights, s.C, s.O, backward, panel, 0, s.C, u + panel * kPoints * u_point, u_point);
+        };
+        Scratch<float> shared;
+        if (!alone) {
+            float *u = shared.reset(u_size);
+            parallel(panels, [&](int64_t panel) { transform_panel(panel, u); });
+        }
+        std::vector<char> ready(slots, !alone);
         parallel(blocks, slots, [&](int64_t block, int slot) {
             const int64_t first = tiles.count() * block / blocks, count = tiles.count() * (block + 1) / blocks - first;
-            float *v_at = v.get() + slot * kPoints * v_point, *m_at = m.get() + slot * kPoints * m_point;
-            for (int64_t t = 0; t < count; t++)
-                tiles.transform_source(source, first + t, 0, s.C, v_at + t * v_row, v_point);
+            float *v = own_scratch<float>(kPoints * (v_point + m_point) + (alone ? u_size : 0)), *m = v + kPoints * v_point;
+            float *u = alone ? m + kPoints * m_point : shared.get();
+            for (int64_t panel = 0; !ready[slot] && panel < panels; panel++) transform_panel(panel, u);
+            ready[slot] = true;
+            for (int64_t t = 0; t < count; t++) tiles.transform_source(source, first + t, 0, s.C, v + t * v_row, v_point);
             for (int64_t panel = 0; panel < panels; panel++) {
                 const int64_t c0 = s.C * panel / panels, c1 = s.C * (panel + 1) / panels;
-                multiply_panel(v_at, v_point, first, count, s.C, u.get() + panel * kPoints * u_point, u_point, panel, m_at,
-                               m_point, false, [&](int64_t t) {
+                multiply_panel(v, v_point, first, count, s.C, u + panel * kPoints * u_point, u_point, panel, m, m_point,
+                               false, [&](int64_t t) {
                     tiles.expect_target(target, first + t, panel * kPanel, width(panel));
                     if (first + count + t < tiles.count()) tiles.expect_source(source, first + count + t, c0, c1 - c0);
                 });
-                finish(first, count, panel, m_at, m_point);
+                finish(first, count, panel, m, m_point);
             }
         });
     }
@@ -283,31 +299,41 @@ struct Convolution {
     // The tiles as a whole, or as many as the last cache holds, the weights a block for each task.
     void by_weights() const {
         const int slots = num_threads();
+        const bool alone = repeats(slots, s.O / kChannelsToRepeat);
         const int64_t fit = std::max<int64_t>(kBlockTiles, kLargeBudget / (kPoints * v_row * static_cast<int64_t>(sizeof(float))));
         const int64_t rounds = ceil_div(tiles.count(), fit), most = ceil_div(tiles.count(), rounds);
         const int64_t blocks = ceil_div(most, kBlockTiles), size = ceil_div(most, blocks);
         const int64_t parts = ceil_div(s.C, std::max(kLeastDepth, kBlockSum - size)),
                       depth = ceil_div(ceil_div(s.C, parts), kDepth) * kDepth;
         const int64_t u_point = apart(depth * kPanel), v_point = apart(most * v_row), m_point = apart(size * kPanel);
-        Scratch<float> u(slots * kPoints * u_point), v(kPoints * v_point), m(slots * kPoints * m_point);
+        Scratch<float> shared;
+        if (!alone) shared.reset(kPoints * v_point);
         for (int64_t round = 0; round < rounds; round++) {
             const int64_t first = tiles.count() * round / rounds, count = tiles.count() * (round + 1) / rounds - first;
-            for_tiles(count, s.C, 128, [&](int64_t t, int64_t c, int64_t channels) {
-                tiles.transform_source(source, first + t, c, channels, v.get() + t * v_row + c, v_point);
-            });
+            const auto transform_tile = [&](int64_t t, int64_t c, int64_t channels, float *v) {
+                tiles.transform_source(source, first + t, c, channels, v + t * v_row + c, v_point);
+            };
+            if (!alone)
+                for_tiles(count, s.C, 128, [&](int64_t t, int64_t c, int64_t channels) {
+                    transform_tile(t, c, channels, shared.get());
+                });
+            std::vector<char> ready(slots, !alone);
             parallel(panels * blocks, slots, [&](int64_t task, int slot) {
                 const int64_t panel = task / blocks, block = task % blocks;
                 const int64_t t0 = count * block / blocks, t1 = count * (block + 1) / blocks;
-                float *u_at = u.get() + slot * kPoints * u_point, *m_at = m.get() + slot * kPoints * m_point;
+                float *u = own_scratch<float>(kPoints * (u_point + m_point + (alone ? v_point : 0))), *m = u + kPoints * u_point;
+                float *v = alone ? m + kPoints * m_point : shared.get();
+                for (int64_t t = 0; !ready[slot] && t < count; t++) transform_tile(t, 0, s.C, v);
+                ready[slot] = true;
                 for (int64_t d0 = 0; d0 < s.C; d0 += depth) {
                     const int64_t d1 = std::min(s.C, d0 + depth);
-                    transform_weights(weights, s.C, s.O, backward, panel, d0, d1, u_at, u_point);
-                    multiply_panel(v.get() + t0 * v_row + d0, v_point, first + t0, t1 - t0, d1 - d0, u_at, u_point, panel,
-                                   m_at, m_point, d0 > 0, [&](int64_t t) {
+                    transform_weights(weights, s.C, s.O, backward, panel, d0, d1, u, u_point);
+                    multiply_panel(v + t0 * v_row + d0, v_point, first + t0, t1 - t0, d1 - d0, u, u_point, panel, m, m_point,
+                                   d0 > 0, [&](int64_t t) {
                         if (d1 == s.C) tiles.expect_target(target, first + t0 + t, panel * kPanel, width(panel));
                     });
                 }
-                finish(first + t0, t1 - t0, panel, m_at, m_point);
+                finish(first + t0, t1 - t0, panel, m, m_point);
             });
         }
     }
