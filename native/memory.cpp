@@ -14,6 +14,7 @@
 #include <mutex>
 #include <new>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace retrograd {
@@ -241,18 +242,25 @@ void release(void *data) {
 
 size_t capacity(void *data) { return reinterpret_cast<Header *>(static_cast<char *>(data) - kHeader)->size - kHeader; }
 
-void *own_bytes(size_t bytes) {
-    struct Own {
+std::vector<void *> kept_bytes(int slots, size_t bytes) {
+    struct Kept {
         void *data = nullptr;
-        ~Own() { release(data); }
+        Kept() = default;
+        Kept(Kept &&other) noexcept : data(std::exchange(other.data, nullptr)) {}
+        ~Kept() { release(data); }
     };
-    thread_local Own own;
-    if (!own.data || capacity(own.data) < bytes) {
-        release(own.data);
-        own.data = nullptr;
-        own.data = acquire(bytes, true);
+    thread_local std::vector<Kept> kept;
+    if (static_cast<int>(kept.size()) < slots) kept.resize(slots);
+    std::vector<void *> out;
+    for (int slot = 0; slot < slots; slot++) {
+        void *&data = kept[slot].data;
+        if (!data || capacity(data) < bytes) {
+            release(std::exchange(data, nullptr));
+            data = acquire(bytes, true);
+        }
+        out.push_back(data);
     }
-    return own.data;
+    return out;
 }
 
 void empty_cache() {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace retrograd {
 
@@ -32,9 +33,16 @@ template <class T> class Scratch {
     T *data_ = nullptr;
 };
 
-// At least so many bytes of the calling thread's own, until it asks again: what lies there only its core has in its caches.
-// A kernel's task may ask once.
-void *own_bytes(size_t bytes);
-template <class T> T *own_scratch(int64_t n) { return static_cast<T *>(own_bytes(static_cast<size_t>(n) * sizeof(T))); }
+// For each slot of a parallel job that the calling thread starts, memory of at least so many bytes that stays the slot's
+// until asked for anew: then what lies there is in the caches of no other core, from which it would be long in coming.
+std::vector<void *> kept_bytes(int slots, size_t bytes);
+template <class T> class KeptScratch {
+  public:
+    KeptScratch(int slots, int64_t n) : of_(kept_bytes(slots, static_cast<size_t>(n) * sizeof(T))) {}
+    T *operator[](int slot) const { return static_cast<T *>(of_[slot]); }
+
+  private:
+    std::vector<void *> of_;
+};
 
 }  // namespace retrograd

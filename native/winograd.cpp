@@ -276,10 +276,11 @@ struct Convolution {
             float *u = shared.reset(u_size);
             parallel(panels, [&](int64_t panel) { transform_panel(panel, u); });
         }
+        const KeptScratch<float> kept(slots, kPoints * (v_point + m_point) + (alone ? u_size : 0));
         std::vector<char> ready(slots, !alone);
         parallel(blocks, slots, [&](int64_t block, int slot) {
             const int64_t first = tiles.count() * block / blocks, count = tiles.count() * (block + 1) / blocks - first;
-            float *v = own_scratch<float>(kPoints * (v_point + m_point) + (alone ? u_size : 0)), *m = v + kPoints * v_point;
+            float *v = kept[slot], *m = v + kPoints * v_point;
             float *u = alone ? m + kPoints * m_point : shared.get();
             for (int64_t panel = 0; !ready[slot] && panel < panels; panel++) transform_panel(panel, u);
             ready[slot] = true;
@@ -308,6 +309,7 @@ struct Convolution {
         const int64_t u_point = apart(depth * kPanel), v_point = apart(most * v_row), m_point = apart(size * kPanel);
         Scratch<float> shared;
         if (!alone) shared.reset(kPoints * v_point);
+        const KeptScratch<float> kept(slots, kPoints * (u_point + m_point + (alone ? v_point : 0)));
         for (int64_t round = 0; round < rounds; round++) {
             const int64_t first = tiles.count() * round / rounds, count = tiles.count() * (round + 1) / rounds - first;
             const auto transform_tile = [&](int64_t t, int64_t c, int64_t channels, float *v) {
@@ -321,7 +323,7 @@ struct Convolution {
             parallel(panels * blocks, slots, [&](int64_t task, int slot) {
                 const int64_t panel = task / blocks, block = task % blocks;
                 const int64_t t0 = count * block / blocks, t1 = count * (block + 1) / blocks;
-                float *u = own_scratch<float>(kPoints * (u_point + m_point + (alone ? v_point : 0))), *m = u + kPoints * u_point;
+                float *u = kept[slot], *m = u + kPoints * u_point;
                 float *v = alone ? m + kPoints * m_point : shared.get();
                 for (int64_t t = 0; !ready[slot] && t < count; t++) transform_tile(t, 0, s.C, v);
                 ready[slot] = true;

@@ -227,12 +227,14 @@ def test_winograd(case, winograd):
 def test_results_do_not_depend_on_the_number_of_threads(threads):
     x, w = resnet_layer()
     small = as_channels_last(random(7, 1, 48, 4, 4)), as_channels_last(random(8, 80, 48, 3, 3))
+    by_tiles = as_channels_last(random(9, 2, 32, 28, 32)), as_channels_last(random(10, 40, 32, 3, 3))
+    by_weights = as_channels_last(random(11, 1, 256, 13, 14)), as_channels_last(random(12, 272, 256, 3, 3))
     square = {**GEOMETRY, "stride": (1, 1)}
     results = []
     for n in (1, 2, 5):
         threads(n)
         results.append([*convolve_all(x, w), *normalise(x), *layer_normalise(random(5, 500, 70))])
-        for x_, w_ in ((x, w), small):  # by Winograd's method, and by streaming the weights
+        for x_, w_ in ((x, w), by_tiles, by_weights, small):  # by Winograd's method, and by streaming the weights
             results[-1] += convolve_all(x_, w_, square)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
