@@ -234,7 +234,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads):
     for n in (1, 2, 5):
         threads(n)
         results.append([*convolve_all(x, w), *normalise(x), *layer_normalise(random(5, 500, 70))])
-        for x_, w_ in ((x, w), by_tiles, by_weights, small):  # by Winograd's method, and by streaming the weights
+        for x_, w_ in ((x, w), by_tiles, by_weights, small):  # Winograd's method, streamed weights
             results[-1] += convolve_all(x_, w_, square)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
