@@ -35,7 +35,7 @@ def broadcast(draw, count):
         values = random.integers(-4, 5, own).astype(dtype)
         if dtype is not np.int64 and values.size:
             values.ravel()[0] = random.choice([np.nan, np.inf, -0.0])
-        arrays.append(laid_out(values, draw(layouts)))
+        arrays.append(np.asarray(laid_out(values, draw(layouts))))
     return arrays
 
 
