@@ -77,7 +77,18 @@ Result result_like(PyObject *object, const Array &x) {
     if (PyArray_IS_C_CONTIGUOUS(array)) return Result(object, x.ndim, x.shape);
     if (x.ndim == 4 && same_layout(x, channels_last(x))) return Result(object, x.ndim, x.shape, true);
     Result out;
-    out.array = checked(PyArray_NewLikeArray(array, NPY_KEEPORDER, nullptr, 0));
+    if (is_dense(x)) {  // its axes in another order
+        int order[kMaxDims];
+        int64_t shape[kMaxDims];
+        npy_intp place[kMaxDims];
+        memory_order(x, order);
+        for (int i = 0; i < x.ndim; i++) shape[i] = x.shape[order[i]], place[order[i]] = i;
+        const Result lying(object, x.ndim, shape);
+        PyArray_Dims axes{place, x.ndim};
+        out.array = checked(PyArray_Transpose(reinterpret_cast<PyArrayObject *>(lying.array.get()), &axes));
+    } else {
+        out.array = checked(PyArray_NewLikeArray(array, NPY_KEEPORDER, nullptr, 0));
+    }
     see(out.array.get(), "out", out);
     return out;
 }
