@@ -97,8 +97,9 @@ template <class T> Products<T> from_gates(const Array &w, int64_t gates, int64_t
 
 // Calls body(first row, rows, block, slot) for all tiles of `count` rows and blocks of n units.
 template <class T, class Body> void each_tile(int64_t count, int64_t n, int slots, int64_t work, const Body &body) {
-    const int64_t rows = Products<T>::rows(), lanes = Products<T>::lanes();
-    const int64_t tiles = (count + rows - 1) / rows, blocks = (n + lanes - 1) / lanes;
+    const int64_t most = Products<T>::rows(), lanes = Products<T>::lanes();
+    const int64_t tiles = (count + most - 1) / most, blocks = (n + lanes - 1) / lanes;
+    const int64_t rows = tiles ? (count + tiles - 1) / tiles : most;  // of nearly one size
     const Alone alone(count * work < kShared);
     parallel(tiles * blocks, slots, [&](int64_t task, int slot) {
         const int64_t r = task % tiles * rows;

@@ -316,3 +316,28 @@ def test_products_of_few_columns(rows, columns, depth, with_bias, dtype):
     bias = random(3, columns, dtype=dtype) if with_bias else None
     out = row_kernels["linear"](x, weight, bias)
     close(out, by_row("linear", x, weight, bias), 50.0)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "last", "transposed"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_parts_put_together_keep_their_order_in_memory(axis, layout):
+    x = laid_out(random(1, 6, 8, 10), layout)
+    sizes = (2, 3, x.shape[axis] - 5)
+    parts = np.split(x, np.cumsum(sizes)[:-1], axis)
+    got = cpu.uncut(x.shape, axis, sizes, (True,) * 3, *parts)
+    if layout == "transposed":
+        assert got is NotImplemented
+        got = TABLE["uncut"].forward(np, x.shape, axis, sizes, (True,) * 3, *parts)
+    np.testing.assert_array_equal(got, x)
+    assert got.strides == x.strides
+    some = TABLE["uncut"].forward(np, x.shape, axis, sizes, (True, False, True), parts[0], parts[2])
+    assert not np.take(some, range(2, 5), axis).any() and some.strides == x.strides
+    np.testing.assert_array_equal(np.take(some, range(2), axis), parts[0])
+
+
+@pytest.mark.parametrize("name", ["relu", "mul"])
+def test_elementwise_results_keep_any_order_of_axes(name):
+    x = random(1, 20, 30, 8, 9).transpose(2, 0, 3, 1)
+    got = row_kernels[name](*[x] * (1 if name == "relu" else 2))
+    assert got.strides == x.strides
+    np.testing.assert_array_equal(got, np.maximum(x, 0) if name == "relu" else x * x)

@@ -286,6 +286,23 @@ def adaptive_avg_pool_input(y, size):
     return _average_gradient(y, size, _adaptive_windows(size, y.shape[-2:]))
 
 
+# --- parts ---------------------------------------------------------------------------------------
+
+
+@kernel("uncut", when=lambda shape, axis, sizes, given, *parts: all(given) and ready(*parts))
+def uncut(shape, axis, sizes, given, *parts):
+    strides = parts[0].strides
+    last = len(shape) > 2 and strides[1] == parts[0].itemsize and shape[1] > 1
+    order = (strides[0], *strides[2:], strides[1]) if last else strides
+    if any(a < b for a, b in zip(order, order[1:], strict=False)):
+        return NotImplemented
+    out, start, lead = native.empty(shape, parts[0], last), 0, (slice(None),) * axis
+    for part, n in zip(parts, sizes, strict=True):
+        out[(*lead, slice(start, start + n))] = part
+        start += n
+    return out
+
+
 # --- views ---------------------------------------------------------------------------------------
 
 

@@ -30,8 +30,12 @@ def _fits(gates, batch_sizes, w_hh, x, *states):
     )
 
 
+def _joined(parts):
+    return np.concatenate(parts, out=_new(parts[0], sum(map(len, parts)), parts[0].shape[1]))
+
+
 def _weight_gradient(dx, states, first, batch_sizes, reverse):
-    return _matmul(dx.T, states_before(np.concatenate, states, first, batch_sizes, reverse))
+    return _matmul(dx.T, states_before(_joined, states, first, batch_sizes, reverse))
 
 
 # --- the plain one -------------------------------------------------------------------------------
