@@ -318,14 +318,15 @@ def test_products_of_few_columns(rows, columns, depth, with_bias, dtype):
     close(out, by_row("linear", x, weight, bias), 50.0)
 
 
-@pytest.mark.parametrize("layout", ["contiguous", "last", "transposed"])
+@pytest.mark.parametrize("layout", ["contiguous", "last", "another"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_parts_put_together_keep_their_order_in_memory(axis, layout):
     x = laid_out(random(1, 6, 8, 10), layout)
+    x = np.ascontiguousarray(x.transpose(1, 0, 2)).transpose(1, 0, 2) if layout == "another" else x
     sizes = (2, 3, x.shape[axis] - 5)
     parts = np.split(x, np.cumsum(sizes)[:-1], axis)
     got = cpu.uncut(x.shape, axis, sizes, (True,) * 3, *parts)
-    if layout == "transposed":
+    if layout == "another":
         assert got is NotImplemented
         got = TABLE["uncut"].forward(np, x.shape, axis, sizes, (True,) * 3, *parts)
     np.testing.assert_array_equal(got, x)
