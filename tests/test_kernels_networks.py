@@ -342,3 +342,29 @@ def test_elementwise_results_keep_any_order_of_axes(name):
     got = row_kernels[name](*[x] * (1 if name == "relu" else 2))
     assert got.strides == x.strides
     np.testing.assert_array_equal(got, np.maximum(x, 0) if name == "relu" else x * x)
+
+
+@quick
+@given(
+    st.tuples(st.integers(1, 3), st.sampled_from([1, 5, 16]), *[st.integers(3, 9)] * 3),
+    st.tuples(*[st.integers(1, 3)] * 3), st.tuples(*[st.integers(1, 3)] * 3), st.integers(0, 1),
+    st.integers(1, 2), float_types, layouts, st.sampled_from(["plain", "ties", "nan", "low"]),
+)  # fmt: skip
+def test_max_pool3d(shape, window, stride, padding, dilation, dtype, layout, values):
+    reach = [dilation * (k - 1) + 1 for k in window]
+    padding = (0, *[min(padding, r // 2) for r in reach[1:]])
+    how = window, stride, padding, (dilation,) * 3, False
+    x = random(1, *shape, dtype=dtype)
+    if values == "ties":
+        x = np.round(x)
+    elif values == "nan":
+        x[..., 1:3, 0:2, 2] = np.nan
+    elif values == "low":
+        x[..., :2, :] = -np.inf
+    x = laid_out(x, layout)
+    if not volumes._max_pool_ready(x, *how):
+        return
+    wanted = TABLE["max_pool3d"].forward(np, x, *how)
+    for got, expected in zip(volumes.max_pool3d(x, *how), wanted, strict=True):
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == expected.dtype

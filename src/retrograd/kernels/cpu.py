@@ -298,7 +298,9 @@ def uncut(shape, axis, sizes, given, *parts):
         return NotImplemented
     out, start, lead = native.empty(shape, parts[0], last), 0, (slice(None),) * axis
     for part, n in zip(parts, sizes, strict=True):
-        out[(*lead, slice(start, start + n))] = part
+        there = out[(*lead, slice(start, start + n))]
+        if not native.copy_into(there, part):
+            there[...] = part
         start += n
     return out
 

@@ -1,12 +1,15 @@
 """The kernels of convolution over three axes: those over two, of images that have the channels of all depths
-that the kernel sees. These are copied side by side, some images at a time. Results lie channels last.
+that the kernel sees. These are copied side by side, some images at a time. Results lie channels last. And
+that of max pooling: over two axes, then over the third.
 """
+
+from math import prod
 
 import numpy as np
 
 from ..core.op import kernel
 from . import native
-from .cpu import ready
+from .cpu import channels_last, max_pool2d, ready
 
 _conv2d, _conv2d_input, _conv2d_weight = (native.row_kernels[f"conv2d{n}"] for n in ("", "_input", "_weight"))
 
@@ -69,7 +72,9 @@ def _seen(volumes, depths, kernel, first, last):
     for k in range(kernel):
         to, at = depths.of(k, first, last)
         wide[:, : to.start, ..., k, :] = 0
-        wide[:, to, ..., k, :] = volumes[:, at]
+        part, source = wide[:, to, ..., k, :], volumes[:, at]
+        if not native.copy_into(part, source):
+            part[...] = source
         wide[:, to.stop :, ..., k, :] = 0
     return wide.reshape(n * (last - first), h, w, kernel * c).transpose(0, 3, 1, 2)
 
@@ -155,3 +160,39 @@ def conv3d_weight(y, x, size, stride, padding, dilation, groups):
         total = part if total is None else np.add(total, part, out=total)
     gw = total.transpose(0, 2, 3, 1).reshape(o, *plane, kd, c)
     return np.ascontiguousarray(gw.transpose(0, 4, 3, 1, 2))
+
+
+# --- pooling -------------------------------------------------------------------------------------
+
+
+def _max_pool_ready(x, window, stride, padding, dilation, ceil_mode):
+    return (
+        ready(x) and x.ndim == 5 and x.size > 0 and prod(window) <= 256
+        and padding[0] == 0 and not ceil_mode
+        and min(_outputs(x.shape[2:], window, stride, padding, dilation)) > 0
+    )  # fmt: skip
+
+
+@kernel("max_pool3d", when=_max_pool_ready)
+def max_pool3d(x, window, stride, padding, dilation, ceil_mode):
+    n, c, depth, *_ = x.shape
+    d, h, w = _outputs(x.shape[2:], window, stride, padding, dilation)
+    lying = channels_last(x.shape, x)
+    if not native.copy_into(lying, x):
+        lying[...] = x
+    images = _images(_last(lying))
+    flat, in_flat = max_pool2d(images, window[1:], stride[1:], padding[1:], dilation[1:], False)
+    flat, in_flat = (a.transpose(0, 2, 3, 1).reshape(n, depth, h * w, c) for a in (flat, in_flat))
+    out, which = max_pool2d(
+        flat.transpose(0, 3, 1, 2), (window[0], 1), (stride[0], 1), (0, 0), (dilation[0], 1), False
+    )
+    place = which.transpose(0, 2, 3, 1)  # first which depth, then which element of the window
+    found, size = np.zeros_like(place), window[1] * window[2]
+    for k in range(window[0]):
+        first = k * dilation[0]
+        there = in_flat[:, first : first + (d - 1) * stride[0] + 1 : stride[0]]
+        found += (there + np.uint8(k * size)) * (place == k)  # a choice for each element would be slower
+    shape = n, d, h, w, c
+    return tuple(
+        a.reshape(shape).transpose(0, 4, 1, 2, 3) for a in (out.transpose(0, 2, 3, 1), found)
+    )
