@@ -142,7 +142,8 @@ bool may_wait(const Row &row, const Modes &modes) {
 Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
     const Modes modes;
     if (modes.is(names.interpreters, false)) return call(core().interpret, row.op, tuple_of(args, count).get());
-    if (count > kMaxArguments || modes.is(names.inference, false))
+    const bool inference = modes.is(names.inference, false);
+    if (count > kMaxArguments || (inference && modes.is(names.grad, true)))
         return call(core().execute, row.op, tuple_of(args, count).get());
     Ref out, waits;
     if (may_wait(row, modes)) {
@@ -178,6 +179,12 @@ Ref execute_row(Row &row, PyObject *const *args, Py_ssize_t count) {
         node = modes.is(names.saving, false) ? call(core().record, row.op, tuple_of(args, count).get(), result.get())
                                              : record(row, args, count, result.get(), arrays);
     if (waits) guard(waits.get(), args, count);
+    if (inference && !row.view) {
+        if (!row.several) set_attribute(result.get(), names._version_counter, core().untracked);
+        else
+            for (size_t i = 0; i < arrays.size(); i++)
+                set_attribute(PyTuple_GET_ITEM(result.get(), i), names._version_counter, core().untracked);
+    }
     if (row.view) mark_views(row, args, count, result.get(), node.get());
     return result;
 }

@@ -12,7 +12,7 @@
 //   package.cpp      what of the package they know: its classes, the thread's modes, rows and plans as numbers
 //   stand_in.cpp     what takes the place of Python functions (core/compiled.py), and calls them for the rest
 //
-// The rest, which is left to the Python functions: interpreters (vmap, forward mode), inference mode, hooks on saved
+// The rest, which is left to the Python functions: interpreters (vmap, forward mode), hooks on saved
 // tensors, views of views with tangents, create_graph, the rule that zero gradients stay zero, anomaly mode, hooks of
 // nodes, gradients that don't have their input's shape, errors.
 #pragma once

@@ -43,6 +43,7 @@ Ref method_name(const Row &row) {
 }
 
 void count_write(PyObject *counter) {
+    if (counter == core().untracked) return;
     const Ref n = checked(PyObject_GenericGetAttr(counter, names.n));
     set_attribute(counter, names.n, checked(PyNumber_Add(n.get(), core().one)).get());
     set_attribute(counter, names.where, location().get());
@@ -219,9 +220,12 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
         if (self.operands && !is_tensor(args[i]) && !PyFloat_CheckExact(args[i]) && !PyLong_CheckExact(args[i])) return {};
     }
     const Modes modes;
-    if (modes.is(names.interpreters, false) || modes.is(names.inference, false) || modes.is(names.saving, false) ||
-        modes.is(names.before_write, false) || truth(attribute(x, names._tangents).get()) ||
-        attribute(x, names._version_counter).get() == core().untracked)
+    if (modes.is(names.interpreters, false) || modes.is(names.saving, false) || modes.is(names.before_write, false) ||
+        truth(attribute(x, names._tangents).get()))
+        return {};
+    // A tensor of inference mode is written to in that mode only, where there is no graph.
+    if (modes.is(names.inference, false) ? modes.is(names.grad, true)
+                                         : attribute(x, names._version_counter).get() == core().untracked)
         return {};
     if (Ref written = write_waiting(row, args, count, modes)) return written;
     Ref array = attribute(x, names._array);

@@ -226,11 +226,10 @@ bool saved_as_output(PyObject *node, PyObject *array) {
     return false;
 }
 
-// Whether a Tensor is of the ordinary kind and in this mode, so that what is computed of it may wait.
+// Whether a Tensor is of the ordinary kind, so that what is computed of it may wait.
 bool ordinary(PyObject *tensor) {
     return Py_TYPE(tensor) == core().tensor && attribute(tensor, names._view).get() == Py_None &&
-           !truth(attribute(tensor, names._tangents).get()) &&
-           attribute(tensor, names._version_counter).get() != core().untracked;
+           !truth(attribute(tensor, names._tangents).get());
 }
 
 // The Guard of a Tensor's array, or a new one for it, which guard() gives it; empty where others have the array too, or

@@ -581,3 +581,38 @@ def test_grad_runs_only_the_formulas_whose_gradients_are_wanted(make_row):
     (ga,) = retrograd.autograd.grad(z, [a], retain_graph=True)
     assert ga.item() == 9 and ran == [(True, False), "x"]
     assert retrograd.autograd.grad(z, [b])[0].item() == 2 * 2 * 3 and ran[2:] == [(True, True), "y"]
+
+
+@needs_compiled
+def test_inference_mode():
+    """The compiled door in inference mode: values, whose writes are counted, errors, against the Python one."""
+
+    def program():
+        torch, seen = retrograd, []
+        outside = torch.arange(6.0).reshape(2, 3)
+        with torch.inference_mode():
+            made = outside * 2
+            pair = torch.max(made, 1)
+            view = made[0]
+            made += 1
+            made.relu_()
+            view.mul_(3)
+            outside.add_(1).sub_(torch.ones(3))
+            with torch.enable_grad():
+                graph = outside * made
+            for t in (made, *pair, view, outside, graph):
+                seen.append((t.is_inference(), t.tolist(), None if t.is_inference() else t._version))
+        for attempt in (
+            lambda: made.add_(1), lambda: made._version, lambda: (made * outside.clone().requires_grad_()),
+            lambda: made.requires_grad_(), lambda: (made.clone() + made).is_inference(),
+        ):  # fmt: skip
+            try:
+                seen.append(str(attempt()))
+            except RuntimeError as error:
+                seen.append(str(error))
+        return seen
+
+    with door(True):
+        ours = program()
+    with door(False):
+        assert program() == ours

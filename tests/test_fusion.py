@@ -146,9 +146,10 @@ def test_same_bits_and_graph(total, relu, training, dtype):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("inplace", [True, False])
-def test_without_a_graph(training, inplace):
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_a_graph(training, inplace, mode):
     def program():
-        with torch.no_grad():
+        with mode():
             (_, h), (_, s) = step(0), step(1)
             layer = norm(training)
             y = layer(h)
@@ -157,9 +158,13 @@ def test_without_a_graph(training, inplace):
             z = layer(y * 1)
             z += s
             z = F.relu(z, inplace)
-            return arrays(y, z, s, *layer.buffers()), z._version
+            return arrays(y, z, s, *layer.buffers()), z.is_inference() or z._version
 
     both(program)
+    with mode(), fusion(True):
+        y = norm(training)(step()[1])
+        assert native.pending() == 1 and y.is_inference() == (mode is torch.inference_mode)
+        del y
 
 
 def test_the_memory_is_that_of_the_input_where_nobody_has_it():
