@@ -585,7 +585,7 @@ def test_grad_runs_only_the_formulas_whose_gradients_are_wanted(make_row):
 
 @needs_compiled
 def test_inference_mode():
-    """The compiled door in inference mode: values, whose writes are counted, errors, against the Python one."""
+    """The compiled door in inference mode against the Python one: values, writes that are counted, errors."""
 
     def program():
         torch, seen = retrograd, []
