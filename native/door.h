@@ -6,6 +6,7 @@
 //   record.cpp       record, _save, _mark_views: nodes, their edges, what they keep
 //   inplace.cpp      the methods that core/inplace.py makes of rows: x.relu_(), x += y
 //   pending.cpp      results whose arrays are made when somebody looks, or in one pass with what comes next
+//   lists.cpp        operations in place and on lists of tensors: x.zero_(), _foreach_add_
 //   layers.cpp       Module.__call__ and __getattr__; what layers do with their statistics
 //   walk.cpp         engine._walk, _deliver, _add, _accumulate; RowNode.run and unpack: arrays through formulas
 //   elementwise.cpp  elementwise forwards and formulas, as core/elementwise.py recorded them
@@ -157,11 +158,14 @@ struct Compiled {
     PyObject *op;              // whose method it is, or nullptr
     Row *row;                  // the same, from the first call on
     bool operands, reflected;  // see core/compiled.py
+    int code;                  // the operation of lists.h that call_each() does
 };
 Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // apply.apply()
 Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
+Ref call_each(Compiled &self, PyObject *const *args, Py_ssize_t count);  // an in-place method, by lists.h
+int each_code(const char *name);
 Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
 Ref call_module(Compiled &self, PyObject *const *args, Py_ssize_t count);       // Module.__call__()
 Ref module_attribute(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Module.__getattr__()
@@ -179,6 +183,10 @@ constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
 Ref run_row_forward(Row &row, PyObject *const *args, Py_ssize_t count);
 
 Ref versions_of(PyObject *tensor);                                             // Tensor._versions()
+// Whether x may be written to as if there were no graph: none is recorded, or it isn't part of one.
+bool outside_graph(const Modes &modes, PyObject *x);
+// Counts a write to a tensor's memory; where: the place of the user's code, looked up where it isn't known yet.
+void count_write(PyObject *tensor, Ref &where);
 uint64_t needed(const Row &row, PyObject *const *args, Py_ssize_t count);  // apply.needed(), of at most 64 inputs
 
 // apply.record() and apply._mark_views(). arrays: the result's. record gives the node, or None.
@@ -192,5 +200,6 @@ void add_pending(PyObject *module);
 void add_picking(PyObject *module);
 void add_random(PyObject *module);
 void add_creation(PyObject *module);
+void add_lists(PyObject *module);
 
 }  // namespace retrograd

@@ -115,9 +115,6 @@ Ref bump(Compiled &, PyObject *const *args, Py_ssize_t count) {
 }
 Ref versions(Compiled &, PyObject *const *args, Py_ssize_t count) { return count == 1 ? versions_of(args[0]) : Ref(); }
 
-namespace {
-
-// Whether x may be written to as if there were no graph: none is recorded, or it isn't part of one.
 bool outside_graph(const Modes &modes, PyObject *x) {
     if (truth(attribute(x, names._tangents).get()) || attribute(x, names._version_counter).get() == core().untracked)
         return false;
@@ -125,6 +122,8 @@ bool outside_graph(const Modes &modes, PyObject *x) {
            (attribute(x, names._grad_fn).get() == Py_None && attribute(x, names._view).get() == Py_None &&
             !truth(attribute(x, names._requires).get()));
 }
+
+namespace {
 
 template <class T> void add_scaled(T *x, const T *y, T scale, int64_t n) {
     constexpr int64_t kChunk = 1 << 15;

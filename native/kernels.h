@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "lists.h"
 #include "rules.h"
 
 namespace retrograd {
@@ -168,6 +169,9 @@ template <class T> struct TypedKernels {
     // A rule's step over n elements. constants: its struct in rules.h; at: the parameter and `states` arrays of state.
     void (*updates[kRules])(const void *constants, int states, const T *grad, T *const *at, int64_t n);
     int least_states[kRules], most_states[kRules];
+    // See lists.h and each.h.
+    void (*each)(Each op, const double *numbers, const T *const *in, T *out, int64_t n);
+    double (*fold)(Fold op, const T *x, int64_t n);
     // Random numbers: see random_loops.h.
     void (*fractions)(const uint32_t *words, T *out, int64_t n);
     void (*scale_and_shift)(T *x, T scale, T shift, int64_t n);

@@ -1,6 +1,7 @@
-// Optimizers' rules, alone and together with gradients of few rows. See kernel_parts.h.
+// Optimizers' rules, alone and together with gradients of few rows; operations on lists. See kernel_parts.h.
 #include "kernel_parts.h"
 
+#include "each.h"
 #include "few.h"
 #include "updates.h"
 
@@ -15,6 +16,8 @@ template <class T> void fill_updates(TypedKernels<T> &k) {
     k.most_states[static_cast<int>(Rule::name)] = type<T>::most;
     RETROGRAD_RULES(X)
 #undef X
+    k.each = each<T>;
+    k.fold = fold<T>;
 }
 
 template void fill_updates(TypedKernels<float> &k);

@@ -344,12 +344,7 @@ void bump_versions(nb::list tensors) {
         Ref where;
         for (nb::handle tensor : tensors) {
             if (!is_tensor(tensor.ptr())) throw nb::type_error("bump_versions expects a list of Tensors");
-            const Ref counter = versions_of(tensor.ptr());
-            if (counter.get() == core().untracked) continue;
-            if (!where) where = location();
-            const Ref n = attribute(counter.get(), names.n);
-            set_attribute(counter.get(), names.n, checked(PyNumber_Add(n.get(), core().one)).get());
-            set_attribute(counter.get(), names.where, where.get());
+            count_write(tensor.ptr(), where);
         }
     } catch (Raised) {
         throw nb::python_error();

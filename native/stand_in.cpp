@@ -100,6 +100,7 @@ PyObject *make_compiled(PyObject *function, Body body) {
     made->op = nullptr;
     made->row = nullptr;
     made->operands = made->reflected = false;
+    made->code = 0;
     PyObject_GC_Track(made);
     return reinterpret_cast<PyObject *>(made);
 }
@@ -137,6 +138,26 @@ PyObject *method(PyObject *, PyObject *args) {
 // fused(function): the same function, in one pass on raw values
 PyObject *fused(PyObject *, PyObject *function) { return make_compiled(function, call_fused); }
 
+// each_method(name, function, reflected=False): an operation of lists.h as an in-place method, with the function for the
+// rest. reflected: sub_ of add, zero_ of fill.
+PyObject *each_method(PyObject *, PyObject *args) {
+    const char *name;
+    PyObject *function;
+    int reflected = 0;
+    if (!PyArg_ParseTuple(args, "sO|p", &name, &function, &reflected)) return nullptr;
+    try {
+        const int code = each_code(name);
+        PyObject *made = make_compiled(function, call_each);
+        if (!made) return nullptr;
+        auto &self = *reinterpret_cast<Compiled *>(made);
+        self.reflected = reflected;
+        self.code = code;
+        return made;
+    } catch (Raised) {
+        return nullptr;
+    }
+}
+
 // use_door(bool): whether compiled stand-ins are used; gives what held before
 PyObject *use_door(PyObject *, PyObject *value) {
     const int wanted = PyObject_IsTrue(value);
@@ -161,6 +182,7 @@ PyMethodDef functions[] = {
     {"stand_in", stand_in, METH_VARARGS, "What is compiled under a name, and a function for the rest."},
     {"method", method, METH_VARARGS, "A row as a method of Tensor, and a function for the rest."},
     {"fused", fused, METH_O, "An elementwise function that takes one pass on raw values."},
+    {"each_method", each_method, METH_VARARGS, "An operation of lists.h as an in-place method, and a function for the rest."},
     {"add_scaled", reinterpret_cast<PyCFunction>(reinterpret_cast<void *>(add_scaled)), METH_FASTCALL,
      "x += scale * y for Tensors outside of graphs; whether they are such that it was done."},
     {"use_door", use_door, METH_O, "Whether the compiled door and walk are used; gives what held before."},
@@ -178,6 +200,7 @@ void add_door(PyObject *module) {
     add_picking(module);
     add_random(module);
     add_creation(module);
+    add_lists(module);
 }
 
 }  // namespace retrograd
