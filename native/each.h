@@ -36,7 +36,7 @@ template <class T> void each(Each op, const double *numbers, const T *const *in,
         EACH(minimum, smaller<T>(X_, Y_));
         EACH(clamp, smaller<T>(larger<T>(X_, low), high));
         EACH(clamp_min, larger<T>(X_, low));
-        EACH(clamp_max, smaller<T>(X_, high));
+        EACH(clamp_max, smaller<T>(X_, low));
         EACH(sqrt, square_root<T>(X_));
         EACH(reciprocal, T(1) / X_);
         EACH(neg, -X_);

@@ -14,6 +14,7 @@
 #include "kernels.h"
 #include "layout.h"
 #include "lists.h"
+#include "pending.h"
 #include "row_kernels.h"
 
 namespace retrograd {
@@ -380,6 +381,8 @@ void count_write(PyObject *tensor, Ref &where) {
 Ref call_each(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     auto op = static_cast<Each>(self.code);
     if (count < 1 || !is_tensor(args[0])) return {};
+    if ((op == Each::relu || op == Each::add) && is_pending(attribute(args[0], names._pending).get()))
+        return {};  // its array is made in one pass with these
     double numbers[kMostEachNumbers] = {};
     const auto read = [&](int i, Py_ssize_t at) { return at < count && plain_number(args[at], numbers[i]); };
     Py_ssize_t expected = 0;

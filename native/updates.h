@@ -32,7 +32,7 @@ template <class T> struct Towards {
     T weight, rest;
     bool near;
 
-    explicit Towards(double weight) : weight(weight), rest(1 - weight), near(weight < 0.5) {}
+    explicit Towards(double weight) : weight(weight), rest(1 - weight), near(weight < 0.5 && weight > -0.5) {}
     INLINE Vec<T> operator()(Vec<T> start, Vec<T> end) const {
         return near ? start + (end - start) * weight : end - (end - start) * rest;
     }

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .core import arrays, inplace
+from .core.compiled import compiled_inplace
 from .core.device import is_meta, resolve
 from .core.memory import preserve_format
 from .core.meta import meta_array, refuse_values
@@ -295,6 +296,7 @@ def detach_(self):
     return self
 
 
+@compiled_inplace
 def copy_(self, src=None, non_blocking=False, *, other=None):
     """Write the values of `src` here: any dtype, any shape that broadcasts; gradients flow to `src`.
 

@@ -24,7 +24,7 @@ def attach():
     for module in MODULES:
         for name in module.METHODS:
             function = getattr(module, name)
-            setattr(Tensor, name, function if isinstance(function, type(attach)) else _as_method(function))
+            setattr(Tensor, name, _as_method(function) if isinstance(function, Op) else function)
         for name in module.INPLACE:
             setattr(Tensor, name + "_", inplace.inplace(getattr(module, name), name + "_"))
         for name in getattr(module, "RESTRUCTURE", ()):

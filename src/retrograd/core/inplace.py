@@ -12,7 +12,7 @@ import numpy as np
 
 from . import arrays
 from .apply import record
-from .compiled import compiled_method
+from .compiled import compiled_inplace, compiled_method
 from .device import is_meta
 from .graph import View, modes, next_number, untracked
 from .meta import copy_meta
@@ -88,7 +88,9 @@ def inplace(function, name):
     method.__doc__ = (
         f"In-place version of `{function.__name__}`: writes the result into this tensor and returns it."
     )
-    return compiled_method(function, method, inplace=True) if isinstance(function, Op) else method
+    if isinstance(function, Op):
+        method = compiled_method(function, method, inplace=True)
+    return compiled_inplace(method)
 
 
 def _keep_old(old, node, start):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core import inplace
 from ..core.apply import apply
-from ..core.compiled import compiled_method, native
+from ..core.compiled import compiled_inplace, compiled_method, native
 from ..core.op import as_tensor, is_complex
 from ..core.tensor import Tensor
 from . import compare, pointwise, power
@@ -53,7 +53,7 @@ def inplace_operator(row, name):
                 return NotImplemented
         return write(self, other)
 
-    return compiled_method(row, method, operands=True, inplace=True)
+    return compiled_inplace(compiled_method(row, method, operands=True, inplace=True), name)
 
 
 def unary(row):
@@ -69,9 +69,42 @@ def _scaled_inplace(function, sign):
             return self
         return write(self, other, alpha=alpha)
 
+    return _like(write, method)
+
+
+def _like(write, method):
+    """`method` in the place of the in-place method `write`, whose keywords keep it from its compiled form."""
     method.__name__ = method.__qualname__ = write.__name__
     method.__doc__ = write.__doc__
-    return method
+    return compiled_inplace(method)
+
+
+def _valued_inplace(function):
+    """`addcmul_` or `addcdiv_`, at once where no graph needs what is added."""
+    name = function.__name__
+    write = inplace.inplace(function, name + "_")
+
+    def method(self, tensor1, tensor2, *, value=1):
+        if native is not None and native.update_each(name, (value,), (self,), (tensor1,), (tensor2,)):
+            return self
+        return write(self, tensor1, tensor2, value=value)
+
+    return _like(write, method)
+
+
+def _clamp_inplace(name):
+    """`clamp_` or its alias `clip_`, at once where no graph needs the old values."""
+    write = inplace.inplace(pointwise.clamp, name)
+
+    def method(self, min=None, max=None):
+        if native is not None:
+            bounds = [b for b in (min, max) if b is not None]
+            kind = "clamp" if len(bounds) == 2 else "clamp_max" if min is None else "clamp_min"
+            if bounds and native.update_each(kind, tuple(bounds), (self,)):
+                return self
+        return write(self, min, max)
+
+    return _like(write, method)
 
 
 _absolute = inplace.inplace(pointwise.absolute, "abs_")
@@ -89,6 +122,8 @@ OPERATORS = {
     "__invert__": unary(compare.bitwise_not), "real": real_property, "imag": imag_property,
     "abs_": absolute_, "absolute_": absolute_,
     "add_": _scaled_inplace(pointwise.add, 1), "sub_": _scaled_inplace(pointwise.sub, -1),
+    "addcmul_": _valued_inplace(pointwise.addcmul), "addcdiv_": _valued_inplace(pointwise.addcdiv),
+    "clamp_": _clamp_inplace("clamp_"), "clip_": _clamp_inplace("clip_"),
     "where": lambda self, condition, other: pointwise.where(condition, self, other),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import numpy as np
 from ..core import inplace, random_rejection
 from ..core import random as draw
 from ..core.apply import drawing
+from ..core.compiled import compiled_inplace
 from ..core.device import is_meta
 from ..core.graph import modes
 from ..core.memory import preserve_format
@@ -406,6 +407,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     return _overwrite(self, "bernoulli_", bernoulli_row, lambda a: _fill(a, draw_for))
 
 
+@compiled_inplace
 def fill_(self, value):
     """Fill with one value: a number or a 0-d tensor, through which gradients flow."""
     if isinstance(value, Tensor):
@@ -429,6 +431,7 @@ def fill_(self, value):
 zero_row = _overwriting("zero")
 
 
+@compiled_inplace
 def zero_(self):
     """Fill with zeros."""
     return _overwrite(self, "zero_", zero_row, lambda a: a.fill(0), random=False)

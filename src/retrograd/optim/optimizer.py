@@ -9,7 +9,8 @@ from itertools import chain
 import numpy as np
 
 from ..core.arrays import quiet
-from ..core.graph import Handle, enable_grad, no_grad
+from ..core.graph import Handle, enable_grad
+from ..core.lists import clear
 from ..core.tensor import Tensor, wrap
 from . import differentiable
 from .compiled import count_writes
@@ -161,17 +162,19 @@ class Optimizer:
 
     def zero_grad(self, set_to_none=True):
         """Forget the gradients of all parameters, or set them to zero."""
+        if set_to_none:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p._grad = None
+            return
+        grads = []
         for group in self.param_groups:
             for p in group["params"]:
-                if p._grad is None:
-                    continue
-                if set_to_none:
-                    p._grad = None
-                else:
-                    if p.grad.requires_grad:
+                if p._grad is not None:
+                    if p._grad.requires_grad:
                         p._grad = p._grad.detach()
-                    with no_grad():
-                        p._grad.zero_()
+                    grads.append(p._grad)
+        clear(grads)
 
     @_between_hooks
     def step(self, closure=None):

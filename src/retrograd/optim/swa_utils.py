@@ -6,6 +6,7 @@ from itertools import chain
 
 import numpy as np
 
+from ..core import lists
 from ..core.graph import no_grad
 from ..core.tensor import wrap
 from ..nn import Module
@@ -66,7 +67,10 @@ def _check_decay(decay):
         )
 
 
+@no_grad
 def _move_all(averages, currents, weight):
+    if lists.update("lerp", (weight,), averages, currents):
+        return
     for average, current in zip(averages, currents, strict=True):
         array, end = average._array, current._array
         if array.dtype.kind == "c" or array.itemsize > 2 and array.dtype.kind == "f":
@@ -109,18 +113,22 @@ class AveragedModel(Module):
             for m in (self.module, model)
         )
         if self.n_averaged == 0:
-            for average, current in zip(averages, currents, strict=True):
-                average.copy_(current)
+            if not lists.update("copy", (), averages, currents):
+                for average, current in zip(averages, currents, strict=True):
+                    average.copy_(current)
         elif self.multi_avg_fn is not None:
             for group in _by_dtype(averages, currents):
                 self.multi_avg_fn(*group, self.n_averaged)
         else:
-            average_of = self.avg_fn or get_swa_avg_fn()
-            for average, current in zip(averages, currents, strict=True):
-                average.copy_(average_of(average, current, self.n_averaged))
+            weight = 1 / (float(self.n_averaged) + 1)
+            for group in _by_dtype(averages, currents):
+                if self.avg_fn is not None or not lists.update("lerp", (weight,), *group):
+                    average_of = self.avg_fn or get_swa_avg_fn()
+                    for average, current in zip(*group, strict=True):
+                        average.copy_(average_of(average, current, self.n_averaged))
         if not self.use_buffers:
             for own, current in zip(self.module.buffers(), model.buffers(), strict=True):
-                own.detach().copy_(current.detach())
+                own.copy_(current)
         self.n_averaged += 1
 
 

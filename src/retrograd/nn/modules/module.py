@@ -6,6 +6,7 @@ from collections import OrderedDict
 from ...convert import parse_to
 from ...core.compiled import compiled
 from ...core.graph import Handle, no_grad
+from ...core.lists import clear
 from ...core.tensor import Tensor
 from ...ops.creation import empty_like
 from ...utils.swap import swap_tensors
@@ -328,6 +329,7 @@ class Module(Calls, StateDict):
 
     def zero_grad(self, set_to_none=True):
         """Forget the gradients of all parameters, or set them to zero."""
+        grads = []
         for p in self.parameters():
             if set_to_none or p._grad is None:
                 p._grad = None
@@ -336,7 +338,8 @@ class Module(Calls, StateDict):
                 p._grad.detach_()
             else:
                 p._grad.requires_grad_(False)
-            p._grad.zero_()
+            grads.append(p._grad)
+        clear(grads)
 
     def apply(self, fn):
         """Call `fn(module)` on each module below, then on this one."""

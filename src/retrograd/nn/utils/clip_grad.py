@@ -6,7 +6,9 @@ import warnings
 
 import numpy as np
 
+from ...core import lists
 from ...core.arrays import as_dtype, promote_types, quiet
+from ...core.graph import no_grad
 from ...core.tensor import Tensor, wrap
 
 
@@ -33,11 +35,14 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     norm_type = float(norm_type)
     token = quiet.enter()
     try:
-        norms = [_norm(t._array, norm_type) for t in _listed(tensors)]
-        if not norms:
+        tensors = _listed(tensors)
+        if not tensors:
             return wrap(np.zeros((), np.float32))
-        kind = functools.reduce(promote_types, [n.dtype for n in norms], norms[0].dtype)
-        total = _norm(np.stack(norms).astype(as_dtype(kind).numpy), norm_type)
+        total = _folded(tensors, norm_type)
+        if total is None:
+            norms = [_norm(t._array, norm_type) for t in tensors]
+            kind = functools.reduce(promote_types, [n.dtype for n in norms], norms[0].dtype)
+            total = _norm(np.stack(norms).astype(as_dtype(kind).numpy), norm_type)
     finally:
         quiet.leave(token)
     if error_if_nonfinite and not np.isfinite(total.astype(np.float64)):
@@ -47,6 +52,19 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
             "anyway, set `error_if_nonfinite=False` [RG069]"
         )
     return wrap(np.asarray(total))
+
+
+_FOLDS = {1.0: "magnitudes", 2.0: "squares", np.inf: "largest"}
+
+
+def _folded(tensors, p):
+    """The p-norm of all in one pass over them, or None where that can't be."""
+    folds = lists.fold(_FOLDS[p], tensors) if p in _FOLDS else None
+    if folds is None:
+        return None
+    total = folds.max() if p == np.inf else np.sqrt(folds.sum()) if p == 2 else folds.sum()
+    narrow = all([t._array.itemsize == 4 for t in tensors])
+    return np.asarray(total, np.float32 if narrow else np.float64)
 
 
 def _norm(array, p):
@@ -84,6 +102,9 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
         scale = np.asarray(float(max_norm), kind) / (total.astype(kind) + np.asarray(1e-6, kind))
         if scale >= 1:
             return
+        with no_grad():
+            if lists.update("scale", (scale.item(),), grads):
+                return
         for g in grads:
             _write(g, np.multiply, scale)
     finally:
@@ -93,7 +114,11 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
 def clip_grad_value_(parameters, clip_value, foreach=None):
     """Clip the gradients' elements in place to between -clip_value and clip_value."""
     limit = float(clip_value)
-    for g in _gradients(_listed(parameters)):
+    grads = _gradients(_listed(parameters))
+    with no_grad():
+        if lists.update("clamp", (-limit, limit), grads):
+            return
+    for g in grads:
         if g._array.dtype.kind == "c":
             raise RuntimeError(
                 "clip_grad_value_ is not defined for complex gradients; clip_grad_norm_ is [RG069]"
