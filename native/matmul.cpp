@@ -49,6 +49,12 @@ template <class T> class Product {
 
     int64_t panels() const { return (width_ + kernel_.tile_lanes - 1) / kernel_.tile_lanes; }
     int64_t packed_size() const { return panels() * kernel_.tile_lanes * depth_; }
+    // Whether tiles read a from where it is: not if its rows would drive each other out of the first cache.
+    bool lies_well(Matrix<T> a) const {
+        if (panels() > kFewPanels && depth_ > kLittleDepth) return false;
+        return a.rows == 1 || (a.columns == 1 && a.rows * sizeof(T) % 4096 != 0);
+    }
+
     static int64_t block_size(int64_t depth) {
         return round_up(kHeight, kernels().of<T>().tile_rows) * std::min(depth, kDepth);
     }
@@ -98,12 +104,6 @@ template <class T> class Product {
   private:
     const TypedKernels<T> &kernel_ = kernels().of<T>();
     int64_t width_, depth_;
-
-    // Whether tiles read a from where it is: not if its rows would drive each other out of the first cache.
-    bool lies_well(Matrix<T> a) const {
-        if (panels() > kFewPanels && depth_ > kLittleDepth) return false;
-        return a.rows == 1 || (a.columns == 1 && a.rows * sizeof(T) % 4096 != 0);
-    }
 };
 
 // Calls body(offset in x, offset in y) for the products of a batch, in order.
@@ -155,12 +155,35 @@ void narrow_product(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, c
     });
 }
 
+constexpr int64_t kSmall = 1 << 24;  // multiply-adds
+
+// A small product in one step: tasks of so few columns that a stays as it lies, each of which packs its own of b. Gives
+// false where a has to be packed.
+template <class T>
+bool small_product(int64_t M, int64_t N, int64_t K, Matrix<T> a, Matrix<T> b, const T *bias, T *out) {
+    const int slots = num_threads();
+    const int64_t lanes = kernels().of<T>().tile_lanes, panels = (N + lanes - 1) / lanes;
+    const int64_t width = lanes * std::clamp<int64_t>((panels + slots - 1) / slots, 1, kFewPanels);
+    const Product<T> widest(width, K);
+    if (M * N * K > kSmall || N <= width || K > kDeepest || !widest.lies_well(a)) return false;
+    Scratch<T> scratch(slots * widest.packed_size());
+    parallel((N + width - 1) / width, slots, [&](int64_t task, int slot) {
+        const int64_t j = task * width;
+        const Product<T> product(std::min(width, N - j), K);
+        T *packed = scratch.get() + slot * widest.packed_size();
+        product.pack_panels({b.data + j * b.columns, b.rows, b.columns}, 0, product.panels(), packed);
+        product.rows(0, M, a, product.packed(packed), bias ? bias + j : nullptr, out + j, N, false, nullptr);
+    });
+    return true;
+}
+
 template <class T> void matmul_of(const Array &x, const Array &y, const Array *bias, const Array &out) {
     const int64_t M = out.shape[out.ndim - 2], N = out.shape[out.ndim - 1], K = x.shape[x.ndim - 1];
     const Batch batch(x, y, out);
     const T *shift = bias ? bias->as<T>() : nullptr;
     if (N <= kNarrow && K >= kNarrowDepth && batch.count == 1 && x.stride[x.ndim - 1] == 1 && y.stride[y.ndim - 2] == 1)
         return narrow_product(M, N, K, last_two<T>(x, 0), last_two<T>(y, 0), shift, out.as<T>());
+    if (batch.count == 1 && small_product(M, N, K, last_two<T>(x, 0), last_two<T>(y, 0), shift, out.as<T>())) return;
     const int slots = num_threads();
     const int64_t block = Product<T>::block_size(K);
     if (batch.count > 1 && M * N * K <= (1 << 22)) {  // small ones: each a task's own

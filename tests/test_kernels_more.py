@@ -112,7 +112,7 @@ def test_products_do_not_depend_on_the_number_of_threads(threads):
     results = []
     for n in (1, 2, 5):
         threads(n)
-        pairs = (x, y), (y.T, x.T), batch, (x[:3], y)
+        pairs = (x, y), (y.T, x.T), batch, (x[:3], y), (x[:90], y)
         results.append([row_kernels["matmul"](*pair) for pair in pairs])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
