@@ -183,3 +183,75 @@ def normalised(norm, activation):
         return training(library, model, lambda: nn.functional.cross_entropy(model(images), target))
 
     return build
+
+
+def super_resolution(library):
+    """PyTorch's example of sub-pixel convolution."""
+    nn = library.torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 64, 5, padding=2), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(64, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 9, 3, padding=1), nn.PixelShuffle(3),
+    )  # fmt: skip
+    model = prepare(library, model)
+    images, target = batch(library, 4, 1, 64, 64), batch(library, 4, 1, 192, 192)
+    return training(library, model, lambda: nn.functional.mse_loss(model(images), target), "Adam")
+
+
+def detector(library):
+    """A small one in the manner of YOLO: strided convolutions, leaky ReLU, upsampling, two grids of boxes."""
+    torch, nn = library.torch, library.torch.nn
+
+    def block(inputs, outputs, kernel=3, stride=1):
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs),
+            nn.LeakyReLU(0.1, inplace=True),
+        )  # fmt: skip
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Sequential(block(3, 16), block(16, 32, 3, 2), block(32, 64, 3, 2))
+            self.deep = nn.Sequential(block(64, 128, 3, 2), block(128, 64, 1), block(64, 128))
+            self.side, self.up = block(128, 64, 1), nn.Upsample(scale_factor=2, mode="nearest")
+            self.coarse, self.fine = nn.Conv2d(128, 24, 1), nn.Conv2d(128, 24, 1)
+
+        def forward(self, x):
+            x = self.first(x)
+            deep = self.deep(x)
+            return self.coarse(deep), self.fine(torch.cat([self.up(self.side(deep)), x], 1))
+
+    model, images = prepare(library, Net()), batch(library, 4, 3, 128, 128)
+    target = [(batch(library, 4, 24, n, n) > 1).float() for n in (16, 32)]
+
+    def loss():
+        pairs = zip(model(images), target, strict=True)
+        return sum(nn.functional.binary_cross_entropy_with_logits(a, b) for a, b in pairs)
+
+    return training(library, model, loss)
+
+
+def styled(library):
+    """A generator in the manner of fast style transfer: reflected borders, instance norm, residual blocks."""
+    nn = library.torch.nn
+
+    class Residual(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width, affine=True),
+                nn.ReLU(), nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3),
+                nn.InstanceNorm2d(width, affine=True),
+            )  # fmt: skip
+
+        def forward(self, x):
+            return x + self.body(x)
+
+    model = nn.Sequential(
+        nn.ReflectionPad2d(4), nn.Conv2d(3, 16, 9), nn.InstanceNorm2d(16, affine=True), nn.ReLU(),
+        nn.ReflectionPad2d(1), nn.Conv2d(16, 32, 3, 2), nn.InstanceNorm2d(32, affine=True), nn.ReLU(),
+        Residual(32), Residual(32), nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.ReflectionPad2d(1), nn.Conv2d(32, 16, 3), nn.InstanceNorm2d(16, affine=True), nn.ReLU(),
+        nn.ReflectionPad2d(4), nn.Conv2d(16, 3, 9),
+    )  # fmt: skip
+    model, images = prepare(library, model), batch(library, 2, 3, 96, 96)
+    return training(library, model, lambda: nn.functional.mse_loss(model(images), images), "Adam")
