@@ -13,6 +13,7 @@ if not kernels.available():
     pytest.skip(kernels.describe(), allow_module_level=True)
 
 from retrograd.kernels import cpu, volumes
+from retrograd.kernels import images as image_kernels
 
 native = kernels.native
 row_kernels = native.row_kernels
@@ -368,3 +369,20 @@ def test_max_pool3d(shape, window, stride, padding, dilation, dtype, layout, val
     for got, expected in zip(volumes.max_pool3d(x, *how), wanted, strict=True):
         np.testing.assert_array_equal(got, expected)
         assert got.dtype == expected.dtype
+
+
+@quick
+@given(
+    st.lists(st.integers(1, 6), min_size=2, max_size=4).map(tuple), st.data(), float_types,
+    st.sampled_from(["contiguous", "last", "strided", "transposed"]),
+)  # fmt: skip
+def test_padding_with_own_elements(shape, data, dtype, layout):
+    axes = data.draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, max_size=2, unique=True))
+    picks = [data.draw(st.lists(st.integers(0, shape[a] - 1), min_size=1, max_size=9)) for a in axes]
+    indices = tuple((a, np.array(p)) for a, p in zip(axes, picks, strict=True))
+    x = laid_out(random(1, *shape, dtype=dtype), layout)
+    out = image_kernels.own_pad(x, shape, indices)
+    np.testing.assert_array_equal(out, TABLE["own_pad"].forward(np, x, shape, indices))
+    g = laid_out(random(2, *out.shape, dtype=dtype), layout)
+    got = image_kernels.own_pad_backward(g, shape, indices)
+    close(got, by_row("own_pad_backward", g, shape, indices), 10.0)

@@ -1,4 +1,4 @@
-"""The kernels of resampling images along one axis, and of its gradient."""
+"""The kernels of resampling images along one axis, of padding by their own elements, and their gradients."""
 
 from math import prod
 
@@ -47,3 +47,25 @@ def resample_backward(y, indices, weights, axis, size):
     start = np.searchsorted(seen[order], np.arange(size + 1))
     weight = _flat(weights, np.float64)[order]
     return _sums(y, start, order // indices.shape[1], weight, axis, size)
+
+
+# --- padding -------------------------------------------------------------------------------------
+
+
+@kernel("own_pad", when=lambda x, shape, indices: ready(x) and x.size > 0)
+def own_pad(x, shape, indices):
+    for axis, index in indices:
+        taps = np.arange(len(index) + 1)
+        x = _sums(x, taps, _flat(index, np.int64), np.ones(len(index)), axis, len(index))
+    return x
+
+
+@kernel("own_pad_backward", when=lambda g, shape, indices: ready(g) and g.size > 0)
+def own_pad_backward(g, shape, indices):
+    """Each element gets what its copies got, in their order."""
+    for axis, index in reversed(indices):
+        seen = _flat(index, np.int64)
+        order = np.argsort(seen, kind="stable")
+        start = np.searchsorted(seen[order], np.arange(shape[axis] + 1))
+        g = _sums(g, start, order, np.ones(len(seen)), axis, shape[axis])
+    return g
