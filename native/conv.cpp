@@ -314,6 +314,10 @@ void forward(const Array &x, const Array &w, const Array *bias, const Array &out
         return few_forward(gather.source, gather.weights, gather.bias, gather.target, g, s);
     }
     if (planar_pays(s, g)) return planar_forward(x, gather.weights, gather.bias, gather.target, g, s);
+    if (scattering_pays_forward(s, g)) {
+        gather.source = channels_last(x, x_copy);
+        return scattered_forward(gather.source, gather.weights, gather.bias, gather.target, g, s);
+    }
     int64_t taps_h = s.KH, taps_w = s.KW, ph = g.padding[0];
     if (merges_taps(s, g)) {
         const int64_t line = (s.W + 2 * g.padding[1]) * s.C, lines = s.H + 2 * g.padding[0];

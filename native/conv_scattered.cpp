@@ -63,6 +63,37 @@ void scattered_input_gradient(const Images<const T> &gy, const T *weights, const
     });
 }
 
+bool scattering_pays_forward(const ConvSizes &s, const ConvGeometry &g) {
+    const int64_t h = (s.KH - 1) * g.dilation[0] - g.padding[0], w = s.KW - 1 - g.padding[1];
+    return g.stride[0] == 1 && g.stride[1] == 1 && h >= 0 && w >= 0 &&
+           scattering_pays({s.N, s.O, s.OH, s.OW, s.C, s.O, s.KH, s.KW, s.H, s.W}, g);
+}
+
+template <class T>
+void scattered_forward(const Images<const T> &x, const T *weights, const T *bias, const Images<T> &y,
+                       const ConvGeometry &g, const ConvSizes &s) {
+    const int64_t taps = s.KH * s.KW;
+    Scratch<T> turned(taps * s.C * s.O);
+    for (int64_t c = 0; c < s.C; c++)
+        for (int64_t tap = 0; tap < taps; tap++)
+            for (int64_t o = 0; o < s.O; o++)
+                turned.get()[(c * taps + taps - 1 - tap) * s.O + o] = weights[(o * taps + tap) * s.C + c];
+    ConvGeometry back = g;
+    back.padding[0] = (s.KH - 1) * g.dilation[0] - g.padding[0];
+    back.padding[1] = s.KW - 1 - g.padding[1];
+    scattered_input_gradient(x, turned.get(), y, back, {s.N, s.O, s.OH, s.OW, s.C, s.O, s.KH, s.KW, s.H, s.W});
+    if (!bias) return;
+    parallel(s.N * s.OH, [&](int64_t task) {
+        T *line = y.data + task / s.OH * y.n + task % s.OH * y.h;
+        for (int64_t w = 0; w < s.OW; w++)
+            for (int64_t o = 0; o < s.O; o++) line[w * y.w + o] += bias[o];
+    });
+}
+
+template void scattered_forward(const Images<const float> &, const float *, const float *, const Images<float> &,
+                                const ConvGeometry &, const ConvSizes &);
+template void scattered_forward(const Images<const double> &, const double *, const double *, const Images<double> &,
+                                const ConvGeometry &, const ConvSizes &);
 template void scattered_input_gradient(const Images<const float> &, const float *, const Images<float> &,
                                        const ConvGeometry &, const ConvSizes &);
 template void scattered_input_gradient(const Images<const double> &, const double *, const Images<double> &,
