@@ -657,6 +657,7 @@ ELSEWHERE = {
     "conv3d", "conv3d_input", "conv3d_weight", "group_norm", "group_norm_backward", "resample",
     "resample_backward", "rnn_steps", "rnn_steps_backward", "lstm_steps", "lstm_steps_backward", "gru_steps",
     "gru_steps_backward", "max_pool3d", "own_pad", "own_pad_backward",
+    "uncut",
     # test_kernels_copying.py
     "clone", "cast", "contiguous", "flip", "cat", "stack",
 }  # fmt: skip
