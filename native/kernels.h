@@ -148,6 +148,9 @@ template <class T> struct TypedKernels {
     void (*sigmoid)(const T *x, T *out, int64_t n);
     void (*silu)(const T *x, T *out, int64_t n);
     double (*sum)(const T *x, int64_t n);
+    T (*extreme)(const T *x, int64_t n, bool least);  // the largest or smallest of n > 0; NaN, if there is one
+    void (*extreme_rows)(const T *x, T *top, int64_t n, bool least);  // top becomes the more extreme of both
+    int64_t (*first_of)(const T *x, int64_t n, T value);  // where the first element equal to it is; NaN is itself; else n
     void (*gelu_slope)(const T *x, T *out, int64_t n);
     void (*add_scaled)(const T *x, T scale, T *out, int64_t n);
     void (*layer_norm)(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *variance);

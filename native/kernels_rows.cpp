@@ -19,6 +19,9 @@ template <class T> void fill_rows(TypedKernels<T> &k) {
     k.sigmoid = sigmoid<T>;
     k.silu = silu<T>;
     k.sum = sum<T>;
+    k.extreme = extreme<T>;
+    k.extreme_rows = extreme_rows<T>;
+    k.first_of = first_of<T>;
     k.gelu_slope = gelu_slope<T>;
     k.add_scaled = add_scaled<T>;
     k.layer_norm = layer_norm<T>;

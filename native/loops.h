@@ -473,6 +473,72 @@ template <class T> double sum(const T *x, int64_t n) {
     return total;
 }
 
+// The more extreme of v and top: a NaN in either stays.
+template <class T, bool least> INLINE Vec<T> more_extreme(Vec<T> top, Vec<T> v) {
+    if constexpr (least) return (v < top) | (v != v) ? v : top;
+    else return (v > top) | (v != v) ? v : top;
+}
+
+template <class T, bool least> INLINE T extreme_of(const T *x, int64_t n) {
+    constexpr int L = kLanes<T>, kTops = 4;
+    Vec<T> top[kTops];
+    UNROLL
+    for (int k = 0; k < kTops; k++) top[k] = broadcast(x[0]);
+    int64_t i = 0;
+    for (; i + kTops * L <= n; i += kTops * L) {
+        UNROLL
+        for (int k = 0; k < kTops; k++) top[k] = more_extreme<T, least>(top[k], load(x + i + k * L));
+    }
+    for (; i + L <= n; i += L) top[0] = more_extreme<T, least>(top[0], load(x + i));
+    if (i < n) {
+        Vec<T> v = load_part(x + i, static_cast<int>(n - i));
+        for (int l = static_cast<int>(n - i); l < L; l++) v[l] = x[0];
+        top[0] = more_extreme<T, least>(top[0], v);
+    }
+    for (int k = 1; k < kTops; k++) top[0] = more_extreme<T, least>(top[0], top[k]);
+    T result = top[0][0];
+    for (int l = 1; l < L; l++) {
+        const T v = top[0][l];
+        if (result == result && (v != v || (least ? v < result : v > result))) result = v;
+    }
+    return result;
+}
+
+template <class T> T extreme(const T *x, int64_t n, bool least) {
+    return least ? extreme_of<T, true>(x, n) : extreme_of<T, false>(x, n);
+}
+
+template <class T> void extreme_rows(const T *x, T *top, int64_t n, bool least) {
+    if (least)
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            put(top + i, more_extreme<T, true>(get(top + i), get(x + i)));
+        });
+    else
+        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
+            put(top + i, more_extreme<T, false>(get(top + i), get(x + i)));
+        });
+}
+
+template <class T> int64_t first_of(const T *x, int64_t n, T value) {
+    constexpr int L = kLanes<T>, kVectors = 4;
+    const bool nan = value != value;
+    int64_t i = 0;
+    for (; i + kVectors * L <= n; i += kVectors * L) {  // until there is one among these
+        Lanes<T> hits = {};
+        UNROLL
+        for (int k = 0; k < kVectors; k++) {
+            const Vec<T> v = load(x + i + k * L);
+            hits |= nan ? v != v : v == value;
+        }
+        uint64_t words[kVectorBytes / 8], any = 0;
+        __builtin_memcpy(words, &hits, sizeof words);
+        for (const uint64_t word : words) any |= word;
+        if (any) break;
+    }
+    while (i < n && !(nan ? x[i] != x[i] : x[i] == value)) i++;
+    return i;
+}
+
 template <class T> INLINE T largest_of(const T *x, int64_t n) {
     Vec<T> top = broadcast(x[0]);
     for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {

@@ -19,6 +19,15 @@ Ref baddbmm_row(PyObject *const *args);
 Ref linear_row(PyObject *const *args);
 Ref sum_row(PyObject *const *args);
 Ref mean_row(PyObject *const *args);
+Ref amax_row(PyObject *const *args);
+Ref amin_row(PyObject *const *args);
+Ref argmax_row(PyObject *const *args);
+Ref argmin_row(PyObject *const *args);
+Ref max_row(PyObject *const *args);
+Ref min_row(PyObject *const *args);
+Ref any_row(PyObject *const *args);
+Ref all_row(PyObject *const *args);
+Ref count_row(PyObject *const *args);  // the sum of a mask
 Ref sort_row(PyObject *const *args);
 Ref topk_row(PyObject *const *args);
 Ref cumsum_row(PyObject *const *args);

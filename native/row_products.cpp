@@ -279,7 +279,10 @@ Ref sums(PyObject *const *args, bool divide) {
 }  // namespace
 
 // x, axes, keepdim
-Ref sum_row(PyObject *const *args) { return sums(args, false); }
+Ref sum_row(PyObject *const *args) {
+    if (PyArray_CheckExact(args[0]) && PyArray_TYPE(numpy(args[0])) == NPY_BOOL) return count_row(args);
+    return sums(args, false);
+}
 Ref mean_row(PyObject *const *args) { return sums(args, true); }
 
 }  // namespace retrograd
