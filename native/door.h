@@ -4,6 +4,7 @@
 //
 //   door.cpp         Op.__call__, apply, execute, Op.run: from Tensors to arrays, through a row, and back
 //   record.cpp       record, _save, _mark_views: nodes, their edges, what they keep
+//   assign.cpp       writes to places: x[key] = value, masked_fill_
 //   inplace.cpp      the methods that core/inplace.py makes of rows: x.relu_(), x += y
 //   pending.cpp      results whose arrays are made when somebody looks, or in one pass with what comes next
 //   lists.cpp        operations in place and on lists of tensors: x.zero_(), _foreach_add_
@@ -30,7 +31,7 @@ namespace retrograd {
 
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_pending) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
+    X(_accumulator) X(_array) X(_fresh) X(_source) X(acquire) X(lock) X(release) X(_pending) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
     X(_forward_pre_hooks) X(_modules) X(_parameters) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
     X(forward) X(free) X(grad) X(grad_layout) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
@@ -164,6 +165,11 @@ Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // ap
 Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
+Ref setitem(Compiled &self, PyObject *const *args, Py_ssize_t count);      // index.setitem()
+Ref masked_fill(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Tensor.masked_fill_()
+Ref draw_uniform(Compiled &self, PyObject *const *args, Py_ssize_t count);    // Tensor.uniform_(), normal_(), bernoulli_()
+Ref draw_normal(Compiled &self, PyObject *const *args, Py_ssize_t count);
+Ref draw_bernoulli(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref call_each(Compiled &self, PyObject *const *args, Py_ssize_t count);  // an in-place method, by lists.h
 int each_code(const char *name);
 Ref walk(Compiled &self, PyObject *const *args, Py_ssize_t count);         // engine._walk()
@@ -183,6 +189,8 @@ constexpr Py_ssize_t kMaxArguments = 16;  // with more, a call is left to Python
 Ref run_row_forward(Row &row, PyObject *const *args, Py_ssize_t count);
 
 Ref versions_of(PyObject *tensor);                                             // Tensor._versions()
+// Whether operations may be done beside the door: no interpreter or profiler looks on, and inference mode is off.
+bool plain(const Modes &modes);
 // Whether x may be written to as if there were no graph: none is recorded, or it isn't part of one.
 bool outside_graph(const Modes &modes, PyObject *x);
 // Counts a write to a tensor's memory; where: the place of the user's code, looked up where it isn't known yet.

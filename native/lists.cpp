@@ -146,12 +146,6 @@ bool independent(const std::vector<Run> &runs, int arrays) {
     return true;
 }
 
-// The thread's modes, if operations may be done here at all.
-bool plain(const Modes &modes) {
-    return !modes.is(names.interpreters, false) && !modes.is(names.inference, false) &&
-           !modes.is(names.before_write, false) && !observer.begin;
-}
-
 // Takes a tensor to be written to, and what is read; whether it can be. arrays[0] is x.
 bool take(const Modes &modes, Each op, PyObject *const *tensors, Ref *arrays, bool in_place, Run &run) {
     const int count = std::max(1, traits_of(op).arrays);
@@ -368,6 +362,11 @@ bool copy_values(const Modes &modes, PyObject *x, PyObject *y) {
 
 }  // namespace
 
+bool plain(const Modes &modes) {
+    return !modes.is(names.interpreters, false) && !modes.is(names.inference, false) &&
+           !modes.is(names.before_write, false) && !observer.begin;
+}
+
 void count_write(PyObject *tensor, Ref &where) {
     const Ref counter = versions_of(tensor);
     if (counter.get() == core().untracked) return;
@@ -411,6 +410,10 @@ Ref call_each(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     case Each::lerp:
         expected = 3;
         if (!read(0, 2)) return {};
+        break;
+    case Each::square:
+        expected = self.reflected ? 2 : 1;  // pow_, by 2
+        if (self.reflected && (!read(0, 1) || numbers[0] != 2)) return {};
         break;
     default: {
         const Traits &t = traits_of(op);

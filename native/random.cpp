@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kTwisted = 624;
 constexpr int64_t kAtOnce = 2048;  // words worked on at a time
+constexpr int64_t kUnlockedFrom = 1 << 16;  // numbers
 constexpr double kTwoPi = 6.283185307179586476925;
 
 PyObject *refused(const char *message) {
@@ -77,7 +78,7 @@ bool read_out(PyObject *object, const char *types, Array &out) {
 // While it lives, other threads run, if there is so much to do that it is worth it.
 class Unlocked {
   public:
-    explicit Unlocked(int64_t n) : state_(n < 1 << 16 ? nullptr : PyEval_SaveThread()) {}
+    explicit Unlocked(int64_t n) : state_(n < kUnlockedFrom ? nullptr : PyEval_SaveThread()) {}
     ~Unlocked() {
         if (state_) PyEval_RestoreThread(state_);
     }
@@ -233,6 +234,14 @@ PyObject *random_normals(PyObject *, PyObject *const *args, Py_ssize_t count) {
     return waits ? PyFloat_FromDouble(second) : Py_NewRef(Py_None);
 }
 
+void bernoulli(const Words &words, const Array &out, double p, double one) {
+    const auto threshold = static_cast<int64_t>(std::ceil(p * 0x1p53));  // u < p for u a multiple of 2^-53
+    in_parts(words, out.size(), 2, [&](const uint32_t *w, int64_t i, int64_t n) {
+        if (out.type == 'f') kernels().f32.below(w, threshold, static_cast<float>(one), out.as<float>() + i, n);
+        else kernels().f64.below(w, threshold, one, out.as<double>() + i, n);
+    });
+}
+
 // random_bernoulli(words, out, p, one): `one` with probability p, else zero
 PyObject *random_bernoulli(PyObject *, PyObject *const *args, Py_ssize_t count) {
     Words words;
@@ -240,11 +249,7 @@ PyObject *random_bernoulli(PyObject *, PyObject *const *args, Py_ssize_t count) 
     double p, one;
     if (!arguments(args, count, 4, "fd", words, out) || !real(args[2], p) || !real(args[3], one)) return nullptr;
     if (!(p >= 0 && p <= 1)) return refused("p must be in [0, 1]");
-    const auto threshold = static_cast<int64_t>(std::ceil(p * 0x1p53));  // u < p for u a multiple of 2^-53
-    in_parts(words, out.size(), 2, [&](const uint32_t *w, int64_t i, int64_t n) {
-        if (out.type == 'f') kernels().f32.below(w, threshold, static_cast<float>(one), out.as<float>() + i, n);
-        else kernels().f64.below(w, threshold, one, out.as<double>() + i, n);
-    });
+    bernoulli(words, out, p, one);
     Py_RETURN_NONE;
 }
 
@@ -297,7 +302,83 @@ PyMethodDef functions[] = {
     {"random_permutation", as_function<random_permutation>(), METH_FASTCALL, "Fills out with 0 to n - 1, shuffled."},
     {nullptr, nullptr, 0, nullptr}};
 
+// --- in-place methods, on the default generator ------------------------------------------------------------------
+
+// Calls body(words, out) with x's array and the stream, if this goes without rules or errors: for floats in C order outside
+// of graphs, few enough that no other thread runs in between. Gives x, or nothing where it is left to Python.
+template <class Body> Ref draw(PyObject *const *args, int64_t least, const Body &body) {
+    PyObject *x = args[0];
+    const Modes modes;
+    if (!is_tensor(x) || !plain(modes) || !outside_graph(modes, x)) return {};
+    const Ref array = attribute(x, names._array);
+    auto *a = reinterpret_cast<PyArrayObject *>(array.get());
+    if (!PyArray_CheckExact(array.get()) || (PyArray_TYPE(a) != NPY_FLOAT && PyArray_TYPE(a) != NPY_DOUBLE) ||
+        !PyArray_ISCARRAY(a) || PyArray_NDIM(a) > kMaxDims || PyArray_SIZE(a) < least || PyArray_SIZE(a) >= kUnlockedFrom)
+        return {};
+    static PyObject *generator = imported("retrograd.core.generator", "default_generator").release();
+    const Ref lock = attribute(generator, names.lock), source = attribute(generator, names._source);
+    if (source.get() == Py_None) return {};  // the first draw makes it
+    const Ref state = attribute(source.get(), names.state);
+    Array out;
+    Words words;
+    if (see(array.get(), "x", out)) return {};
+    if (!words.read(state.get())) throw Raised{};
+    // A thread that draws many numbers holds this lock while others run.
+    PyObject *const wait[] = {lock.get(), Py_False};
+    if (!truth(checked(PyObject_VectorcallMethod(names.acquire, wait, 2, nullptr)).get())) return {};
+    set_attribute(generator, names._fresh, Py_False);
+    body(words, out);
+    checked(PyObject_CallMethodNoArgs(lock.get(), names.release));
+    Ref where;
+    count_write(x, where);
+    return Ref::borrow(x);
+}
+
+// The numbers after x among the arguments, or their defaults; whether they are Python's own.
+bool numbers(PyObject *const *args, Py_ssize_t count, Py_ssize_t most, double *to) {
+    if (count < 1 || count > most + 1) return false;
+    for (Py_ssize_t i = 1; i < count; i++) {
+        if (PyFloat_CheckExact(args[i])) to[i - 1] = PyFloat_AS_DOUBLE(args[i]);
+        else if (PyLong_CheckExact(args[i])) to[i - 1] = PyLong_AsDouble(args[i]);
+        else return false;
+        if (PyErr_Occurred()) {
+            PyErr_Clear();  // too large an int
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
+
+// x.uniform_(low, high)
+Ref draw_uniform(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    double bounds[] = {0, 1};
+    constexpr double kMost = 1e38;  // refused are those that float32 doesn't hold
+    if (!numbers(args, count, 2, bounds) || !(bounds[0] <= bounds[1]) || !(std::abs(bounds[0]) < kMost) ||
+        !(std::abs(bounds[1]) < kMost))
+        return {};
+    return draw(args, 1, [&](const Words &words, const Array &out) {
+        out.type == 'f' ? uniform<float>(words, out, bounds[0], bounds[1])
+                        : uniform<double>(words, out, bounds[0], bounds[1]);
+    });
+}
+
+// x.normal_(mean, std)
+Ref draw_normal(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    double how[] = {0, 1};
+    if (!numbers(args, count, 2, how) || !(how[1] >= 0)) return {};
+    return draw(args, 16, [&](const Words &words, const Array &out) {
+        out.type == 'f' ? normal<float>(words, out, how[0], how[1]) : normal<double>(words, out, how[0], how[1]);
+    });
+}
+
+// x.bernoulli_(p)
+Ref draw_bernoulli(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    double p = 0.5;
+    if (!numbers(args, count, 1, &p) || !(p >= 0 && p <= 1)) return {};
+    return draw(args, 1, [&](const Words &words, const Array &out) { bernoulli(words, out, p, 1); });
+}
 
 void add_random(PyObject *module) { checked(PyModule_AddFunctions(module, functions)); }
 

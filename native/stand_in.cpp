@@ -114,7 +114,10 @@ PyObject *stand_in(PyObject *, PyObject *args) {
                                                   {"_walk", walk},          {"user_location", place},
                                                   {"Calls.__call__", call_module},
                                                   {"Module.__getattr__", module_attribute},
-                                                  {"Version.bump", bump},   {"Tensor._versions", versions}};
+                                                  {"Version.bump", bump},   {"Tensor._versions", versions},
+                                                  {"setitem", setitem},     {"masked_fill_", masked_fill},
+                                                  {"uniform_", draw_uniform}, {"normal_", draw_normal},
+                                                  {"bernoulli_", draw_bernoulli}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);
@@ -139,7 +142,7 @@ PyObject *method(PyObject *, PyObject *args) {
 PyObject *fused(PyObject *, PyObject *function) { return make_compiled(function, call_fused); }
 
 // each_method(name, function, reflected=False): an operation of lists.h as an in-place method, with the function for the
-// rest. reflected: sub_ of add, zero_ of fill.
+// rest. reflected: sub_ of add, zero_ of fill, pow_ of square.
 PyObject *each_method(PyObject *, PyObject *args) {
     const char *name;
     PyObject *function;

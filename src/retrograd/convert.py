@@ -279,7 +279,8 @@ def share_memory_(self):
 
 def requires_grad_(self, requires_grad=True):
     """Set `requires_grad`, and return this tensor."""
-    self.requires_grad = requires_grad
+    if self._requires is not requires_grad or self._grad_fn is not None or self._view is not None:
+        self.requires_grad = requires_grad
     return self
 
 
@@ -291,6 +292,8 @@ def detach_(self):
         )
     if self._grad_fn is not None:
         self._detached = True
+    elif not (self._requires or self._retains or self._tangents):
+        return self
     self._grad_fn, self._output_nr, self._requires, self._retains = None, 0, False, False
     self._tangents = None
     return self

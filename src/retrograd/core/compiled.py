@@ -57,14 +57,15 @@ def compiled_method(row, function, operands=False, reflected=False, inplace=Fals
 
 
 # In-place methods of Tensor that native/lists.h does for floats outside of graphs: the name there, and
-# whether it is the counterpart of that.
+# whether it is the counterpart of that (of `square` a power, which must be 2).
 _EACH = {
     "abs_": ("abs", False), "absolute_": ("abs", False), "add_": ("add", False),
     "addcdiv_": ("addcdiv", False), "addcmul_": ("addcmul", False), "clamp_": ("clamp", False),
     "clamp_max_": ("clamp_max", False), "clamp_min_": ("clamp_min", False), "clip_": ("clamp", False),
     "copy_": ("copy", False), "div_": ("divide", False), "divide_": ("divide", False),
     "fill_": ("fill", False), "lerp_": ("lerp", False), "mul_": ("mul", False), "multiply_": ("mul", False),
-    "neg_": ("neg", False), "negative_": ("neg", False), "reciprocal_": ("reciprocal", False),
+    "neg_": ("neg", False), "negative_": ("neg", False),
+    "pow_": ("square", True), "reciprocal_": ("reciprocal", False),
     "relu_": ("relu", False), "sign_": ("sign", False), "sqrt_": ("sqrt", False),
     "square_": ("square", False), "sub_": ("add", True), "subtract_": ("add", True),
     "true_divide_": ("divide", False), "zero_": ("fill", True),

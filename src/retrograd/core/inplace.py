@@ -12,7 +12,7 @@ import numpy as np
 
 from . import arrays
 from .apply import record
-from .compiled import compiled_inplace, compiled_method
+from .compiled import compiled, compiled_inplace, compiled_method
 from .device import is_meta
 from .graph import View, modes, next_number, untracked
 from .meta import copy_meta
@@ -90,7 +90,7 @@ def inplace(function, name):
     )
     if isinstance(function, Op):
         method = compiled_method(function, method, inplace=True)
-    return compiled_inplace(method)
+    return compiled(method) if name == "masked_fill_" else compiled_inplace(method)
 
 
 def _keep_old(old, node, start):
@@ -272,6 +272,13 @@ def restructure(function, name):
 
     def method(self, *args, **kwargs):
         check_history(self, name)
+        outside = self._grad_fn is None and self._view is None and not self._requires and not self._tangents
+        if outside and not modes.interpreters and not self._retains:
+            self._array = function(wrap(self._array), *args, **kwargs)._array
+            self._restructured = True
+            self._accumulator = None
+            self._versions().bump()
+            return self
         result = function(self._alias(), *args, **kwargs)
         if self._whole is not self:
             return self._become(result)

@@ -26,6 +26,7 @@ from . import arrays
 from .apply import DTYPE, INPUT, INPUTS, OUTPUT, SHAPE, RowNode, apply
 from .arrays import namespace, promote, quiet
 from .compiled import compiled
+from .lists import update
 from .modes import modes
 from .tensor import Tensor, wrap
 
@@ -398,6 +399,14 @@ def no_derivative(name, of="its input"):
 def write_out(result, out):
     """Put `result` into the Tensor(s) that the caller gave as `out=`, resized if need be; gives `out`
     back."""
+    if (
+        type(result) is type(out) is Tensor
+        and not (out._requires or result._requires)
+        and out._grad_fn is result._grad_fn is out._view is result._view is result._tangents is None
+        and out._array.dtype is result._array.dtype
+        and update("copy", (), [out], [result])
+    ):
+        return out
     if isinstance(result, (tuple, list)):
         for r, o in zip(result, out, strict=True):
             write_out(r, o)

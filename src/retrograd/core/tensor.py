@@ -372,11 +372,12 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__} [RG022]")
-        if self.requires_grad and value._array.dtype.kind not in "fcV":
+        array = value._array
+        if array.dtype.kind not in "fcV" and self.requires_grad:
             raise RuntimeError(
                 "data set to a tensor that requires gradients must be floating point or complex dtype [RG009]"
             )
-        self._array = value._array
+        self._array = array
         self._accumulator = None  # its shape or dtype may be another now
 
     def _alias(self):

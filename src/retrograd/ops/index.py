@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core import inplace
 from ..core.apply import apply
+from ..core.compiled import compiled
 from ..core.graph import modes
 from ..core.op import LINEAR, Op
 from ..core.tensor import Tensor, wrap
@@ -350,6 +351,7 @@ def _is_whole(shape, basic):
     ] == list(shape[: len(basic)])
 
 
+@compiled
 def setitem(x, key, value):
     """`x[key] = value`: writes into x's memory; gradients flow into the value and out of what was
     overwritten."""

@@ -6,7 +6,7 @@ import numpy as np
 from ..core import inplace, random_rejection
 from ..core import random as draw
 from ..core.apply import drawing
-from ..core.compiled import compiled_inplace
+from ..core.compiled import compiled, compiled_inplace
 from ..core.device import is_meta
 from ..core.graph import modes
 from ..core.memory import preserve_format
@@ -331,7 +331,7 @@ def _filler(name, function, direct=False):
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = function.__doc__
-    return method
+    return compiled(method) if direct else method
 
 
 def _uniform(shape, kind, flat, from_=0.0, to=1.0, *, generator=None, out=None, **named):
@@ -396,6 +396,7 @@ def _bernoulli_like(x, p, generator):
     return wrap(array)
 
 
+@compiled
 def bernoulli_(self, p=0.5, *, generator=None):
     """Fill with ones of probability `p`, a number or a tensor that broadcasts, else zeros."""
     if isinstance(p, Tensor):

@@ -1,6 +1,7 @@
 """All parameters as one vector, and back."""
 
-from ...core.tensor import Tensor
+from ...core.modes import modes
+from ...core.tensor import Tensor, wrap
 from ...ops import cat
 
 
@@ -20,7 +21,15 @@ def vector_to_parameters(vec, parameters):
             f"{sum(p.numel() for p in parameters)} [RG059]"
         )
     first = 0
+    if modes.interpreters or vec.ndim != 1:
+        for p in parameters:
+            after = first + p.numel()
+            p.data = vec.detach()[first:after].reshape(p.shape)
+            first = after
+        return
+    array = vec._array
     for p in parameters:
-        after = first + p.numel()
-        p.data = vec.detach()[first:after].reshape(p.shape)
+        shape = p._array.shape
+        after = first + p._array.size
+        p.data = wrap(array[first:after].reshape(shape))
         first = after
