@@ -1,4 +1,4 @@
-// Order and running sums along the last axis of contiguous arrays: kernels of the rows in ops/sorting.py and ops/scan.py.
+// Order, products and running sums and products along the last axis of contiguous arrays: kernels of the rows in ops/sorting.py and ops/scan.py.
 #include "numpy_api.h"
 
 #include "row_kernels.h"
@@ -153,26 +153,61 @@ struct Ordered {
     Ref pair() const { return checked(PyTuple_Pack(2, values.array.get(), indices.array.get())); }
 };
 
-template <class T, bool reverse> void sum_up(const T *x, int64_t count, int64_t n, T *out) {
-    constexpr int kTogether = 4;  // lanes, whose sums don't wait for each other
+template <class T, char op, bool reverse> void run_up(const T *x, int64_t count, int64_t n, T *out) {
+    constexpr int kTogether = 4;  // lanes, whose numbers don't wait for each other
+    constexpr double neutral = op == '*';
+    const auto join = [](double &total, T v) { return static_cast<T>(op == '*' ? total *= v : total += v); };
     const int64_t start = reverse ? n - 1 : 0, step = reverse ? -1 : 1;
     for (; count >= kTogether; count -= kTogether, x += kTogether * n, out += kTogether * n) {
-        double sums[kTogether] = {};
+        double totals[kTogether] = {neutral, neutral, neutral, neutral};
         for (int64_t i = start, left = n; left > 0; left--, i += step)
-            for (int r = 0; r < kTogether; r++) out[r * n + i] = static_cast<T>(sums[r] += x[r * n + i]);
+            for (int r = 0; r < kTogether; r++) out[r * n + i] = join(totals[r], x[r * n + i]);
     }
     for (; count > 0; count--, x += n, out += n) {
-        double sum = 0;
-        for (int64_t i = start, left = n; left > 0; left--, i += step) out[i] = static_cast<T>(sum += x[i]);
+        double total = neutral;
+        for (int64_t i = start, left = n; left > 0; left--, i += step) out[i] = join(total, x[i]);
     }
 }
 
-template <class T> void cumsum_lanes(const Array &x, const Lanes &l, bool reverse, const Array &out) {
+template <class T, char op> void run_up_lanes(const Array &x, const Lanes &l, bool reverse, const Array &out) {
     in_parts(l, num_threads(), [&](int64_t first, int64_t end, int) {
         const T *from = x.as<T>() + first * l.length;
         T *to = out.as<T>() + first * l.length;
-        if (reverse) sum_up<T, true>(from, end - first, l.length, to);
-        else sum_up<T, false>(from, end - first, l.length, to);
+        if (reverse) run_up<T, op, true>(from, end - first, l.length, to);
+        else run_up<T, op, false>(from, end - first, l.length, to);
+    });
+}
+
+// x, axis, reverse
+template <char op> Ref cumulative_row(PyObject *const *args) {
+    Array x;
+    Lanes l;
+    if (!lanes(args[0], args[1], x, l)) return {};
+    const bool reverse = truth(args[2]);
+    Result out(args[0], x.ndim, x.shape);
+    {
+        const Running running(x.size() * 2 * kPerElement);
+        if (x.type == 'f') run_up_lanes<float, op>(x, l, reverse, out);
+        else run_up_lanes<double, op>(x, l, reverse, out);
+    }
+    return std::move(out.array);
+}
+
+template <class T> T product(const T *x, int64_t n) {
+    constexpr int kParts = 32;  // products that don't wait for each other
+    T parts[kParts];
+    std::fill_n(parts, kParts, T(1));
+    int64_t i = 0;
+    for (; i + kParts <= n; i += kParts)
+        for (int k = 0; k < kParts; k++) parts[k] *= x[i + k];
+    for (; i < n; i++) parts[i % kParts] *= x[i];
+    for (int k = 1; k < kParts; k++) parts[0] *= parts[k];
+    return parts[0];
+}
+
+template <class T> void products(const Array &x, const Lanes &l, const Array &out) {
+    in_parts(l, num_threads(), [&](int64_t first, int64_t end, int) {
+        for (int64_t i = first; i < end; i++) out.as<T>()[i] = product(x.as<T>() + i * l.length, l.length);
     });
 }
 
@@ -212,16 +247,22 @@ Ref topk_row(PyObject *const *args) {
 }
 
 // x, axis, reverse
-Ref cumsum_row(PyObject *const *args) {
+Ref cumsum_row(PyObject *const *args) { return cumulative_row<'+'>(args); }
+Ref cumprod_row(PyObject *const *args) { return cumulative_row<'*'>(args); }
+
+// x, axis, keepdim
+Ref prod_row(PyObject *const *args) {
     Array x;
     Lanes l;
     if (!lanes(args[0], args[1], x, l)) return {};
-    const bool reverse = truth(args[2]);
-    Result out(args[0], x.ndim, x.shape);
+    int64_t shape[kMaxDims];
+    std::copy_n(x.shape, x.ndim, shape);
+    shape[x.ndim - 1] = 1;
+    Result out(args[0], truth(args[2]) ? x.ndim : x.ndim - 1, shape);
     {
-        const Running running(x.size() * 2 * kPerElement);
-        if (x.type == 'f') cumsum_lanes<float>(x, l, reverse, out);
-        else cumsum_lanes<double>(x, l, reverse, out);
+        const Running running(x.size() * kPerElement);
+        if (x.type == 'f') products<float>(x, l, out);
+        else products<double>(x, l, out);
     }
     return std::move(out.array);
 }

@@ -5,6 +5,7 @@
 #include "door.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "boundary.h"
 #include "pool.h"
@@ -22,9 +23,36 @@ bool in_c_order(const Array &x) {
     return true;
 }
 
+constexpr int64_t kColumns = 256;     // that one thread adds to
+constexpr int64_t kShared = 1 << 15;  // elements from which on threads share the work
+
+// Of indices of any layout; those that are repeated are looked at once.
 bool are_below(const Array &indices, int64_t limit) {
-    const int64_t *i = indices.as<int64_t>(), *end = i + indices.size();
-    return std::all_of(i, end, [&](int64_t at) { return at >= 0 && at < limit; });
+    int64_t order[kMaxDims], dims = 0, size = 1;
+    for (int d = 0; d < indices.ndim; d++) {
+        if (indices.shape[d] == 0) return true;
+        if (indices.shape[d] == 1 || indices.stride[d] == 0) continue;
+        order[dims++] = d;
+        size *= indices.shape[d];
+    }
+    const int64_t n = dims ? indices.shape[order[dims - 1]] : 1, step = dims ? indices.stride[order[dims - 1]] : 0;
+    const int64_t lines = size / n, each = std::max<int64_t>(1, kShared / n), tasks = (lines + each - 1) / each;
+    std::atomic<bool> wrong = false;
+    const Alone alone(size < kShared);
+    parallel(tasks, [&](int64_t task) {
+        int64_t beyond = 0;  // negative as soon as one index or its distance to the limit is
+        for (int64_t line = task * each; line < std::min(lines, (task + 1) * each); line++) {
+            const int64_t *index = indices.as<int64_t>();
+            int64_t rest = line;
+            for (int64_t k = dims - 2; k >= 0; k--) {
+                index += rest % indices.shape[order[k]] * indices.stride[order[k]];
+                rest /= indices.shape[order[k]];
+            }
+            for (int64_t i = 0; i < n; i++) beyond |= index[i * step] | (limit - 1 - std::max<int64_t>(0, index[i * step]));
+        }
+        if (beyond < 0) wrong = true;
+    });
+    return !wrong;
 }
 
 template <class F> bool by_type(char type, F body) {
@@ -33,9 +61,6 @@ template <class F> bool by_type(char type, F body) {
     else return false;
     return true;
 }
-
-constexpr int64_t kColumns = 256;      // that one thread adds to
-constexpr int64_t kShared = 1 << 15;  // elements from which on threads share the work
 
 template <class T> void add_each(const Array &out, const int64_t *rows, const Array &values) {
     const int64_t count = values.shape[0], width = values.shape[1];
@@ -50,6 +75,16 @@ template <class T> void add_each(const Array &out, const int64_t *rows, const Ar
     });
 }
 
+// The same for elements that are only copied.
+template <class F> bool by_size(int64_t item, F body) {
+    if (item == 1) body(uint8_t(0));
+    else if (item == 2) body(uint16_t(0));
+    else if (item == 4) body(uint32_t(0));
+    else if (item == 8) body(uint64_t(0));
+    else return false;
+    return true;
+}
+
 // add_rows(out, rows, values): out[rows[i]] += values[i], in order; whether these are arrays for which it was done
 PyObject *add_rows(PyObject *, PyObject *const *args, Py_ssize_t count) {
     if (count != 3) return PyErr_Format(PyExc_TypeError, "add_rows expects 3 arguments, got %zd", count);
@@ -62,24 +97,45 @@ PyObject *add_rows(PyObject *, PyObject *const *args, Py_ssize_t count) {
     return PyBool_FromLong(by_type(out.type, [&](auto zero) { add_each<decltype(zero)>(out, rows.as<int64_t>(), values); }));
 }
 
-// Calls body(place in `wide`, place in an array of the indices' shape in C order) for each index. wide: an array whose
-// elements are picked along `axis`.
-template <class F> void along(const Array &wide, const Array &indices, int axis, F body) {
-    const int64_t count = indices.size();
-    const int64_t *index = indices.as<int64_t>();
-    int64_t at[kMaxDims] = {}, place = 0;  // of the other axes
-    for (int64_t i = 0; i < count; i++) {
-        body(place + index[i] * wide.stride[axis], i);
-        for (int d = indices.ndim - 1; d >= 0; d--) {
-            const int64_t step = d == axis ? 0 : wide.stride[d];
-            if (++at[d] < indices.shape[d]) {
-                place += step;
-                break;
+// Calls body(element of `wide`, element of `narrow`) for each index, in the order of the indices for each element of `wide`.
+// wide: an array whose elements are picked along `axis`. Threads have parts of one axis: not of `axis`, if `adds`, so that
+// no two of them have the same elements.
+template <class T, bool adds, class F> void along(const Array &wide, const Array &indices, const Array &narrow, int axis, F body) {
+    const int last = indices.ndim - 1;
+    const int64_t size = indices.size();
+    if (size == 0) return;
+    int split = -1;
+    for (int d = 0; d <= last; d++)
+        if (!(adds && d == axis) && (split < 0 || (indices.shape[split] < 8 && indices.shape[d] > indices.shape[split]))) split = d;
+    const int64_t whole = split < 0 ? 1 : indices.shape[split];
+    const int64_t least = split == last ? 64 : 1, most = std::max<int64_t>(1, size / (kShared / 2));
+    const int64_t each = std::max(least, (whole + most - 1) / most);
+    const Alone alone(size < kShared);
+    parallel((whole + each - 1) / each, [&](int64_t task) {
+        int64_t first[kMaxDims] = {}, end[kMaxDims], at[kMaxDims];
+        std::copy_n(indices.shape, indices.ndim, end);
+        if (split >= 0) first[split] = task * each, end[split] = std::min(whole, (task + 1) * each);
+        std::copy_n(first, indices.ndim, at);
+        const int64_t n = end[last] - first[last], step = wide.stride[last], index_step = indices.stride[last];
+        for (;;) {
+            T *to = wide.as<T>(), *line = narrow.as<T>();
+            const int64_t *index = indices.as<int64_t>();
+            for (int d = 0; d <= last; d++) {
+                if (d != axis) to += at[d] * wide.stride[d];
+                line += at[d] * narrow.stride[d];
+                index += at[d] * indices.stride[d];
             }
-            place -= step * (at[d] - 1);
-            at[d] = 0;
+            if (axis == last)
+                for (int64_t i = 0; i < n; i++) body(to[index[i * index_step] * step], line[i]);
+            else if (index_step == 0 && step == 1)
+                for (int64_t i = 0, row = *index * wide.stride[axis]; i < n; i++) body(to[row + i], line[i]);
+            else
+                for (int64_t i = 0; i < n; i++) body(to[i * step + index[i * index_step] * wide.stride[axis]], line[i]);
+            int d = last - 1;
+            while (d >= 0 && ++at[d] == end[d]) at[d] = first[d], d--;
+            if (d < 0) return;
         }
-    }
+    });
 }
 
 // Reads the arrays (wide, indices, narrow) and the axis; whether they fit each other and are of types known here.
@@ -88,14 +144,14 @@ bool read_along(PyObject *const *args, Array &wide, Array &indices, Array &narro
     if (axis == -1 && PyErr_Occurred()) throw Raised{};
     if (see(args[0], "wide", wide) || see(args[1], "indices", indices) || see(args[2], "narrow", narrow) ||
         wide.ndim != indices.ndim || narrow.ndim != indices.ndim || axis < 0 || axis >= wide.ndim || indices.type != 'q' ||
-        wide.type != narrow.type || !in_c_order(indices) || !in_c_order(narrow))
+        wide.type != narrow.type || !in_c_order(narrow))
         return false;
     for (int d = 0; d < wide.ndim; d++)
         if (narrow.shape[d] != indices.shape[d] || (d != axis && indices.shape[d] > wide.shape[d])) return false;
     return are_below(indices, wide.shape[axis]);
 }
 
-// add_along(out, indices, values, axis): out at the indices along an axis grows by the values; whether it was done
+// add_along(out, indices, values, axis), indices of any layout: out at the indices along an axis grows by the values; whether it was done
 PyObject *add_along(PyObject *, PyObject *const *args, Py_ssize_t count) {
     if (count != 4) return PyErr_Format(PyExc_TypeError, "add_along expects 4 arguments, got %zd", count);
     try {
@@ -104,7 +160,7 @@ PyObject *add_along(PyObject *, PyObject *const *args, Py_ssize_t count) {
         if (!read_along(args, out, indices, values, axis) || !out.writable) Py_RETURN_FALSE;
         return PyBool_FromLong(by_type(out.type, [&](auto zero) {
             using T = decltype(zero);
-            along(out, indices, axis, [&](int64_t to, int64_t from) { out.as<T>()[to] += values.as<T>()[from]; });
+            along<T, true>(out, indices, values, axis, [](T &to, T from) { to += from; });
         }));
     } catch (Raised) {
         return nullptr;
@@ -118,9 +174,9 @@ PyObject *take_along(PyObject *, PyObject *const *args, Py_ssize_t count) {
         Array x, indices, out;
         int axis;
         if (!read_along(args, x, indices, out, axis) || !out.writable) Py_RETURN_FALSE;
-        return PyBool_FromLong(by_type(x.type, [&](auto zero) {
+        return PyBool_FromLong(by_size(PyArray_ITEMSIZE(reinterpret_cast<PyArrayObject *>(args[0])), [&](auto zero) {
             using T = decltype(zero);
-            along(x, indices, axis, [&](int64_t from, int64_t to) { out.as<T>()[to] = x.as<T>()[from]; });
+            along<T, false>(x, indices, out, axis, [](T from, T &to) { to = from; });
         }));
     } catch (Raised) {
         return nullptr;

@@ -48,23 +48,11 @@ template <class T> void binary_of(char op, const Array &x, const Array &y, const
     });
 }
 
-template <class T> void binary_rows_of(char op, const Array &x, const Array &y, bool by_row, const Array &out) {
-    constexpr int64_t kPart = 512;
-    const int64_t count = by_row ? x.size() / y.size() : y.size(), n = x.size() / count;
-    const int64_t each = std::max<int64_t>(1, kChunk / n);
+template <class T> void binary_rows_of(char op, const Array &x, const Array &y, const Array &out) {
+    const int64_t n = y.size(), count = x.size() / n, each = std::max<int64_t>(1, kChunk / n);
     parallel((count + each - 1) / each, [&](int64_t task) {
-        T same[kPart];  // a row's number, as often as it takes
-        for (int64_t r = task * each; r < std::min(count, (task + 1) * each); r++) {
-            const T *from = x.as<T>() + r * n;
-            T *to = out.as<T>() + r * n;
-            if (by_row) {
-                kernels().of<T>().binary(op, from, y.as<T>(), to, n);
-                continue;
-            }
-            std::fill_n(same, std::min(n, kPart), y.as<T>()[r]);
-            for (int64_t i = 0; i < n; i += kPart)
-                kernels().of<T>().binary(op, from + i, same, to + i, std::min(kPart, n - i));
-        }
+        for (int64_t r = task * each; r < std::min(count, (task + 1) * each); r++)
+            kernels().of<T>().binary(op, x.as<T>() + r * n, y.as<T>(), out.as<T>() + r * n, n);
     });
 }
 
@@ -94,8 +82,8 @@ void binary(char op, const Array &x, const Array &y, const Array &out) {
     out.type == 'f' ? binary_of<float>(op, x, y, out) : binary_of<double>(op, x, y, out);
 }
 
-void binary_rows(char op, const Array &x, const Array &y, bool by_row, const Array &out) {
-    x.type == 'f' ? binary_rows_of<float>(op, x, y, by_row, out) : binary_rows_of<double>(op, x, y, by_row, out);
+void binary_rows(char op, const Array &x, const Array &y, const Array &out) {
+    x.type == 'f' ? binary_rows_of<float>(op, x, y, out) : binary_rows_of<double>(op, x, y, out);
 }
 
 void masked(const Array &x, const Array &mask, const Array &out) {

@@ -7,8 +7,8 @@ namespace retrograd {
 void relu(const Array &x, const Array &out);                             // max(x, 0); NaN stays
 void relu_gradient(const Array &g, const Array &out, const Array &gx);  // g where out > 0 (or NaN), else 0
 
-// The same for contiguous x and out, and y that is one of x's rows (by_row) or has a number for each of them.
-void binary_rows(char op, const Array &x, const Array &y, bool by_row, const Array &out);
+// The same for contiguous x and out, and y that is one of x's rows.
+void binary_rows(char op, const Array &x, const Array &y, const Array &out);
 void binary(char op, const Array &x, const Array &y, const Array &out);  // + - * /
 void masked(const Array &x, const Array &mask, const Array &out);       // x where mask (bool), else 0, even for NaN
 

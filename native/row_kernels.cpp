@@ -342,7 +342,7 @@ Ref relu_backward(PyObject *const *args) {
 // For fewer elements NumPy's own loops, as elementwise.cpp runs them, are over before this has started.
 constexpr int64_t kSmall = 1 << 13;
 
-// Whether y is expanded to x by repeating all of it (a row for each row), or each of its elements (a column).
+// Whether y is expanded to x by repeating all of it (a row for each row).
 bool is_row(const Array &y, const Array &x) {
     int extra = 0;  // axes of length 1 that y begins with
     while (extra < y.ndim && y.shape[extra] == 1) extra++;
@@ -350,21 +350,16 @@ bool is_row(const Array &y, const Array &x) {
     return own < x.ndim && y.size() > 1 && std::equal(y.shape + extra, y.shape + y.ndim, x.shape + x.ndim - own);
 }
 
-bool is_column(const Array &y, const Array &x) {
-    return y.ndim == x.ndim && y.size() > 1 && y.shape[y.ndim - 1] == 1 && std::equal(y.shape, y.shape + y.ndim - 1, x.shape);
-}
-
 template <char op> Ref binary_row(PyObject *const *args) {
     Array x, y;
     if (!floats(args[0], "x", x) || x.size() < kSmall || !floats_like(args[1], "y", x, y)) return {};
-    if (same_shape(x, y) && !same_layout(x, y)) return {};  // elementwise.cpp walks through both
+    if (same_shape(x, y) && !same_layout(x, y)) return {};  // elementwise.cpp walks through both, and columns
     if (!same_shape(x, y)) {
         const auto ordered = [&](int i) { return PyArray_IS_C_CONTIGUOUS(reinterpret_cast<PyArrayObject *>(args[i])); };
-        const bool row = is_row(y, x);
-        if (!ordered(0) || !ordered(1) || !(row || is_column(y, x))) return {};
+        if (!ordered(0) || !ordered(1) || !is_row(y, x)) return {};
         Result out(args[0], x.ndim, x.shape);
         const Running running(x.size() * kPerElement);
-        binary_rows(op, x, y, row, out);
+        binary_rows(op, x, y, out);
         return std::move(out.array);
     }
     Result out = result_like(args[0], x);
@@ -493,6 +488,8 @@ PyMethodDef kernels_by_row[] = {
     entry<sort_row, 3>("sort"),
     entry<topk_row, 4>("topk"),
     entry<cumsum_row, 3>("cumsum"),
+    entry<cumprod_row, 3>("cumprod"),
+    entry<prod_row, 3>("prod"),
     entry<group_norm_row, 5>("group_norm"),
     entry<group_norm_backward, 10>("group_norm_backward"),
 };

@@ -31,6 +31,8 @@ Ref count_row(PyObject *const *args);  // the sum of a mask
 Ref sort_row(PyObject *const *args);
 Ref topk_row(PyObject *const *args);
 Ref cumsum_row(PyObject *const *args);
+Ref cumprod_row(PyObject *const *args);
+Ref prod_row(PyObject *const *args);
 
 // batch_norm_backward's row. relu: nullptr, or what a relu made of batch norm's result, if g is the gradient of that.
 // spare: whether gx may be written over g. masks: g is written to, past the relu.

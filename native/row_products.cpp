@@ -4,6 +4,8 @@
 #include "row_kernels.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "boundary.h"
 #include "conv.h"
@@ -238,8 +240,23 @@ bool is_run(const Array &x, int *order) {
     return true;
 }
 
-// Of the leading axes, or of the last ones, or of all, of an array in C order; and of axes that lead all others in memory
-// where only one is kept, as the sum over pixels of channels-last images. divide: by how many there are.
+// How many of the leading axes go, of those that are not the last ones too, if the axes between are kept; else 0.
+int leading_axes(const bool *goes, int ndim) {
+    int before = 0, after = ndim;
+    while (before < ndim && goes[before]) before++;
+    while (after > before && goes[after - 1]) after--;
+    return std::find(goes + before, goes + after, true) == goes + after ? before : 0;
+}
+
+template <class T> void sum_around(const Array &x, int64_t before, int64_t between, const Array &out) {
+    const int64_t after = x.size() / std::max<int64_t>(1, before * between);
+    Scratch<T> sums(before * between);
+    sum_runs(x.as<T>(), before * between, after, sums.get());
+    sum_rows({"sums", sums.get(), 2, {before, between}, {between, 1}, x.type, false}, out);
+}
+
+// Of the leading axes, or of the last ones, or of both, or of all, of an array in C order; and of axes that lead all others
+// in memory where only one is kept, as the sum over pixels of channels-last images. divide: by how many there are.
 Ref sums(PyObject *const *args, bool divide) {
     Array x;
     if (!floats(args[0], "x", x) || !PyTuple_CheckExact(args[1])) return {};
@@ -261,12 +278,16 @@ Ref sums(PyObject *const *args, bool divide) {
     int order[kMaxDims];
     const bool in_order = PyArray_IS_C_CONTIGUOUS(numpy(args[0]));
     const bool whole = rest == 1 && (in_order || is_run(x, order));
-    const bool leading = !whole && !(in_order && last);
+    const int before = in_order && !first && !last ? leading_axes(goes, x.ndim) : 0;
+    const bool leading = !whole && !before && !(in_order && last);
     if (leading && !(in_order && first) && (kept != 1 || in_order || !is_run(x, order) || goes[order[x.ndim - 1]])) return {};
     Result out(args[0], keep ? x.ndim : kept, shape);
     const Running running(summed * rest * kPerElement / 2);
     const Array row = {"out", out.data, 1, {rest}, {1}, x.type, true};
-    if (leading) sum_rows({"x", x.data, 2, {summed, rest}, {rest, 1}, x.type, false}, row);
+    if (before) {
+        const int64_t rows = std::accumulate(x.shape, x.shape + before, int64_t(1), std::multiplies<int64_t>());
+        x.type == 'f' ? sum_around<float>(x, rows, rest, row) : sum_around<double>(x, rows, rest, row);
+    } else if (leading) sum_rows({"x", x.data, 2, {summed, rest}, {rest, 1}, x.type, false}, row);
     else if (x.type == 'f') sum_runs(x.as<float>(), rest, summed, out.as<float>());
     else sum_runs(x.as<double>(), rest, summed, out.as<double>());
     for (int64_t i = 0; divide && i < rest; i++) {

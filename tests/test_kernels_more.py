@@ -251,8 +251,25 @@ def test_sums_over_last_axes(case, name, dtype, keepdim):
 
 def test_sums_over_other_axes_are_left_to_numpy():
     x = random(1, 3, 4, 5)
-    for array, axes in ((x, (1,)), (x, (0, 2)), (x.transpose(2, 0, 1), (2,)), (x.astype(np.int64), (2,))):
+    for array, axes in ((x, (1,)), (x[None], (2,)), (x.transpose(2, 0, 1), (2,)), (x.astype(np.int64), (2,))):
         assert row_kernels["sum"](array, axes, False) is NotImplemented
+
+
+@quick
+@given(
+    st.sampled_from([
+        ((3, 4, 5), (0, 2)), ((2, 3, 4, 5), (0, 2, 3)), ((2, 3, 4, 5), (0, 3)), ((2, 3, 4, 5), (0, 1, 3)),
+        ((40, 16, 33, 70), (0, 2, 3)), ((2, 3, 40000), (0, 2)), ((3, 0, 5), (0, 2)), ((2, 3, 4, 5), (3, 0)),
+    ]),
+    float_types,
+    st.booleans(),
+)  # fmt: skip
+def test_sum_of_leading_and_last_axes(case, dtype, keepdim):
+    shape, axes = case
+    x = random(1, *shape, dtype=dtype)
+    given = row_kernels["sum"](x, axes, keepdim)
+    assert given.dtype == dtype
+    close(given, by_row("sum", x, axes, keepdim), 100)
 
 
 @quick
@@ -321,6 +338,61 @@ def test_elements_along_an_axis(case, dtype, layout):
     close(wide, expected, 10)
     assert not native.take_along(wide, indices + shape[axis], taken, axis)
     assert not native.take_along(wide, indices, taken.astype(np.float16), axis)
+
+
+@quick
+@given(
+    st.sampled_from(
+        [((40, 50), 1), ((40, 50), 0), ((7,), 0), ((2, 30, 4), 1), ((300, 400), 1), ((300, 400), 0)]
+    ),
+    float_types,
+    layouts,
+    st.integers(0, 300),
+)
+def test_slices_along_an_axis(case, dtype, layout, count):
+    shape, axis = case
+    wide = laid_out(random(1, *shape, dtype=dtype), layout)
+    rows = np.random.default_rng(2).integers(0, shape[axis], count)
+    few = (*shape[:axis], count, *shape[axis + 1 :])
+    indices = np.broadcast_to(rows.reshape(-1, *[1] * (len(shape) - 1 - axis)), few)
+    values, taken = random(3, *few, dtype=dtype), np.empty(few, dtype)
+    assert native.take_along(wide, indices, taken, axis)
+    assert np.array_equal(taken, np.take(wide, rows, axis))
+    expected = np.moveaxis(wide.astype(np.float64), axis, 0)
+    np.add.at(expected, rows, np.moveaxis(values, axis, 0))
+    assert native.add_along(wide, indices, values, axis)
+    close(np.moveaxis(wide, axis, 0), expected, 100)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i2", "i4", "i8", "f2"])
+def test_elements_of_other_types_are_taken(dtype):
+    x = np.arange(12).reshape(3, 4).astype(dtype)
+    indices, out = np.array([[3, 0], [1, 1], [2, 2]]), np.empty((3, 2), dtype)
+    if native.take_along(x, indices, out, 1):
+        assert np.array_equal(out, np.take_along_axis(x, indices, 1))
+    assert not native.add_along(x, indices, out, 1)
+
+
+@pytest.mark.parametrize("wrong", [-1, 40, 1 << 62, -(1 << 63)])
+@pytest.mark.parametrize("where", [0, 777, 79999])
+def test_no_index_beyond_is_used(wrong, where):
+    x, indices = random(1, 40, 2000), np.zeros((40, 2000), np.int64)
+    indices.flat[where] = wrong
+    out = np.zeros((40, 2000), np.float32)
+    assert not native.take_along(x, indices, out, 0)
+    assert not native.add_along(out, indices, x, 0)
+    assert not out.any()
+
+
+def test_sums_and_picks_along_axes_do_not_depend_on_the_number_of_threads(threads):
+    x, indices = random(1, 90, 800), np.random.default_rng(2).integers(0, 90, (90, 800))
+    results = []
+    for n in (1, 2, 5):
+        threads(n)
+        out = np.zeros((90, 800), np.float32)
+        assert native.add_along(out, indices, x, 0) and native.add_along(out, indices, x, 1)
+        results.append(out)
+    assert all(np.array_equal(results[0], other) for other in results[1:])
 
 
 # --- elementwise functions -------------------------------------------------------------------------
@@ -515,9 +587,28 @@ def test_lanes_that_do_not_lie_one_after_the_other_are_left_to_numpy():
     for array in (x.T, x[:, ::2], x.astype(np.int64), np.empty((3, 0), np.float32)):
         assert row_kernels["sort"](array, 1, False) is NotImplemented
         assert row_kernels["topk"](array, 1, 1, True) is NotImplemented
-        assert row_kernels["cumsum"](array, 1, False) is NotImplemented
+        for name in ("cumsum", "cumprod", "prod"):
+            assert row_kernels[name](array, 1, False) is NotImplemented
     assert row_kernels["sort"](x, 0, False) is NotImplemented
     assert row_kernels["topk"](x, 1, 7, True) is NotImplemented
+
+
+@quick
+@given(
+    st.sampled_from([(1,), (7,), (3, 5), (9, 64), (2, 3, 33), (300, 70)]),
+    float_types,
+    st.booleans(),
+    st.sampled_from([None, 0.0, np.inf, -np.inf, np.nan]),
+)
+def test_products_of_lanes(shape, dtype, flag, special):
+    x = random(1, *shape, dtype=dtype)
+    if special is not None:
+        x[..., shape[-1] // 2] = special
+    axis = len(shape) - 1
+    for name in ("prod", "cumprod"):
+        given, expected = row_kernels[name](x, axis, flag), TABLE[name].forward(np, x, axis, flag)
+        assert given.shape == expected.shape and given.dtype == dtype
+        np.testing.assert_allclose(given, expected, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-30)
 
 
 @quick
@@ -534,7 +625,9 @@ def test_a_row_or_a_column_beside_a_matrix(name, shapes, dtype):
     got = row_kernels[name](x, y)
     if got is not NotImplemented:
         np.testing.assert_array_equal(got, TABLE[name].forward(np, x, y))
-    assert (got is NotImplemented) == (x.size < 1 << 13 or y.size == 1)
+    column = y.shape[-1] == 1  # left to the walk of elementwise.cpp
+    assert (got is NotImplemented) == (x.size < 1 << 13 or column)
+    np.testing.assert_array_equal(TABLE[name](x, y), TABLE[name].forward(np, x, y))
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "silu"])

@@ -16,7 +16,7 @@ import numpy as np
 
 from .core.anomaly import run_watched
 from .core.apply import RowNode
-from .core.arrays import quiet, sum_to
+from .core.arrays import quiet
 from .core.compiled import compiled
 from .core.graph import AccumulateGrad, Freed
 from .core.location import anomaly, describe_location
@@ -235,16 +235,13 @@ def _add(a, b, key, owned, graph):
 def _fit(g, shape, kind, graph, way):
     """`g` in the form of the output it is the gradient of: broadcasting undone, dtype cast, the real
     part of a real one's."""
+    if tuple(g.shape) != shape:
+        _check_fits(way, tuple(g.shape), shape)
+        g = TABLE["sum_to"](g, shape)
     if graph:
-        if tuple(g.shape) != shape:
-            _check_fits(way, tuple(g.shape), shape)
-            g = TABLE["sum_to"](g, shape)
         if g._array.dtype != kind and kind is not None:
             g = TABLE["cast"](g, kind)
         return g
-    if g.shape != shape:
-        _check_fits(way, g.shape, shape)
-        g = sum_to(g, shape)
     if g.dtype != kind and kind is not None:
         g = (g.real if g.dtype.kind == "c" and kind.kind != "c" else g).astype(kind)
     return g

@@ -341,14 +341,3 @@ def add_up(array, axes, keepdims=False, dtype=None):
     parts = blocks.sum(tuple([a + (a >= long) for a in axes]), dtype=dtype, keepdims=True)
     total = add_up(parts, (long,)) + array[(*lead, slice(whole, None))].sum(axes, dtype=dtype, keepdims=True)
     return total if keepdims else total.reshape([n for i, n in enumerate(shape) if i not in axes])
-
-
-def sum_to(array, shape):
-    """Undo broadcasting: `array` summed down to `shape`."""
-    extra = array.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1
-    )
-    if array.dtype.kind == "V":  # bfloat16 would be accumulated in bfloat16
-        return np.sum(array, axis=axes, dtype=np.float32).astype(array.dtype).reshape(shape)
-    return add_up(array, axes).reshape(shape)

@@ -7,11 +7,27 @@ from ..core.op import LINEAR, Op
 from .shape import reshape_row
 
 
+def picked(x, indices, axis):
+    """x at `indices` along an axis, which may be shorter along the others; None where that isn't compiled."""
+    if native is None or not x.ndim:
+        return None
+    out = np.empty(indices.shape, x.dtype)
+    return out if native.take_along(x, indices, out, axis) else None
+
+
+def added(out, indices, values, axis):
+    """Whether `values`, of the shape of `indices`, were added to `out` there along an axis: False where that
+    isn't compiled."""
+    if native is None or not out.ndim:
+        return False
+    return native.add_along(out, indices, np.ascontiguousarray(values), axis)
+
+
 def _add_along(xp, x, indices, axis, shape):
     out = xp.zeros(shape, x.dtype)
     if not shape:
         return out + x.sum()
-    if native is not None and native.add_along(out, indices, np.ascontiguousarray(x), axis):
+    if added(out, indices, x, axis):
         return out
     grid = list(np.ogrid[tuple([slice(n) for n in indices.shape])])
     grid[axis] = indices
@@ -30,10 +46,8 @@ def _put_along(xp, x, indices, axis, shape):
 def _take_along(xp, x, indices, axis):
     if not x.ndim:
         return x.reshape(indices.shape)
-    out = np.empty(indices.shape, x.dtype)
-    if native is not None and native.take_along(x, indices, out, axis):
-        return out
-    return np.take_along_axis(x, indices, axis)
+    out = picked(x, indices, axis)
+    return np.take_along_axis(x, indices, axis) if out is None else out
 
 
 take_along = Op(

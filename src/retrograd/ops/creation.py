@@ -58,7 +58,8 @@ def shape_of(args, size=None):
     return shape
 
 
-# Tensors of 0, 1 or (None) anything, of sizes or like another, where nothing else was asked for; or None.
+# Tensors of one number or (None) anything, of sizes or like another, where nothing else was asked for; or
+# None.
 _new, _new_like = (lambda *given: None,) * 2 if native is None else (native.new_tensor, native.new_like)
 
 
@@ -159,6 +160,10 @@ def full(
     kind = arrays.scalar_dtype(fill_value).numpy if dtype is None else kind_of(dtype)
     if out is not None and dtype is None:
         kind = out._array.dtype
+    if out is layout is device is None and not (places.chosen or pin_memory or requires_grad):
+        made = _new((size,), kind, fill_value)
+        if made is not None:
+            return made
     return finish(filled(shape_of((size,)), fill_value, kind), requires_grad, device, layout, pin_memory, out)
 
 
@@ -278,6 +283,10 @@ def full_like(
     pin_memory=False,
 ):
     """One value, in input's shape and dtype."""
+    if dtype is layout is device is memory_format is None and not (pin_memory or requires_grad):
+        made = None if places.chosen else _new_like(input, number(fill_value))
+        if made is not None:
+            return made
     array = like_array(
         lambda shape, kind: filled(shape, number(fill_value), kind), input, dtype, memory_format
     )

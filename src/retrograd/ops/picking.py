@@ -5,6 +5,7 @@ import numpy as np
 from ..core.compiled import native
 from ..core.op import LINEAR, Op, as_tensor, zeros_like
 from ..core.tensor import Tensor, wrap
+from .along import added, picked
 from .arguments import deliver, normal_axis
 from .pointwise import masked, where_row
 from .shape import cast_row, clone, expand, reshape
@@ -49,8 +50,15 @@ def add_rows(out, rows, values):
 # --- along one axis -----------------------------------------------------------------------------------------
 
 
+def _along(index, axis, shape):
+    """`index` as it is repeated along all axes but one; `shape` is that of the array that it is for."""
+    column = index.reshape(-1, *[1] * (len(shape) - 1 - axis))
+    return np.broadcast_to(column, (*shape[:axis], index.size, *shape[axis + 1 :]))
+
+
 def _select(xp, x, axis, index):
-    return xp.take(x, index, axis)
+    out = picked(x, _along(index, axis, x.shape), axis) if x.ndim else None
+    return xp.take(x, index, axis) if out is None else out
 
 
 def _unselect(xp, g, shape, axis, index):
@@ -61,6 +69,8 @@ def _unselect(xp, g, shape, axis, index):
 
 def add_along_axis(out, axis, index, values):
     """out[..., index[i], ...] += values[..., i, ...] along `axis`."""
+    if out.ndim and added(out, _along(index, axis, out.shape), values, axis):
+        return
     front = np.moveaxis(out, axis, 0)
     width = front[:1].size if len(front) else 0
     rows = front.reshape(len(front), width)
@@ -104,13 +114,19 @@ def flat_places(shape, axis, index):
 
 
 def _gather(xp, x, axis, index):
-    return x.reshape(-1).take(flat_places(x.shape, axis, index))
+    out = picked(x, index, axis)
+    return x.reshape(-1).take(flat_places(x.shape, axis, index)) if out is None else out
 
 
 def _scatter_add(xp, x, src, axis, index):
-    out = xp.array(x, order="C")
-    places = flat_places(x.shape, axis, index)
-    add_rows(out.reshape(-1, 1), places.reshape(-1), np.broadcast_to(src, index.shape).reshape(-1, 1))
+    return _added_along(xp.array(x, order="C"), src, axis, index)
+
+
+def _added_along(out, src, axis, index):
+    src = np.broadcast_to(src, index.shape)
+    if not added(out, index, src, axis):
+        places = flat_places(out.shape, axis, index)
+        add_rows(out.reshape(-1, 1), places.reshape(-1), src.reshape(-1, 1))
     return out
 
 
@@ -127,7 +143,7 @@ gather_row = Op(
 
 ungather_row = Op(
     "gather_backward",
-    lambda xp, g, shape, axis, index: _scatter_add(xp, xp.zeros(shape, g.dtype), g, axis, index),
+    lambda xp, g, shape, axis, index: _added_along(xp.zeros(shape, g.dtype), g, axis, index),
     g=lambda g, axis, index: gather_row(g, axis, index), jvp=LINEAR, node="ScatterAddBackward0",
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 
 from ..core import arrays
-from ..core.op import LINEAR, Op
+from ..core.op import LINEAR, TABLE, Op
 from ..core.size import Size
 from ..core.tensor import Tensor
 from .arguments import as_sizes, normal_axes, normal_axis
@@ -52,8 +52,14 @@ def _copy(xp, x):
     return xp.array(x, order="C" if 0 in x.strides else "K")
 
 
+def _sum_to(xp, x, shape):
+    extra = x.ndim - len(shape)
+    axes = [i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1]
+    return TABLE["sum"](x, (*range(extra), *axes), False).reshape(shape)
+
+
 sum_to_row = Op(
-    "sum_to", lambda xp, x, shape: arrays.sum_to(x, shape),
+    "sum_to", _sum_to,
     x=lambda g, x_shape: broadcast_row(g, x_shape), jvp=LINEAR, node="SumBackward1",
 )  # fmt: skip
 
