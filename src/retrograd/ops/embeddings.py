@@ -282,4 +282,6 @@ def one_hot(tensor, num_classes=-1):
             f"Class values must be smaller than num_classes, but {index.max()} is not smaller than "
             f"{num_classes} [RG053]"
         )
-    return wrap((index[..., None] == np.arange(num_classes)).astype(np.int64))
+    out = np.zeros((*index.shape, num_classes), np.int64)
+    out.reshape(-1)[np.arange(index.size) * num_classes + index.reshape(-1)] = 1
+    return wrap(out)
