@@ -203,6 +203,7 @@ SAMPLES = [
     # masks and flat indices
     Sample("masked_fill", arr(2, 3), _mask, 1.5).but(dtypes=OTHERS),
     Sample("masked_fill", arr(2, 3), _mask[0], arr()),
+    Sample("masked_fill", arr(3, 2).T, _mask, 1.5),
     Sample("masked_fill", arr(3), _mask, 0),
     Sample("masked_fill", ints(2, 3), _mask, 7),
     Sample("masked_fill", arr(2, 3), mask=_mask, value=float("-inf")),

@@ -23,11 +23,20 @@ INPLACE = ["masked_fill", "masked_scatter", "put"]
 # --- masks --------------------------------------------------------------------------------------------------
 
 
-masked_fill_row = Op(
-    "masked_fill", lambda xp, x, value, mask: choose(xp, mask, value, x),
-    x=lambda g, mask: masked(g, ~mask),
-    value=lambda g, mask: masked(g, mask), jvp=ELEMENTWISE,
-)  # fmt: skip
+def _filling(name, forward):
+    return Op(
+        name, forward,
+        x=lambda g, mask: masked(g, ~mask),
+        value=lambda g, mask: masked(g, mask), jvp=ELEMENTWISE, node="MaskedFillBackward0",
+    )  # fmt: skip
+
+
+masked_fill_row = _filling("masked_fill", lambda xp, x, value, mask: choose(xp, mask, value, x))
+
+# For an input in another order: the result is in C order as PyTorch's.
+_masked_fill_ordered = _filling(
+    "masked_fill_ordered", lambda xp, x, value, mask: xp.ascontiguousarray(choose(xp, mask, value, x))
+)
 
 
 def _unselected(xp, g, mask):
@@ -105,7 +114,8 @@ def masked_fill(input, mask, value):
         )
     elif type(value) is not float or kind.char not in "fd":
         value = np.asarray(value).astype(kind)
-    return masked_fill_row(input, value, mask)
+    ordered = type(input._array) is np.ndarray and not input._array.flags.c_contiguous
+    return (_masked_fill_ordered if ordered else masked_fill_row)(input, value, mask)
 
 
 def masked_select(input, mask, *, out=None):
