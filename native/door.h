@@ -31,7 +31,7 @@ namespace retrograd {
 
 // Names of attributes and methods, interned.
 #define RETROGRAD_NAMES(X)                                                                                             \
-    X(_accumulator) X(_array) X(_fresh) X(_source) X(acquire) X(lock) X(release) X(_pending) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
+    X(_accumulator) X(_array) X(_fresh) X(_source) X(_restructured) X(_deliver) X(acquire) X(lock) X(release) X(_pending) X(_backward_hooks) X(_backward_pre_hooks) X(_buffers) X(_edge) X(_factors) X(_forward_hooks)          \
     X(_forward_pre_hooks) X(_modules) X(_parameters) X(_grad) X(_grad_dtype) X(_grad_fn) X(_hooks) X(_output_nr) X(_post_hooks)      \
     X(_requires) X(_retains) X(_tangents) X(_version_counter) X(_view) X(astype) X(base) X(before_write) X(chain) X(dtype) X(dual) X(edges) X(explain)          \
     X(forward) X(free) X(grad) X(grad_layout) X(holds) X(inference) X(interpreters) X(kernels) X(kind) X(n) X(name) X(node) X(node_class)      \
@@ -165,6 +165,12 @@ Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // ap
 Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
+// What core.inplace.restructure() makes of view functions.
+Ref unsqueeze(Compiled &self, PyObject *const *args, Py_ssize_t count);
+Ref squeeze(Compiled &self, PyObject *const *args, Py_ssize_t count);
+Ref transpose(Compiled &self, PyObject *const *args, Py_ssize_t count);
+// A row's `result` as the tensor `out`, which the caller gave as out=.
+Ref deliver(PyObject *op, PyObject *result, PyObject *out);
 Ref setitem(Compiled &self, PyObject *const *args, Py_ssize_t count);      // index.setitem()
 Ref masked_fill(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Tensor.masked_fill_()
 Ref draw_uniform(Compiled &self, PyObject *const *args, Py_ssize_t count);    // Tensor.uniform_(), normal_(), bernoulli_()

@@ -268,4 +268,108 @@ Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     return Ref::borrow(x);
 }
 
+namespace {
+
+// The array of x, a tensor that no graph and no view knows of: how it sees its memory may change at once.
+Ref loose(PyObject *x) {
+    const Modes modes;
+    if (!is_tensor(x) || !plain(modes) || !outside_graph(modes, x) || attribute(x, names._grad_fn).get() != Py_None ||
+        attribute(x, names._view).get() != Py_None || truth(attribute(x, names._requires).get()) ||
+        truth(attribute(x, names._retains).get()))
+        return {};
+    Ref array = attribute(x, names._array);
+    return PyArray_CheckExact(array.get()) && PyArray_NDIM(numpy(array.get())) < kMaxDims ? std::move(array) : Ref();
+}
+
+// Lets x see the memory of its array with this shape and these strides; the rest of core.inplace.restructure().
+Ref see_as(PyObject *x, PyObject *array, int ndim, npy_intp *shape, npy_intp *strides) {
+    auto *a = numpy(array);
+    PyArray_Descr *descr = PyArray_DESCR(a);
+    Py_INCREF(descr);
+    const Ref seen = checked(PyArray_NewFromDescr(&PyArray_Type, descr, ndim, shape, strides, PyArray_DATA(a),
+                                                  PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, nullptr));
+    checked(PyArray_SetBaseObject(numpy(seen.get()), Py_NewRef(array)));
+    set_attribute(x, names._array, seen.get());
+    set_attribute(x, names._restructured, Py_True);
+    set_attribute(x, names._accumulator, Py_None);
+    count_write(versions_of(x).get());
+    return Ref::borrow(x);
+}
+
+// An int that names one of n dimensions, counted from either end, as that from the front; else -1.
+int dimension(PyObject *object, int n) {
+    if (!PyLong_CheckExact(object)) return -1;
+    int overflow;
+    const long dim = PyLong_AsLongAndOverflow(object, &overflow);
+    return overflow || dim < -n || dim >= n ? -1 : static_cast<int>(dim < 0 ? dim + n : dim);
+}
+
+}  // namespace
+
+// x.unsqueeze_(dim)
+Ref unsqueeze(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    const Ref array = count == 2 ? loose(args[0]) : Ref();
+    if (!array) return {};
+    const int n = PyArray_NDIM(numpy(array.get())), dim = dimension(args[1], n + 1);
+    if (dim < 0) return {};
+    npy_intp shape[kMaxDims], strides[kMaxDims];
+    for (int i = 0; i <= n; i++) {
+        shape[i] = i == dim ? 1 : PyArray_DIM(numpy(array.get()), i - (i > dim));
+        strides[i] = i == dim ? 0 : PyArray_STRIDE(numpy(array.get()), i - (i > dim));
+    }
+    return see_as(args[0], array.get(), n + 1, shape, strides);
+}
+
+// x.squeeze_(), x.squeeze_(dim)
+Ref squeeze(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    const Ref array = count == 1 || count == 2 ? loose(args[0]) : Ref();
+    if (!array) return {};
+    const int n = PyArray_NDIM(numpy(array.get())), dim = count == 2 ? dimension(args[1], n) : -1;
+    if (count == 2 && dim < 0) return {};
+    npy_intp shape[kMaxDims], strides[kMaxDims];
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        shape[kept] = PyArray_DIM(numpy(array.get()), i);
+        strides[kept] = PyArray_STRIDE(numpy(array.get()), i);
+        kept += shape[kept] != 1 || (count == 2 && i != dim);
+    }
+    return see_as(args[0], array.get(), kept, shape, strides);
+}
+
+// x.transpose_(dim0, dim1)
+Ref transpose(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    const Ref array = count == 3 ? loose(args[0]) : Ref();
+    if (!array) return {};
+    const int n = PyArray_NDIM(numpy(array.get())), first = dimension(args[1], n), second = dimension(args[2], n);
+    if (first < 0 || second < 0) return {};
+    npy_intp shape[kMaxDims], strides[kMaxDims];
+    std::copy_n(PyArray_DIMS(numpy(array.get())), n, shape);
+    std::copy_n(PyArray_STRIDES(numpy(array.get())), n, strides);
+    std::swap(shape[first], shape[second]);
+    std::swap(strides[first], strides[second]);
+    return see_as(args[0], array.get(), n, shape, strides);
+}
+
+Ref deliver(PyObject *op, PyObject *result, PyObject *out) {
+    if (out == Py_None) return Ref::borrow(result);
+    const auto known = [](PyObject *x) {
+        return Py_TYPE(x) == core().tensor && attribute(x, names._grad_fn).get() == Py_None &&
+               attribute(x, names._view).get() == Py_None && !truth(attribute(x, names._requires).get()) &&
+               !truth(attribute(x, names._tangents).get());
+    };
+    const Modes modes;
+    if (plain(modes) && known(result) && known(out) && attribute(out, names._version_counter).get() != core().untracked) {
+        const Ref from = attribute(result, names._array), to = attribute(out, names._array);
+        if (PyArray_CheckExact(to.get()) && PyArray_CheckExact(from.get()) && alike(numpy(to.get()), numpy(from.get())) &&
+            PyArray_ISCARRAY(numpy(to.get())) && PyArray_ISCARRAY_RO(numpy(from.get())) &&
+            !PyDataType_REFCHK(PyArray_DESCR(numpy(to.get())))) {
+            std::memmove(PyArray_DATA(numpy(to.get())), PyArray_DATA(numpy(from.get())), PyArray_NBYTES(numpy(to.get())));
+            count_write(versions_of(out).get());
+            return Ref::borrow(out);
+        }
+    }
+    PyObject *const given[] = {op, result, out};
+    return checked(PyObject_VectorcallMethod(names._deliver, given, 3, nullptr));
+}
+
 }  // namespace retrograd

@@ -12,6 +12,10 @@ namespace {
 
 bool enabled = true;
 
+bool is_out(PyObject *keywords) {
+    return PyTuple_GET_SIZE(keywords) == 1 && !PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), "out");
+}
+
 PyObject *compiled_call(PyObject *object, PyObject *const *args, size_t nargs, PyObject *keywords) {
     auto &self = *reinterpret_cast<Compiled *>(object);
     const Py_ssize_t count = PyVectorcall_NARGS(nargs);
@@ -19,6 +23,16 @@ PyObject *compiled_call(PyObject *object, PyObject *const *args, size_t nargs, P
         try {
             Ref result = self.body(self, args, count);
             if (result) return result.release();
+        } catch (Raised) {
+            return nullptr;
+        } catch (const std::bad_alloc &) {
+            return PyErr_NoMemory();
+        }
+    }
+    if (enabled && self.body == call_row && keywords && is_out(keywords)) {
+        try {
+            Ref result = call_row(self, args, count);
+            if (result) return deliver(args[0], result.get(), args[count]).release();
         } catch (Raised) {
             return nullptr;
         } catch (const std::bad_alloc &) {
@@ -117,7 +131,8 @@ PyObject *stand_in(PyObject *, PyObject *args) {
                                                   {"Version.bump", bump},   {"Tensor._versions", versions},
                                                   {"setitem", setitem},     {"masked_fill_", masked_fill},
                                                   {"uniform_", draw_uniform}, {"normal_", draw_normal},
-                                                  {"bernoulli_", draw_bernoulli}};
+                                                  {"bernoulli_", draw_bernoulli}, {"unsqueeze_", unsqueeze},
+                                                  {"squeeze_", squeeze},    {"transpose_", transpose}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);

@@ -299,7 +299,7 @@ def restructure(function, name):
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{function.__name__}`: this tensor itself becomes the view."
-    return method
+    return compiled(method) if name in ("squeeze_", "transpose_", "unsqueeze_") else method
 
 
 def rebase(x, result):

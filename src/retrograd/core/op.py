@@ -190,7 +190,9 @@ class Op:
         return tuple(full)
 
     def _into(self, out, args, named):
-        result = self(*args, **named)
+        return self._deliver(self(*args, **named), out)
+
+    def _deliver(self, result, out):
         if out is None:
             return result
         if self.exact_out and out._array.dtype != result._array.dtype:

@@ -1,13 +1,28 @@
 """All parameters as one vector, and back."""
 
+import numpy as np
+
 from ...core.modes import modes
 from ...core.tensor import Tensor, wrap
 from ...ops import cat
+from ..parameter import Parameter
 
 
 def parameters_to_vector(parameters):
     """All elements of the parameters, one after the other, as a vector; gradients flow through it."""
+    parameters = list(parameters)
+    if not (modes.grad or modes.interpreters or modes.inference) and _plain(parameters):
+        return wrap(np.concatenate([p._array.reshape(-1) for p in parameters]))
     return cat([p.reshape(-1) for p in parameters])
+
+
+def _plain(parameters):
+    """Whether these are tensors of one dtype, and at least one."""
+    return (
+        bool(parameters)
+        and all([type(p) is Parameter or type(p) is Tensor for p in parameters])
+        and len({p._array.dtype for p in parameters}) == 1
+    )
 
 
 def vector_to_parameters(vec, parameters):
