@@ -10,6 +10,7 @@ import retrograd
 from optim_twins import Twins, close, converted, plain, same_state, theirs, values
 from retrograd.core.tensor import wrap
 from retrograd.optim import swa_utils
+from retrograd.optim._muon import _orthogonal
 
 
 def pair(twins, name, **options):
@@ -364,3 +365,23 @@ def test_names():
     assert set(retrograd.optim.__all__) == classes | {"lr_scheduler"}
     assert set(swa_utils.__all__) == set(torch.optim.swa_utils.__all__)
     assert retrograd.optim.swa_utils is swa_utils
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 12), (8, 40), (40, 8), (1, 5)])
+@pytest.mark.parametrize(("steps", "rank"), [(0, 8), (1, 8), (5, 8), (5, 2), (14, 8), (14, 2)])
+def test_muons_iterations_are_those_of_newton_and_schulz(shape, steps, rank):
+    coefficients, random = (3.4445, -4.775, 2.0315), np.random.default_rng(0)
+    matrix = random.standard_normal((shape[0], rank)) @ random.standard_normal((rank, shape[1]))
+    a, b, c = coefficients
+    x = matrix / np.linalg.norm(matrix)
+    x = x if shape[0] <= shape[1] else x.T
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    expected = x if shape[0] <= shape[1] else x.T
+    assert np.isfinite(_orthogonal(matrix.astype(np.float32), coefficients, steps, 1e-7)).all()
+    if rank == 8 or steps < 14:  # else what is there besides the rank grows from rounding errors
+        for kind, tolerance in ((np.float32, 2e-3), (np.float64, 1e-6)):
+            found = _orthogonal(matrix.astype(kind), coefficients, steps, 1e-7)
+            assert found.dtype == kind
+            np.testing.assert_allclose(found, expected, atol=tolerance)

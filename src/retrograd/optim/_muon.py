@@ -75,14 +75,45 @@ class Muon(Optimizer):
 
 def _orthogonal(matrix, coefficients, steps, eps):
     """Near the orthogonal factor of the polar decomposition of `matrix`: all singular values near 1."""
-    a, b, c = coefficients
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / max(np.linalg.norm(x), eps)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    at_once = _steps_at_once(abs(coefficients[0]), x.dtype) if x.shape[1] >= 3 * x.shape[0] else 1
+    while steps > 0:
+        some = min(steps, at_once)
+        x = _factor(x @ x.T, coefficients, some) @ x
+        steps -= some
     return x.T if tall else x
+
+
+def _factor(gram, coefficients, steps):
+    """What `steps` iterations on a matrix x come to be multiplied with, from x x^T alone.
+
+    An iteration is x -> p x with p a polynomial of x x^T, which becomes p x x^T p: for wide matrices these
+    small products are far less work than those with x.
+    """
+    factor = p = _polynomial(gram, *coefficients)
+    for _ in range(steps - 1):
+        gram = p @ gram @ p
+        p = _polynomial(gram, *coefficients)
+        factor = p @ factor
+    return factor
+
+
+def _polynomial(gram, a, b, c):
+    """a + b gram + c gram^2 of a symmetric matrix."""
+    out = gram @ gram.T  # of one array with itself: NumPy computes a half
+    out *= c
+    out += b * gram
+    out.reshape(-1)[:: len(out) + 1] += a
+    return out
+
+
+def _steps_at_once(growth, kind):
+    """After how many iterations x x^T is computed anew: its rounding errors grow by growth**2 in each, and
+    have to stay small, as negative eigenvalues would grow without bound.
+    """
+    return max(1, int(math.log(0.05 / np.finfo(kind).eps) / (2 * math.log(max(growth, 1.1)))))
 
 
 def _rate_factor(kind, rows, columns):
