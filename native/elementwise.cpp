@@ -18,7 +18,7 @@
 namespace retrograd {
 namespace {
 
-constexpr size_t kMostArguments = 12, kMaxOperands = 3;
+constexpr size_t kMostArguments = 12, kMaxOperands = 4;
 constexpr npy_intp kBlock = 1024;        // elements that a program takes through all its steps at a time
 constexpr npy_intp kTask = 16 * kBlock;  // elements of one task of the thread pool
 constexpr npy_intp kShortest = 8;         // elements of a line for which a program is started
@@ -103,18 +103,62 @@ template <class T> void select(char **args, npy_intp const *n, npy_intp const *s
         out[i] = *reinterpret_cast<const T *>(args[0][i * steps[0]] ? args[1] + i * steps[1] : args[2] + i * steps[2]);
 }
 
+// kernel(operands, result, n) of a ufunc's operands: as they are if they are runs, else block by block through copies.
+template <class T, class Kernel>
+void in_runs(const char *const *operands, npy_intp const *steps, int count, char *out, npy_intp step, npy_intp n,
+             const Kernel &kernel) {
+    const T *in[kMostActivationArrays] = {};
+    bool runs = step == sizeof(T);
+    for (int k = 0; k < count; k++) {
+        in[k] = reinterpret_cast<const T *>(operands[k]);
+        runs = runs && steps[k] == sizeof(T);
+    }
+    if (runs) return kernel(in, reinterpret_cast<T *>(out), n);
+    constexpr npy_intp kCopied = 256;
+    T block[kMostActivationArrays][kCopied];
+    for (npy_intp from = 0; from < n; from += kCopied) {
+        const npy_intp some = std::min(kCopied, n - from);
+        for (int k = 0; k < count; k++) {
+            in[k] = block[k];
+            for (npy_intp i = 0; i < some; i++) std::memcpy(block[k] + i, operands[k] + (from + i) * steps[k], sizeof(T));
+        }
+        kernel(in, block[0], some);
+        for (npy_intp i = 0; i < some; i++) std::memcpy(out + (from + i) * step, block[0] + i, sizeof(T));
+    }
+}
+
 // A ufunc's loop for a kernel from runs to runs.
 template <class T, void (*TypedKernels<T>::*Kernel)(const T *, T *, int64_t)>
 void loop_of(char **args, npy_intp const *n, npy_intp const *steps, void *) {
     const auto kernel = kernels().of<T>().*Kernel;
-    if (steps[0] == sizeof(T) && steps[1] == sizeof(T))
-        return kernel(reinterpret_cast<const T *>(args[0]), reinterpret_cast<T *>(args[1]), *n);
-    T block[256];
-    for (npy_intp from = 0; from < *n; from += 256) {
-        const npy_intp count = std::min<npy_intp>(256, *n - from);
-        for (npy_intp i = 0; i < count; i++) std::memcpy(block + i, args[0] + (from + i) * steps[0], sizeof(T));
-        kernel(block, block, count);
-        for (npy_intp i = 0; i < count; i++) std::memcpy(args[1] + (from + i) * steps[1], block + i, sizeof(T));
+    in_runs<T>(args, steps, 1, args[1], steps[1], *n,
+               [=](const T *const *in, T *out, int64_t some) { kernel(in[0], out, some); });
+}
+
+// An activation as a ufunc: of its arrays, and then its numbers.
+struct ActivationUfunc {
+    Activation which;
+    const char *name;
+    int arrays, numbers;
+    void *data[2];
+    char types[2 * (kMaxOperands + 1)];
+};
+
+template <class T> void activation_loop(char **args, npy_intp const *n, npy_intp const *steps, void *data) {
+    const auto &of = *static_cast<const ActivationUfunc *>(data);
+    const int operands = of.arrays + of.numbers;
+    npy_intp some = *n;  // elements with the same numbers
+    for (int k = of.arrays; k < operands; k++)
+        if (steps[k] != 0) some = 1;
+    for (npy_intp from = 0; from < *n; from += some) {
+        const char *in[kMaxOperands];
+        for (int k = 0; k < operands; k++) in[k] = args[k] + from * steps[k];
+        T numbers[kMostActivationNumbers] = {};
+        for (int k = 0; k < of.numbers; k++) std::memcpy(numbers + k, in[of.arrays + k], sizeof(T));
+        in_runs<T>(in, steps, of.arrays, args[operands] + from * steps[operands], steps[operands], some,
+                   [&](const T *const *arrays, T *out, int64_t count) {
+                       kernels().of<T>().activation(of.which, arrays, numbers, out, count);
+                   });
     }
 }
 
@@ -499,6 +543,24 @@ void add_ufunc(PyObject *module, const char *name, const char *text) {
     checked(PyModule_AddObjectRef(module, name, ufunc.get()));
 }
 
+void add_activations(PyObject *module) {
+    static ActivationUfunc all[] = {
+#define X(name, arrays, numbers) {Activation::name, #name, arrays, numbers, {}, {}},
+        RETROGRAD_ACTIVATIONS(X)
+#undef X
+    };
+    static PyUFuncGenericFunction loops[] = {activation_loop<float>, activation_loop<double>};
+    for (ActivationUfunc &of : all) {
+        const int operands = of.arrays + of.numbers;
+        of.data[0] = of.data[1] = &of;
+        std::fill_n(of.types, operands + 1, NPY_FLOAT);
+        std::fill_n(of.types + operands + 1, operands + 1, NPY_DOUBLE);
+        const Ref ufunc = checked(PyUFunc_FromFuncAndData(loops, of.data, of.types, 2, operands, 1, PyUFunc_None, of.name,
+                                                          "The row of this name, of its arrays and numbers.", 0));
+        checked(PyModule_AddObjectRef(module, of.name, ufunc.get()));
+    }
+}
+
 }  // namespace
 
 void add_ufuncs(PyObject *module) {
@@ -510,6 +572,7 @@ void add_ufuncs(PyObject *module) {
     add_ufunc<&Float::sigmoid, &Double::sigmoid>(module, "sigmoid", "1 / (1 + exp(-x)).");
     add_ufunc<&Float::silu, &Double::silu>(module, "silu", "x / (1 + exp(-x)).");
     add_ufunc<&Float::gelu_slope, &Double::gelu_slope>(module, "gelu_slope", "The derivative of gelu.");
+    add_activations(module);
 }
 
 bool add_in_place(PyObject *x, PyObject *y) {

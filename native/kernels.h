@@ -84,6 +84,19 @@ struct WinogradTile {
     int64_t ahead;
 };
 
+// X(name, arrays that are read, numbers): activations.h computes them.
+#define RETROGRAD_ACTIVATIONS(X)                                                                        \
+    X(hardswish, 1, 0) X(hardsigmoid, 1, 0) X(leaky_relu, 1, 1) X(hardswish_backward, 2, 0)             \
+    X(hardsigmoid_backward, 2, 0) X(hardtanh_backward, 2, 2) X(leaky_relu_backward, 2, 1) X(silu_backward, 2, 0)
+
+enum class Activation : int {
+#define X(name, arrays, numbers) name,
+    RETROGRAD_ACTIVATIONS(X)
+#undef X
+    count
+};
+constexpr int kMostActivationArrays = 2, kMostActivationNumbers = 2;
+
 template <class T> struct TypedKernels {
     int tile_rows, tile_lanes;  // the largest OuterTile
     int dot_rows, dot_columns;  // the largest DotTile
@@ -147,6 +160,7 @@ template <class T> struct TypedKernels {
     void (*gelu)(const T *x, T *out, int64_t n);
     void (*sigmoid)(const T *x, T *out, int64_t n);
     void (*silu)(const T *x, T *out, int64_t n);
+    void (*activation)(Activation which, const T *const *in, const T *numbers, T *out, int64_t n);
     double (*sum)(const T *x, int64_t n);
     T (*extreme)(const T *x, int64_t n, bool least);  // the largest or smallest of n > 0; NaN, if there is one
     void (*extreme_rows)(const T *x, T *top, int64_t n, bool least);  // top becomes the more extreme of both

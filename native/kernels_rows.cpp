@@ -1,6 +1,7 @@
 // Flat runs, rows of softmax, layer norm and attention, random numbers. See kernel_parts.h.
 #include "kernel_parts.h"
 
+#include "activations.h"
 #include "loops.h"
 #include "random_loops.h"
 
@@ -18,6 +19,7 @@ template <class T> void fill_rows(TypedKernels<T> &k) {
     k.gelu = gelu<T>;
     k.sigmoid = sigmoid<T>;
     k.silu = silu<T>;
+    k.activation = activation<T>;
     k.sum = sum<T>;
     k.extreme = extreme<T>;
     k.extreme_rows = extreme_rows<T>;

@@ -41,6 +41,12 @@ def _inplace(row):
     return core.inplace(row, row.name + "_")
 
 
+def _compiled(xp, *arrays):
+    """Whether there are compiled loops for these (native/elementwise.cpp)."""
+    kind = arrays[0].dtype
+    return native is not None and xp is np and kind.char in "fd" and all(a.dtype == kind for a in arrays)
+
+
 # --- pieces of lines ----------------------------------------------------------------------------------------
 # At a kink the gradient is that of the side that PyTorch takes; NaN passes it on where PyTorch does.
 
@@ -66,13 +72,26 @@ _threshold_row = Op(
 
 
 def _leaky_relu(xp, x, slope):
+    if _compiled(xp, x):
+        return native.leaky_relu(x, slope)
     sloped = x * x.dtype.type(slope)
-    return xp.maximum(x, sloped) if 0 <= slope <= 1 else choose(xp, x > 0, x, sloped)
+    return xp.maximum(x, sloped) if 0 < slope <= 1 else choose(xp, x > 0, x, sloped)
 
 
 leaky_relu_row = Op(
-    "leaky_relu", _leaky_relu,
-    x=lambda g, x, slope: where_row(g, g * slope, x > 0), jvp=ELEMENTWISE,
+    "leaky_relu", _leaky_relu, x=lambda g, x, slope: leaky_relu_backward(g, x, slope), jvp=ELEMENTWISE
+)
+
+
+def _leaky_relu_backward(xp, y, x, slope):
+    if _compiled(xp, x, y):
+        return native.leaky_relu_backward(y, x, slope)
+    return choose(xp, x > 0, y, y * y.dtype.type(slope))
+
+
+leaky_relu_backward = Op(
+    "leaky_relu_backward", _leaky_relu_backward, y=lambda g, x, slope: leaky_relu_backward(g, x, slope),
+    jvp=ELEMENTWISE, doc="y where x is positive, else slope * y.",
 )  # fmt: skip
 
 _prelu_row = Op(
@@ -89,28 +108,65 @@ def _hardtanh(xp, x, low, high):
 
 hardtanh_row = Op(
     "hardtanh", _hardtanh,
-    x=lambda g, x, low, high: masked(g, ~((x <= low) | (x >= high))), jvp=ELEMENTWISE,
+    x=lambda g, x, low, high: hardtanh_backward(g, x, low, high), jvp=ELEMENTWISE,
+)  # fmt: skip
+
+
+def _hardtanh_backward(xp, y, x, low, high):
+    if _compiled(xp, x, y):
+        return native.hardtanh_backward(y, x, low, high)
+    return masked.run(y, ~((x <= low) | (x >= high)))
+
+
+hardtanh_backward = Op(
+    "hardtanh_backward", _hardtanh_backward, y=lambda g, x, low, high: hardtanh_backward(g, x, low, high),
+    jvp=ELEMENTWISE, doc="y where x lies between the bounds, and at NaN; else 0.",
 )  # fmt: skip
 
 
 @through_float32
 def _hardsigmoid(xp, x):
+    if _compiled(xp, x):
+        return native.hardsigmoid(x)
     return (x + 3).clip(0, 6) / 6
 
 
-hardsigmoid_row = Op(
-    "hardsigmoid", _hardsigmoid, x=lambda g, x: masked(g / 6, (x > -3) & (x < 3)), jvp=ELEMENTWISE
-)
+hardsigmoid_row = Op("hardsigmoid", _hardsigmoid, x=lambda g, x: hardsigmoid_backward(g, x), jvp=ELEMENTWISE)
+
+
+def _hardsigmoid_backward(xp, y, x):
+    if _compiled(xp, x, y):
+        return native.hardsigmoid_backward(y, x)
+    return masked.run(y / 6, (x > -3) & (x < 3))
+
+
+hardsigmoid_backward = Op(
+    "hardsigmoid_backward", _hardsigmoid_backward, y=lambda g, x: hardsigmoid_backward(g, x),
+    jvp=ELEMENTWISE, doc="y / 6 where |x| < 3, else 0.",
+)  # fmt: skip
 
 
 @through_float32
 def _hardswish(xp, x):
+    if _compiled(xp, x):
+        return native.hardswish(x)
     return x * (x + 3).clip(0, 6) / 6
 
 
-hardswish_row = Op(
-    "hardswish", _hardswish,
-    x=lambda g, x: where_row(masked(g * (x / 3 + 0.5), x > -3), g, x < 3), jvp=ELEMENTWISE,
+hardswish_row = Op("hardswish", _hardswish, x=lambda g, x: hardswish_backward(g, x), jvp=ELEMENTWISE)
+
+
+@through_float32
+def _hardswish_backward(xp, y, x):
+    if _compiled(xp, x, y):
+        return native.hardswish_backward(y, x)
+    return choose(xp, x < 3, masked.run(y * (x / 3 + 0.5), x > -3), y)
+
+
+hardswish_backward = Op(
+    "hardswish_backward", _hardswish_backward,
+    y=lambda g, x: hardswish_backward(g, x), x=lambda g, y, x: masked(g * y / 3, (x > -3) & (x < 3)),
+    jvp=ELEMENTWISE, doc="y times the derivative of hardswish at x.",
 )  # fmt: skip
 
 _hardshrink_row = Op(
@@ -134,31 +190,45 @@ _softshrink_row = Op(
 
 @through_float32
 def _silu(xp, x):
-    if native is not None and xp is np and x.dtype.char in "fd":
+    if _compiled(xp, x):
         return native.silu(x)
     return x / (1 + xp.exp(-x))
 
 
-def _silu_formula(g, x):
+silu_row = Op("silu", _silu, x=lambda g, x: silu_backward(g, x), jvp=ELEMENTWISE)
+
+
+@through_float32
+def _silu_backward(xp, y, x):
+    if _compiled(xp, x, y):
+        return native.silu_backward(y, x)
+    s = sigmoid.run(x)
+    return y * (s * (1 + x * (1 - s)))
+
+
+def _silu_bend(g, y, x):
     s = sigmoid(x)
-    return g * (s * (1 + x * (1 - s)))
+    return g * y * (s * (1 - s) * (2 + x * (1 - 2 * s)))
 
 
-silu_row = Op("silu", _silu, x=_silu_formula, jvp=ELEMENTWISE)
+silu_backward = Op(
+    "silu_backward", _silu_backward, y=lambda g, x: silu_backward(g, x), x=_silu_bend, jvp=ELEMENTWISE,
+    doc="y times the derivative of silu at x.",
+)  # fmt: skip
 
 _ROOT_HALF, _DENSITY = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
 
 @through_float32
 def _gelu(xp, x):
-    if native is not None and xp is np and x.dtype.char in "fd":
+    if _compiled(xp, x):
         return native.gelu(x)
     return x * (0.5 * (1 + erf.run(x * _ROOT_HALF)))
 
 
 @through_float32
 def _gelu_slope(xp, x):
-    if native is not None and xp is np and x.dtype.char in "fd":
+    if _compiled(xp, x):
         return native.gelu_slope(x)
     return 0.5 * (1 + erf.run(x * _ROOT_HALF)) + x * xp.exp(x * x * -0.5) * _DENSITY
 

@@ -193,6 +193,13 @@ def by_hand():
     a = np.linspace(-1, 1, 12, dtype="f4").reshape(3, 4)
     for ufunc in ("erf", "gelu", "gelu_slope"):
         taken[ufunc] += [[a], [a, a.copy()], [a.astype("f8")[::-1]]]
+    for ufunc in ("hardswish", "hardsigmoid"):
+        taken[ufunc] += [[a], [a.astype("f8")[::-1]]]
+    for ufunc in ("hardswish_backward", "hardsigmoid_backward", "silu_backward"):
+        taken[ufunc] += [[a, a + 1], [a, a.astype("f8")[::-1]]]
+    taken["leaky_relu"] += [[a, 0.1], [a[:, ::-1], a]]
+    taken["leaky_relu_backward"] += [[a, a, 0.1], [a[0], a, a]]
+    taken["hardtanh_backward"] += [[a, a, -1.0, 1.0], [a, a, a[0], a[::-1]]]
     for op in ("add", "sub", "mul", "div"):
         taken["binary"].append([op, a, a + 1, np.empty_like(a)])
     image = np.ones((2, 8, 6, 6), "f4")
@@ -534,6 +541,7 @@ def sanitized(kind):
             "tests/test_kernels.py",
             "tests/test_kernels_more.py",
             "tests/test_kernels_networks.py",
+            "tests/test_kernels_activations.py",
             "tests/test_kernels_optim.py",
             "tests/test_door.py",
             "tests/test_fused_walk.py",
