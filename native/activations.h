@@ -25,6 +25,9 @@ template <class T> void activation(Activation which, const T *const *in, const T
     switch (which) {
     case Activation::hardswish: return curve([](Vec<T> v) INLINE_LAMBDA { return v * ramp<T>(v); });
     case Activation::hardsigmoid: return curve([](Vec<T> v) INLINE_LAMBDA { return ramp<T>(v); });
+    case Activation::hardtanh:
+        if (a != a || b != b) return curve([=](Vec<T> v) INLINE_LAMBDA { return v + a + b; });  // all are NaN
+        return curve([=](Vec<T> v) INLINE_LAMBDA { return at_most(at_least(v, a), b); });
     case Activation::leaky_relu: return curve([=](Vec<T> v) INLINE_LAMBDA { return v > none ? v : v * a; });
     case Activation::hardswish_backward:
         return slope([=](Vec<T> d, Vec<T> v) INLINE_LAMBDA {

@@ -85,8 +85,8 @@ struct WinogradTile {
 };
 
 // X(name, arrays that are read, numbers): activations.h computes them.
-#define RETROGRAD_ACTIVATIONS(X)                                                                        \
-    X(hardswish, 1, 0) X(hardsigmoid, 1, 0) X(leaky_relu, 1, 1) X(hardswish_backward, 2, 0)             \
+#define RETROGRAD_ACTIVATIONS(X)                                                                               \
+    X(hardswish, 1, 0) X(hardsigmoid, 1, 0) X(hardtanh, 1, 2) X(leaky_relu, 1, 1) X(hardswish_backward, 2, 0)  \
     X(hardsigmoid_backward, 2, 0) X(hardtanh_backward, 2, 2) X(leaky_relu_backward, 2, 1) X(silu_backward, 2, 0)
 
 enum class Activation : int {

@@ -21,8 +21,10 @@ native = kernels.native
 quick = settings(max_examples=60, deadline=None)
 layouts = st.sampled_from(["contiguous", "transposed", "last", "strided"])
 EDGES = [np.nan, np.inf, -np.inf, -3.0, 3.0, -1.0, 1.0, 0.0, -0.0, 6.0]
-NUMBERS = {"leaky_relu": (0.2,), "leaky_relu_backward": (-0.3,), "hardtanh_backward": (-1.0, 2.5)}
-CURVES = ["hardswish", "hardsigmoid", "leaky_relu"]
+NUMBERS = {
+    "leaky_relu": (0.2,), "leaky_relu_backward": (-0.3,), "hardtanh": (-1.0, 2.5), "hardtanh_backward": (-1.0, 2.5),
+}  # fmt: skip
+CURVES = ["hardswish", "hardsigmoid", "hardtanh", "leaky_relu"]
 SLOPES = [
     "hardswish_backward", "hardsigmoid_backward", "hardtanh_backward", "leaky_relu_backward", "silu_backward",
 ]  # fmt: skip
@@ -129,6 +131,8 @@ def test_of_what_is_not_finite():
             )
             np.testing.assert_allclose(got, expected, rtol=1e-6)
     x = np.array([3.0, 4.0, 1e30, 7.7], np.float32)
+    for bounds in ((np.nan, 1.0), (0.0, np.nan)):
+        assert np.isnan(native.hardtanh(x, *map(np.float32, bounds))).all()
     np.testing.assert_array_equal(native.hardswish(x), x)
     np.testing.assert_array_equal(native.hardsigmoid(x.astype(np.float64)), np.ones(4))
     zero = native.hardswish_backward(np.full(3, np.inf), np.array([-3.0, -5.0, -np.inf]))

@@ -103,6 +103,8 @@ _prelu_row = Op(
 
 @through_float32
 def _hardtanh(xp, x, low, high):
+    if _compiled(xp, x):
+        return native.hardtanh(x, low, high)
     return x.clip(low, high)
 
 

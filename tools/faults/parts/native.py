@@ -199,6 +199,7 @@ def by_hand():
         taken[ufunc] += [[a, a + 1], [a, a.astype("f8")[::-1]]]
     taken["leaky_relu"] += [[a, 0.1], [a[:, ::-1], a]]
     taken["leaky_relu_backward"] += [[a, a, 0.1], [a[0], a, a]]
+    taken["hardtanh"] += [[a, -1.0, 1.0], [a, a[0], a[::-1]]]
     taken["hardtanh_backward"] += [[a, a, -1.0, 1.0], [a, a, a[0], a[::-1]]]
     for op in ("add", "sub", "mul", "div"):
         taken["binary"].append([op, a, a + 1, np.empty_like(a)])
