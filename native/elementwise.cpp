@@ -154,7 +154,8 @@ template <class T> void activation_loop(char **args, npy_intp const *n, npy_intp
         const char *in[kMaxOperands];
         for (int k = 0; k < operands; k++) in[k] = args[k] + from * steps[k];
         T numbers[kMostActivationNumbers] = {};
-        for (int k = 0; k < of.numbers; k++) std::memcpy(numbers + k, in[of.arrays + k], sizeof(T));
+        for (int k = 0; k < kMostActivationNumbers; k++)
+            if (k < of.numbers) std::memcpy(numbers + k, in[of.arrays + k], sizeof(T));
         in_runs<T>(in, steps, of.arrays, args[operands] + from * steps[operands], steps[operands], some,
                    [&](const T *const *arrays, T *out, int64_t count) {
                        kernels().of<T>().activation(of.which, arrays, numbers, out, count);

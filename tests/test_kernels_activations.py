@@ -22,7 +22,8 @@ quick = settings(max_examples=60, deadline=None)
 layouts = st.sampled_from(["contiguous", "transposed", "last", "strided"])
 EDGES = [np.nan, np.inf, -np.inf, -3.0, 3.0, -1.0, 1.0, 0.0, -0.0, 6.0]
 NUMBERS = {
-    "leaky_relu": (0.2,), "leaky_relu_backward": (-0.3,), "hardtanh": (-1.0, 2.5), "hardtanh_backward": (-1.0, 2.5),
+    "leaky_relu": (0.2,), "leaky_relu_backward": (-0.3,),
+    "hardtanh": (-1.0, 2.5), "hardtanh_backward": (-1.0, 2.5),
 }  # fmt: skip
 CURVES = ["hardswish", "hardsigmoid", "hardtanh", "leaky_relu"]
 SLOPES = [
