@@ -235,14 +235,33 @@ Ref flip_row(PyObject *const *args) {
     return made;
 }
 
+// Whether images or volumes (N, C, ...) lie in memory with their channels side by side, and so otherwise than in C order.
+bool is_channels_last(const Memory &m) {
+    if (m.ndim < 4 || m.ndim > 5) return false;
+    int64_t run = m.item, in_c_order = m.item;
+    bool c_order = true;
+    for (int k = m.ndim - 1; k >= 0; k--) {
+        const int axis = k == 0 ? 0 : k == m.ndim - 1 ? 1 : k + 1;  // from the densest on
+        if (m.shape[axis] != 1 && m.strides[axis] != run) return false;
+        run *= m.shape[axis];
+        c_order = c_order && (m.shape[k] == 1 || m.strides[k] == in_c_order);
+        in_c_order *= m.shape[k];
+    }
+    return !c_order;
+}
+
 // Arrays of one dtype, of shapes that fit but for `axis`; all in C order, or none of them is taken.
 struct Many {
     std::vector<Memory> parts;
+    bool channels = false;  // all are channels-last; else all are in C order
 
     bool read(PyObject *const *args, Py_ssize_t count) {
         parts.resize(count);
         for (Py_ssize_t i = 0; i < count; i++) {
-            if (!parts[i].see(args[i]) || !PyArray_IS_C_CONTIGUOUS(reinterpret_cast<PyArrayObject *>(args[i]))) return false;
+            if (!parts[i].see(args[i])) return false;
+            const bool c_order = PyArray_IS_C_CONTIGUOUS(reinterpret_cast<PyArrayObject *>(args[i]));
+            if (i == 0) channels = !c_order;
+            if (channels ? !is_channels_last(parts[i]) : !c_order) return false;
             if (descr_at(args[i]) != descr_at(args[0]) || parts[i].ndim != parts[0].ndim) return false;
         }
         return count > 0;
@@ -262,7 +281,7 @@ bool axis_of(PyObject *object, int64_t &axis) {
     return true;
 }
 
-// axis, sizes, *xs
+// axis, sizes, *xs; channels-last where all of them are
 Ref cat_row(PyObject *const *args, Py_ssize_t count) {
     int64_t axis;
     Many many;
@@ -272,7 +291,7 @@ Ref cat_row(PyObject *const *args, Py_ssize_t count) {
     Memory out = many.parts[0];
     out.shape[axis] = 0;
     for (const Memory &m : many.parts) out.shape[axis] += m.shape[axis];
-    Ref made = new_array(out.ndim, out.shape, descr_at(args[2]), false);
+    Ref made = new_array(out.ndim, out.shape, descr_at(args[2]), many.channels);
     out.see(made.get());
     int64_t at = 0;
     for (const Memory &m : many.parts) {
@@ -286,7 +305,8 @@ Ref cat_row(PyObject *const *args, Py_ssize_t count) {
 Ref stack_row(PyObject *const *args, Py_ssize_t count) {
     int64_t axis;
     Many many;
-    if (count < 2 || !axis_of(args[0], axis) || !many.read(args + 1, count - 1) || !many.fit(-1)) return {};
+    if (count < 2 || !axis_of(args[0], axis) || !many.read(args + 1, count - 1) || many.channels || !many.fit(-1))
+        return {};
     const Memory &first = many.parts[0];
     if (axis < 0 || axis > first.ndim || first.ndim >= kMaxDims) return {};
     int64_t shape[kMaxDims];
