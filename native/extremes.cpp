@@ -98,8 +98,31 @@ template <bool least> Ref extreme_row(PyObject *const *args) {
     return std::move(out.array);
 }
 
+// The same for columns, whose extremes are found first: then the places from the last row to the first one.
+template <class T> void places_in_columns(const T *x, const Reduction &r, bool least, T *values, int64_t *out) {
+    constexpr int64_t kMost = 1024;
+    const int64_t width = std::clamp<int64_t>(kPart / r.length, 64, kMost);  // columns of one task
+    parallel((r.count + width - 1) / width, [&](int64_t task) {
+        const int64_t from = task * width, n = std::min(width, r.count - from);
+        T top[kMost];
+        int32_t place[kMost] = {};
+        std::copy_n(x + from, n, top);
+        for (int64_t i = 1; i < r.length; i++) kernels().of<T>().extreme_rows(x + i * r.count + from, top, n, least);
+        for (int64_t i = r.length - 1; i >= 0; i--) {
+            const T *row = x + i * r.count + from;
+            for (int64_t c = 0; c < n; c++)
+                place[c] = (row[c] == top[c]) | (row[c] != row[c]) ? static_cast<int32_t>(i) : place[c];
+        }
+        for (int64_t c = 0; c < n; c++) {
+            out[from + c] = place[c];
+            if (values) values[from + c] = x[place[c] * r.count + from + c];
+        }
+    });
+}
+
 // The place of the first extreme element of each line; `values`: them, or nullptr.
 template <class T> void places(const T *x, const Reduction &r, bool least, T *values, int64_t *out) {
+    if (r.leading) return places_in_columns(x, r, least, values, out);
     const auto &k = kernels().of<T>();
     const int64_t each = std::max<int64_t>(1, kPart / r.length);
     parallel((r.count + each - 1) / each, [&](int64_t task) {
@@ -123,7 +146,7 @@ bool read_axis(const Array &x, PyObject *axis, bool keep, Reduction &r) {
     } else {
         return false;
     }
-    return r.read(x, axes.get(), keep) && !r.leading;
+    return r.read(x, axes.get(), keep) && !(r.leading && r.length > INT32_MAX);
 }
 
 // x, axis, keepdim
