@@ -165,6 +165,8 @@ Ref apply(Compiled &self, PyObject *const *args, Py_ssize_t count);        // ap
 Ref call_row(Compiled &self, PyObject *const *args, Py_ssize_t count);     // Op.__call__()
 Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a row as a method of Tensor
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
+Ref outside(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Tensor._outside()
+Ref detach(Compiled &self, PyObject *const *args, Py_ssize_t count);   // Tensor.detach()
 // What core.inplace.restructure() makes of view functions.
 Ref unsqueeze(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref squeeze(Compiled &self, PyObject *const *args, Py_ssize_t count);
@@ -173,7 +175,8 @@ Ref transpose(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref deliver(PyObject *op, PyObject *result, PyObject *out);
 Ref setitem(Compiled &self, PyObject *const *args, Py_ssize_t count);      // index.setitem()
 Ref masked_fill(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Tensor.masked_fill_()
-Ref draw_uniform(Compiled &self, PyObject *const *args, Py_ssize_t count);    // Tensor.uniform_(), normal_(), bernoulli_()
+Ref draw_uniform(Compiled &self, PyObject *const *args, Py_ssize_t count);    // Tensor.uniform_() and so on
+Ref draw_exponential(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref draw_normal(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref draw_bernoulli(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref call_each(Compiled &self, PyObject *const *args, Py_ssize_t count);  // an in-place method, by lists.h

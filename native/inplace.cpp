@@ -350,6 +350,19 @@ Ref transpose(Compiled &, PyObject *const *args, Py_ssize_t count) {
     return see_as(args[0], array.get(), n, shape, strides);
 }
 
+Ref outside(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    if (count != 1 || !is_tensor(args[0])) return {};
+    const Ref array = attribute(args[0], names._array);
+    if (!PyArray_CheckExact(array.get()) || !PyArray_IS_C_CONTIGUOUS(numpy(array.get()))) return {};
+    return wrap(array.get());
+}
+
+Ref detach(Compiled &self, PyObject *const *args, Py_ssize_t count) {
+    Ref out = outside(self, args, count);
+    if (out) set_attribute(out.get(), names._version_counter, versions_of(args[0]).get());
+    return out;
+}
+
 Ref deliver(PyObject *op, PyObject *result, PyObject *out) {
     if (out == Py_None) return Ref::borrow(result);
     const auto known = [](PyObject *x) {

@@ -6,6 +6,8 @@
 
 #include "door.h"
 
+#include <structmember.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -362,6 +364,20 @@ bool copy_values(const Modes &modes, PyObject *x, PyObject *y) {
 
 }  // namespace
 
+namespace {
+
+// Where in the objects of a class the value of one of its __slots__ is.
+Py_ssize_t slot_of(PyTypeObject *type, PyObject *name) {
+    const Ref member = checked(PyObject_GetAttr(reinterpret_cast<PyObject *>(type), name));
+    if (Py_TYPE(member.get()) != &PyMemberDescr_Type) {
+        PyErr_Format(PyExc_TypeError, "%U of %s is no slot", name, type->tp_name);
+        throw Raised{};
+    }
+    return reinterpret_cast<PyMemberDescrObject *>(member.get())->d_member->offset;
+}
+
+}  // namespace
+
 bool plain(const Modes &modes) {
     return !modes.is(names.interpreters, false) && !modes.is(names.inference, false) &&
            !modes.is(names.before_write, false) && !observer.begin;
@@ -371,9 +387,14 @@ void count_write(PyObject *tensor, Ref &where) {
     const Ref counter = versions_of(tensor);
     if (counter.get() == core().untracked) return;
     if (!where) where = location();
-    const Ref n = attribute(counter.get(), names.n);
-    set_attribute(counter.get(), names.n, checked(PyNumber_Add(n.get(), core().one)).get());
-    set_attribute(counter.get(), names.where, where.get());
+    static const Py_ssize_t count = slot_of(core().version, names.n), place = slot_of(core().version, names.where);
+    const auto put = [&](Py_ssize_t at, Ref value) {
+        auto *slot = reinterpret_cast<PyObject **>(reinterpret_cast<char *>(counter.get()) + at);
+        Py_XDECREF(std::exchange(*slot, value.release()));
+    };
+    const Ref n = Ref::borrow(*reinterpret_cast<PyObject **>(reinterpret_cast<char *>(counter.get()) + count));
+    put(count, checked(PyNumber_Add(n.get(), core().one)));
+    put(place, Ref::borrow(where.get()));
 }
 
 // The in-place method of one operation: Tensors first, then numbers, as self.code tells.

@@ -316,7 +316,10 @@ template <class Body> Ref draw(PyObject *const *args, int64_t least, const Body 
         !PyArray_ISCARRAY(a) || PyArray_NDIM(a) > kMaxDims || PyArray_SIZE(a) < least || PyArray_SIZE(a) >= kUnlockedFrom)
         return {};
     static PyObject *generator = imported("retrograd.core.generator", "default_generator").release();
-    const Ref lock = attribute(generator, names.lock), source = attribute(generator, names._source);
+    static PyObject *lock = attribute(generator, names.lock).release();
+    static PyObject *acquire = checked(PyObject_GetAttr(lock, names.acquire)).release();
+    static PyObject *release = checked(PyObject_GetAttr(lock, names.release)).release();
+    const Ref source = attribute(generator, names._source);
     if (source.get() == Py_None) return {};  // the first draw makes it
     const Ref state = attribute(source.get(), names.state);
     Array out;
@@ -324,11 +327,10 @@ template <class Body> Ref draw(PyObject *const *args, int64_t least, const Body 
     if (see(array.get(), "x", out)) return {};
     if (!words.read(state.get())) throw Raised{};
     // A thread that draws many numbers holds this lock while others run.
-    PyObject *const wait[] = {lock.get(), Py_False};
-    if (!truth(checked(PyObject_VectorcallMethod(names.acquire, wait, 2, nullptr)).get())) return {};
+    if (!truth(call(acquire, Py_False).get())) return {};
     set_attribute(generator, names._fresh, Py_False);
     body(words, out);
-    checked(PyObject_CallMethodNoArgs(lock.get(), names.release));
+    call(release);
     Ref where;
     count_write(x, where);
     return Ref::borrow(x);
@@ -370,6 +372,19 @@ Ref draw_normal(Compiled &, PyObject *const *args, Py_ssize_t count) {
     if (!numbers(args, count, 2, how) || !(how[1] >= 0)) return {};
     return draw(args, 16, [&](const Words &words, const Array &out) {
         out.type == 'f' ? normal<float>(words, out, how[0], how[1]) : normal<double>(words, out, how[0], how[1]);
+    });
+}
+
+// x.exponential_(rate)
+Ref draw_exponential(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    double rate = 1;
+    if (!numbers(args, count, 1, &rate) || !(rate > 0)) return {};
+    return draw(args, 1, [&](const Words &words, const Array &out) {
+        for (int64_t i = 0; i < out.size(); i++) {
+            const double number = -1.0 / rate * std::log1p(-words.fraction());
+            if (out.type == 'f') out.as<float>()[i] = static_cast<float>(number);
+            else out.as<double>()[i] = number;
+        }
     });
 }
 

@@ -132,7 +132,9 @@ PyObject *stand_in(PyObject *, PyObject *args) {
                                                   {"setitem", setitem},     {"masked_fill_", masked_fill},
                                                   {"uniform_", draw_uniform}, {"normal_", draw_normal},
                                                   {"bernoulli_", draw_bernoulli}, {"unsqueeze_", unsqueeze},
-                                                  {"squeeze_", squeeze},    {"transpose_", transpose}};
+                                                  {"squeeze_", squeeze},    {"transpose_", transpose},
+                                                  {"exponential_", draw_exponential},
+                                                  {"Tensor._outside", outside}, {"Tensor.detach", detach}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);

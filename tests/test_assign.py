@@ -157,9 +157,20 @@ def test_draws(shape, dtype):
         assert all([d is x for d in draws]) and x._version == before + 6
         module.manual_seed(4)
         made.append(
-            [x.clone().normal_(0.5, 2), x.clone().uniform_(-1, 3), x.clone().bernoulli_(0.25), module.rand(3)]
+            [
+                x.clone().normal_(0.5, 2),
+                x.clone().uniform_(-1, 3),
+                x.clone().bernoulli_(0.25),
+                x.clone().exponential_(2),
+                module.rand(3),
+            ]
         )
-        for wrong in (lambda: x.normal_(0, -1), lambda: x.uniform_(2, 1), lambda: x.bernoulli_(1.5)):
+        for wrong in (
+            lambda: x.exponential_(0),
+            lambda: x.normal_(0, -1),
+            lambda: x.uniform_(2, 1),
+            lambda: x.bernoulli_(1.5),
+        ):
             with pytest.raises(RuntimeError):
                 wrong()
     for ours, theirs in zip(*made, strict=True):

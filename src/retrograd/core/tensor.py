@@ -348,12 +348,14 @@ class Tensor:
 
     # --- the same memory, outside the graph ---
 
+    @compiled
     def detach(self):
         """The same values, outside the graph: shares memory and its count of writes, requires no gradient."""
         out = self._outside()
         out._version_counter = self._versions()
         return out
 
+    @compiled
     def _outside(self):
         """A Tensor of the same array outside the graph, which knows this one where the memory may be laid out
         anew."""

@@ -331,7 +331,7 @@ def _filler(name, function, direct=False):
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = function.__doc__
-    return compiled(method) if direct else method
+    return compiled(method) if direct or name == "exponential_" else method
 
 
 def _uniform(shape, kind, flat, from_=0.0, to=1.0, *, generator=None, out=None, **named):
