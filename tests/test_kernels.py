@@ -652,7 +652,7 @@ CASES = [(c[0], c[1:]) for c in (tuple(c) for c in cases())]
 ELSEWHERE = {
     "linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "scaled_dot_product_attention",
     "scaled_dot_product_attention_backward", "sum",
-    "mean", "sort", "topk", "cumsum",
+    "mean", "sort", "topk", "cumsum", "cumprod", "prod",
     # test_kernels_networks.py
     "conv3d", "conv3d_input", "conv3d_weight", "group_norm", "group_norm_backward", "resample",
     "resample_backward", "rnn_steps", "rnn_steps_backward", "lstm_steps", "lstm_steps_backward", "gru_steps",
