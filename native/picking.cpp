@@ -40,7 +40,7 @@ bool are_below(const Array &indices, int64_t limit) {
     std::atomic<bool> wrong = false;
     const Alone alone(size < kShared);
     parallel(tasks, [&](int64_t task) {
-        int64_t beyond = 0;  // negative as soon as one index or its distance to the limit is
+        uint64_t beyond = 0;  // its highest bit is set as soon as one index, or its distance to the limit, is negative
         for (int64_t line = task * each; line < std::min(lines, (task + 1) * each); line++) {
             const int64_t *index = indices.as<int64_t>();
             int64_t rest = line;
@@ -48,9 +48,13 @@ bool are_below(const Array &indices, int64_t limit) {
                 index += rest % indices.shape[order[k]] * indices.stride[order[k]];
                 rest /= indices.shape[order[k]];
             }
-            for (int64_t i = 0; i < n; i++) beyond |= index[i * step] | (limit - 1 - std::max<int64_t>(0, index[i * step]));
+            const auto look = [&](uint64_t at) { beyond |= at | (static_cast<uint64_t>(limit - 1) - at); };
+            if (step == 1)
+                for (int64_t i = 0; i < n; i++) look(index[i]);
+            else
+                for (int64_t i = 0; i < n; i++) look(index[i * step]);
         }
-        if (beyond < 0) wrong = true;
+        if (beyond >> 63) wrong = true;
     });
     return !wrong;
 }
@@ -187,9 +191,20 @@ template <PyObject *function(PyObject *, PyObject *const *, Py_ssize_t)> PyCFunc
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void *>(function));
 }
 
+// indices_below(indices, limit): whether all are in [0, limit); None for what is not an array of int64
+PyObject *indices_below(PyObject *, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "indices_below expects 2 arguments, got %zd", count);
+    const long long limit = PyLong_AsLongLong(args[1]);
+    if (limit == -1 && PyErr_Occurred()) return nullptr;
+    Array indices;
+    if (limit < 0 || see(args[0], "indices", indices) || indices.type != 'q') Py_RETURN_NONE;
+    return PyBool_FromLong(are_below(indices, limit));
+}
+
 PyMethodDef functions[] = {
     {"add_rows", as_function<add_rows>(), METH_FASTCALL, "out[rows[i]] += values[i], in order; whether it was done."},
     {"add_along", as_function<add_along>(), METH_FASTCALL, "out grows at indices along an axis; whether it was done."},
+    {"indices_below", as_function<indices_below>(), METH_FASTCALL, "Whether all are in [0, limit); None for other types."},
     {"take_along", as_function<take_along>(), METH_FASTCALL, "x at indices along an axis, into out; whether it was done."},
     {nullptr, nullptr, 0, nullptr}};
 

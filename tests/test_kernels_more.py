@@ -379,9 +379,14 @@ def test_no_index_beyond_is_used(wrong, where):
     x, indices = random(1, 40, 2000), np.zeros((40, 2000), np.int64)
     indices.flat[where] = wrong
     out = np.zeros((40, 2000), np.float32)
+    assert native.indices_below(indices, 40) is False
+    assert native.indices_below(indices[:, ::-1].T, 40) is False
     assert not native.take_along(x, indices, out, 0)
     assert not native.add_along(out, indices, x, 0)
     assert not out.any()
+    indices.flat[where] = 39
+    assert native.indices_below(indices, 40) is True and native.indices_below(indices[:, None], 39) is False
+    assert native.indices_below(indices.astype(np.int32), 40) is native.indices_below([1], 40) is None
 
 
 def test_sums_and_picks_along_axes_do_not_depend_on_the_number_of_threads(threads):

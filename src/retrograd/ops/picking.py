@@ -285,6 +285,13 @@ class IndexOutOfRange(IndexError, RuntimeError):
     """An index that is too large or negative: PyTorch raises the one or the other, by function and shape."""
 
 
+def _all_below(a, n):
+    inside = None if native is None else native.indices_below(a, n)
+    if inside is None:
+        return int(a.view(f"u{a.itemsize}").max()) < n  # what is negative is largest without its sign
+    return inside
+
+
 def checked_index(name, index, n, axis=0):
     """An index tensor whose numbers all lie in [0, n); IndexOutOfRange names one that doesn't."""
     if not isinstance(index, Tensor):
@@ -297,7 +304,7 @@ def checked_index(name, index, n, axis=0):
             f"{name}(): Expected dtype int64 for index, but got {index.dtype}; convert it with .long() "
             "[RG121]"
         )
-    if a.size and int(a.view(f"u{a.itemsize}").max()) >= n:  # what is negative is largest without its sign
+    if a.size and not _all_below(a, n):
         wrong = a[(a < 0) | (a >= n)].flat[0]
         raise IndexOutOfRange(
             f"{name}(): index {wrong} is out of bounds for dimension {axis} with size {n} [RG033]"

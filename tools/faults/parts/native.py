@@ -232,6 +232,7 @@ def by_hand():
     taken["nll_loss_gradient"].append([np.ones((), "f4"), targets, None, -100, np.empty_like(a), True])
     taken["add_rows"].append([a.copy(), targets[:2] % 3, a[:2].copy()])
     taken["add_along"].append([a.copy(), targets[:, None], a[:, :1].copy(), 1])
+    taken["indices_below"].append([targets, 4])
     taken["take_along"].append([a, targets[:, None], np.empty((3, 1), "f4"), 1])
     words, draws = np.full(625, 7, "u4"), np.empty(40, "f4")
     taken["random_seed"].append([words, 3])
