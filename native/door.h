@@ -167,6 +167,8 @@ Ref call_method(Compiled &self, PyObject *const *args, Py_ssize_t count);  // a 
 Ref call_inplace(Compiled &self, PyObject *const *args, Py_ssize_t count);  // the in-place form of a row
 Ref outside(Compiled &self, PyObject *const *args, Py_ssize_t count);  // Tensor._outside()
 Ref detach(Compiled &self, PyObject *const *args, Py_ssize_t count);   // Tensor.detach()
+Ref set_data(Compiled &self, PyObject *const *args, Py_ssize_t count);  // setting Tensor.data
+Ref set_grad(Compiled &self, PyObject *const *args, Py_ssize_t count);  // setting Tensor.grad
 // What core.inplace.restructure() makes of view functions.
 Ref unsqueeze(Compiled &self, PyObject *const *args, Py_ssize_t count);
 Ref squeeze(Compiled &self, PyObject *const *args, Py_ssize_t count);

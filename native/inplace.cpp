@@ -363,6 +363,27 @@ Ref detach(Compiled &self, PyObject *const *args, Py_ssize_t count) {
     return out;
 }
 
+Ref set_data(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2 || !is_tensor(args[0]) || !is_tensor(args[1])) return {};
+    const Ref array = attribute(args[1], names._array);
+    if (!PyArray_CheckExact(array.get()) || !PyArray_ISFLOAT(numpy(array.get()))) return {};
+    set_attribute(args[0], names._array, array.get());
+    set_attribute(args[0], names._accumulator, Py_None);
+    return Ref::borrow(Py_None);
+}
+
+Ref set_grad(Compiled &, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2 || !is_tensor(args[0])) return {};
+    if (args[1] != Py_None) {
+        if (!is_tensor(args[1]) || args[0] == args[1] || attribute(args[0], names._grad_dtype).get() != Py_False) return {};
+        const Ref x = attribute(args[0], names._array), grad = attribute(args[1], names._array);
+        if (!PyArray_CheckExact(x.get()) || !PyArray_CheckExact(grad.get()) || !alike(numpy(x.get()), numpy(grad.get())))
+            return {};
+    }
+    set_attribute(args[0], names._grad, args[1]);
+    return Ref::borrow(Py_None);
+}
+
 Ref deliver(PyObject *op, PyObject *result, PyObject *out) {
     if (out == Py_None) return Ref::borrow(result);
     const auto known = [](PyObject *x) {

@@ -134,7 +134,8 @@ PyObject *stand_in(PyObject *, PyObject *args) {
                                                   {"bernoulli_", draw_bernoulli}, {"unsqueeze_", unsqueeze},
                                                   {"squeeze_", squeeze},    {"transpose_", transpose},
                                                   {"exponential_", draw_exponential},
-                                                  {"Tensor._outside", outside}, {"Tensor.detach", detach}};
+                                                  {"Tensor._outside", outside}, {"Tensor.detach", detach},
+                                                  {"Tensor.data", set_data},      {"Tensor.grad", set_grad}};
     for (const auto &[called, body] : known)
         if (!std::strcmp(called, name)) return make_compiled(function, body);
     return PyErr_Format(PyExc_ValueError, "nothing is compiled under the name '%s'", name);

@@ -225,6 +225,7 @@ class Tensor:
         return self._grad
 
     @grad.setter
+    @compiled
     def grad(self, value):
         if value is not None:
             if not isinstance(value, Tensor):
@@ -371,6 +372,7 @@ class Tensor:
         return self._outside()
 
     @data.setter
+    @compiled
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__} [RG022]")

@@ -5,14 +5,18 @@ import numpy as np
 from ...core.modes import modes
 from ...core.tensor import Tensor, wrap
 from ...ops import cat
+from ...ops.shape import view_row
 from ..parameter import Parameter
 
 
 def parameters_to_vector(parameters):
     """All elements of the parameters, one after the other, as a vector; gradients flow through it."""
     parameters = list(parameters)
-    if not (modes.grad or modes.interpreters or modes.inference) and _plain(parameters):
-        return wrap(np.concatenate([p._array.reshape(-1) for p in parameters]))
+    if not (modes.interpreters or modes.inference) and _plain(parameters):
+        if not modes.grad:
+            return wrap(np.concatenate([p._array.reshape(-1) for p in parameters]))
+        if all([p._array.flags.c_contiguous for p in parameters]):
+            return cat([view_row(p, (p._array.size,)) for p in parameters])
     return cat([p.reshape(-1) for p in parameters])
 
 
