@@ -2,8 +2,10 @@
 #include "kernel_parts.h"
 
 #include "activations.h"
+#include "curves.h"
 #include "loops.h"
 #include "random_loops.h"
+#include "row_loops.h"
 
 namespace retrograd::RETROGRAD_ISA {
 

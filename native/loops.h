@@ -1,4 +1,4 @@
-// Loops over runs of memory: normalisation, activations.
+// Loops over runs of memory: elementwise, transposes, sums and extremes, pixels of pooling windows.
 #pragma once
 #include "kernels.h"
 #include "vec.h"
@@ -190,7 +190,23 @@ template <class T> void masked(const T *x, const uint8_t *mask, T *out, int64_t 
     }
 }
 
-// --- rows: layer normalisation and softmax, over n contiguous elements ---
+// out = condition ? x : y. Steps are 1, or 0 for a single value.
+template <class T, int X, int Y> INLINE void select_stepped(const char *condition, const T *x, const T *y, T *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const T a = x[X * i], b = y[Y * i];  // both are read: no branch to guess
+        out[i] = condition[i] ? a : b;
+    }
+}
+
+template <class T>
+void select(const char *condition, const T *x, int x_step, const T *y, int y_step, T *out, int64_t n) {
+    if (x_step && y_step) return select_stepped<T, 1, 1>(condition, x, y, out, n);
+    if (x_step) return select_stepped<T, 1, 0>(condition, x, y, out, n);
+    if (y_step) return select_stepped<T, 0, 1>(condition, x, y, out, n);
+    select_stepped<T, 0, 0>(condition, x, y, out, n);
+}
+
+// --- sums and extremes ---
 
 constexpr int kSums = 4;  // vectors that run sums alternate between, as an addition waits for the one before it
 
@@ -224,231 +240,6 @@ template <class T, class Term> INLINE T sum_of_masked(int64_t n, Term term) {
         for (int l = 0; l < rest; l++) sums[1][l] += v[l];
     });
     return join_sums<T>(sums);
-}
-
-template <class T>
-void layer_norm(const T *x, int64_t n, T eps, const T *weight, const T *bias, T *out, T *mean, T *variance) {
-    const T middle = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(x + i); }) / n;
-    const T m2 = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA {
-        const Vec<T> d = get(x + i) - middle;
-        return d * d;
-    });
-    const T scale = 1 / (sizeof(T) == 4 ? __builtin_sqrtf(m2 / n + eps) : __builtin_sqrt(m2 / n + eps));
-    *mean = middle;
-    *variance = m2 / n;
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        Vec<T> v = (get(x + i) - middle) * scale;
-        if (weight) v *= get(weight + i);
-        if (bias) v += get(bias + i);
-        put(out + i, v);
-    });
-}
-
-// gx of one row; adds the row's part of the gradients of weight and bias.
-template <class T, bool Weighted, bool Sums>
-void layer_norm_row_gradient(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
-                             T *gbias) {
-    constexpr int kPairs = 2;
-    Vec<T> sums[kPairs] = {}, products[kPairs] = {};  // of g, and of g and x without its mean
-    const auto add = [&](int s, int64_t i, auto get) INLINE_LAMBDA {
-        const Vec<T> v = get(g + i), d = get(x + i) - mean, w = Weighted ? v * get(weight + i) : v;
-        sums[s] += w;
-        products[s] += w * d;
-        return v * (d * invstd);
-    };
-    constexpr int L = kLanes<T>;
-    const auto get = [](const T *p) INLINE_LAMBDA { return load(p); };
-    int64_t i = 0;
-    for (; i + kPairs * L <= n; i += kPairs * L)
-        UNROLL
-        for (int s = 0; s < kPairs; s++) {
-            const Vec<T> slope = add(s, i + s * L, get);
-            if (!Sums) continue;
-            store(gweight + i + s * L, load(gweight + i + s * L) + slope);
-            store(gbias + i + s * L, load(gbias + i + s * L) + load(g + i + s * L));
-        }
-    for_vectors<T>(n - i, [&](int64_t j, auto get, auto put) INLINE_LAMBDA {
-        const Vec<T> slope = add(0, i + j, get);
-        if (!Sums) return;
-        put(gweight + i + j, get(gweight + i + j) + slope);
-        put(gbias + i + j, get(gbias + i + j) + get(g + i + j));
-    });
-    const T sum = sum_lanes(sums[0] + sums[1]) / n, product = sum_lanes(products[0] + products[1]) * invstd / n;
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        const Vec<T> v = Weighted ? get(g + i) * get(weight + i) : get(g + i);
-        put(gx + i, (v - sum - (get(x + i) - mean) * invstd * product) * invstd);
-    });
-}
-
-template <class T>
-void layer_norm_gradient(const T *g, const T *x, int64_t n, T mean, T invstd, const T *weight, T *gx, T *gweight,
-                         T *gbias) {
-    if (gx && gweight && gbias) {
-        if (weight) return layer_norm_row_gradient<T, true, true>(g, x, n, mean, invstd, weight, gx, gweight, gbias);
-        return layer_norm_row_gradient<T, false, true>(g, x, n, mean, invstd, weight, gx, gweight, gbias);
-    }
-    if (gx && weight) layer_norm_row_gradient<T, true, false>(g, x, n, mean, invstd, weight, gx, nullptr, nullptr);
-    else if (gx) layer_norm_row_gradient<T, false, false>(g, x, n, mean, invstd, weight, gx, nullptr, nullptr);
-    if (gweight || gbias)
-        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-            const Vec<T> v = get(g + i);
-            if (gweight) put(gweight + i, get(gweight + i) + v * ((get(x + i) - mean) * invstd));
-            if (gbias) put(gbias + i, get(gbias + i) + v);
-        });
-}
-
-// e^x to about one unit in the last place: 2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (its Taylor series). Shrinks: x
-// is known not to be above zero.
-template <class T, bool Shrinks = false> INLINE Vec<T> exponential(Vec<T> x) {
-    constexpr bool F = sizeof(T) == 4;
-    constexpr T high = F ? 0.693359375 : 0.693147180369123816490, low = F ? -2.12194440e-4 : 1.90821492927058770002e-10;
-    constexpr T least = F ? -104 : -746, most = F ? 88.8 : 709.8;
-    Vec<T> v = at_least(x, least);
-    if constexpr (!Shrinks) v = at_most(v, most);
-    constexpr T round = F ? 12582912.0 : 6755399441055744.0;  // 1.5 * 2^mantissa bits: adding it rounds to whole numbers
-    const Vec<T> k = (v * T(1.44269504088896340736) + round) - round;
-    const Vec<T> r = (v - k * high) - k * low;
-    constexpr int terms = F ? 7 : 13;
-    T factorial = 1;
-    for (int i = 2; i <= terms; i++) factorial *= i;
-    Vec<T> p = broadcast(1 / factorial);
-    UNROLL
-    for (int i = terms; i > 0; i--) {
-        factorial /= i;
-        p = p * r + 1 / factorial;
-    }
-#if defined(__AVX512F__)
-    if constexpr (F) return _mm512_scalef_ps(p, k);
-    else return _mm512_scalef_pd(p, k);
-#else
-    // 2^k in two halves, so that results near the ends of the range come out right (subnormal or infinite).
-    constexpr int bits = F ? 23 : 52, bias = F ? 127 : 1023;
-    using Int = decltype(x < x);
-    const Int whole = __builtin_convertvector(k == k ? k : Vec<T>{}, Int), half = whole >> 1;
-    const Int first = (half + bias) << bits, second = (whole - half + bias) << bits;
-    Vec<T> a, b;
-    __builtin_memcpy(&a, &first, sizeof a);
-    __builtin_memcpy(&b, &second, sizeof b);
-    return p * a * b;
-#endif
-}
-
-// out = condition ? x : y. Steps are 1, or 0 for a single value.
-template <class T, int X, int Y> INLINE void select_stepped(const char *condition, const T *x, const T *y, T *out, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        const T a = x[X * i], b = y[Y * i];  // both are read: no branch to guess
-        out[i] = condition[i] ? a : b;
-    }
-}
-
-template <class T>
-void select(const char *condition, const T *x, int x_step, const T *y, int y_step, T *out, int64_t n) {
-    if (x_step && y_step) return select_stepped<T, 1, 1>(condition, x, y, out, n);
-    if (x_step) return select_stepped<T, 1, 0>(condition, x, y, out, n);
-    if (y_step) return select_stepped<T, 0, 1>(condition, x, y, out, n);
-    select_stepped<T, 0, 0>(condition, x, y, out, n);
-}
-
-template <class T, int Count> INLINE Vec<T> polynomial(const double (&coefficients)[Count], Vec<T> t) {
-    Vec<T> p = broadcast(static_cast<T>(coefficients[Count - 1]));
-    UNROLL
-    for (int i = Count - 2; i >= 0; i--) p = p * t + static_cast<T>(coefficients[i]);
-    return p;
-}
-
-// erf(x) / x in 2 x^2 - 1 for x up to 1, and x e^(x^2) erfc(x) in 1 - 7 / (x + 2.5) beyond: as in ops/special.py.
-constexpr double kErfNear32[] = {0.9654687386, -0.140536089, 0.01985249772, -0.002285485657, 0.0002175119898,
-                                 -1.753682469e-05, 1.231640173e-06, -7.557492822e-08};
-constexpr double kErfFar32[] = {0.551181619, 0.03789187871, -0.04329445235, 0.02730796287, -0.01171480873,
-                                0.003234725402, -0.0003335814466, -0.000134893037, 5.177290456e-05, 3.329704322e-06,
-                                -3.969745069e-06};
-constexpr double kErfNear64[] = {
-    0.9654687386698673, -0.1405360890227171, 0.019852496688983708, -0.0022854855611440673, 0.00021751715604160108,
-    -1.75371694414921e-05, 1.223382738352401e-06, -7.511569160678138e-08, 4.11580059766496e-09,
-    -2.0352493920247854e-10, 9.167606746069445e-12, -3.7910930392717217e-13, 1.454817075960679e-14,
-    -5.166061616805981e-16};
-constexpr double kErfFar64[] = {
-    0.5511816192322864, 0.037891878042285686, -0.04329446654176374, 0.02730797668112057, -0.011714640742239556,
-    0.003234643495686367, -0.00033431423153752824, -0.0001346880185715913, 5.323976444780221e-05,
-    3.0879267164302695e-06, -5.374879929744022e-06, 1.2994032200993113e-07, 5.802289590033475e-07,
-    -2.5488889943415935e-08, -7.1405036068517e-08, 6.348794229303066e-10, 9.509115896453622e-09,
-    6.47894770895792e-10, -1.176283376009661e-09, -1.8768496554920337e-10, 9.376258914857805e-11,
-    2.2215879877729653e-11};
-
-template <class T> INLINE Vec<T> erf_of(Vec<T> v) {
-    constexpr bool F = sizeof(T) == 4;
-    const Vec<T> size = v < 0 ? -v : v;
-    const Vec<T> small = size < 1 ? v : Vec<T>{}, t = small * small * 2 - 1;
-    Vec<T> near;
-    if constexpr (F) near = small * polynomial<T>(kErfNear32, t);
-    else near = small * polynomial<T>(kErfNear64, t);
-    Vec<T> large = size < 1 ? broadcast(T(1)) : size;
-    large = large > 30 ? broadcast(T(30)) : large;  // nothing is left of erfc there
-    const Vec<T> u = 1 - 7 / (large + T(2.5));
-    Vec<T> scaled, rest;
-    if constexpr (F) {
-        scaled = polynomial<T>(kErfFar32, u);
-        rest = exponential<T>(-large * large);
-    } else {
-        scaled = polynomial<T>(kErfFar64, u);
-        // The square in two parts, the first of which is exact: the exponent's error doesn't grow with x.
-        typedef float Narrow __attribute__((vector_size(kVectorBytes / 2)));
-        const Vec<T> high = __builtin_convertvector(__builtin_convertvector(large, Narrow), Vec<T>);
-        rest = exponential<T>(-high * high) * exponential<T>((high - large) * (high + large));
-    }
-    const Vec<T> tail = scaled / large * rest, far = v < 0 ? tail - 1 : 1 - tail;
-    return size < 1 ? near : v != v ? v : far;
-}
-
-template <class T> void erf(const T *x, T *out, int64_t n) {
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, erf_of<T>(get(x + i))); });
-}
-
-constexpr double kRootHalf = 0.70710678118654752440, kDensity = 0.39894228040143267794;  // 1 / sqrt(2), 1 / sqrt(2 pi)
-
-// erfcx(a / sqrt(2)) / 2 in 1 - 6 / (a + 3), for a from 0 to 14; beyond, a single's e^(-a^2 / 2) is zero, and this finite.
-constexpr double kTail32[] = {0.1215139476, -0.206402619, 0.1232250307, -0.04621329096, 0.006132070671,
-                              0.002904556187, -0.0009837584745, -0.0003394849265, 0.0001155437964, 5.367189882e-05};
-
-// The normal distribution's probability of less than v; density becomes e^(-v^2 / 2).
-template <class T> INLINE Vec<T> normal_of(Vec<T> v, Vec<T> &density) {
-    density = exponential<T, true>(v * v * T(-0.5));
-    if constexpr (sizeof(T) == 4) {
-        const Vec<T> size = v < 0 ? -v : v;
-        const Vec<T> tail = density * polynomial<T>(kTail32, 1 - 6 / (size + 3));
-        return v < 0 ? tail : 1 - tail;
-    } else {
-        return T(0.5) * (1 + erf_of<T>(v * T(kRootHalf)));
-    }
-}
-
-// x times the normal distribution's probability of less than x, and its derivative
-template <class T> void gelu(const T *x, T *out, int64_t n) {
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        const Vec<T> v = get(x + i);
-        Vec<T> density;
-        put(out + i, v * normal_of<T>(v, density));
-    });
-}
-
-template <class T> void gelu_slope(const T *x, T *out, int64_t n) {
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        const Vec<T> v = get(x + i);
-        Vec<T> density;
-        const Vec<T> below = normal_of<T>(v, density);
-        put(out + i, below + v * density * T(kDensity));
-    });
-}
-
-template <class T> void sigmoid(const T *x, T *out, int64_t n) {
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, 1 / (1 + exponential<T>(-get(x + i)))); });
-}
-
-template <class T> void silu(const T *x, T *out, int64_t n) {
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        const Vec<T> v = get(x + i);
-        put(out + i, v / (1 + exponential<T>(-v)));
-    });
 }
 
 // The sum of a run: blocks of it in T, by lanes, and their sums in double.
@@ -537,136 +328,6 @@ template <class T> int64_t first_of(const T *x, int64_t n, T value) {
     }
     while (i < n && !(nan ? x[i] != x[i] : x[i] == value)) i++;
     return i;
-}
-
-template <class T> INLINE T largest_of(const T *x, int64_t n) {
-    Vec<T> top = broadcast(x[0]);
-    for_vectors<T>(n, [&](int64_t i, auto get, auto) INLINE_LAMBDA {
-        const int64_t rest = n - i;
-        Vec<T> v = get(x + i);
-        if (rest < kLanes<T>)
-            for (int l = static_cast<int>(rest); l < kLanes<T>; l++) v[l] = x[0];
-        top = v <= top ? top : v;  // a NaN in v is taken; one already in top is lost to a later number: see below
-    });
-    T result = top[0];
-    for (int l = 1; l < kLanes<T>; l++) result = top[l] <= result ? result : top[l];
-    return result;
-}
-
-// Without the largest element, e^x could overflow; with it, the largest term is 1. A NaN or +inf anywhere makes the sum
-// NaN whatever was found as the largest: NaN's own term is NaN, and inf - inf is.
-template <class T> void softmax(const T *x, int64_t n, T *out, bool log) {
-    const T top = largest_of(x, n);
-    if (log) {
-        const T sum = sum_of_masked<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return exponential<T, true>(get(x + i) - top); });
-        const T shift = sizeof(T) == 4 ? __builtin_logf(sum) : __builtin_log(sum);
-        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, (get(x + i) - top) - shift); });
-        return;
-    }
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, exponential<T, true>(get(x + i) - top)); });
-    const T scale = 1 / sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(out + i); });
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(out + i, get(out + i) * scale); });
-}
-
-template <class T> void softmax_gradient(const T *g, const T *out, int64_t n, T *gx, bool log) {
-    if (log) {
-        const T sum = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(g + i); });
-        for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-            put(gx + i, get(g + i) - exponential<T>(get(out + i)) * sum);
-        });
-        return;
-    }
-    const T sum = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(g + i) * get(out + i); });
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(gx + i, get(out + i) * (get(g + i) - sum)); });
-}
-
-// --- attention: a row of scores, over n contiguous elements ---
-
-// The largest lane, of which none is NaN.
-template <class T> INLINE T largest_lane(Vec<T> v) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4) return _mm512_reduce_max_ps(v);
-    else return _mm512_reduce_max_pd(v);
-#else
-    T top = v[0];
-    for (int l = 1; l < kLanes<T>; l++) top = v[l] > top ? v[l] : top;
-    return top;
-#endif
-}
-
-// The first n lanes of v, and `filling` in the others.
-template <class T> INLINE Vec<T> first_lanes(Vec<T> v, int64_t n, T filling) {
-    for (int64_t l = n; l < kLanes<T>; l++) v[l] = filling;
-    return v;
-}
-
-// Calls body for `n` elements as for_vectors does, and tells it which of two sums is its turn, and how many elements it has.
-template <class T, class Body> INLINE void for_pairs_of_vectors(int64_t n, Body body) {
-    constexpr int L = kLanes<T>;
-    const auto get = [](const T *p) INLINE_LAMBDA { return load(p); };
-    const auto put = [](T *p, Vec<T> v) INLINE_LAMBDA { store(p, v); };
-    int64_t i = 0;
-    for (; i + 2 * L <= n; i += 2 * L) {
-        body(i, 0, L, get, put);
-        body(i + L, 1, L, get, put);
-    }
-    for (; i + L <= n; i += L) body(i, 0, L, get, put);
-    if (const int rest = static_cast<int>(n - i); rest > 0)
-        body(i, 1, rest, [rest](const T *p) INLINE_LAMBDA { return load_part(p, rest); },
-             [rest](T *p, Vec<T> v) INLINE_LAMBDA { store_part(p, v, rest); });
-}
-
-// Scores become softmax(row scale + mask) of the first `seen`, and zero after them; all zeros where nothing is seen.
-template <class T, bool Masked>
-void attention_row(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
-    constexpr T least = -static_cast<T>(__builtin_inf());
-    Vec<T> tops[2] = {broadcast(least), broadcast(least)}, sums[2] = {};
-    Lanes<T> missing{};  // where a score is NaN: not the largest, but something
-    for_pairs_of_vectors<T>(seen, [&](int64_t i, int turn, int have, auto get, auto put) INLINE_LAMBDA {
-        Vec<T> v = get(row + i) * scale;
-        if constexpr (Masked) {
-            if (mask_step == 1) v += get(mask + i);
-            else
-                for (int l = 0; l < have; l++) v[l] += mask[(i + l) * mask_step];
-            put(row + i, v);
-            missing |= v != v;
-        }
-        if (have < kLanes<T>) v = first_lanes<T>(v, have, least);
-        tops[turn] = v > tops[turn] ? v : tops[turn];
-    });
-    const T top = largest_lane<T>(tops[0] > tops[1] ? tops[0] : tops[1]);
-    bool some = seen > 0;
-    if (Masked && top == least) {
-        bool any = false;
-        for (int l = 0; l < kLanes<T>; l++) any = any || missing[l];
-        some = some && any;
-    }
-    int64_t i = 0;
-    if (some) {
-        for_pairs_of_vectors<T>(seen, [&](int64_t i, int turn, int have, auto get, auto put) INLINE_LAMBDA {
-            const Vec<T> v = exponential<T, true>(Masked ? get(row + i) - top : get(row + i) * scale - top);
-            put(row + i, v);
-            sums[turn] += have < kLanes<T> ? first_lanes<T>(v, have, T(0)) : v;
-        });
-        const T share = 1 / sum_lanes(sums[0] + sums[1]);
-        for_vectors<T>(seen, [=](int64_t i, auto get, auto put) INLINE_LAMBDA { put(row + i, get(row + i) * share); });
-        i = seen;
-    }
-    for (; i < n; i++) row[i] = 0;
-}
-
-template <class T>
-void attention_weights(T *row, int64_t n, int64_t seen, T scale, const T *mask, int64_t mask_step) {
-    if (mask) attention_row<T, true>(row, n, seen, scale, mask, mask_step);
-    else attention_row<T, false>(row, n, seen, scale, mask, mask_step);
-}
-
-// The gradient of the scores before `scale`, from that of the weights, in place.
-template <class T> void attention_slopes(const T *weights, int64_t n, T scale, T *g) {
-    const T sum = sum_of<T>(n, [=](int64_t i, auto get) INLINE_LAMBDA { return get(g + i) * get(weights + i); });
-    for_vectors<T>(n, [=](int64_t i, auto get, auto put) INLINE_LAMBDA {
-        put(g + i, get(weights + i) * (get(g + i) - sum) * scale);
-    });
 }
 
 // sum[i] += x[i] + x[stride + i] + ..., over `count` rows; four at a time, so that memory is read in order.
