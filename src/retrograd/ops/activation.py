@@ -13,7 +13,7 @@ from ..core import random
 from ..core.apply import drawing
 from ..core.compiled import native
 from ..core.op import ELEMENTWISE, Op, through_float32
-from ..core.tensor import wrap
+from ..core.tensor import Tensor, wrap
 from .arguments import normal_axis
 from .elementary import exp, log1p, sigmoid, tanh
 from .pointwise import choose, masked, mul, where_row
@@ -31,6 +31,11 @@ INPLACE = []
 
 def activate(row, input, *parameters, inplace=False):
     """The row of `input`, written into it if `inplace`."""
+    if not isinstance(input, Tensor):  # a row would take an array, and give one
+        kind = type(input).__name__
+        error = TypeError(f"{row.name}(): argument 'input' must be Tensor, not {kind} [RG047]")
+        error.obj = input  # nn.Module's call tells what to do
+        raise error
     if inplace:
         return _inplace(row)(input, *parameters)
     return row(input, *parameters)

@@ -41,7 +41,7 @@ class Calls:
             return self._call_with_hooks(args, kwargs)
         try:
             return self.forward(*args, **kwargs)
-        except AttributeError as error:
+        except (AttributeError, TypeError) as error:
             _explain_argument(self, args, error)
             raise
 
@@ -221,7 +221,7 @@ def _explain_argument(module, args, error):
     """Raise a TypeError instead of `error` if that is due to an argument of one of our layers."""
     if module._modules or not type(module).__module__.startswith(__package__):
         return
-    missed = [getattr(e, "obj", None) for e in (error, error.__cause__) if isinstance(e, AttributeError)]
+    missed = [getattr(e, "obj", None) for e in (error, error.__cause__)]
     for i, value in enumerate(args):
         if not isinstance(value, Tensor) and any(value is m for m in missed):
             kind = type(value)
