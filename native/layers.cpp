@@ -44,7 +44,7 @@ Ref call_module(Compiled &, PyObject *const *args, Py_ssize_t count) {
     const Ref forward = checked(PyObject_GetAttr(args[0], names.forward));
     PyObject *out = PyObject_Vectorcall(forward.get(), args + 1, count - 1, nullptr);
     if (out) return Ref::steal(out);
-    if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError)) {
         Ref error = take_exception();
         static PyObject *explain = imported("retrograd.nn.modules.calling", "_explain_argument").release();
         call(explain, args[0], tuple_of(args + 1, count - 1).get(), error.get());
