@@ -82,6 +82,37 @@ def test_a_sum_between(shortcut, inplace, first):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
+def left_behind(library, how, leaves, between, out):
+    """What a backward of this kind leaves behind, `between` being what a fused step doesn't make."""
+    loss, kept = out.cos().sum(), []
+    if how == "retain_grad":
+        between.retain_grad()
+    if how == "hooks":
+        for target, _ in between.grad_fn.next_functions:
+            if target is not None:
+                target.register_prehook(lambda grads: kept.append(grads[0]))
+    if how == "twice":
+        loss.backward(retain_graph=True)
+    if how == "anomaly":
+        with library.autograd.detect_anomaly(check_nan=True):
+            loss.backward()
+    elif how == "inputs":
+        loss.backward(inputs=[leaves[0], between])
+    elif how == "create_graph":
+        (gx,) = library.autograd.grad(loss, leaves[0], create_graph=True)
+        (gx * gx).sum().backward()
+    elif how == "given":
+        g = library.ones_like(out)
+        out.backward(g)
+        assert library.equal(g, library.ones_like(g)), "the user's gradient stays as it is"
+    else:
+        loss.backward()
+    kept += [x.grad for x in leaves if x.grad is not None]
+    if how in ("retain_grad", "inputs"):
+        kept.append(between.grad)
+    return [np.asarray(t.detach()) for t in kept]
+
+
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 @pytest.mark.parametrize(
     "how", ["twice", "retain_grad", "inputs", "anomaly", "create_graph", "given", "hooks"]
@@ -90,33 +121,7 @@ def test_a_sum_between_that_is_looked_at(how, shortcut):
     results = []
     for library, make in ((retrograd, ours), (torch, theirs)):
         leaves, total, out = residual(library, make, False, shortcut)
-        loss, kept = out.cos().sum(), []
-        if how == "retain_grad":
-            total.retain_grad()
-        if how == "hooks":
-            for target, _ in total.grad_fn.next_functions:
-                if target is not None:
-                    target.register_prehook(lambda grads: kept.append(grads[0]))
-        if how == "twice":
-            loss.backward(retain_graph=True)
-        if how == "anomaly":
-            with library.autograd.detect_anomaly(check_nan=True):
-                loss.backward()
-        elif how == "inputs":
-            loss.backward(inputs=[leaves[0], total])
-        elif how == "create_graph":
-            (gx,) = library.autograd.grad(loss, leaves[0], create_graph=True)
-            (gx * gx).sum().backward()
-        elif how == "given":
-            g = library.ones_like(out)
-            out.backward(g)
-            assert library.equal(g, library.ones_like(g)), "the user's gradient stays as it is"
-        else:
-            loss.backward()
-        kept += [x.grad for x in leaves if x.grad is not None]
-        if how in ("retain_grad", "inputs"):
-            kept.append(total.grad)
-        results.append([np.asarray(t.detach()) for t in kept])
+        results.append(left_behind(library, how, leaves, total, out))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
@@ -171,29 +176,7 @@ def test_what_stands_between_is_as_in_pytorch(how):
     results = []
     for library, make in ((retrograd, ours), (torch, theirs)):
         leaves, y, out = program(library, make, False, uses=2 if how == "two uses" else 1)
-        total = out.cos().sum()
-        if how == "retain_grad":
-            y.retain_grad()
-        if how == "twice":
-            total.backward(retain_graph=True)
-        if how == "anomaly":
-            with library.autograd.detect_anomaly(check_nan=True):
-                total.backward()
-        elif how == "inputs":
-            total.backward(inputs=[leaves[0], y])
-        elif how == "create_graph":
-            (gx,) = library.autograd.grad(total, leaves[0], create_graph=True)
-            (gx * gx).sum().backward()
-        elif how == "given":
-            g = library.ones_like(out)
-            out.backward(g)
-            assert library.equal(g, library.ones_like(g)), "the user's gradient stays as it is"
-        else:
-            total.backward()
-        kept = [x.grad for x in leaves if x.grad is not None]
-        if how in ("retain_grad", "inputs"):
-            kept.append(y.grad)
-        results.append([np.asarray(t.detach()) for t in kept])
+        results.append(left_behind(library, how, leaves, y, out))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
