@@ -265,7 +265,7 @@ Ref sums(PyObject *const *args, bool divide) {
     if (count == 0 || kept < 0 || !numbers(args[1], count, axes)) return {};
     bool goes[kMaxDims] = {}, first = true, last = true;  // whether the axes are the first ones, or the last ones
     for (int i = 0; i < count; i++) {
-        if (axes[i] < 0 || axes[i] >= x.ndim) return {};
+        if (axes[i] < 0 || axes[i] >= x.ndim || goes[axes[i]]) return {};
         goes[axes[i]] = true;
         first = first && axes[i] == i;
         last = last && axes[i] == kept + i;
