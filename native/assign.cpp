@@ -18,8 +18,6 @@ namespace {
 
 constexpr int64_t kMostPicked = 1 << 16;  // elements from which on NumPy is as fast
 
-PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
-
 // A part of an array.
 struct Part {
     char *data;

@@ -18,8 +18,6 @@
 namespace retrograd {
 namespace {
 
-PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
-
 // Whether memory is an array's own and may be written to.
 bool own(PyObject *array) {
     return PyArray_CheckExact(array) && !PyArray_BASE(numpy(array)) &&

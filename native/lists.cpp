@@ -42,8 +42,6 @@ Each each_named(const char *name) {
     throw Raised{};
 }
 
-PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
-
 bool is_float(PyObject *array) {
     const int type = PyArray_CheckExact(array) ? PyArray_TYPE(numpy(array)) : NPY_NOTYPE;
     return (type == NPY_FLOAT || type == NPY_DOUBLE) && PyArray_NDIM(numpy(array)) <= kMaxDims &&

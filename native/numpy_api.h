@@ -9,3 +9,9 @@
 #define NO_IMPORT_ARRAY
 #endif
 #include <numpy/arrayobject.h>
+
+namespace retrograd {
+
+inline PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
+
+}  // namespace retrograd

@@ -21,8 +21,6 @@ using namespace nb::literals;
 
 namespace {
 
-PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
-
 // An array of float32 or float64 as the kernels take it, in any layout.
 bool floating(PyObject *array) {
     if (!PyArray_CheckExact(array)) return false;

@@ -48,7 +48,6 @@ struct Pending {
 Pending *first = nullptr;
 
 Pending &pending_of(PyObject *object) { return *reinterpret_cast<Pending *>(object); }
-PyArrayObject *numpy(PyObject *array) { return reinterpret_cast<PyArrayObject *>(array); }
 
 void read(Guard *&slot, Guard *source, Pending *reader) {
     if (!source) return;

@@ -19,8 +19,6 @@
 namespace retrograd {
 namespace {
 
-PyArrayObject *numpy(PyObject *object) { return reinterpret_cast<PyArrayObject *>(object); }
-
 void exchange_last(Array &x) {
     std::swap(x.shape[x.ndim - 1], x.shape[x.ndim - 2]);
     std::swap(x.stride[x.ndim - 1], x.stride[x.ndim - 2]);

@@ -28,6 +28,12 @@ def channels_last(shape, like):
     return native.empty(shape, like, True)
 
 
+def fill(out, x):
+    """out[...] = x, by all threads where the compiled copy takes these arrays."""
+    if not native.copy_into(out, x):
+        out[...] = x
+
+
 def ready(x, *others):
     """Whether the kernels take these arrays (None: absent): float32 or float64, alike, of ordinary memory."""
     if type(x) is not np.ndarray or x.dtype.char not in FLOATS or not x.flags.aligned:
@@ -298,9 +304,7 @@ def uncut(shape, axis, sizes, given, *parts):
         return NotImplemented
     out, start, lead = native.empty(shape, parts[0], last), 0, (slice(None),) * axis
     for part, n in zip(parts, sizes, strict=True):
-        there = out[(*lead, slice(start, start + n))]
-        if not native.copy_into(there, part):
-            there[...] = part
+        fill(out[(*lead, slice(start, start + n))], part)
         start += n
     return out
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.op import kernel
 from . import native
-from .cpu import channels_last, max_pool2d, ready
+from .cpu import channels_last, fill, max_pool2d, ready
 
 _conv2d, _conv2d_input, _conv2d_weight = (native.row_kernels[f"conv2d{n}"] for n in ("", "_input", "_weight"))
 
@@ -72,9 +72,7 @@ def _seen(volumes, depths, kernel, first, last):
     for k in range(kernel):
         to, at = depths.of(k, first, last)
         wide[:, : to.start, ..., k, :] = 0
-        part, source = wide[:, to, ..., k, :], volumes[:, at]
-        if not native.copy_into(part, source):
-            part[...] = source
+        fill(wide[:, to, ..., k, :], volumes[:, at])
         wide[:, to.stop :, ..., k, :] = 0
     return wide.reshape(n * (last - first), h, w, kernel * c).transpose(0, 3, 1, 2)
 
@@ -178,8 +176,7 @@ def max_pool3d(x, window, stride, padding, dilation, ceil_mode):
     n, c, depth, *_ = x.shape
     d, h, w = _outputs(x.shape[2:], window, stride, padding, dilation)
     lying = channels_last(x.shape, x)
-    if not native.copy_into(lying, x):
-        lying[...] = x
+    fill(lying, x)
     images = _images(_last(lying))
     flat, in_flat = max_pool2d(images, window[1:], stride[1:], padding[1:], dilation[1:], False)
     flat, in_flat = (a.transpose(0, 2, 3, 1).reshape(n, depth, h * w, c) for a in (flat, in_flat))

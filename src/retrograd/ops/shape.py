@@ -134,15 +134,14 @@ squeeze_row, squeeze_dim_row, squeeze_dims_row = [
 ]  # fmt: skip
 
 
+def _unsqueezed(xp, x, axes):
+    whole = slice(None)
+    key = [None if i in axes else whole for i in range(x.ndim + len(axes))]
+    return x[(*key, Ellipsis)]  # with Ellipsis a view, of no dimensions too
 
-def _expanded(x, axes):
-    axes = tuple([None if i in axes else _ALL for i in range(x.ndim + len(axes))])
-    return x[(*axes, Ellipsis)]
 
-
-_ALL = slice(None)
 unsqueeze_row = Op(
-    "unsqueeze", lambda xp, x, axes: _expanded(x, axes),
+    "unsqueeze", _unsqueezed,
     x=lambda g, axes: squeeze_dims_row(g, axes), jvp=LINEAR, view=True,
 )  # fmt: skip
 
